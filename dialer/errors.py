@@ -1,0 +1,164 @@
+"""Every error that Dozvon raises on purpose, on one screen.
+
+The first line of a class's docstring *is* the message: `{names}` in it are filled from the keyword
+arguments it is raised with, which stay readable as `error.details`. `id` is stable: programs and
+translations depend on it, people read the message. `status` is the HTTP status of the error when it
+reaches a caller over HTTP (RFC 9457).
+
+A message says what is wrong, which field or value, and how to mend it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DozvonError(Exception):
+    """Something went wrong inside Dozvon."""
+
+    id: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+
+    def __init__(self, **details: object) -> None:
+        self.details = details
+        super().__init__(self.template().format(**details))
+
+    @classmethod
+    def template(cls) -> str:
+        """The message before its names are filled: the first paragraph of the docstring, on one line."""
+        return " ".join((cls.__doc__ or "").split("\n\n", maxsplit=1)[0].split())
+
+
+# -- what the caller asked for ---------------------------------------------------------------------
+
+
+class BadRequest(DozvonError):
+    """The request cannot be read: {reason}."""
+
+    id, status = "bad-request", 400
+
+
+class Invalid(DozvonError):
+    """{field}: {reason}."""
+
+    id, status = "invalid", 422
+
+
+class NotFound(DozvonError):
+    """There is no {what} {key}."""
+
+    id, status = "not-found", 404
+
+
+class Conflict(DozvonError):
+    """{reason}."""
+
+    id, status = "conflict", 409
+
+
+class NotLoggedIn(DozvonError):
+    """Log in, or send an API token in the Authorization header."""
+
+    id, status = "not-logged-in", 401
+
+
+class WrongPassword(NotLoggedIn):
+    """The login or the password is wrong."""
+
+    id = "wrong-password"
+
+
+class Forbidden(DozvonError):
+    """This needs the right {right}; the role {role} does not have it."""
+
+    id, status = "forbidden", 403
+
+
+class BadCsrfToken(Forbidden):
+    """The form was not sent from a page of this server, or its page is too old: reload the page."""
+
+    id = "bad-csrf-token"
+
+
+class TooManyRequests(DozvonError):
+    """Too many tries; wait {seconds} s."""
+
+    id, status = "too-many-requests", 429
+
+
+# -- campaigns and calls ---------------------------------------------------------------------------
+
+
+class CampaignNotReady(DozvonError):
+    """The campaign cannot start: {reason}."""
+
+    id, status = "campaign-not-ready", 409
+
+
+class WrongState(DozvonError):
+    """{what} is {state}; this can be done only when it is {allowed}."""
+
+    id, status = "wrong-state", 409
+
+
+class NumberBusy(DozvonError):
+    """The number is already in a call of another attempt; try again when that call has ended."""
+
+    id, status = "number-busy", 409
+
+
+class NotAllowed(DozvonError):
+    """The number may not be dialled now: {reason}."""
+
+    id, status = "not-allowed", 409
+
+
+class BadNumber(DozvonError):
+    """The phone number cannot be used: {reason}."""
+
+    id, status = "bad-number", 422
+
+
+# -- the parts we stand on -------------------------------------------------------------------------
+
+
+class SettingsError(DozvonError):
+    """{setting}: {reason}."""
+
+    id = "settings"
+
+
+class DatabaseUnavailable(DozvonError):
+    """The database cannot be reached: {reason}."""
+
+    id, status = "database-unavailable", 503
+
+
+class AsteriskUnavailable(DozvonError):
+    """Asterisk cannot be reached: {reason}."""
+
+    id, status = "asterisk-unavailable", 503
+
+
+class ActionFailed(DozvonError):
+    """Asterisk refused {action}: {reason}."""
+
+    id, status = "asterisk-action-failed", 502
+
+
+class ActionTimeout(AsteriskUnavailable):
+    """Asterisk gave no answer to {action} within {seconds} s."""
+
+    id, status = "asterisk-action-timeout", 504
+
+
+class UnsafeValue(DozvonError):
+    """{field} holds a character that Asterisk would take for a command ({character}); remove it."""
+
+    id, status = "unsafe-value", 422
+
+
+class PartMissing(DozvonError):
+    """{part} is missing; {mend}."""
+
+    id = "part-missing"

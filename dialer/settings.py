@@ -1,0 +1,178 @@
+"""Every setting of the server, in one place, each with its unit and default.
+
+A setting is read from the environment (`DOZVON_HTTP_PORT`), else from the TOML file that `DOZVON_CONFIG`
+names (default `/etc/dozvon/dozvon.toml` where there is one), else it has the default below. Secrets that
+are not set are generated into the data folder (mode 0600), never defaulted.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from dialer.errors import SettingsError
+
+CONFIG_FILE = Path("/etc/dozvon/dozvon.toml")
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def default_data_dir() -> Path:
+    """Where Dozvon keeps its own files: `/var/lib/dozvon` for root, else the user's data folder (XDG)."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/dozvon")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "dozvon"
+
+
+class Settings(BaseSettings):
+    """The server's settings; the names in the environment are these in capitals, after `DOZVON_`."""
+
+    model_config = SettingsConfigDict(env_prefix="DOZVON_", extra="forbid", frozen=True)
+
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="folder of everything the server writes: embedded database, Asterisk's run files, "
+        "recordings, prompts, generated secrets",
+    )
+    cache_dir: Path | None = Field(
+        None, description="folder of unpacked distribution packages; default: `packages` in the data folder"
+    )
+    locale: Literal["ru", "en"] = Field("ru", description="language of pages before a user has chosen one")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
+    log_format: Literal["json", "console"] = Field("json", description="how a log line is written")
+
+    database_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL 15 or later, as the role without rights of its own "
+        "(postgresql://dozvon_app:...@host/dozvon); unset: the embedded PostgreSQL is started",
+    )
+    database_owner_url: SecretStr | None = Field(
+        None, description="the same database as its owner, for migrations; needed with database_url"
+    )
+    database_pool: int = Field(10, ge=1, le=200, description="connections of each process to the database")
+
+    asterisk: Literal["managed", "external"] = Field(
+        "managed", description="managed: the server starts and stops Asterisk itself; external: yours, by AMI"
+    )
+    ami_host: str = Field("127.0.0.1", description="host of Asterisk's manager interface")
+    ami_port: Port = Field(5038, description="TCP port of Asterisk's manager interface")
+    ami_user: str = Field("dozvon", description="user of Asterisk's manager interface")
+    ami_secret: SecretStr | None = Field(
+        None, description="its secret; with a managed Asterisk it is generated"
+    )
+    agi_host: str = Field("127.0.0.1", description="address that the FastAGI server binds")
+    agi_port: Port = Field(4573, description="TCP port of the FastAGI server; 0: any free one")
+    agi_address: str | None = Field(
+        None, description="host:port by which Asterisk reaches the FastAGI server; default: what is bound"
+    )
+    sip_host: str = Field("127.0.0.1", description="address that a managed Asterisk binds for SIP")
+    sip_port: Port = Field(5060, description="UDP port of a managed Asterisk for SIP")
+    asterisk_http_port: Port = Field(8088, description="TCP port of a managed Asterisk for WebSocket SIP")
+    rtp_port_from: Port = Field(10000, description="first UDP port for voice of a managed Asterisk")
+    rtp_port_to: Port = Field(19999, description="last UDP port for voice (two ports a leg)")
+    sounds_dir: Path | None = Field(
+        None,
+        description="folder on Asterisk's machine where prompts are put for an external Asterisk "
+        "(shared or synchronised); default: `sounds` in the data folder",
+    )
+    recordings_dir: Path | None = Field(
+        None, description="folder of recordings, the same path for Asterisk; default: in the data folder"
+    )
+
+    http_host: str = Field("127.0.0.1", description="address that pages and API bind")
+    http_port: Port = Field(8080, description="TCP port of pages and API; 0: any free one")
+    session_hours: int = Field(12, ge=1, le=168, description="hours until a person must log in again")
+
+    default_region: str = Field(
+        "RU", min_length=2, max_length=2, description="country of phone numbers written without one"
+    )
+    tick_ms: int = Field(250, ge=50, le=1000, description="longest time between two pacing decisions, ms")
+    ami_timeout_s: float = Field(5.0, gt=0, le=60, description="deadline of one manager action, seconds")
+    ami_ping_s: float = Field(2.0, gt=0, le=60, description="time between two pings of Asterisk, seconds")
+    keep_customer_s: float = Field(
+        15.0, ge=0, le=120, description="how long a talking customer is kept for an agent whose phone was lost, s"
+    )
+
+    @field_validator("data_dir", "cache_dir", "sounds_dir", "recordings_dir")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value is not None else None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = Path(os.environ.get("DOZVON_CONFIG") or CONFIG_FILE)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    # -- folders derived from the data folder --------------------------------------------------------
+
+    @property
+    def packages_dir(self) -> Path:
+        """Where distribution packages are unpacked."""
+        return self.cache_dir or self.data_dir / "packages"
+
+    @property
+    def prompts_dir(self) -> Path:
+        """Where the server puts sounds for Asterisk to play."""
+        return self.sounds_dir or self.data_dir / "sounds"
+
+    @property
+    def recording_dir(self) -> Path:
+        """Where Asterisk writes recordings."""
+        return self.recordings_dir or self.data_dir / "recordings"
+
+    def secret(self, name: str) -> str:
+        """The secret `name` of this installation, made on first use, mode 0600 under `secrets/`."""
+        path = self.data_dir / "secrets" / name
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_text().strip()
+        with os.fdopen(fd, "w") as file:
+            value = secrets.token_urlsafe(24)
+            file.write(value)
+        return value
+
+    def ami_password(self) -> str:
+        """The manager secret: the one that was set, else the generated one."""
+        return self.ami_secret.get_secret_value() if self.ami_secret else self.secret("ami")
+
+
+def load(**overrides: object) -> Settings:
+    """Read the settings; `overrides` win over everything.
+
+    Raises SettingsError with one line that names the first wrong setting, its value and what it must be.
+    """
+    file = os.environ.get("DOZVON_CONFIG")
+    if file and not Path(file).is_file():
+        raise SettingsError(setting="DOZVON_CONFIG", reason=f"there is no file {file}")
+    known = {f"DOZVON_{name.upper()}" for name in Settings.model_fields} | {"DOZVON_CONFIG"}
+    for name in sorted(os.environ):
+        if name.startswith("DOZVON_") and name not in known:
+            raise SettingsError(setting=name, reason="no such setting; `dozvon settings` lists them")
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"DOZVON_{str(first['loc'][0]).upper()}" if first["loc"] else "settings"
+        # A secret that is wrong must not reach the log with its value.
+        field = str(first["loc"][0]) if first["loc"] else ""
+        shown = "" if "secret" in field or "url" in field else f", not {first['input']!r}"
+        raise SettingsError(setting=name, reason=first["msg"].lower() + shown) from None
