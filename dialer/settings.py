@@ -100,7 +100,10 @@ class Settings(BaseSettings):
     ami_timeout_s: float = Field(5.0, gt=0, le=60, description="deadline of one manager action, seconds")
     ami_ping_s: float = Field(2.0, gt=0, le=60, description="time between two pings of Asterisk, seconds")
     keep_customer_s: float = Field(
-        15.0, ge=0, le=120, description="how long a talking customer is kept for an agent whose phone was lost, s"
+        15.0,
+        ge=0,
+        le=120,
+        description="how long a talking customer is kept for an agent whose phone was lost, s",
     )
 
     @field_validator("data_dir", "cache_dir", "sounds_dir", "recordings_dir")

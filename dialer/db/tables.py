@@ -71,7 +71,16 @@ RESULTS = (
     "unknown",
 )
 AGENT_STATES = ("calling", "paused", "ready", "reserved", "talking", "wrap_up", "lost", "offline")
-DISPOSITION_KINDS = ("sale", "interest", "callback", "refusal", "wrong_person", "no_contact", "do_not_call", "other")
+DISPOSITION_KINDS = (
+    "sale",
+    "interest",
+    "callback",
+    "refusal",
+    "wrong_person",
+    "no_contact",
+    "do_not_call",
+    "other",
+)
 IMPORT_STATUSES = ("queued", "running", "done", "failed")
 RECORDING_STATUSES = ("writing", "whole", "lost")
 
@@ -405,6 +414,7 @@ agent_session = _tenant_table(
     Column("next_state", Text),  # asked for while in a talk: paused or offline after the wrap-up
     Column("next_pause_code", Text),
     Column("attempt_id", UUID(as_uuid=True)),  # reserved, talking, wrap_up: of which attempt
+    Column("lead_id", BigInteger),  # preview: the lead that is shown and not yet dialled
     _time("idle_since", null=False),  # end of the last talk or log-in: the longest idle is called first
     Column("leg", UUID(as_uuid=True)),  # channel id of the phone's leg that is up now
     _time("logged_in_at", null=False),
@@ -435,7 +445,11 @@ agent_time = _tenant_table(
     _ref("agent_session", "session_id"),
     Index(None, "tenant_id", "agent_id", "started_at"),
     Index(
-        "agent_time_open_key", "tenant_id", "session_id", unique=True, postgresql_where=text("ended_at IS NULL")
+        "agent_time_open_key",
+        "tenant_id",
+        "session_id",
+        unique=True,
+        postgresql_where=text("ended_at IS NULL"),
     ),
 )
 

@@ -1,0 +1,381 @@
+"""The life of one outbound call, as values and one transition table.
+
+A call *begins* when its attempt is committed, before Asterisk knows of it, and moves through these states:
+
+    dialling    Asterisk has been, or is being, asked to call
+    ringing     the far network has answered our INVITE with a sign of life
+    answered    somebody picked up; nothing has been decided yet
+    screening   a machine detector is listening
+    waiting     a person is on the line and no agent is, yet (or no longer)
+    connected   the person and an agent are in one bridge
+    wrap_up     the line is free; the agent still owes a disposition
+    ended       nothing is owed any more
+
+Events reach us duplicated, out of order, or not at all. Therefore:
+
+- A signal that has no row in `TRANSITIONS` for the present state changes nothing. `ended` has no rows.
+- A later fact implies the earlier ones: a customer whose dialplan asks for an agent *has* answered, even if
+  we never heard the answer; a call seen in a bridge with an agent *is* connected.
+- `result` is decided once and never changes.
+- Times never run backwards along the states.
+
+`advance` is the only way to change a call. It reads no clock and does no I/O; tests/unit/test_call_model.py
+throws any sequence of signals at it, and docs/architecture.md shows the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+
+class CallState(StrEnum):
+    """Where a call is; see the module's text."""
+
+    DIALLING = "dialling"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    SCREENING = "screening"
+    WAITING = "waiting"
+    CONNECTED = "connected"
+    WRAP_UP = "wrap_up"
+    ENDED = "ended"
+
+
+class Result(StrEnum):
+    """What an attempt came to."""
+
+    ANSWERED = "answered"  # a person, connected with an agent
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    INVALID = "invalid"  # the number does not exist
+    CONGESTION = "congestion"  # the network had no way through
+    DECLINED = "declined"
+    MACHINE = "machine"
+    ABANDONED = "abandoned"  # a person, and no agent in the policy's time
+    CALLER_HUNG_UP = "caller_hung_up"  # a person who left before that time was over
+    FAILED = "failed"  # ours: Asterisk or the trunk could not place it
+    CANCELED = "canceled"  # we took it back before it was answered
+    UNKNOWN = "unknown"  # it ended where we could not see it; never dialled again without a rule
+
+
+#: Results of a call that a living person answered.
+LIVE = frozenset({Result.ANSWERED, Result.ABANDONED, Result.CALLER_HUNG_UP})
+
+
+class HungUpBy(StrEnum):
+    """Who ended the call."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"
+    SERVER = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignee:
+    """The agent chosen for a call."""
+
+    #: the agent's shift (`agent_session.id`)
+    session_id: UUID
+    agent_id: int
+    #: channel id of the agent's waiting leg
+    leg: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One attempt as the engine knows it. Made from a committed attempt row, written back to it."""
+
+    attempt_id: UUID
+    tenant_id: int
+    campaign_id: int
+    #: a machine detector listens after the answer
+    screens: bool
+    #: seconds from the start of the policy's clock to "abandoned"
+    abandon_after_s: float
+    #: when the row was committed
+    created_at: datetime
+    state: CallState = CallState.DIALLING
+    result: Result | None = None
+    sent_at: datetime | None = None
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+    screened_at: datetime | None = None
+    #: when the waiting person counts as abandoned, by the policy
+    deadline: datetime | None = None
+    assigned_at: datetime | None = None
+    connected_at: datetime | None = None
+    hung_up_at: datetime | None = None
+    ended_at: datetime | None = None
+    #: chosen and not yet lost; in manual and preview mode from the beginning
+    agent: Assignee | None = None
+    machine_status: str | None = None
+    machine_cause: str | None = None
+    #: we asked for the end before the answer
+    canceled: bool = False
+    disposed: bool = False
+    hung_up_by: HungUpBy | None = None
+    cause: int | None = None
+    sip_code: int | None = None
+    #: why, where cause and code do not say
+    detail: str | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether the call can still hold a line."""
+        return self.state not in (CallState.WRAP_UP, CallState.ENDED)
+
+
+# -- what can happen to it -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something that happened, with its time."""
+
+    at: datetime
+
+
+class Sent(Signal):
+    """Asterisk has accepted the Originate."""
+
+
+class Rang(Signal):
+    """The far network gave a sign of life: 180, 183 or the like."""
+
+
+class Answered(Signal):
+    """The far end picked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screened(Signal):
+    """The machine detector has decided, or was not asked; the dialplan wants to know what to do."""
+
+    #: AMDSTATUS: HUMAN, MACHINE, NOTSURE, HANGUP; empty: nobody listened
+    status: str = ""
+    cause: str = ""
+    #: when the greeting ended by the detector; None: not known, the clock starts at the answer
+    greeting_end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned(Signal):
+    """An agent was chosen and reserved for the waiting person."""
+
+    agent: Assignee
+
+
+class Unassigned(Signal):
+    """The chosen agent's phone was lost: before the two met, or in the talk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected(Signal):
+    """Both channels are in one bridge."""
+
+    agent: Assignee
+
+
+class GaveUp(Signal):
+    """The policy's time is over: the person hears the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked(Signal):
+    """We ask Asterisk to end the call before its answer."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp(Signal):
+    """The customer's channel has ended."""
+
+    result: Result  # what an *unanswered* call came to, by SIP code and cause (see causes.py)
+    cause: int | None = None
+    sip_code: int | None = None
+    by: HungUpBy | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotPlaced(Signal):
+    """No channel was ever made: refused, not sent in time, unknown endpoint."""
+
+    result: Result  # failed, canceled or, when it may have been placed after all, unknown
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished(Signal):
+    """Asterisk no longer has the channel and nobody saw it end."""
+
+    detail: str
+    #: Asterisk itself was restarted: an unanswered call has certainly failed
+    asterisk_died: bool = False
+
+
+class Disposed(Signal):
+    """The agent has saved a disposition."""
+
+
+class WrapUpOver(Signal):
+    """The wrap-up limit has passed; the disposition is still owed by the agent, no longer by the call."""
+
+
+_S = CallState
+_UNANSWERED = (_S.DIALLING, _S.RINGING)
+_ON_LINE = (_S.ANSWERED, _S.SCREENING, _S.WAITING, _S.CONNECTED)
+
+#: (state, signal) -> the next state. Not in the table: nothing happens.
+TRANSITIONS: Final[dict[tuple[CallState, type[Signal]], CallState]] = {
+    (_S.DIALLING, Sent): _S.DIALLING,
+    (_S.RINGING, Sent): _S.RINGING,
+    (_S.DIALLING, Rang): _S.RINGING,
+    **{(state, Answered): _S.ANSWERED for state in _UNANSWERED},
+    **{(state, Screened): _S.WAITING for state in (*_UNANSWERED, _S.ANSWERED, _S.SCREENING)},
+    (_S.WAITING, Assigned): _S.WAITING,
+    **{(state, Unassigned): state for state in (*_UNANSWERED, _S.ANSWERED, _S.SCREENING, _S.WAITING)},
+    (_S.CONNECTED, Unassigned): _S.WAITING,
+    **{(state, Connected): _S.CONNECTED for state in (*_UNANSWERED, _S.ANSWERED, _S.SCREENING, _S.WAITING)},
+    (_S.WAITING, GaveUp): _S.WAITING,
+    **{(state, CancelAsked): state for state in _UNANSWERED},
+    **{(state, NotPlaced): _S.ENDED for state in _UNANSWERED},
+    **{(state, HungUp): _S.ENDED for state in (*_UNANSWERED, *_ON_LINE)},
+    **{(state, Vanished): _S.ENDED for state in (*_UNANSWERED, *_ON_LINE)},
+    **{(state, Disposed): state for state in _ON_LINE},
+    (_S.WRAP_UP, Disposed): _S.ENDED,
+    (_S.WRAP_UP, WrapUpOver): _S.ENDED,
+}
+
+
+def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a signal
+    """The call after `signal`; the same object when the signal has no place in its state."""
+    state = TRANSITIONS.get((call.state, type(signal)))
+    if state is None:
+        return call
+    at = max(signal.at, _latest(call))  # a late event never sets an earlier time
+    match signal:
+        case Sent():
+            return call if call.sent_at else replace(call, sent_at=at)
+        case Rang():
+            return replace(call, state=state, ringing_at=at)
+        case Answered():
+            return _answered(call, at)
+        case Screened():
+            return _screened(_answered(call, at), signal, at)
+        case Assigned():
+            if call.agent is not None or call.result is not None:
+                return call
+            return replace(call, agent=signal.agent, assigned_at=at)
+        case Unassigned():
+            if call.agent is None:
+                return call
+            return replace(call, state=state, agent=None)
+        case Connected():
+            if call.result is not None and call.result is not Result.ANSWERED:
+                return call  # the message is already playing, or it is a machine: not a talk
+            call = _answered(call, at)
+            return replace(
+                call,
+                state=state,
+                agent=signal.agent,
+                assigned_at=call.assigned_at or at,
+                connected_at=call.connected_at or at,
+                result=Result.ANSWERED,
+            )
+        case GaveUp():
+            return call if call.result else replace(call, result=Result.ABANDONED, agent=None)
+        case CancelAsked():
+            return replace(call, canceled=True, detail=call.detail or signal.detail or None)
+        case NotPlaced():
+            return _end(replace(call, result=signal.result, detail=call.detail or signal.detail), at)
+        case HungUp():
+            return _hung_up(call, signal, at)
+        case Vanished():
+            return _vanished(call, signal, at)
+        case Disposed():
+            call = replace(call, disposed=True)
+            return _end(call, at) if state is CallState.ENDED else call
+        case WrapUpOver():
+            return _end(call, at)
+    raise AssertionError(f"{type(signal).__name__} is in the table and has no rule")  # pragma: no cover
+
+
+def _latest(call: Call) -> datetime:
+    times = (
+        call.created_at, call.sent_at, call.ringing_at, call.answered_at, call.screened_at,
+        call.assigned_at, call.connected_at, call.hung_up_at,
+    )  # fmt: skip
+    return max(time for time in times if time is not None)
+
+
+def _answered(call: Call, at: datetime) -> Call:
+    if call.answered_at is not None:
+        return call
+    state = CallState.SCREENING if call.screens else CallState.ANSWERED
+    return replace(call, state=state, answered_at=at)
+
+
+def _screened(call: Call, signal: Screened, at: datetime) -> Call:
+    assert call.answered_at is not None
+    call = replace(
+        call,
+        state=CallState.WAITING,
+        screened_at=at,
+        machine_status=signal.status or None,
+        machine_cause=signal.cause or None,
+        deadline=_after(max(signal.greeting_end or call.answered_at, call.answered_at), call.abandon_after_s),
+    )
+    if signal.status == "MACHINE" and call.agent is None:
+        # Not sure goes to an agent: a person hung up on costs more than a machine listened to.
+        return replace(call, result=Result.MACHINE)
+    return call
+
+
+def _after(at: datetime, seconds: float) -> datetime:
+    return at + timedelta(seconds=seconds)
+
+
+def _hung_up(call: Call, signal: HungUp, at: datetime) -> Call:
+    result = call.result
+    if result is None and call.answered_at is not None:
+        late = call.deadline is not None and at >= call.deadline
+        result = Result.ABANDONED if late else Result.CALLER_HUNG_UP
+    elif result is None:
+        result = Result.CANCELED if call.canceled else signal.result
+    call = replace(
+        call,
+        result=result,
+        cause=signal.cause,
+        sip_code=signal.sip_code,
+        hung_up_by=call.hung_up_by or signal.by,
+        detail=call.detail or signal.detail,
+    )
+    return _line_free(call, at)
+
+
+def _vanished(call: Call, signal: Vanished, at: datetime) -> Call:
+    result = call.result
+    if result is None and call.answered_at is not None:
+        # A person was on the line and no agent of ours reached them: the law counts that against us.
+        result = Result.ABANDONED
+    elif result is None:
+        result = Result.FAILED if signal.asterisk_died else Result.UNKNOWN
+    return _line_free(replace(call, result=result, detail=call.detail or signal.detail), at)
+
+
+def _line_free(call: Call, at: datetime) -> Call:
+    """The channel is gone. Who has talked owes a disposition; everyone else is done."""
+    call = replace(call, hung_up_at=at)
+    if call.connected_at is not None and call.agent is not None and not call.disposed:
+        return replace(call, state=CallState.WRAP_UP)
+    return _end(call, at)
+
+
+def _end(call: Call, at: datetime) -> Call:
+    return replace(call, state=CallState.ENDED, hung_up_at=call.hung_up_at or at, ended_at=at)

@@ -1,0 +1,148 @@
+"""How many calls to place now: the question, its answer, and the rules that answer it.
+
+Every dial mode asks the same question, `plan(snapshot, now) -> Plan`, on each change and at least every
+250 ms. A rule is a pure function of the snapshot; it never waits, reads a clock or remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, TypeAlias
+from uuid import UUID
+
+
+class DialMode(StrEnum):
+    """Who decides that a number is dialled, and how many at a time."""
+
+    MANUAL = "manual"  # an agent types the number
+    PREVIEW = "preview"  # an agent sees the lead and starts the call
+    PROGRESSIVE = "progressive"  # one call for each free agent
+    POWER = "power"  # a fixed number of calls for each free agent
+    PREDICTIVE = "predictive"  # its own issue; refused at the campaign's start until then
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person starts each call."""
+        return self in (DialMode.MANUAL, DialMode.PREVIEW)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInPool:
+    """An agent that this campaign may use."""
+
+    session_id: UUID
+    #: `ready`, `reserved`, `talking` or `wrap_up`
+    state: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallInAir:
+    """A call of this campaign that no agent has been chosen for yet."""
+
+    attempt_id: UUID
+    #: `dialling`, `ringing`, `answered`, `screening` or `waiting`
+    state: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a rule may look at, at one moment."""
+
+    mode: DialMode
+    #: power: calls for each ready agent
+    ratio: float
+    agents: Sequence[AgentInPool]
+    calls: Sequence[CallInAir]
+    #: calls that the campaign's trunks can still carry
+    lines_left: int
+    #: leads that may be dialled now, as far as known; None: not known
+    leads_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now, and why."""
+
+    #: calls to place, 0 or more
+    dial: int
+    #: unanswered calls to take back, youngest first
+    cancel: tuple[UUID, ...] = ()
+    #: the reason, one clause: the name of a sentence of the interface
+    why: str = ""
+    #: the numbers behind it
+    inputs: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+Rule: TypeAlias = Callable[[Snapshot, datetime], Plan]
+
+
+def _by_hand(snapshot: Snapshot, now: datetime) -> Plan:
+    return Plan(0, why="by_hand")
+
+
+def _per_ready_agent(ratio: float, snapshot: Snapshot) -> Plan:
+    ready = sum(agent.state == "ready" for agent in snapshot.agents)
+    in_air = len(snapshot.calls)
+    wanted = int(ratio * ready)
+    dial = max(0, min(wanted - in_air, snapshot.lines_left))
+    inputs = {"ready": ready, "in_air": in_air, "ratio": ratio, "lines_left": snapshot.lines_left}
+    if not snapshot.agents:
+        why = "no_agents"
+    elif not ready:
+        why = "no_ready_agents"
+    elif wanted <= in_air:
+        why = "enough_in_air"
+    elif snapshot.lines_left <= 0:
+        why = "no_lines"
+    elif snapshot.leads_left == 0:
+        why, dial = "no_leads", 0
+    else:
+        why = "agents_free"
+    return Plan(dial, why=why, inputs=inputs)
+
+
+def _progressive(snapshot: Snapshot, now: datetime) -> Plan:
+    return _per_ready_agent(1.0, snapshot)
+
+
+def _power(snapshot: Snapshot, now: datetime) -> Plan:
+    return _per_ready_agent(snapshot.ratio, snapshot)
+
+
+#: The rule of each mode that can be started.
+RULES: Final[Mapping[DialMode, Rule]] = MappingProxyType(
+    {
+        DialMode.MANUAL: _by_hand,
+        DialMode.PREVIEW: _by_hand,
+        DialMode.PROGRESSIVE: _progressive,
+        DialMode.POWER: _power,
+    }
+)
+
+
+def plan(snapshot: Snapshot, now: datetime) -> Plan:
+    """How many calls to place now, and why."""
+    return RULES[snapshot.mode](snapshot, now)
+
+
+def share(
+    agents: Sequence[tuple[AgentInPool, frozenset[int]]], priorities: Mapping[int, int]
+) -> dict[int, list[AgentInPool]]:
+    """Give each agent to one campaign, so that no agent is counted twice.
+
+    `agents`: each with the campaigns that may use it; `priorities`: campaign id -> priority, of the campaigns
+    that want calls. An agent goes to the highest priority, among equals to the campaign that has the fewest
+    for its turn, so equal campaigns share evenly.
+    """
+    shares: dict[int, list[AgentInPool]] = {campaign: [] for campaign in priorities}
+    for agent, usable in agents:
+        able = [campaign for campaign in priorities if campaign in usable]
+        if able:
+            shares[min(able, key=lambda c: (-priorities[c], len(shares[c]), c))].append(agent)
+    return shares
