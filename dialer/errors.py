@@ -86,6 +86,42 @@ class TooManyRequests(DozvonError):
     id, status = "too-many-requests", 429
 
 
+class NotAccepted(DozvonError):
+    """Send the body as {accepted}."""
+
+    id, status = "not-accepted", 415
+
+
+class TooLarge(DozvonError):
+    """The body may have {limit} bytes at most."""
+
+    id, status = "too-large", 413
+
+
+class WrongMethod(DozvonError):
+    """{method} cannot be done here; {allowed} can."""
+
+    id, status = "wrong-method", 405
+
+
+class WrongHost(DozvonError):
+    """This server does not answer to the name {host}; set public_url to the address that people use."""
+
+    id, status = "wrong-host", 421
+
+
+class KeyReused(DozvonError):
+    """The Idempotency-Key was used before for another request; make a new key for a new request."""
+
+    id, status = "idempotency-key-reused", 422
+
+
+class StillAtWork(DozvonError):
+    """The first request with this Idempotency-Key has not ended; look whether its work is done before a new key."""
+
+    id, status = "still-at-work", 409
+
+
 # -- campaigns and calls ---------------------------------------------------------------------------
 
 
@@ -119,6 +155,24 @@ class BadNumber(DozvonError):
     id, status = "bad-number", 422
 
 
+class UnreadableFile(DozvonError):
+    """The file cannot be read: {reason}."""
+
+    id, status = "unreadable-file", 422
+
+
+class NoPhoneColumn(UnreadableFile):
+    """The file has no column of phone numbers: its first line must name one "phone" or "телефон" (found: {columns})."""
+
+    id = "no-phone-column"
+
+
+class ImportInterrupted(DozvonError):
+    """The import {import_id} is being run by another process."""
+
+    id, status = "import-interrupted", 409
+
+
 # -- the parts we stand on -------------------------------------------------------------------------
 
 
@@ -139,6 +193,11 @@ class AsteriskUnavailable(DozvonError):
 
     id, status = "asterisk-unavailable", 503
 
+    @property
+    def sent(self) -> bool:
+        """Whether the action had been written to the socket, so that Asterisk may have acted on it."""
+        return bool(self.details.get("sent", False))
+
 
 class ActionFailed(DozvonError):
     """Asterisk refused {action}: {reason}."""
@@ -156,6 +215,18 @@ class UnsafeValue(DozvonError):
     """{field} holds a character that Asterisk would take for a command ({character}); remove it."""
 
     id, status = "unsafe-value", 422
+
+
+class BadAgi(DozvonError):
+    """What came is not the AGI protocol: {reason}."""
+
+    id, status = "bad-agi", 502
+
+
+class AgiHangup(DozvonError):
+    """The channel has hung up; {command} was not carried out."""
+
+    id, status = "agi-hangup", 409
 
 
 class PartMissing(DozvonError):

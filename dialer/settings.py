@@ -91,6 +91,12 @@ class Settings(BaseSettings):
 
     http_host: str = Field("127.0.0.1", description="address that pages and API bind")
     http_port: Port = Field(8080, description="TCP port of pages and API; 0: any free one")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#]+/?$",
+        description="address by which people reach the server through a proxy (https://dialer.example.org); "
+        "decides which host names are answered, makes cookies Secure, trusts X-Forwarded-For of a local proxy",
+    )
     session_hours: int = Field(12, ge=1, le=168, description="hours until a person must log in again")
 
     default_region: str = Field(

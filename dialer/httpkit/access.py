@@ -1,0 +1,90 @@
+"""Who may do what: rights, the roles that hold them, and the actor of a request.
+
+A service that changes something takes `actor: Actor` first and asks `actor.require(Right...)` where the
+right depends on the row; a route names the right that it always needs (see `routes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dialer.errors import Forbidden
+
+
+class Role(StrEnum):
+    """What a person is in the contact centre; `operator` is who talks with customers."""
+
+    OPERATOR = "operator"
+    SUPERVISOR = "supervisor"
+    ADMINISTRATOR = "administrator"
+
+
+class Right(StrEnum):
+    """One thing that a role may do. `_read` is looking, `_edit` is making, changing and removing."""
+
+    WORK = "work"  # be an agent: log a phone in, be ready, pause, save a disposition of one's own call
+    CALLS_PLACE = "calls_place"  # start a preview or a manual call
+    CALLS_READ = "calls_read"  # everybody's calls; an agent's own come with WORK
+    CALLS_CONTROL = "calls_control"  # hang up or dispose somebody else's call
+    CAMPAIGNS_READ = "campaigns_read"
+    CAMPAIGNS_EDIT = "campaigns_edit"
+    CAMPAIGNS_RUN = "campaigns_run"  # start, pause, resume, stop
+    CONTACTS_READ = "contacts_read"
+    CONTACTS_EDIT = "contacts_edit"  # lists and imports too
+    COMPLIANCE_EDIT = "compliance_edit"  # do-not-call entries, policies
+    AGENTS_READ = "agents_read"  # the wall board: who is in which state
+    AGENTS_CONTROL = "agents_control"  # pause somebody, log somebody out, listen in
+    AGENTS_EDIT = "agents_edit"  # agents, skills, pause codes
+    RECORDINGS_LISTEN = "recordings_listen"
+    REPORTS_READ = "reports_read"
+    EVENTS_READ = "events_read"  # the whole event stream; without it, only the events of one's own agent
+    TOKENS_EDIT = "tokens_edit"  # API tokens of one's own
+    TRUNKS_READ = "trunks_read"
+    TRUNKS_EDIT = "trunks_edit"
+    USERS_EDIT = "users_edit"  # users and everybody's API tokens
+    AUDIT_READ = "audit_read"
+
+
+#: Supervisors run the floor; what opens doors (users, lines) is the administrator's.
+ROLE_RIGHTS: Mapping[Role, frozenset[Right]] = {
+    Role.OPERATOR: frozenset({Right.WORK, Right.CALLS_PLACE}),
+    Role.SUPERVISOR: frozenset(Right) - {Right.TRUNKS_EDIT, Right.USERS_EDIT},
+    Role.ADMINISTRATOR: frozenset(Right),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks: a person, a program with a person's API token, or the server itself."""
+
+    #: The tenant whose rows are seen.
+    tenant_id: int
+    #: The user; None is the server itself.
+    user_id: int | None
+    #: One of `Role`.
+    role: Role
+    #: The name shown to people and kept in the log of changes.
+    name: str
+    #: Language of replies: `ru` or `en`.
+    locale: str
+
+    @classmethod
+    def server(cls, tenant_id: int) -> Actor:
+        """The server acting by itself (a timer, the command line): every right, no user."""
+        return cls(tenant_id, None, Role.ADMINISTRATOR, "dozvon", "ru")
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """All that the actor may do."""
+        return ROLE_RIGHTS[self.role]
+
+    def may(self, right: Right) -> bool:
+        """Whether the actor has the right."""
+        return right in self.rights
+
+    def require(self, right: Right) -> None:
+        """Raise Forbidden unless the actor has the right."""
+        if not self.may(right):
+            raise Forbidden(right=right.value, role=self.role.value)

@@ -1,0 +1,94 @@
+"""A POST with an Idempotency-Key is done once: its repetition gets the first reply again.
+
+The key is taken in the database before the work begins, so of two requests at once only one works. A reply
+of status 500 and more frees the key. If the server dies in the middle, nobody knows whether the work was
+done: the key stays taken, repetitions get StillAtWork, and the caller looks before it asks anew.
+Keys are the user's own and are kept for a day.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from aiohttp import web
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.db.tables import idempotency
+from dialer.errors import BadRequest, DozvonError, KeyReused, StillAtWork
+from dialer.httpkit.access import Actor
+from dialer.httpkit.keys import DATABASE
+from dialer.httpkit.problems import locale_of, problem_reply
+
+HEADER = "Idempotency-Key"
+KEPT = timedelta(hours=24)
+
+Work = Callable[[], Awaitable[web.StreamResponse]]
+
+
+async def once(
+    request: web.Request, actor: Actor, key: str, fingerprint: str, work: Work
+) -> web.StreamResponse:
+    """Do `work` unless this user's `key` was used before; then give the first reply again.
+
+    Raises KeyReused when the first request was another one, StillAtWork while it has not ended.
+    """
+    if not 1 <= len(key) <= 200 or not key.isprintable():
+        raise BadRequest(reason="the Idempotency-Key must be 1 to 200 printable characters")
+    if actor.user_id is None:
+        raise BadRequest(reason="this request takes no Idempotency-Key")
+    database = request.app[DATABASE]
+    mine = (
+        (idempotency.c.tenant_id == actor.tenant_id)
+        & (idempotency.c.user_id == actor.user_id)
+        & (idempotency.c.key == key)
+    )
+    async with database.tenant(actor.tenant_id) as conn:
+        taken = await conn.execute(
+            insert(idempotency)
+            .values(tenant_id=actor.tenant_id, user_id=actor.user_id, key=key, fingerprint=fingerprint)
+            .on_conflict_do_nothing()
+        )
+        first = None if taken.rowcount else (await conn.execute(select(idempotency).where(mine))).one()
+    if first is not None:
+        if first.fingerprint != fingerprint:
+            raise KeyReused
+        if first.status is None:
+            raise StillAtWork
+        return _again(first.status, first.reply)
+    kept = False
+    try:
+        try:
+            reply = await work()
+        except DozvonError as error:
+            reply = problem_reply(error, locale_of(request))
+            if error.status >= 500:
+                raise
+        if isinstance(reply, web.Response) and reply.status < 500:
+            body = json.loads(reply.text) if reply.text else None
+            async with database.tenant(actor.tenant_id) as conn:
+                await conn.execute(update(idempotency).where(mine).values(status=reply.status, reply=body))
+            kept = True
+        return reply
+    finally:
+        if not kept:
+            async with database.tenant(actor.tenant_id) as conn:
+                await conn.execute(delete(idempotency).where(mine))
+
+
+def _again(status: int, body: object) -> web.Response:
+    kind = "application/problem+json" if status >= 400 else "application/json"
+    headers = {"Idempotent-Replayed": "true", "Cache-Control": "no-store"}
+    if body is None:
+        return web.Response(status=status, headers=headers)
+    return web.Response(
+        status=status, text=json.dumps(body, ensure_ascii=False), content_type=kind, headers=headers
+    )
+
+
+async def forget_old(conn: AsyncConnection) -> None:
+    """Drop the tenant's keys that are older than `KEPT`."""
+    await conn.execute(delete(idempotency).where(idempotency.c.created_at < func.now() - KEPT))

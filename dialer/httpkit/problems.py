@@ -1,0 +1,188 @@
+"""Errors over HTTP: RFC 9457 problem details for programs, a page for people.
+
+A DozvonError becomes `application/problem+json`:
+
+    {"type": "/problems/<id>", "title": ..., "status": ..., "detail": ..., and the error's own details}
+
+`type` is stable and is what programs look at; `title` and `detail` are in the reader's language. A wrong
+field is 422 with `errors: [{"field": "items.0.name", "reason": ...}]`. What nobody foresaw is 500 with the
+`error_id` under which the log has the trace.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import ValidationError
+
+from dialer.errors import (
+    BadRequest,
+    DozvonError,
+    Invalid,
+    NotFound,
+    NotLoggedIn,
+    TooLarge,
+    TooManyRequests,
+    WrongMethod,
+)
+from dialer.httpkit.i18n import message, negotiate, said, translator
+from dialer.httpkit.keys import LOCALE, REQUEST_ID, SETTINGS
+from dialer.httpkit.said import Said
+
+log = structlog.stdlib.get_logger(__name__)
+
+API_PREFIX = "/api/"
+MEDIA_TYPE = "application/problem+json"
+#: Members that RFC 9457 defines: an error's details never overwrite them.
+RESERVED = frozenset({"type", "title", "status", "detail", "instance"})
+
+#: Writes the page that tells a person of an error: (request, status, title, detail). Set by the pages.
+ErrorPage = Callable[[web.Request, int, str, str], Awaitable[web.StreamResponse]]
+ERROR_PAGE: web.AppKey[ErrorPage] = web.AppKey("error_page")
+
+#: pydantic's error types in our words, filled from the error's context; other types keep pydantic's words.
+REASONS: Mapping[str, str] = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
+    "string_too_short": "needs {min_length} characters or more",
+    "string_too_long": "may have {max_length} characters at most",
+    "string_pattern_mismatch": "does not have the right form",
+    "string_type": "must be a text",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "too_short": "needs {min_length} items or more",
+    "too_long": "may have {max_length} items at most",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be {le} or less",
+    "enum": "must be one of: {expected}",
+    "literal_error": "must be one of: {expected}",
+    "uuid_parsing": "must be a UUID",
+    "uuid_type": "must be a UUID",
+    "datetime_parsing": "must be a time like 2026-01-31T09:00:00+03:00",
+    "datetime_from_date_parsing": "must be a time like 2026-01-31T09:00:00+03:00",
+    "datetime_type": "must be a time like 2026-01-31T09:00:00+03:00",
+    "timezone_aware": "must name its offset from UTC",
+    "date_parsing": "must be a date like 2026-01-31",
+    "date_from_datetime_parsing": "must be a date like 2026-01-31",
+}
+
+
+def invalid(error: ValidationError, where: str = "") -> Invalid:
+    """All wrong fields of a pydantic error as one Invalid; the values themselves are not repeated."""
+    found = []
+    for one in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in one["loc"])
+        context = one.get("ctx", {})
+        template = REASONS.get(one["type"])
+        if one["type"] == "value_error" and isinstance(context.get("error"), ValueError):
+            first = context["error"].args[0] if context["error"].args else ""
+            reason = first if isinstance(first, str) else str(first)
+        else:
+            reason = Said(template, **context) if template else one["msg"]
+        found.append({"field": place or where or "body", "reason": reason})
+    return Invalid(field=found[0]["field"], reason=found[0]["reason"], errors=found)
+
+
+def problem(error: DozvonError, locale: str) -> dict[str, Any]:
+    """The members of the problem document of an error."""
+    details = {name: said(value, locale) for name, value in error.details.items() if name not in RESERVED}
+    if isinstance(error, Invalid):
+        details.setdefault("errors", [{"field": details.get("field"), "reason": details.get("reason")}])
+    return {
+        "type": f"/problems/{error.id}",
+        "title": translator(locale).gettext(HTTPStatus(error.status).phrase),
+        "status": error.status,
+        "detail": message(error, locale),
+        **details,
+    }
+
+
+def problem_reply(error: DozvonError, locale: str) -> web.Response:
+    """The reply that a program gets."""
+    headers = {"Content-Language": locale, "Cache-Control": "no-store"}
+    if isinstance(error, NotLoggedIn):
+        headers["WWW-Authenticate"] = 'Bearer realm="dozvon"'
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.details["seconds"])
+    if isinstance(error, WrongMethod):
+        headers["Allow"] = str(error.details["allowed"])
+    return web.Response(
+        status=error.status,
+        text=json.dumps(problem(error, locale), ensure_ascii=False, default=str),
+        content_type=MEDIA_TYPE,
+        headers=headers,
+    )
+
+
+def locale_of(request: web.Request) -> str:
+    """The language of the reply: the actor's, else what the browser asks for, else the setting."""
+    return request.get(LOCALE) or negotiate(
+        request.headers.get("Accept-Language"), request.app[SETTINGS].locale
+    )
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever is raised inside into a reply."""
+    try:
+        return await handler(request)
+    except DozvonError as error:
+        if error.status >= 500:
+            log.exception("request_failed", error_id=request[REQUEST_ID], error=error.id)
+        return await _reply(request, error)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return await _reply(request, _translated(request, error))
+    except ConnectionError:
+        # Nobody is there to be told; aiohttp ends the connection.
+        raise
+    except Exception:
+        log.exception("request_failed", error_id=request[REQUEST_ID])
+        error_id = request[REQUEST_ID]
+        return await _reply(request, DozvonError(error_id=error_id))
+
+
+async def _reply(request: web.Request, error: DozvonError) -> web.StreamResponse:
+    locale = locale_of(request)
+    page = request.app.get(ERROR_PAGE)
+    if (
+        request.path.startswith(API_PREFIX)
+        or page is None
+        or "text/html" not in request.headers.get("Accept", "")
+    ):
+        return problem_reply(error, locale)
+    if isinstance(error, NotLoggedIn) and request.method == "GET":
+        # Only a path of ours: `next` must never lead to another server.
+        login = request.app.router["login"].url_for().with_query(next=request.path_qs)
+        return web.Response(status=303, headers={"Location": str(login), "Cache-Control": "no-store"})
+    title = translator(locale).gettext(HTTPStatus(error.status).phrase)
+    return await page(request, error.status, title, message(error, locale))
+
+
+def _translated(request: web.Request, error: web.HTTPException) -> DozvonError:
+    """aiohttp's own refusals in our words."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return WrongMethod(method=request.method, allowed=", ".join(sorted(error.allowed_methods)))
+    if isinstance(error, web.HTTPNotFound):
+        return NotFound(what="page", key=request.path)
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return TooLarge(limit=request.client_max_size)
+    return BadRequest(reason=error.reason)

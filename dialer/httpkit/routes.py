@@ -1,0 +1,242 @@
+"""Typed routes: the signature of a handler is its contract.
+
+    routes = Routes("campaigns")
+
+    @routes.post("/campaigns/{campaign_id}/start", right=Right.CAMPAIGNS_RUN, errors=(CampaignNotReady,))
+    async def start(call: Call, campaign_id: int) -> CampaignOut:
+        "Start a campaign."
+
+- The first parameter is the `Call`. Others are names of the path (int, str or UUID), `body` (a pydantic
+  model, read from JSON strictly) and `query` (a pydantic model, read from the query string).
+- The return annotation is the reply: a model, `Page[Model]`, a list of models, or None for 204.
+- Unknown fields are refused: `body` and `query` models forbid extra fields (`schema.In` does).
+- `right` is what every caller needs; None: anybody who is logged in; `public=True`: nobody need be.
+- `raw="text/csv"`: the handler returns a `web.StreamResponse` of its own, of that type.
+- `accepts="text/csv"`: the body is not JSON; the handler reads `call.chunks()`.
+- A POST honours Idempotency-Key (see `idempotency`) unless `idempotent=False`: replies that hold a secret.
+
+A wrong declaration is a TypeError when the module is imported. All paths are under `/api/v1`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import NoneType
+from typing import Any, TypeVar, get_type_hints
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import BaseModel, TypeAdapter
+
+from dialer.errors import DozvonError, NotLoggedIn, TooLarge
+from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.keys import ACTOR
+from dialer.httpkit.problems import locale_of
+
+PREFIX = "/api/v1"
+#: Bytes of a JSON body, unless the route says otherwise.
+BODY_LIMIT = 256 * 1024
+PATH_TYPES = (int, str, UUID)
+
+Done = Callable[[web.StreamResponse], None]
+F = TypeVar("F", bound=Callable[..., Awaitable[object]])
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, as its handler sees it."""
+
+    request: web.Request
+    #: The most bytes that the body may have.
+    body_limit: int = BODY_LIMIT
+    #: What is done to the reply before it is sent: see `finish`.
+    edits: list[Done] = field(default_factory=list)
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks. Raises NotLoggedIn."""
+        actor = self.request.get(ACTOR)
+        if actor is None:
+            raise NotLoggedIn
+        return actor
+
+    @property
+    def app(self) -> web.Application:
+        """Where services are found, by their AppKeys."""
+        return self.request.config_dict  # type: ignore[return-value]  # the same mapping, seen from sub-applications
+
+    @property
+    def locale(self) -> str:
+        """The language of the reply."""
+        return locale_of(self.request)
+
+    def finish(self, edit: Done) -> None:
+        """Have `edit` set headers or cookies of the reply."""
+        self.edits.append(edit)
+
+    def header(self, name: str, value: str) -> None:
+        """Set a header of the reply."""
+        self.edits.append(lambda reply: reply.headers.__setitem__(name, value))
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body of a route with `accepts`, in pieces. Raises TooLarge."""
+        size = 0
+        async for chunk in self.request.content.iter_any():
+            size += len(chunk)
+            if size > self.body_limit:
+                raise TooLarge(limit=self.body_limit)
+            yield chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path: all that serving it and describing it need."""
+
+    #: GET, POST, PUT, PATCH or DELETE.
+    method: str
+    #: Path below `PREFIX`, with {names}.
+    path: str
+    #: The feature: groups routes in the documentation.
+    tag: str
+    #: Unique name, `campaigns_start`.
+    name: str
+    #: First line of the handler's docstring.
+    summary: str
+    #: The rest of it.
+    description: str
+    #: What the caller needs; None: only a log-in.
+    right: Right | None
+    #: No log-in is needed.
+    public: bool
+    #: Status of a reply that is no problem.
+    status: int
+    #: Writes the reply; None: no body, or a raw one.
+    reply: TypeAdapter[Any] | None
+    #: Content type of a handler that makes its own reply.
+    raw: str | None
+    #: What it may refuse with, besides what every route may.
+    errors: tuple[type[DozvonError], ...]
+    #: Type of each name of the path.
+    path_types: Mapping[str, type]
+    #: Model of the JSON body.
+    body: type[BaseModel] | None
+    #: Model of the query string.
+    query: type[BaseModel] | None
+    #: Content type of a body that is not JSON.
+    accepts: str | None
+    #: Most bytes of the body.
+    body_limit: int
+    #: Whether an Idempotency-Key is honoured.
+    idempotent: bool
+    handler: Callable[..., Awaitable[Any]]
+
+
+class Routes:
+    """The routes of one feature, declared by decorators; `dialer.app` mounts them."""
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.routes: list[Route] = []
+
+    def __iter__(self) -> Any:
+        return iter(self.routes)
+
+    def get(self, path: str, **options: Any) -> Callable[[F], F]:
+        """Declare a GET; options as in `route`."""
+        return self.route("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> Callable[[F], F]:
+        """Declare a POST; options as in `route`."""
+        return self.route("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> Callable[[F], F]:
+        """Declare a PUT; options as in `route`."""
+        return self.route("PUT", path, **options)
+
+    def patch(self, path: str, **options: Any) -> Callable[[F], F]:
+        """Declare a PATCH; options as in `route`."""
+        return self.route("PATCH", path, **options)
+
+    def delete(self, path: str, **options: Any) -> Callable[[F], F]:
+        """Declare a DELETE; options as in `route`."""
+        return self.route("DELETE", path, **options)
+
+    def route(
+        self,
+        method: str,
+        path: str,
+        *,
+        right: Right | None = None,
+        public: bool = False,
+        status: int | None = None,
+        errors: tuple[type[DozvonError], ...] = (),
+        raw: str | None = None,
+        accepts: str | None = None,
+        body_limit: int = BODY_LIMIT,
+        idempotent: bool | None = None,
+    ) -> Callable[[F], F]:
+        """Declare a handler; the module's text says what each option means."""
+
+        def declare(handler: F) -> F:
+            hints = get_type_hints(handler, include_extras=True)
+            names = set(re.findall(r"{(\w+)}", path))
+            given = list(inspect.signature(handler).parameters)[1:]
+            wrong = set(given) - names - {"body", "query"} | names - set(given)
+            if wrong:
+                raise TypeError(f"{method} {path}: the path and the parameters differ in {sorted(wrong)}")
+            for name in names:
+                if hints[name] not in PATH_TYPES:
+                    raise TypeError(f"{method} {path}: {name} must be int, str or UUID")
+            body, query = hints.get("body"), hints.get("query")
+            for model in (body, query):
+                _check_strict(f"{method} {path}", model)
+            if body is not None and (method in {"GET", "DELETE"} or accepts):
+                raise TypeError(f"{method} {path} takes no JSON body")
+            text = inspect.cleandoc(handler.__doc__ or "").split("\n", maxsplit=1)
+            if not text[0]:
+                raise TypeError(f"{method} {path} needs a docstring: it is the documentation")
+            returned = hints.get("return")
+            empty = returned in (None, NoneType)
+            self.routes.append(
+                Route(
+                    method=method,
+                    path=path,
+                    tag=self.tag,
+                    name=f"{self.tag}_{handler.__name__}",
+                    summary=text[0].rstrip("."),
+                    description=text[1].strip() if len(text) > 1 else "",
+                    right=right,
+                    public=public,
+                    status=status or (204 if empty else 200),
+                    reply=None if empty or raw else TypeAdapter(returned),
+                    raw=raw,
+                    errors=errors,
+                    path_types={name: hints[name] for name in given if name in names},
+                    body=body,
+                    query=query,
+                    accepts=accepts,
+                    body_limit=body_limit,
+                    idempotent=(method == "POST" and not (public or raw or accepts))
+                    if idempotent is None
+                    else idempotent,
+                    handler=handler,
+                )
+            )
+            return handler
+
+        return declare
+
+
+def _check_strict(where: str, model: Any) -> None:
+    """Refuse a model that would let unknown fields pass, at any depth."""
+    if model is None:
+        return
+    schema = model.model_json_schema()
+    for part in (schema, *schema.get("$defs", {}).values()):
+        if "properties" in part and part.get("additionalProperties") is not False:
+            raise TypeError(
+                f"{where}: {part.get('title')} must forbid extra fields (derive it from schema.In)"
+            )

@@ -1,0 +1,22 @@
+"""A text with names filled in that can still be translated afterwards."""
+
+from __future__ import annotations
+
+
+class Said(str):
+    """`Said("the trunk {name} is off", name="A")`: English as a string, with its template kept for a translator.
+
+    Give it as a detail of a DozvonError (`reason=Said(...)`): the reader's language is known only where the
+    reply is written. Plain strings without names need no `Said`: they are looked up as they are.
+    """
+
+    __slots__ = ("template", "values")
+
+    template: str
+    values: dict[str, object]
+
+    def __new__(cls, template: str, **values: object) -> Said:
+        said = super().__new__(cls, template.format(**values))
+        said.template = template
+        said.values = values
+        return said
