@@ -1,0 +1,136 @@
+"""What keeps a campaign from starting: every reason at once, so that it is mended in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from dialer.compliance.policy import ClockStart, Hours, Policy
+
+#: Modes whose dialling the server can do today.
+DIALS = frozenset({"manual", "preview", "progressive", "power"})
+
+
+@dataclass(frozen=True, slots=True)
+class StartSettings:
+    """What is looked at before a campaign starts."""
+
+    #: manual, preview, progressive, power or predictive
+    mode: str
+    #: power: calls for each ready agent
+    ratio: float
+    #: whether answered calls are screened for answering machines
+    detect_machines: bool
+    #: seconds a call may ring
+    ring_timeout_s: int
+    #: local hours of the campaign
+    window: Hours
+    #: who calls, as the message must say it
+    caller_name: str
+    #: words of the recorded message for a call that no agent can take
+    abandon_message: str
+    #: enabled trunks of the campaign that allow at least one prefix
+    trunks: int
+    #: dispositions that agents can choose from
+    dispositions: int
+    #: whether the carriers of all those trunks are on this machine
+    this_machine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason not to start."""
+
+    #: Stable name of the reason.
+    code: str
+    #: The sentence, in English, with `{names}`: what a translator sees.
+    template: str
+    #: What fills the names.
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The sentence in English."""
+        return self.template.format(**self.values)
+
+
+def start_problems(settings: StartSettings, policy: Policy | None) -> list[Problem]:
+    """Every reason why a campaign with these settings may not start; a `policy` that is None is not known."""
+    found = [*_mode(settings), *_parts(settings), *_message(settings)]
+    if policy is None:
+        return [*found, Problem("no-policy", "the policy of the campaign is not known to this server")]
+    return [*found, *_by_policy(settings, policy)]
+
+
+def _mode(settings: StartSettings) -> Iterator[Problem]:
+    if settings.mode == "predictive":
+        yield Problem(
+            "mode-not-built", "predictive dialling is not available yet; choose progressive or power"
+        )
+    elif settings.mode not in DIALS:
+        yield Problem("mode-unknown", "there is no mode {mode}", {"mode": settings.mode})
+    if settings.mode == "power" and settings.ratio < 1:
+        yield Problem(
+            "ratio", "the ratio of power dialling is {ratio}; it must be 1 or more", {"ratio": settings.ratio}
+        )
+
+
+def _parts(settings: StartSettings) -> Iterator[Problem]:
+    if settings.trunks == 0:
+        yield Problem("no-trunk", "no trunk is chosen that is switched on and allows a number prefix")
+    if settings.dispositions == 0:
+        yield Problem("no-disposition", "there is no disposition for agents to choose from")
+
+
+def _message(settings: StartSettings) -> Iterator[Problem]:
+    if not settings.caller_name:
+        yield Problem("no-caller-name", "the name of the caller is empty")
+    if not settings.abandon_message:
+        yield Problem("no-abandon-message", "there is no message for a call that no agent can take")
+    elif settings.caller_name and not names(settings.abandon_message, settings.caller_name):
+        yield Problem(
+            "message-names-nobody",
+            "the message for a call that no agent can take does not name the caller ({name})",
+            {"name": settings.caller_name},
+        )
+
+
+def names(message: str, caller: str) -> bool:
+    """Whether the message says the caller's name, whatever the capitals and the spaces between words."""
+    return " ".join(caller.split()).casefold() in " ".join(message.split()).casefold()
+
+
+def _by_policy(settings: StartSettings, policy: Policy) -> Iterator[Problem]:
+    if settings.mode in policy.forbidden_modes:
+        yield Problem(
+            "mode-forbidden",
+            "the policy {policy} forbids the mode {mode}",
+            {"policy": policy.code, "mode": settings.mode},
+        )
+    if settings.detect_machines and policy.clock is not ClockStart.GREETING_END:
+        yield Problem(
+            "screening-clock",
+            "screening for machines takes most of the {seconds} s that a person may wait, and the policy "
+            "{policy} counts them from the answer; choose a policy that counts from the end of the greeting, "
+            "or switch the screening off",
+            {"seconds": f"{policy.abandon_after_s:g}", "policy": policy.code},
+        )
+    if settings.ring_timeout_s < policy.min_ring_s:
+        yield Problem(
+            "ring-too-short",
+            "calls ring {seconds} s; the policy {policy} asks for at least {least} s",
+            {"seconds": settings.ring_timeout_s, "policy": policy.code, "least": policy.min_ring_s},
+        )
+    week = (policy.week.working, policy.week.day_off, policy.week.holiday)
+    if not any(hours and hours.common(settings.window) for hours in week):
+        yield Problem(
+            "never-open",
+            "the hours of the campaign ({hours}) have nothing in common with those of the policy {policy}",
+            {"hours": str(settings.window), "policy": policy.code},
+        )
+    if policy.this_machine_only and not settings.this_machine:
+        yield Problem(
+            "policy-of-demo",
+            "the policy {policy} is only for trunks whose carrier is on this machine",
+            {"policy": policy.code},
+        )
