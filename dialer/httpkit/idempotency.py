@@ -13,10 +13,11 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from aiohttp import web
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.db.session import Database
 from dialer.db.tables import idempotency
 from dialer.errors import BadRequest, DozvonError, KeyReused, StillAtWork
 from dialer.httpkit.access import Actor
@@ -41,11 +42,7 @@ async def once(
     if actor.user_id is None:
         raise BadRequest(reason="this request takes no Idempotency-Key")
     database = request.app[DATABASE]
-    mine = (
-        (idempotency.c.tenant_id == actor.tenant_id)
-        & (idempotency.c.user_id == actor.user_id)
-        & (idempotency.c.key == key)
-    )
+    mine = _mine(actor, key)
     async with database.tenant(actor.tenant_id) as conn:
         taken = await conn.execute(
             insert(idempotency)
@@ -59,24 +56,42 @@ async def once(
         if first.status is None:
             raise StillAtWork
         return _again(first.status, first.reply)
-    kept = False
     try:
-        try:
-            reply = await work()
-        except DozvonError as error:
-            reply = problem_reply(error, locale_of(request))
-            if error.status >= 500:
-                raise
-        if isinstance(reply, web.Response) and reply.status < 500:
-            body = json.loads(reply.text) if reply.text else None
-            async with database.tenant(actor.tenant_id) as conn:
-                await conn.execute(update(idempotency).where(mine).values(status=reply.status, reply=body))
-            kept = True
+        reply = await _worked(request, work)
+    except Exception:
+        await _free(database, actor, key)
+        raise
+    # A cancelled request (the server is stopped) is no Exception: whether its work was done is not known.
+    if not isinstance(reply, web.Response) or reply.status >= 500:
+        await _free(database, actor, key)
         return reply
-    finally:
-        if not kept:
-            async with database.tenant(actor.tenant_id) as conn:
-                await conn.execute(delete(idempotency).where(mine))
+    body = json.loads(reply.text) if reply.text else None
+    async with database.tenant(actor.tenant_id) as conn:
+        await conn.execute(update(idempotency).where(mine).values(status=reply.status, reply=body))
+    return reply
+
+
+async def _worked(request: web.Request, work: Work) -> web.StreamResponse:
+    try:
+        return await work()
+    except DozvonError as error:
+        if error.status >= 500:
+            raise
+        # A refusal is an answer like any other: the repetition gets it too.
+        return problem_reply(error, locale_of(request))
+
+
+async def _free(database: Database, actor: Actor, key: str) -> None:
+    async with database.tenant(actor.tenant_id) as conn:
+        await conn.execute(delete(idempotency).where(_mine(actor, key)))
+
+
+def _mine(actor: Actor, key: str) -> ColumnElement[bool]:
+    return and_(
+        idempotency.c.tenant_id == actor.tenant_id,
+        idempotency.c.user_id == actor.user_id,
+        idempotency.c.key == key,
+    )
 
 
 def _again(status: int, body: object) -> web.Response:

@@ -11,8 +11,8 @@ another row appear twice or not at all. It is opaque, not secret: it says nothin
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -64,10 +64,8 @@ def decode(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         plain = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if not isinstance(plain, list) or len(plain) != len(types):
-            raise ValueError
         return tuple(_revive(value, kind) for value, kind in zip(plain, types, strict=True))
-    except (ValueError, binascii.Error, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         raise BadRequest(reason="the cursor is not one that this list has given") from None
 
 
@@ -79,12 +77,13 @@ def _revive(value: object, kind: type) -> object:
         return moment
     if kind is UUID and isinstance(value, str):
         return UUID(value)
-    # bool is an int to Python, not to us; NaN and infinity have no place in an order.
-    if type(value) is not kind or (isinstance(value, int) and abs(value) > MAX_ID) or value != value:
-        raise ValueError
-    if isinstance(value, float) and abs(value) == float("inf"):
-        raise ValueError
-    if isinstance(value, str) and "\0" in value:
+    # `type() is`: to Python a bool is an int, not to us. NaN and infinity have no place in an order.
+    fits = type(value) is kind and (
+        (isinstance(value, int) and abs(value) <= MAX_ID)
+        or (isinstance(value, float) and math.isfinite(value))
+        or (isinstance(value, str) and "\0" not in value)
+    )
+    if not fits:
         raise ValueError
     return value
 
@@ -92,6 +91,6 @@ def _revive(value: object, kind: type) -> object:
 def cut(
     rows: Sequence[R], limit: int, key: Callable[[R], tuple[int | float | str | datetime | UUID | None, ...]]
 ) -> tuple[list[R], str | None]:
-    """Of `limit + 1` rows asked for: the rows of this page, and the cursor of the next one if there is more."""
+    """Of `limit + 1` rows asked for: the rows of this page, and the next page's cursor if there is one."""
     page = list(rows[:limit])
     return page, encode(*key(page[-1])) if len(rows) > limit else None

@@ -20,6 +20,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import ValidationError
+from yarl import URL
 
 from dialer.errors import (
     BadRequest,
@@ -163,15 +164,12 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 async def _reply(request: web.Request, error: DozvonError) -> web.StreamResponse:
     locale = locale_of(request)
     page = request.app.get(ERROR_PAGE)
-    if (
-        request.path.startswith(API_PREFIX)
-        or page is None
-        or "text/html" not in request.headers.get("Accept", "")
-    ):
+    wants_page = "text/html" in request.headers.get("Accept", "")
+    if request.path.startswith(API_PREFIX) or page is None or not wants_page:
         return problem_reply(error, locale)
     if isinstance(error, NotLoggedIn) and request.method == "GET":
         # Only a path of ours: `next` must never lead to another server.
-        login = request.app.router["login"].url_for().with_query(next=request.path_qs)
+        login = URL("/login").with_query(next=request.path_qs)
         return web.Response(status=303, headers={"Location": str(login), "Cache-Control": "no-store"})
     title = translator(locale).gettext(HTTPStatus(error.status).phrase)
     return await page(request, error.status, title, message(error, locale))

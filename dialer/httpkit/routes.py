@@ -22,10 +22,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypedDict, TypeVar, Unpack, get_type_hints
 from uuid import UUID
 
 from aiohttp import web
@@ -58,15 +58,14 @@ class Call:
     @property
     def actor(self) -> Actor:
         """Who asks. Raises NotLoggedIn."""
-        actor = self.request.get(ACTOR)
-        if actor is None:
+        if ACTOR not in self.request:
             raise NotLoggedIn
-        return actor
+        return self.request[ACTOR]
 
     @property
     def app(self) -> web.Application:
         """Where services are found, by their AppKeys."""
-        return self.request.config_dict  # type: ignore[return-value]  # the same mapping, seen from sub-applications
+        return self.request.app
 
     @property
     def locale(self) -> str:
@@ -134,6 +133,19 @@ class Route:
     handler: Callable[..., Awaitable[Any]]
 
 
+class Options(TypedDict, total=False):
+    """What a declaration may say; the module's text says what each means."""
+
+    right: Right | None
+    public: bool
+    status: int
+    errors: tuple[type[DozvonError], ...]
+    raw: str
+    accepts: str
+    body_limit: int
+    idempotent: bool
+
+
 class Routes:
     """The routes of one feature, declared by decorators; `dialer.app` mounts them."""
 
@@ -141,44 +153,32 @@ class Routes:
         self.tag = tag
         self.routes: list[Route] = []
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Route]:
         return iter(self.routes)
 
-    def get(self, path: str, **options: Any) -> Callable[[F], F]:
+    def get(self, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
         """Declare a GET; options as in `route`."""
         return self.route("GET", path, **options)
 
-    def post(self, path: str, **options: Any) -> Callable[[F], F]:
+    def post(self, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
         """Declare a POST; options as in `route`."""
         return self.route("POST", path, **options)
 
-    def put(self, path: str, **options: Any) -> Callable[[F], F]:
+    def put(self, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
         """Declare a PUT; options as in `route`."""
         return self.route("PUT", path, **options)
 
-    def patch(self, path: str, **options: Any) -> Callable[[F], F]:
+    def patch(self, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
         """Declare a PATCH; options as in `route`."""
         return self.route("PATCH", path, **options)
 
-    def delete(self, path: str, **options: Any) -> Callable[[F], F]:
+    def delete(self, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
         """Declare a DELETE; options as in `route`."""
         return self.route("DELETE", path, **options)
 
-    def route(
-        self,
-        method: str,
-        path: str,
-        *,
-        right: Right | None = None,
-        public: bool = False,
-        status: int | None = None,
-        errors: tuple[type[DozvonError], ...] = (),
-        raw: str | None = None,
-        accepts: str | None = None,
-        body_limit: int = BODY_LIMIT,
-        idempotent: bool | None = None,
-    ) -> Callable[[F], F]:
-        """Declare a handler; the module's text says what each option means."""
+    def route(self, method: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
+        """Declare a handler of any method."""
+        raw, accepts = options.get("raw"), options.get("accepts")
 
         def declare(handler: F) -> F:
             hints = get_type_hints(handler, include_extras=True)
@@ -200,6 +200,7 @@ class Routes:
                 raise TypeError(f"{method} {path} needs a docstring: it is the documentation")
             returned = hints.get("return")
             empty = returned in (None, NoneType)
+            secretless = method == "POST" and not (options.get("public") or raw or accepts)
             self.routes.append(
                 Route(
                     method=method,
@@ -208,20 +209,18 @@ class Routes:
                     name=f"{self.tag}_{handler.__name__}",
                     summary=text[0].rstrip("."),
                     description=text[1].strip() if len(text) > 1 else "",
-                    right=right,
-                    public=public,
-                    status=status or (204 if empty else 200),
-                    reply=None if empty or raw else TypeAdapter(returned),
+                    right=options.get("right"),
+                    public=options.get("public", False),
+                    status=options.get("status", 204 if empty else 200),
+                    reply=None if empty or raw else TypeAdapter(hints["return"]),
                     raw=raw,
-                    errors=errors,
+                    errors=options.get("errors", ()),
                     path_types={name: hints[name] for name in given if name in names},
                     body=body,
                     query=query,
                     accepts=accepts,
-                    body_limit=body_limit,
-                    idempotent=(method == "POST" and not (public or raw or accepts))
-                    if idempotent is None
-                    else idempotent,
+                    body_limit=options.get("body_limit", BODY_LIMIT),
+                    idempotent=options.get("idempotent", secretless),
                     handler=handler,
                 )
             )
@@ -237,6 +236,5 @@ def _check_strict(where: str, model: Any) -> None:
     schema = model.model_json_schema()
     for part in (schema, *schema.get("$defs", {}).values()):
         if "properties" in part and part.get("additionalProperties") is not False:
-            raise TypeError(
-                f"{where}: {part.get('title')} must forbid extra fields (derive it from schema.In)"
-            )
+            name = part.get("title")
+            raise TypeError(f"{where}: {name} must forbid extra fields (derive it from schema.In)")

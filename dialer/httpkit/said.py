@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Said(str):
-    """`Said("the trunk {name} is off", name="A")`: English as a string, with its template kept for a translator.
+    """`Said("the trunk {name} is off", name="A")`: an English string that keeps its template.
 
     Give it as a detail of a DozvonError (`reason=Said(...)`): the reader's language is known only where the
     reply is written. Plain strings without names need no `Said`: they are looked up as they are.
