@@ -1,0 +1,165 @@
+"""What happened, told to the other processes: written with the fact, numbered after it.
+
+An event is a row that `emit` inserts in the transaction of the fact: it exists if and only if the fact does.
+Ids are given before commits and so become visible out of order; therefore a reader goes by `seq`, which one
+writer at a time (`number_events` in the database) gives to rows that are already committed. Rows of one call
+become visible together, and the next call begins after that: **who has seen seq n has seen every smaller one
+that there will ever be.** Numbers may be missing, they are never filled in later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import structlog
+from sqlalchemy import insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.db import tables as t
+from dialer.db.listen import BACK_OFF_MAX_S, OUTBOX
+from dialer.db.session import CONNECTION_ERRORS, connect, encode_json
+from dialer.errors import DatabaseUnavailable
+
+log = structlog.get_logger(__name__)
+
+#: How long events are kept: what a browser that was away may ask for by Last-Event-ID.
+KEEP = timedelta(hours=24)
+#: Only one numberer works at a time; others stand by in this lock ("dozv" in ASCII).
+NUMBERER_LOCK = 0x646F7A76
+BATCH = 1000
+#: An outbox note can only be lost with its connection; this bounds the wait all the same.
+LOOK_EVERY_S = 1.0
+CLEAN_EVERY_S = 600.0
+
+_NOTIFY = text("SELECT pg_notify(:channel, :payload)")
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A numbered event."""
+
+    #: Its place in the order of all tenants; the id of a server-sent event.
+    seq: int
+    #: When the fact's transaction began.
+    at: datetime
+    #: call.connected, agent.state, campaign.status, import.progress ...
+    kind: str
+    campaign_id: int | None
+    agent_id: int | None
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which numbers are kept."""
+
+    #: The smallest; who has seen less than `oldest - 1` may have missed events that were deleted. 0: none.
+    oldest: int
+    #: The largest that is readable. 0: none.
+    newest: int
+
+
+async def emit(
+    conn: AsyncConnection,
+    kind: str,
+    payload: Mapping[str, Any],
+    *,
+    tenant_id: int,
+    campaign_id: int | None = None,
+    agent_id: int | None = None,
+) -> None:
+    """Tell what happened, in the transaction of the fact. Emit after the fact's row is locked or written:
+    then two events about one row are numbered in the order of their transactions."""
+    values = {
+        "tenant_id": tenant_id,
+        "kind": kind,
+        "payload": dict(payload),
+        "campaign_id": campaign_id,
+        "agent_id": agent_id,
+    }
+    await conn.execute(insert(t.event), values)
+    await conn.execute(_NOTIFY, {"channel": OUTBOX, "payload": ""})
+
+
+async def wake(conn: AsyncConnection, what: str, *, tenant_id: int) -> None:
+    """Tell the engine, when the transaction commits, to look at `what`: campaigns, agents, commands,
+    dispositions."""
+    payload = encode_json({"tenant": tenant_id, "what": what})
+    await conn.execute(_NOTIFY, {"channel": "dozvon_engine", "payload": payload})
+
+
+async def read_after(conn: AsyncConnection, seq: int, limit: int) -> list[EventRow]:
+    """The tenant's next events after `seq`, in order, at most `limit`."""
+    e = t.event.c
+    query = (
+        select(e.seq, e.at, e.kind, e.campaign_id, e.agent_id, e.payload)
+        .where(e.seq > seq)
+        .order_by(e.seq)
+        .limit(limit)
+    )
+    return [EventRow(*row) for row in await conn.execute(query)]
+
+
+async def span(conn: AsyncConnection) -> Span:
+    """The numbers that are kept, over all tenants: where a new reader begins, and what an old one missed."""
+    row = (await conn.execute(text("SELECT oldest, newest FROM event_span()"))).one()
+    return Span(row.oldest, row.newest)
+
+
+class Numberer:
+    """The writer of `seq`: waits for the outbox, numbers what is committed, tells `dozvon_events`, and
+    deletes what is older than `KEEP`. Several may run; one works."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def run(self) -> None:
+        """Number until cancelled, over any loss of the database."""
+        back_off_s = 0.1
+        while True:
+            try:
+                await self._work()
+                back_off_s = 0.1
+            except (DatabaseUnavailable, *CONNECTION_ERRORS) as error:
+                log.warning("numberer_lost", reason=str(error) or type(error).__name__)
+            await asyncio.sleep(back_off_s * random.uniform(0.5, 1.0))  # noqa: S311
+            back_off_s = min(back_off_s * 2, BACK_OFF_MAX_S)
+
+    async def _work(self) -> None:
+        connection = await connect(self._url, application="dozvon numberer")
+        try:
+            lost, outbox = asyncio.Event(), asyncio.Event()
+
+            def end(_connection: object) -> None:
+                lost.set()
+                outbox.set()
+
+            connection.add_termination_listener(end)
+            await connection.add_listener(OUTBOX, lambda *_: outbox.set())
+            # Waits, for hours if need be, while another process does the work.
+            await connection.execute("SELECT pg_advisory_lock($1)", NUMBERER_LOCK)
+            loop = asyncio.get_running_loop()
+            clean_at = loop.time()
+            while not lost.is_set():
+                outbox.clear()
+                while await connection.fetchval("SELECT number_events($1)", BATCH, timeout=30) == BATCH:
+                    pass
+                if loop.time() >= clean_at:
+                    await self._clean(connection)
+                    clean_at = loop.time() + CLEAN_EVERY_S
+                try:
+                    await asyncio.wait_for(outbox.wait(), LOOK_EVERY_S)
+                except TimeoutError:
+                    continue
+        finally:
+            connection.terminate()
+
+    async def _clean(self, connection: asyncpg.Connection) -> None:
+        while await connection.fetchval("SELECT drop_events($1, $2)", KEEP, BATCH, timeout=30) == BATCH:
+            pass

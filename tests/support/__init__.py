@@ -1,0 +1,1 @@
+"""The parts that tests stand on; each is real."""
