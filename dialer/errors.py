@@ -162,7 +162,9 @@ class UnreadableFile(DozvonError):
 
 
 class NoPhoneColumn(UnreadableFile):
-    """The file has no column of phone numbers: its first line must name one "phone" or "телефон" (found: {columns})."""
+    """The file has no column of phone numbers: name one "phone" or "телефон" in its first line
+    (now it has: {columns}).
+    """
 
     id = "no-phone-column"
 
@@ -224,7 +226,7 @@ class BadAgi(DozvonError):
 
 
 class AgiHangup(DozvonError):
-    """The channel has hung up; {command} was not carried out."""
+    """The call hung up, or its AGI session ended, before {command} was answered."""
 
     id, status = "agi-hangup", 409
 

@@ -1,0 +1,115 @@
+"""Which column of a file is what, by its header in Russian or English.
+
+A header that is not known here is no mistake: its cells are kept in `contact.custom` under it. Saved
+mappings, chosen by a person, will stand in front of these names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dialer.errors import NoPhoneColumn
+
+#: Longest header that is kept, in characters.
+MAX_HEADER = 100
+
+
+class Field(StrEnum):
+    """What a column can be."""
+
+    PHONE = "phone"
+    LAST_NAME = "last_name"
+    FIRST_NAME = "first_name"
+    MIDDLE_NAME = "middle_name"
+    FULL_NAME = "full_name"
+    EMAIL = "email"
+    TIMEZONE = "timezone"
+    EXTERNAL_ID = "external_id"
+    CUSTOM = "custom"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a file."""
+
+    #: what its cells are
+    field: Field
+    #: its header, as rejects name it and `custom` keeps it; no two columns have the same
+    name: str
+
+
+# Normal forms (see `_normal`) of the headers that are known.
+_NAMES: dict[Field, frozenset[str]] = {
+    Field.LAST_NAME: frozenset({"фамилия", "last name", "lastname", "surname", "family name"}),
+    Field.FIRST_NAME: frozenset({"имя", "first name", "firstname", "given name"}),
+    Field.MIDDLE_NAME: frozenset({"отчество", "middle name", "middlename", "patronymic"}),
+    Field.FULL_NAME: frozenset(
+        {"фио", "ф и о", "имя клиента", "фио клиента", "клиент", "контакт", "контактное лицо", "full name"}
+        | {"fullname", "name", "client", "client name", "customer", "customer name", "contact"}
+    ),
+    Field.EMAIL: frozenset(
+        {"email", "e mail", "mail", "email address", "почта", "электронная почта", "эл почта"}
+        | {"адрес электронной почты", "емейл", "имейл"}
+    ),
+    Field.TIMEZONE: frozenset({"timezone", "time zone", "tz", "часовой пояс", "временная зона", "час пояс"}),
+    Field.EXTERNAL_ID: frozenset({"external id", "crm id", "внешний id", "внешний код", "id клиента"}),
+}
+_FIELDS = {name: field for field, names in _NAMES.items() for name in names}
+# A header is a phone when it has one of the first words, and no words but these: "доп. телефон", "mobile
+# phone 2"; not "марка телефона".
+_PHONE_WORDS = frozenset(
+    {"phone", "phones", "telephone", "tel", "mobile", "cell", "cellphone", "msisdn"}
+    | {"телефон", "телефона", "телефоны", "тел", "мобильный", "моб", "сотовый", "сот"}
+)
+_PHONE_COMPANIONS = frozenset(
+    {"номер", "рабочий", "раб", "домашний", "дом", "городской", "контактный", "основной", "дополнительный"}
+    | {"доп", "второй", "запасной", "клиента", "контакта", "number", "no", "work", "home", "main", "primary"}
+    | {"secondary", "second", "other", "contact", "extra", "customer", "client"}
+)
+
+
+def read_header(cells: Sequence[str]) -> list[Column]:
+    """The columns of a file with this first line; what is not known is `CUSTOM`.
+
+    Of two columns for the same field other than a phone the first counts, the other is custom. Raises
+    NoPhoneColumn.
+    """
+    columns: list[Column] = []
+    used: set[str] = set()
+    taken: set[Field] = set()
+    for position, cell in enumerate(cells, start=1):
+        field = field_of(cell)
+        if field in taken and field is not Field.PHONE:
+            field = Field.CUSTOM
+        taken.add(field)
+        columns.append(Column(field, _unused(" ".join(cell.split())[:MAX_HEADER] or f"#{position}", used)))
+    if Field.PHONE not in taken:
+        raise NoPhoneColumn(columns=", ".join(column.name for column in columns[:20]))
+    return columns
+
+
+def field_of(header: str) -> Field:
+    """What a column with this header is."""
+    name = _normal(header)
+    if field := _FIELDS.get(name):
+        return field
+    words = set(name.split())
+    is_phone = words & _PHONE_WORDS and words <= _PHONE_WORDS | _PHONE_COMPANIONS
+    return Field.PHONE if is_phone else Field.CUSTOM
+
+
+def _normal(header: str) -> str:
+    """Small letters, ё as е, one space for anything that is no letter, a number at the end left out."""
+    words = re.sub(r"[\W_]+", " ", header.casefold().replace("ё", "е")).strip()
+    return re.sub(r"\s*\d+$", "", words)
+
+
+def _unused(name: str, used: set[str]) -> str:
+    candidate, number = name, 2
+    while candidate in used:
+        candidate, number = f"{name} ({number})", number + 1
+    used.add(candidate)
+    return candidate

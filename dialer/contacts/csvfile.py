@@ -1,0 +1,311 @@
+"""CSV files as they come from spreadsheets and CRMs: reading without trust, writing without formulas.
+
+Reading knows neither the encoding (UTF-8 with and without its mark, Windows-1251, the UTF-16 of "Unicode
+text") nor the delimiter (`;`, tab, `,`), and promises two things whatever the bytes are: it never holds more
+than MAX_RECORD characters of a row, and it raises nothing but UnreadableFile. What cannot be a row becomes a
+BadRecord under its number, and the next row is read as if nothing had been: a quotation mark that is never
+closed costs its own line only, not all that follow.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from dialer.contacts.columns import Column, Field, field_of, read_header
+from dialer.contacts.rejects import RejectCode
+from dialer.errors import NoPhoneColumn, UnreadableFile
+from dialer.httpkit.said import Said
+
+#: Longest row, in characters. Under `csv.field_size_limit()`, so that the csv module never meets its own.
+MAX_RECORD = 65_536
+#: Most lines of a row (new lines inside quotation marks).
+MAX_RECORD_LINES = 50
+#: Most columns of a file.
+MAX_COLUMNS = 200
+DELIMITERS = (";", "\t", ",")
+
+_CHUNK = 1 << 20
+# First bytes of files that people upload in place of a CSV.
+_NOT_TEXT = (
+    (b"PK\x03\x04", "this is a spreadsheet (XLSX, ODS) or an archive; save it as CSV"),
+    (b"\xd0\xcf\x11\xe0", "this is an old Excel file (XLS); save it as CSV"),
+    (b"%PDF", "this is a PDF; save the table as CSV"),
+    (b"\x1f\x8b", "this is a compressed file; unpack it first"),
+)
+# What a decoder puts in place of bytes that mean nothing.
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of cells, as many as the header has; blank rows too."""
+
+    #: 1 is the row after the header
+    number: int
+    cells: tuple[str, ...]
+
+    @property
+    def blank(self) -> bool:
+        """Whether every cell is empty."""
+        return not any(cell.strip() for cell in self.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """One row that cannot be taken apart."""
+
+    #: as in Record
+    number: int
+    code: RejectCode
+    #: the beginning of the row
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file is written."""
+
+    #: a codec of Python: utf-8-sig, cp1251, utf-16
+    encoding: str
+    delimiter: str
+    #: what its columns are, from the header
+    columns: tuple[Column, ...]
+
+
+# -- reading ----------------------------------------------------------------------------------------------
+
+
+def detect_encoding(chunks: Iterable[bytes]) -> str:
+    """The encoding of a file given in pieces: all of it is looked at, none of it is kept.
+
+    Text that is UTF-8 but for a few bytes stays UTF-8 (those rows are rejected); text in which most letters
+    are no UTF-8 is Windows-1251. Raises UnreadableFile for a file that is empty or no text.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    good = bad = 0
+    first = True
+    for chunk in chunks:
+        if not chunk:
+            continue
+        if first:
+            first = False
+            for magic, reason in _NOT_TEXT:
+                if chunk.startswith(magic):
+                    raise UnreadableFile(reason=reason)
+            if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                return "utf-16"
+        text = decoder.decode(chunk)
+        if not text.isascii():
+            wrong = text.count(_REPLACEMENT)
+            bad += wrong
+            good += len(text) - wrong - len(text.encode("ascii", "ignore"))
+    if first:
+        raise UnreadableFile(reason="it is empty")
+    return "utf-8-sig" if good >= bad else "cp1251"
+
+
+def inspect(path: Path) -> Layout:
+    """How the file at `path` is written. Raises UnreadableFile (NoPhoneColumn when its header has none)."""
+    with path.open("rb") as file:
+        encoding = detect_encoding(iter(lambda: file.read(_CHUNK), b""))
+    with open_text(path, encoding) as text:
+        sample = text.read(MAX_RECORD)
+    best: tuple[tuple[int, int, int], Layout] | None = None
+    refusal = UnreadableFile(reason="its first line is no header")
+    for delimiter in DELIMITERS:
+        records = _records(io.StringIO(sample), delimiter, width=None)
+        header = _header(records)
+        if header is None:
+            continue
+        try:
+            columns = read_header(header)
+        except NoPhoneColumn as error:
+            refusal = error
+            continue
+        known = sum(field_of(cell) is not Field.CUSTOM for cell in header)
+        # A delimiter that is not the file's own gives rows of one width too, but fewer columns.
+        alike = sum(len(cells) == len(header) for cells in _first_rows(records, 20))
+        score = (known, len(header), alike)
+        if best is None or score > best[0]:
+            best = (score, Layout(encoding, delimiter, tuple(columns)))
+    if best is None:
+        raise refusal
+    if len(best[1].columns) > MAX_COLUMNS:
+        raise UnreadableFile(reason=Said("it has more than {limit} columns", limit=MAX_COLUMNS))
+    return best[1]
+
+
+def open_text(path: Path, encoding: str) -> TextIO:
+    """The text of a file; bytes that mean nothing in its encoding become U+FFFD, any line end becomes \\n."""
+    return path.open("r", encoding=encoding, errors="replace", newline=None)
+
+
+def read_records(text: TextIO, layout: Layout, *, after: int = 0) -> Iterator[Record | BadRecord]:
+    """Every row after the header from number `after + 1` on, in order, one at a time."""
+    rows = _records(text, layout.delimiter, width=len(layout.columns))
+    _header(rows)
+    rows.restart_numbers()
+    for row in rows:
+        if row.number > after:
+            yield row
+
+
+def _header(records: _Records) -> tuple[str, ...] | None:
+    """The first row that is neither blank nor Excel's `sep=;`; None where it cannot be read."""
+    for record in records:
+        if isinstance(record, BadRecord):
+            return None
+        if record.blank or (record.number == 1 and record.cells[0].strip().lower().startswith("sep=")):
+            continue
+        return record.cells
+    return None
+
+
+def _first_rows(records: _Records, limit: int) -> Iterator[tuple[str, ...]]:
+    for record, _ in zip(records, range(limit), strict=False):
+        if isinstance(record, Record) and not record.blank:
+            yield record.cells
+
+
+class _TooLong(Exception):
+    """The line that was asked for is too long; `start` is how it begins."""
+
+    def __init__(self, start: str) -> None:
+        self.start = start
+
+
+class _Endless(Exception):
+    """A row goes on for longer than any row may: a quotation mark is not closed."""
+
+
+class _Lines:
+    """The lines of a file for csv.reader, with those of the present row kept to be read again."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._again: deque[str | _TooLong] = deque()
+        #: lines of the present row
+        self.taken: list[str] = []
+        self._size = 0
+        #: whether the file has ended while the present row asked for more
+        self.ended = False
+
+    def begin(self) -> None:
+        """A new row begins."""
+        self.taken.clear()
+        self._size = 0
+        self.ended = False
+
+    def give_back(self) -> str:
+        """Keep the first line of the present row only, the others are read again; return the first."""
+        self._again.extendleft(reversed(self.taken[1:]))
+        return self.taken[0]
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else self._read()
+        if (
+            isinstance(line, _TooLong)
+            or self._size + len(line) > MAX_RECORD
+            or len(self.taken) >= MAX_RECORD_LINES
+        ):
+            if not self.taken:
+                assert isinstance(line, _TooLong)
+                raise line
+            self._again.appendleft(line)
+            raise _Endless
+        if not line:
+            self.ended = True
+            raise StopIteration
+        self.taken.append(line)
+        self._size += len(line)
+        return line
+
+    def _read(self) -> str | _TooLong:
+        line = self._text.readline(MAX_RECORD)
+        if len(line) < MAX_RECORD or line.endswith("\n"):
+            return line
+        start = line[:1000]
+        while line and not line.endswith("\n"):
+            line = self._text.readline(MAX_RECORD)
+        return _TooLong(start)
+
+
+class _Records(Iterator["Record | BadRecord"]):
+    """Rows out of lines; see the module's docstring for what it promises."""
+
+    def __init__(self, text: TextIO, delimiter: str, width: int | None) -> None:
+        self._lines = _Lines(text)
+        self._reader = csv.reader(self._lines, delimiter=delimiter)
+        self._width = width
+        self._number = 0
+
+    def restart_numbers(self) -> None:
+        """The next row is number 1."""
+        self._number = 0
+
+    def __next__(self) -> Record | BadRecord:
+        lines = self._lines
+        lines.begin()
+        number = self._number + 1
+        try:
+            cells = next(self._reader)  # StopIteration at the end of the file
+        except _TooLong as signal:
+            self._number = number
+            return BadRecord(number, RejectCode.TOO_LONG, signal.start)
+        except (_Endless, csv.Error):
+            self._number = number
+            return BadRecord(number, RejectCode.QUOTE, lines.give_back())
+        self._number = number
+        several = len(lines.taken) > 1
+        # A quotation mark closed by one of a later row leaves a row of the wrong width; one that nothing
+        # closes runs to the end of the file.
+        if lines.ended or (several and self._width is not None and len(cells) != self._width):
+            return BadRecord(number, RejectCode.QUOTE, lines.give_back())
+        return self._checked(number, cells)
+
+    def _checked(self, number: int, cells: list[str]) -> Record | BadRecord:
+        taken = self._lines.taken
+        for mark, code in (("\0", RejectCode.NUL), (_REPLACEMENT, RejectCode.ENCODING)):
+            if any(mark in line for line in taken):
+                return BadRecord(number, code, "".join(taken))
+        width = self._width
+        if width is not None:
+            extra = cells[width:]
+            if any(cell.strip() for cell in extra):
+                return BadRecord(number, RejectCode.COLUMNS, next(cell for cell in extra if cell.strip()))
+            cells = cells[:width] + [""] * (width - len(cells))
+        return Record(number, tuple(cells or [""]))
+
+
+def _records(text: TextIO, delimiter: str, *, width: int | None) -> _Records:
+    return _Records(text, delimiter, width)
+
+
+# -- writing ----------------------------------------------------------------------------------------------
+
+
+def safe_cell(value: str) -> str:
+    """`value` so that no spreadsheet takes it for a formula: an apostrophe before = + - @, tab and CR.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+def write_rows(rows: Iterable[Sequence[object]]) -> bytes:
+    """Rows as CSV of RFC 4180 in UTF-8, each cell safe."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    for row in rows:
+        writer.writerow([safe_cell(str(cell)) for cell in row])
+    return out.getvalue().encode("utf-8", "replace")

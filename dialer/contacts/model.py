@@ -1,0 +1,135 @@
+"""Contacts, lists and imports as values; the words and limits that the rest of the room shares.
+
+A row of a file ends in one of four ways, and `rows = loaded + duplicates + rejected + blank` always holds:
+
+- *loaded*: it is a contact now;
+- *duplicate*: one of its numbers is already in the list, or stood higher in the file; nothing is changed;
+- *rejected*: it cannot be used, and an `import_reject` says which column, why, and what stood there;
+- *blank*: every cell is empty, as in the tail that spreadsheets like to export.
+
+A cell that can be missed (an e-mail, a second number) and is wrong does not cost the person: the row loads
+without it, and an `import_reject` says so as well. So there may be more rejects than rejected rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from dialer.contacts.numbers import PhoneNumber
+
+#: Longest value of each field, in characters. A longer one is a mistake in the file, not a value.
+MAX_NAME = 100
+MAX_EMAIL = 254
+MAX_EXTERNAL_ID = 100
+MAX_CUSTOM = 2000
+MAX_PHONE_CELL = 300
+#: Most numbers kept of one person.
+MAX_PHONES = 10
+
+
+class ImportStatus(StrEnum):
+    """Where an import is; the words of `import_job.status`."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class NewContact:
+    """A person as one row of a file describes them; not yet in the database."""
+
+    #: row of the file
+    row: int
+    #: the first is dialled first; never empty
+    phones: tuple[PhoneNumber, ...]
+    last_name: str = ""
+    first_name: str = ""
+    middle_name: str = ""
+    email: str = ""
+    #: IANA name from the record; None: the number's candidates count
+    timezone: str | None = None
+    #: key of an outside CRM
+    external_id: str | None = None
+    #: columns that Dozvon has no field for, by their header
+    custom: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How the rows of an import ended, so far."""
+
+    #: rows read, blank ones included
+    rows: int = 0
+    loaded: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+
+    @property
+    def blank(self) -> int:
+        """Rows in which every cell is empty."""
+        return self.rows - self.loaded - self.duplicates - self.rejected
+
+
+@dataclass(frozen=True, slots=True)
+class ContactList:
+    """A list of contacts."""
+
+    id: int
+    name: str
+    created_at: datetime
+    #: how many contacts it holds
+    contacts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A number of a contact, as it is kept."""
+
+    #: 1 is dialled first
+    position: int
+    e164: str
+    #: mobile, fixed_line, ...: phonenumbers' own words
+    kind: str
+    #: all candidate zones of the number
+    timezones: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A person that can be called, as they are kept."""
+
+    id: int
+    list_id: int
+    external_id: str | None
+    last_name: str
+    first_name: str
+    middle_name: str
+    email: str
+    timezone: str | None
+    custom: Mapping[str, str]
+    created_at: datetime
+    phones: tuple[Phone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportJob:
+    """A file on its way into a list."""
+
+    id: int
+    list_id: int
+    #: leads are made for it as well; None: only contacts
+    campaign_id: int | None
+    filename: str
+    #: SHA-256 of the file, hex
+    fingerprint: str
+    status: ImportStatus
+    counts: Counts
+    #: {id, details} of the error that ended it, as JSON; None unless it failed
+    error: str | None
+    created_at: datetime
+    finished_at: datetime | None

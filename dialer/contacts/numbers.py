@@ -1,0 +1,166 @@
+"""Phone numbers as people write them, to E.164.
+
+Cells of real lists hold `8 (916) 123-45-67`, `+7 495 1234567 доб. 12`, two numbers with a comma between
+them, `моб. 9161234567`, and `7,91612E+10` where a spreadsheet thought that a phone is a quantity.
+Lengths, prefixes, kinds and zones come from libphonenumber's metadata (package `phonenumbers`); this module
+only takes cells apart and gives each refusal a name. Pure: no I/O, no clock.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberType, ValidationResult
+from phonenumbers.timezone import time_zones_for_number
+
+from dialer.contacts.rejects import RejectCode
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneNumber:
+    """A number that can be dialled."""
+
+    #: "+79161234567"
+    e164: str
+    #: mobile, fixed_line, toll_free, ...: phonenumbers' own words in small letters
+    kind: str
+    #: every zone in which the phone may be, IANA names; a Russian mobile has many, an unknown place none
+    timezones: tuple[str, ...]
+    #: digits to be asked for after the answer ("доб. 12"); None in most numbers
+    extension: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BadNumber:
+    """A piece of a cell that is no number."""
+
+    code: RejectCode
+    #: the piece as it was written
+    value: str
+
+
+_UNKNOWN_ZONE = "Etc/Unknown"
+
+# What people put before a number: "моб. 8916...", "тел.: 8495...".
+_LABEL = re.compile(
+    r"^\s*(?:контактный|мобильный|сотовый|рабочий|домашний|телефон|моб|сот|раб|дом|тел|т"
+    r"|mobile|mob|cell|phone|home|work|tel)(?:[\s.:]+|(?=[+\d(]))",
+    re.IGNORECASE,
+)
+_EXTENSION_WORD = r"доб|доп|вн|ext|x|#"
+# A separator of numbers, unless an extension follows: "8 495 1234567, доб. 12" is one number.
+_SEPARATOR = re.compile(rf"(?:[,;/|\n]+|\s+(?:или|or|и)\s+)(?!\s*(?:{_EXTENSION_WORD}))", re.IGNORECASE)
+_EXTENSION = re.compile(
+    r"[\s,;]*(?:\(\s*)?(?:доб(?:авочный)?|доп(?:олнительный)?|вн(?:утренний)?|ext(?:ension)?|x|#)"
+    r"[\s.:№]*(\d{1,8})[\s)]*$",
+    re.IGNORECASE,
+)
+_FLOAT = re.compile(r"^(\d{9,15})[.,]0+$")  # 79161234567.0: a whole number that was kept as a float
+_SCIENTIFIC = re.compile(r"^\d([.,]\d+)?E\+?\d+$", re.IGNORECASE)
+_GAP = re.compile(r"\s+(?=[+\d(])")
+
+_LENGTH_CODES = {
+    ValidationResult.TOO_SHORT: RejectCode.TOO_SHORT,
+    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: RejectCode.TOO_SHORT,  # 123-45-67: the area is missing
+    ValidationResult.TOO_LONG: RejectCode.TOO_LONG,
+    ValidationResult.INVALID_LENGTH: RejectCode.TOO_LONG,  # between two lengths: over the usual one
+    ValidationResult.INVALID_COUNTRY_CODE: RejectCode.NO_COUNTRY,
+}
+_PARSE_CODES = {
+    NumberParseException.INVALID_COUNTRY_CODE: RejectCode.NO_COUNTRY,
+    NumberParseException.TOO_LONG: RejectCode.TOO_LONG,
+}
+
+
+def read_cell(cell: str, region: str) -> tuple[list[PhoneNumber], list[BadNumber]]:
+    """Every number of a cell in the order it is written, each once, and the pieces that are no number.
+
+    `region` is the country (ISO 3166, "RU") of numbers written without one. An empty cell gives nothing.
+    """
+    good: dict[str, PhoneNumber] = {}
+    bad: list[BadNumber] = []
+    for piece in split_cell(cell):
+        found = read_number(piece, region)
+        if isinstance(found, BadNumber):
+            bad.append(found)
+        else:
+            good.setdefault(found.e164, found)
+    return list(good.values()), bad
+
+
+def split_cell(cell: str) -> list[str]:
+    """The pieces of a cell, one a number: split at `, ; / |`, new lines and "или", not before "доб."."""
+    cell = cell.strip()
+    if _FLOAT.match(cell) or _SCIENTIFIC.match(cell):
+        return [cell]  # the comma is a decimal one
+    pieces = []
+    for raw in _SEPARATOR.split(cell):
+        piece = raw.strip()
+        if not piece:
+            continue
+        pieces.extend(_spaced_apart(piece))
+    return pieces
+
+
+def _spaced_apart(piece: str) -> list[str]:
+    """Two whole numbers with only a space between them, else the piece as it is."""
+    for gap in _GAP.finditer(piece):
+        ends = piece[: gap.start()], piece[gap.end() :]
+        if all(10 <= _digits(end) <= 11 for end in ends):
+            return list(ends)
+    return [piece]
+
+
+def _digits(text: str) -> int:
+    return sum(map(str.isdigit, text))
+
+
+def read_number(text: str, region: str) -> PhoneNumber | BadNumber:
+    """One number. `region` as for `read_cell`."""
+    if _SCIENTIFIC.match(text.strip()):
+        return BadNumber(RejectCode.ROUNDED, text)
+    body = _FLOAT.sub(r"\1", _LABEL.sub("", text.strip()))
+    extension = None
+    if match := _EXTENSION.search(body):
+        extension, body = match[1], body[: match.start()]
+    # phonenumbers reads letters as the keys of a phone (8-800-FLOWERS); in a list they are slips.
+    if any(map(str.isalpha, body)):
+        return BadNumber(RejectCode.LETTERS, text)
+    digits = _digits(body)
+    if digits < 3:
+        return BadNumber(RejectCode.TOO_SHORT, text)
+    if digits > 20:
+        return BadNumber(RejectCode.TOO_LONG, text)
+    try:
+        number = _parse(body, region)
+    except NumberParseException as error:
+        return BadNumber(_PARSE_CODES.get(error.error_type, RejectCode.TOO_SHORT), text)
+    kind = phonenumbers.number_type(number)
+    if kind == PhoneNumberType.UNKNOWN:  # the metadata knows no such number: say in which way
+        length = phonenumbers.is_possible_number_with_reason(number)
+        return BadNumber(_LENGTH_CODES.get(length, RejectCode.NOT_ASSIGNED), text)
+    if kind == PhoneNumberType.PREMIUM_RATE:
+        return BadNumber(RejectCode.PREMIUM, text)
+    return PhoneNumber(
+        e164=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164),
+        kind=PhoneNumberType.to_string(kind).lower(),
+        timezones=tuple(zone for zone in time_zones_for_number(number) if zone != _UNKNOWN_ZONE),
+        extension=extension,
+    )
+
+
+def _parse(body: str, region: str) -> phonenumbers.PhoneNumber:
+    try:
+        return phonenumbers.parse(body, region)
+    except NumberParseException as error:
+        # "+8 916 ...": a plus put before the trunk prefix. Only when no country has such a code.
+        trunk = phonenumbers.ndd_prefix_for_region(region, True)
+        if (
+            error.error_type != NumberParseException.INVALID_COUNTRY_CODE
+            or not trunk
+            or not body.startswith(f"+{trunk}")
+        ):
+            raise
+        return phonenumbers.parse(body.removeprefix("+"), region)
