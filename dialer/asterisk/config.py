@@ -1,0 +1,320 @@
+"""The generated part of a managed Asterisk's configuration: ports, secrets, agents' phones, trunks.
+
+Pure: values in, texts of files out. The fixed part is `asterisk_conf/*.conf`, which includes these files from
+`generated/`. A value that Asterisk would read as more than a value is refused before anything is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dialer.errors import Invalid, UnsafeValue
+from dialer.settings import Settings
+
+#: Realm of the phones' secrets. It is part of each stored hash: to change it is to change every secret.
+REALM = "dozvon"
+
+#: Codecs that a trunk may be given: what modules.conf loads.
+CODECS = ("alaw", "ulaw", "g722", "gsm", "opus")
+
+_HEAD = "; Written by the server at each change; what you change here is lost.\n"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
+_HA1 = re.compile(r"[0-9a-f]{32}")
+#: A line break or a comment ends a value; the rest is what a reader of the file cannot see.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f;\u0085\u2028\u2029]")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPhone:
+    """The phone of an agent, as Asterisk must know it."""
+
+    #: Name of its PJSIP endpoint, which is its SIP user name too.
+    endpoint: str
+    #: MD5(endpoint:realm:password), lower-case hex: the password itself is not kept.
+    ha1: str = field(repr=False)
+    #: The realm that is in `ha1`.
+    realm: str = REALM
+    #: A browser (WebRTC) in place of a SIP phone.
+    webrtc: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkLine:
+    """A way out to the telephone network, as Asterisk must know it."""
+
+    #: Name of its PJSIP endpoint.
+    endpoint: str
+    #: Name or address of the carrier's SIP server.
+    host: str
+    #: Its UDP port.
+    port: int = 5060
+    #: User and secret by which the carrier knows us; None where it goes by our address.
+    user: str | None = None
+    secret: str | None = field(default=None, repr=False)
+    #: Codecs offered, the best first; of CODECS.
+    codecs: tuple[str, ...] = ("alaw",)
+    #: Calls at once. Asterisk only shows the trunk as busy beyond it; the engine does not dial.
+    max_channels: int = 30
+    #: Register at the carrier, which then knows where to send calls that come in.
+    register: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedAsterisk:
+    """Ports and secrets of one Asterisk of ours."""
+
+    #: TCP port of the manager interface, on loopback.
+    ami_port: int
+    ami_user: str
+    ami_secret: str = field(repr=False)
+    #: Address and UDP port of SIP.
+    sip_host: str
+    sip_port: int
+    #: TCP port of WebSocket SIP, on loopback.
+    http_port: int
+    #: First and last UDP port for voice.
+    rtp_port_from: int
+    rtp_port_to: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> ManagedAsterisk:
+        """What the server's settings say of it; makes the manager secret on first use."""
+        return cls(
+            ami_port=settings.ami_port,
+            ami_user=settings.ami_user,
+            ami_secret=settings.ami_password(),
+            sip_host=settings.sip_host,
+            sip_port=settings.sip_port,
+            http_port=settings.asterisk_http_port,
+            rtp_port_from=settings.rtp_port_from,
+            rtp_port_to=settings.rtp_port_to,
+        )
+
+
+def ha1(user: str, password: str, realm: str = REALM) -> str:
+    """MD5(user:realm:password), by which a phone proves its password (RFC 2617, 3.2.2.2)."""
+    return hashlib.md5(f"{user}:{realm}:{password}".encode(), usedforsecurity=False).hexdigest()
+
+
+def render_managed(
+    managed: ManagedAsterisk, agents: Iterable[AgentPhone], trunks: Iterable[TrunkLine]
+) -> dict[str, str]:
+    """Texts of `generated/*.conf` by file name.
+
+    Raises UnsafeValue for a character that Asterisk would read as more than a value, Invalid for a value that
+    is none (a bad name, port or codec, two things of one name); each names the field.
+    """
+    return {
+        "manager.conf": render_manager(managed),
+        "http.conf": f"{_HEAD}bindaddr = 127.0.0.1\nbindport = {_port('http_port', managed.http_port)}\n",
+        "rtp.conf": _render_rtp(managed),
+        "pjsip.conf": render_pjsip(managed, agents, trunks),
+    }
+
+
+def render_manager(managed: ManagedAsterisk) -> str:
+    """The manager interface's port and its one user."""
+    user = _name("ami_user", managed.ami_user)
+    if user == "general":
+        raise Invalid(field="ami_user", reason="general is the name of a section of Asterisk's own")
+    secret = _safe("ami_secret", managed.ami_secret)
+    # The rights are the least that do: read `system` (contacts, reloads), `call` (channels, bridges, devices)
+    # and `user` (UserEvent); write what the engine's actions ask for. The filter is in the old form, which
+    # Asterisk 20 and 22 both know; its events are most of the bytes and tell the engine nothing.
+    return f"""{_HEAD}bindaddr = 127.0.0.1
+port = {_port("ami_port", managed.ami_port)}
+
+[{user}]
+secret = {secret}
+deny = 0.0.0.0/0.0.0.0
+permit = 127.0.0.1/255.255.255.255
+read = system,call,user
+write = system,call,originate,command,reporting
+; A reader that is late by so many ms is dropped, and asks for everything anew.
+writetimeout = 5000
+eventfilter = !Event: (VarSet|Newexten|RTCPSent|RTCPReceived|NewAccountCode|DTMFBegin)
+"""
+
+
+def render_pjsip(managed: ManagedAsterisk, agents: Iterable[AgentPhone], trunks: Iterable[TrunkLine]) -> str:
+    """Transports, trunks and phones."""
+    host = _address("sip_host", managed.sip_host)
+    bind = f"[{host}]" if ":" in host else host
+    parts = [
+        _HEAD,
+        _section(
+            "dozvon-udp",
+            "",
+            {"type": "transport", "protocol": "udp", "bind": f"{bind}:{_port('sip_port', managed.sip_port)}"},
+        ),
+        # Served by the HTTP server, whose port it has; the address here is only a form.
+        _section("dozvon-ws", "", {"type": "transport", "protocol": "ws", "bind": bind}),
+    ]
+    # Voice keeps to the address of SIP, so that a server on loopback opens nothing to the outside. Browsers
+    # are left out: they do not speak to 127.0.0.1 without a flag.
+    anywhere = ipaddress.ip_address(host).is_unspecified
+    media = {} if anywhere else {"media_address": host, "bind_rtp_to_media_address": "yes"}
+    names: set[str] = set()
+    for trunk in trunks:
+        parts.append(_render_trunk(trunk, media))
+        _once(names, trunk.endpoint)
+    for agent in agents:
+        parts.append(_render_agent(agent, media))
+        _once(names, agent.endpoint)
+    return "\n".join(parts)
+
+
+def _render_rtp(managed: ManagedAsterisk) -> str:
+    first = _port("rtp_port_from", managed.rtp_port_from)
+    last = _port("rtp_port_to", managed.rtp_port_to)
+    if last - first < 3:
+        raise Invalid(field="rtp_port_to", reason=f"must leave room for a talk (4 ports) after {first}")
+    return f"{_HEAD}rtpstart = {first}\nrtpend = {last}\n"
+
+
+def _render_trunk(trunk: TrunkLine, media: Mapping[str, str]) -> str:
+    name = _name("trunk endpoint", trunk.endpoint)
+    host = _host("trunk host", trunk.host)
+    uri = f"sip:[{host}]" if ":" in host else f"sip:{host}"
+    uri += f":{_port('trunk port', trunk.port)}"
+    endpoint = {
+        "transport": "dozvon-udp",
+        "aors": name,
+        "allow": _codecs(trunk.codecs),
+        "device_state_busy_at": str(_count("trunk max_channels", trunk.max_channels)),
+        **media,
+    }
+    parts = [_section(name, "dozvon-trunk-aor", {"contact": uri})]
+    if trunk.user:
+        user = _safe("trunk user", trunk.user)
+        auth = {"type": "auth", "auth_type": "userpass", "username": user}
+        auth["password"] = _safe("trunk secret", trunk.secret or "")
+        parts.append(_section(f"{name}-auth", "", auth))
+        endpoint["outbound_auth"] = f"{name}-auth"
+        endpoint["from_user"] = _uri_user("trunk user", user)
+        endpoint["from_domain"] = host
+        if trunk.register:
+            registration = {
+                "type": "registration",
+                "transport": "dozvon-udp",
+                "outbound_auth": f"{name}-auth",
+                "server_uri": uri,
+                "client_uri": uri.replace("sip:", f"sip:{_uri_user('trunk user', user)}@", 1),
+                "contact_user": name,
+                "retry_interval": "30",
+            }
+            parts.append(_section(f"{name}-registration", "", registration))
+    parts.append(_section(name, "dozvon-trunk", endpoint))
+    parts.append(_section(f"{name}-identify", "", {"type": "identify", "endpoint": name, "match": host}))
+    return "\n".join(parts)
+
+
+def _render_agent(agent: AgentPhone, media: Mapping[str, str]) -> str:
+    name = _name("agent endpoint", agent.endpoint)
+    if not _HA1.fullmatch(agent.ha1):
+        raise Invalid(field="agent ha1", reason="must be 32 lower-case hexadecimal digits")
+    realm = _name("agent realm", agent.realm)
+    template = "dozvon-agent-webrtc" if agent.webrtc else "dozvon-agent"
+    endpoint = {"aors": name, "auth": f"{name}-auth", **({} if agent.webrtc else media)}
+    return "\n".join(
+        (
+            _section(name, "dozvon-agent-aor", {}),
+            _section(
+                f"{name}-auth",
+                "dozvon-agent-auth",
+                {"username": name, "realm": realm, "md5_cred": agent.ha1},
+            ),
+            _section(name, template, endpoint),
+        )
+    )
+
+
+def _section(name: str, template: str, values: Mapping[str, str]) -> str:
+    head = f"[{name}]({template})" if template else f"[{name}]"
+    return "\n".join([head, *(f"{key} = {value}" for key, value in values.items()), ""])
+
+
+# -- one value --------------------------------------------------------------------------------------------
+
+
+def _safe(what: str, value: str) -> str:
+    """`value` as it is, when Asterisk reads exactly it. Raises UnsafeValue, Invalid."""
+    if found := _UNSAFE.search(value):
+        raise UnsafeValue(field=what, character=repr(found[0]))
+    # `key = >x` is read as `key => x`; blanks at the ends are cut off; `#include` begins a line.
+    if value[:1] in (">", "#", "["):
+        raise UnsafeValue(field=what, character=repr(value[0]))
+    if value != value.strip():
+        raise UnsafeValue(field=what, character="a blank at one end")
+    if not 1 <= len(value) <= 128:
+        raise Invalid(field=what, reason="must have 1 to 128 characters")
+    return value
+
+
+def _name(what: str, value: str) -> str:
+    _safe(what, value)
+    if not _NAME.fullmatch(value):
+        raise Invalid(
+            field=what,
+            reason="must be latin letters, digits, - _ . and begin with a letter or digit, 64 at most",
+        )
+    if value.startswith("dozvon-") or value in ("global", "system"):
+        raise Invalid(field=what, reason=f"{value} is a name of the configuration's own")
+    return value
+
+
+def _host(what: str, value: str) -> str:
+    _safe(what, value)
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        if not _HOST_NAME.fullmatch(value):
+            raise Invalid(field=what, reason="must be a host's name or its IP address") from None
+        return value
+
+
+def _address(what: str, value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise Invalid(field=what, reason="must be an IP address of this machine") from None
+
+
+def _uri_user(what: str, value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.+~*()!$&'=,-]+", value):
+        raise Invalid(field=what, reason="must be a user name as it stands in a SIP address")
+    return value
+
+
+def _port(what: str, value: int) -> int:
+    if not 1 <= value <= 65535:
+        raise Invalid(field=what, reason="must be a port, 1 to 65535")
+    return value
+
+
+def _count(what: str, value: int) -> int:
+    if value < 1:
+        raise Invalid(field=what, reason="must be 1 or more")
+    return value
+
+
+def _codecs(values: Sequence[str]) -> str:
+    wrong = [value for value in values if value not in CODECS]
+    if wrong or not values:
+        raise Invalid(field="trunk codecs", reason=f"must be one or more of {', '.join(CODECS)}")
+    return ",".join(values)
+
+
+def _once(names: set[str], name: str) -> None:
+    # `a` with a secret makes `a-auth`: that name is taken with it.
+    made = {name, f"{name}-auth", f"{name}-identify", f"{name}-registration"}
+    if names & made:
+        raise Invalid(field="endpoint", reason=f"{name} is the name of two trunks or phones")
+    names |= made
