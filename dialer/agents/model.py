@@ -3,9 +3,9 @@
     offline -> calling -> paused <-> ready -> reserved -> talking -> wrap_up -> ready (or paused, offline)
                   any state with a phone -> lost -> calling
 
-`calling`: the phone is being rung for the log-in. `reserved`: chosen for one call (or shown one lead), not yet
-talking. `lost`: the phone is gone, the person is not. The row `agent_session` in PostgreSQL is the only truth;
-each change is one conditional UPDATE (see store.py), so two servers or two browser tabs cannot both win.
+`calling`: the phone is being rung for the log-in. `reserved`: chosen for one call (or shown one lead), not
+yet talking. `lost`: the phone is gone, the person is not. The row `agent_session` in PostgreSQL is the only
+truth; each change is one conditional UPDATE (see store.py), so two servers or two tabs cannot both win.
 """
 
 from __future__ import annotations

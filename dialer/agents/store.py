@@ -1,0 +1,407 @@
+"""The SQL of agents and their shifts.
+
+A change of state is one conditional UPDATE of `agent_session` (it names the states it may leave), the
+closing and opening of the `agent_time` row, and an event, all in the caller's transaction. When the condition
+does not hold nothing is written and the caller is told so: somebody else was first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, case, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.agents.model import Agent, AgentState, Shift, before
+from dialer.db import events
+from dialer.db.tables import agent, agent_session, agent_time
+
+_SHIFT = select(
+    agent_session.c.id,
+    agent_session.c.tenant_id,
+    agent_session.c.agent_id,
+    agent.c.name,
+    agent.c.endpoint,
+    agent.c.skills,
+    agent_session.c.state,
+    agent_session.c.state_since,
+    agent_session.c.idle_since,
+    agent_session.c.leg,
+    agent_session.c.attempt_id,
+    agent_session.c.lead_id,
+    agent_session.c.pause_code,
+    agent_session.c.next_state,
+    agent_session.c.next_pause_code,
+).join_from(
+    agent_session,
+    agent,
+    (agent.c.tenant_id == agent_session.c.tenant_id) & (agent.c.id == agent_session.c.agent_id),
+)
+
+
+def _shift(row: Row[*tuple[Any, ...]]) -> Shift:
+    values = row._asdict()
+    values["skills"] = frozenset(values["skills"])
+    values["state"] = AgentState(values["state"])
+    values["next_state"] = AgentState(values["next_state"]) if values["next_state"] else None
+    return Shift(**values)
+
+
+def _agent(row: Row[Any]) -> Agent:
+    return Agent(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        user_id=row.user_id,
+        name=row.name,
+        endpoint=row.endpoint,
+        skills=frozenset(row.skills),
+        enabled=row.enabled,
+    )
+
+
+# -- agents -----------------------------------------------------------------------------------------------
+
+
+async def add_agent(
+    conn: AsyncConnection,
+    tenant_id: int,
+    *,
+    user_id: int,
+    name: str,
+    endpoint: str,
+    sip_ha1: str | None,
+    skills: Iterable[str],
+) -> Agent:
+    """A new agent; the endpoint's name must be new over all tenants."""
+    made = await conn.execute(
+        insert(agent)
+        .values(
+            tenant_id=tenant_id,
+            user_id=user_id,
+            name=name,
+            endpoint=endpoint,
+            sip_ha1=sip_ha1,
+            skills=sorted(set(skills)),
+        )
+        .returning(agent)
+    )
+    return _agent(made.one())
+
+
+async def agents(conn: AsyncConnection, tenant_id: int) -> list[Agent]:
+    """All agents of the tenant, by name."""
+    rows = await conn.execute(select(agent).where(agent.c.tenant_id == tenant_id).order_by(agent.c.name))
+    return [_agent(row) for row in rows]
+
+
+async def agent_of_user(conn: AsyncConnection, tenant_id: int, user_id: int) -> Agent | None:
+    """The agent that this user is, if one."""
+    found = await conn.execute(
+        select(agent).where(agent.c.tenant_id == tenant_id, agent.c.user_id == user_id)
+    )
+    row = found.one_or_none()
+    return _agent(row) if row else None
+
+
+async def find_agent(conn: AsyncConnection, tenant_id: int, agent_id: int) -> Agent | None:
+    """The agent with this id."""
+    found = await conn.execute(select(agent).where(agent.c.tenant_id == tenant_id, agent.c.id == agent_id))
+    row = found.one_or_none()
+    return _agent(row) if row else None
+
+
+async def phones(conn: AsyncConnection, tenant_id: int) -> list[tuple[str, str]]:
+    """(endpoint, HA1) of the enabled agents whose phones a managed Asterisk must know."""
+    rows = await conn.execute(
+        select(agent.c.endpoint, agent.c.sip_ha1)
+        .where(agent.c.tenant_id == tenant_id, agent.c.enabled, agent.c.sip_ha1.is_not(None))
+        .order_by(agent.c.endpoint)
+    )
+    return [(row.endpoint, row.sip_ha1) for row in rows]
+
+
+# -- shifts -----------------------------------------------------------------------------------------------
+
+
+async def open_shifts(conn: AsyncConnection, tenant_id: int) -> list[Shift]:
+    """Every shift that has not been logged out, longest idle first."""
+    rows = await conn.execute(
+        _SHIFT.where(
+            agent_session.c.tenant_id == tenant_id, agent_session.c.logged_out_at.is_(None)
+        ).order_by(agent_session.c.idle_since)
+    )
+    return [_shift(row) for row in rows]
+
+
+async def shift_of_agent(conn: AsyncConnection, tenant_id: int, agent_id: int) -> Shift | None:
+    """The agent's open shift, if one."""
+    found = await conn.execute(
+        _SHIFT.where(
+            agent_session.c.tenant_id == tenant_id,
+            agent_session.c.agent_id == agent_id,
+            agent_session.c.logged_out_at.is_(None),
+        )
+    )
+    row = found.one_or_none()
+    return _shift(row) if row else None
+
+
+async def find_shift(conn: AsyncConnection, tenant_id: int, session_id: UUID) -> Shift | None:
+    """The shift with this id, open or not."""
+    found = await conn.execute(
+        _SHIFT.where(agent_session.c.tenant_id == tenant_id, agent_session.c.id == session_id)
+    )
+    row = found.one_or_none()
+    return _shift(row) if row else None
+
+
+async def open_shift(
+    conn: AsyncConnection, tenant_id: int, agent_id: int, session_id: UUID, at: datetime
+) -> None:
+    """Begin a shift: its phone is to be called. A second open shift of the agent breaks a unique index."""
+    await conn.execute(
+        insert(agent_session).values(
+            tenant_id=tenant_id,
+            id=session_id,
+            agent_id=agent_id,
+            state=AgentState.CALLING,
+            state_since=at,
+            idle_since=at,
+            logged_in_at=at,
+        )
+    )
+    await _spend_time(conn, tenant_id, session_id, agent_id, AgentState.CALLING, None, None, at)
+    await _tell(conn, tenant_id, session_id, agent_id, AgentState.CALLING, None, None, at)
+
+
+async def move(
+    conn: AsyncConnection,
+    tenant_id: int,
+    session_id: UUID,
+    to: AgentState,
+    at: datetime,
+    *,
+    leaving: Sequence[AgentState] | None = None,
+    attempt_id: UUID | None = None,
+    only_attempt: UUID | None = None,
+    lead_id: int | None = None,
+    pause_code: str | None = None,
+) -> bool:
+    """Move a shift to another state, if it is in one of `leaving` (default: all that the rules allow).
+
+    `attempt_id`, `lead_id` and `pause_code` become the row's; `only_attempt` admits the move only while the
+    row still belongs to that attempt. False: the shift was elsewhere, nothing was written.
+    """
+    changes: dict[str, Any] = {
+        "state": to,
+        "state_since": at,
+        "attempt_id": attempt_id,
+        "lead_id": lead_id,
+        "pause_code": pause_code,
+    }
+    if to is AgentState.OFFLINE:
+        changes |= {"logged_out_at": at, "next_state": None, "next_pause_code": None}
+    if to in (AgentState.READY, AgentState.PAUSED):
+        changes |= {"next_state": None, "next_pause_code": None}
+    # Idle is counted from the end of the talk, not of the paperwork.
+    changes["idle_since"] = case(
+        (agent_session.c.state == AgentState.TALKING, at), else_=agent_session.c.idle_since
+    )
+    statement = (
+        update(agent_session)
+        .where(
+            agent_session.c.tenant_id == tenant_id,
+            agent_session.c.id == session_id,
+            agent_session.c.logged_out_at.is_(None),
+            agent_session.c.state.in_(leaving if leaving is not None else before(to)),
+        )
+        .values(changes)
+        .returning(agent_session.c.agent_id)
+    )
+    if only_attempt is not None:
+        statement = statement.where(agent_session.c.attempt_id == only_attempt)
+    row = (await conn.execute(statement)).one_or_none()
+    if row is None:
+        return False
+    await _spend_time(conn, tenant_id, session_id, row.agent_id, to, pause_code, attempt_id, at)
+    await _tell(conn, tenant_id, session_id, row.agent_id, to, pause_code, attempt_id, at)
+    return True
+
+
+async def reserve_longest_idle(
+    conn: AsyncConnection, tenant_id: int, skill: str | None, attempt_id: UUID, at: datetime
+) -> Shift | None:
+    """Reserve the agent who has been ready longest and has the skill; None when there is none.
+
+    One conditional UPDATE: two callers at once get two agents or one of them none, never the same.
+    """
+    found = await conn.execute(
+        text(
+            """
+            SELECT s.id FROM agent_session s
+              JOIN agent a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id
+             WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL
+               AND s.state = 'ready' AND s.leg IS NOT NULL
+               AND (CAST(:skill AS text) IS NULL OR CAST(:skill AS text) = ANY (a.skills))
+             ORDER BY s.idle_since
+             LIMIT 1
+               FOR UPDATE OF s SKIP LOCKED
+            """
+        ),
+        {"tenant_id": tenant_id, "skill": skill},
+    )
+    row = found.one_or_none()
+    if row is None:
+        return None
+    await move(
+        conn,
+        tenant_id,
+        row.id,
+        AgentState.RESERVED,
+        at,
+        leaving=(AgentState.READY,),
+        attempt_id=attempt_id,
+    )
+    return await find_shift(conn, tenant_id, row.id)
+
+
+async def release(
+    conn: AsyncConnection, tenant_id: int, session_id: UUID, attempt_id: UUID, at: datetime
+) -> None:
+    """The attempt is done with its agent: to what was asked for meanwhile, else ready.
+
+    Does nothing when the shift no longer belongs to the attempt.
+    """
+    found = await conn.execute(
+        select(agent_session.c.next_state, agent_session.c.next_pause_code)
+        .where(
+            agent_session.c.tenant_id == tenant_id,
+            agent_session.c.id == session_id,
+            agent_session.c.attempt_id == attempt_id,
+        )
+        .with_for_update()
+    )
+    row = found.one_or_none()
+    if row is None:
+        return
+    to = AgentState(row.next_state) if row.next_state else AgentState.READY
+    busy = (AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
+    await move(
+        conn,
+        tenant_id,
+        session_id,
+        to,
+        at,
+        leaving=busy,
+        only_attempt=attempt_id,
+        pause_code=row.next_pause_code if to is AgentState.PAUSED else None,
+    )
+
+
+async def ask_next(
+    conn: AsyncConnection, tenant_id: int, session_id: UUID, state: AgentState | None, pause_code: str | None
+) -> None:
+    """Remember what the agent wants after the present call; None takes it back."""
+    await conn.execute(
+        update(agent_session)
+        .where(agent_session.c.tenant_id == tenant_id, agent_session.c.id == session_id)
+        .values(next_state=state, next_pause_code=pause_code)
+    )
+
+
+async def set_leg(
+    conn: AsyncConnection, tenant_id: int, session_id: UUID, leg: UUID | None, *, was: UUID | None
+) -> bool:
+    """Name the channel that is the agent's phone now; False when it was another meanwhile."""
+    changed = await conn.execute(
+        update(agent_session)
+        .where(
+            agent_session.c.tenant_id == tenant_id,
+            agent_session.c.id == session_id,
+            agent_session.c.leg.is_not_distinct_from(was),
+        )
+        .values(leg=leg)
+        .returning(agent_session.c.id)
+    )
+    return changed.one_or_none() is not None
+
+
+async def owes_disposition(conn: AsyncConnection, tenant_id: int, session_id: UUID) -> UUID | None:
+    """The latest talk of this shift that still has no disposition."""
+    found = await conn.execute(
+        text(
+            """
+            SELECT id FROM attempt
+             WHERE tenant_id = :tenant_id AND session_id = :session_id
+               AND connected_at IS NOT NULL AND hung_up_at IS NOT NULL AND disposed_at IS NULL
+             ORDER BY connected_at DESC LIMIT 1
+            """
+        ),
+        {"tenant_id": tenant_id, "session_id": session_id},
+    )
+    row = found.one_or_none()
+    return row.id if row else None
+
+
+async def _spend_time(
+    conn: AsyncConnection,
+    tenant_id: int,
+    session_id: UUID,
+    agent_id: int,
+    state: AgentState,
+    pause_code: str | None,
+    attempt_id: UUID | None,
+    at: datetime,
+) -> None:
+    """Close the open stretch of time and begin the next; none is begun offline."""
+    await conn.execute(
+        update(agent_time)
+        .where(
+            agent_time.c.tenant_id == tenant_id,
+            agent_time.c.session_id == session_id,
+            agent_time.c.ended_at.is_(None),
+        )
+        .values(ended_at=at)
+    )
+    if state is not AgentState.OFFLINE:
+        await conn.execute(
+            insert(agent_time).values(
+                tenant_id=tenant_id,
+                session_id=session_id,
+                agent_id=agent_id,
+                state=state,
+                pause_code=pause_code,
+                attempt_id=attempt_id,
+                started_at=at,
+            )
+        )
+
+
+async def _tell(
+    conn: AsyncConnection,
+    tenant_id: int,
+    session_id: UUID,
+    agent_id: int,
+    state: AgentState,
+    pause_code: str | None,
+    attempt_id: UUID | None,
+    at: datetime,
+) -> None:
+    await events.emit(
+        conn,
+        "agent.state",
+        {
+            "session_id": str(session_id),
+            "agent_id": agent_id,
+            "state": state,
+            "pause_code": pause_code,
+            "attempt_id": str(attempt_id) if attempt_id else None,
+            "since": at.isoformat(),
+        },
+        tenant_id=tenant_id,
+        agent_id=agent_id,
+    )
+    await events.wake(conn, "agents", tenant_id=tenant_id)

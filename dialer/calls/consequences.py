@@ -1,0 +1,61 @@
+"""What else must be written when a call changes: pure, from the call before and after.
+
+The journal writes the call and these in one transaction, so the agent's state, the lead and the hold on the
+number never disagree with the call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from dialer.calls.model import Call, CallState
+
+
+@dataclass(frozen=True, slots=True)
+class Talks:
+    """The agent is in the bridge with the customer."""
+
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class WrapsUp:
+    """The agent's talk is over; a disposition is owed unless it is saved already."""
+
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class IsFree:
+    """The agent was chosen for the call and is no longer needed."""
+
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class LineIsFree:
+    """The channel is gone: the number may be dialled again and the lead has its result."""
+
+    result: str
+
+
+Consequence = Talks | WrapsUp | IsFree | LineIsFree
+
+
+def consequences(before: Call, after: Call) -> tuple[Consequence, ...]:
+    """What follows from `before` becoming `after`, in the order to be written."""
+    found: list[Consequence] = []
+    if after.hung_up_at is not None and before.hung_up_at is None:
+        assert after.result is not None
+        found.append(LineIsFree(after.result))
+    if after.agent is not None and after.state is CallState.CONNECTED != before.state:
+        found.append(Talks(after.agent.session_id))
+    if after.agent is not None and before.state is not after.state:
+        if after.state is CallState.WRAP_UP:
+            found.append(WrapsUp(after.agent.session_id))
+        elif after.state is CallState.ENDED:
+            found.append(IsFree(after.agent.session_id))
+    if before.agent is not None and after.agent is None:
+        found.append(IsFree(before.agent.session_id))
+    return tuple(found)

@@ -1,0 +1,171 @@
+"""Writes down what happens to calls, in order, many at a time.
+
+The engine never waits for the database to follow a call: a change goes into a queue, and one writer puts all
+that is waiting into one transaction a tenant. While the database is away the queue grows and nothing is lost
+(no new call can be placed meanwhile, since placing needs the database: the queue is bounded by the calls on
+the lines). A change that the database refuses for its content is logged and left out, so that one bad row
+cannot hold up the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.agents import store as agents
+from dialer.agents.model import AgentState
+from dialer.calls import store
+from dialer.calls.consequences import Consequence, IsFree, LineIsFree, Talks, WrapsUp
+from dialer.calls.model import Call, CallState
+from dialer.calls.table import Change
+from dialer.db import events
+from dialer.db.session import Database
+from dialer.errors import DatabaseUnavailable
+from scheduler import hopper, retry
+
+log = structlog.get_logger(__name__)
+
+#: Changes in one transaction; keeps a transaction short after the database was away.
+BATCH = 500
+RETRY_S = 0.5
+
+
+class DatabaseJournal:
+    """The journal over PostgreSQL. `run` until cancelled; `drain` to see everything written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[Change] = []
+        self._work = asyncio.Event()
+        self._written = asyncio.Condition()
+        self._busy = False
+
+    def put(self, change: Change) -> None:
+        """Take a change to be written."""
+        self._waiting.append(change)
+        self._work.set()
+
+    @property
+    def behind(self) -> int:
+        """Changes not yet written."""
+        return len(self._waiting)
+
+    async def drain(self) -> None:
+        """Wait until all that was put before is written."""
+        async with self._written:
+            await self._written.wait_for(lambda: not self._waiting and not self._busy)
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            self._busy = True
+            while self._waiting:
+                batch = self._waiting[:BATCH]
+                try:
+                    await self._write(batch)
+                except DatabaseUnavailable as error:
+                    log.warning("journal_waits", behind=len(self._waiting), reason=str(error))
+                    await asyncio.sleep(RETRY_S)  # nothing tells when a database is back
+                    continue
+                del self._waiting[: len(batch)]
+            self._busy = False
+            async with self._written:
+                self._written.notify_all()
+
+    async def _write(self, batch: Sequence[Change]) -> None:
+        of_tenant: dict[int, list[Change]] = defaultdict(list)
+        for change in batch:
+            of_tenant[change.after.tenant_id].append(change)
+        for tenant_id, changes in of_tenant.items():
+            try:
+                async with self._database.tenant(tenant_id) as conn:
+                    for change in changes:
+                        await _write_change(conn, change)
+            except DBAPIError:
+                # One of them cannot be written: find it, keep the others.
+                await self._one_by_one(tenant_id, changes)
+
+    async def _one_by_one(self, tenant_id: int, changes: Sequence[Change]) -> None:
+        for change in changes:
+            try:
+                async with self._database.tenant(tenant_id) as conn:
+                    await _write_change(conn, change)
+            except DBAPIError:
+                log.exception("journal_refused", attempt=str(change.after.attempt_id), change=repr(change))
+
+
+async def _write_change(conn: AsyncConnection, change: Change) -> None:
+    call = change.after
+    ended = await store.save(conn, call, join_ms=change.join_ms, answer_to_agent_ms=change.answer_to_agent_ms)
+    for consequence in change.consequences:
+        await _follow(conn, call, consequence, ended=ended)
+    if change.before.state is call.state and change.before.result is call.result:
+        return
+    await events.emit(
+        conn,
+        "call.state",
+        {
+            "attempt_id": str(call.attempt_id),
+            "campaign_id": call.campaign_id,
+            "state": CallState.ENDED if ended else call.state,
+            "result": call.result,
+            "agent_id": call.agent.agent_id if call.agent else None,
+        },
+        tenant_id=call.tenant_id,
+        campaign_id=call.campaign_id,
+        agent_id=call.agent.agent_id if call.agent else None,
+    )
+
+
+async def _follow(conn: AsyncConnection, call: Call, consequence: Consequence, *, ended: bool) -> None:
+    tenant_id, attempt_id = call.tenant_id, call.attempt_id
+    match consequence:
+        case LineIsFree(result):
+            assert call.hung_up_at is not None
+            await store.release_number(conn, tenant_id, attempt_id)
+            lead = await store.lead_of(conn, tenant_id, attempt_id)
+            if lead is not None:
+                fate = retry.after(
+                    result,
+                    lead.attempts,
+                    max_attempts=lead.max_attempts,
+                    retry_after_s=lead.retry_after_s,
+                    now=call.hung_up_at,
+                )
+                await hopper.settle(conn, tenant_id, lead.lead_id, result, fate)
+        case Talks(session_id):
+            assert call.connected_at is not None
+            await agents.move(
+                conn,
+                tenant_id,
+                session_id,
+                AgentState.TALKING,
+                call.connected_at,
+                attempt_id=attempt_id,
+                only_attempt=attempt_id,
+            )
+        case WrapsUp(session_id):
+            assert call.hung_up_at is not None
+            if ended:
+                await agents.release(conn, tenant_id, session_id, attempt_id, call.hung_up_at)
+                return
+            await agents.move(
+                conn,
+                tenant_id,
+                session_id,
+                AgentState.WRAP_UP,
+                call.hung_up_at,
+                leaving=(AgentState.RESERVED, AgentState.TALKING),
+                attempt_id=attempt_id,
+                only_attempt=attempt_id,
+            )
+        case IsFree(session_id):
+            at = call.hung_up_at or call.assigned_at or call.created_at
+            await agents.release(conn, tenant_id, session_id, attempt_id, at)

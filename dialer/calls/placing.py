@@ -1,0 +1,346 @@
+"""From "dial now" to a ringing phone: claim, check, commit, originate.
+
+In one transaction the leads are claimed, every rule is asked once more, the numbers are held and the attempt
+rows written. Only after its commit is Asterisk asked, once; no other code dials a customer. An attempt that
+could not be sent within `SEND_WITHIN_S` of its commit is taken back, never sent late: whoever froze in
+between does not know what happened since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.agents import store as agents
+from dialer.agents.model import AgentState, Shift
+from dialer.asterisk.ami import AmiLink, variable
+from dialer.calls import store
+from dialer.calls.model import Assignee, Call, NotPlaced, Result, Sent
+from dialer.calls.store import NewAttempt
+from dialer.calls.table import CallTable, Change, Line, utc_now
+from dialer.calls.terms import CallTerms
+from dialer.calls.tracking import Tracker
+from dialer.compliance.model import Denied, allowed_now, attempts_allowed, redial_allowed
+from dialer.db.session import Database
+from dialer.errors import (
+    ActionFailed,
+    ActionTimeout,
+    AsteriskUnavailable,
+    DozvonError,
+    NotAllowed,
+    NotFound,
+    NumberBusy,
+    WrongState,
+)
+from dialer.ids import new_id
+from dialer.trunks.model import IDLE, Load, Refused, Trunk, choose, dial_string, lines_left
+from scheduler import hopper
+from scheduler.hopper import ClaimedLead
+
+log = structlog.get_logger(__name__)
+
+SEND_WITHIN_S = 1.0
+#: The longest look back that any policy needs.
+HISTORY = timedelta(days=31)
+#: A lead whose zone nobody knows is not dialled; it is asked again after this, in case the record was mended.
+ASK_AGAIN = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A number to be dialled, of a lead or typed by hand."""
+
+    e164: str
+    timezones: tuple[str, ...]
+    lead: ClaimedLead | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """Who started the call, and the agent's shift it is for."""
+
+    user_id: int | None
+    shift: Shift
+
+
+@dataclass(slots=True)
+class Placer:
+    """Places the calls of one engine."""
+
+    database: Database
+    link: AmiLink
+    calls: CallTable
+    tracker: Tracker
+    #: host:port by which Asterisk reaches this engine's FastAGI server
+    agi_address: str
+    #: what each trunk carries now, by id
+    loads: dict[int, Load] = field(default_factory=dict)
+    _sending: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.calls.watchers.append(self._line_freed)
+
+    def lines_left(self, terms: CallTerms) -> int:
+        """Calls that the campaign's trunks can still carry."""
+        return lines_left(terms.trunks, self.loads)
+
+    def adopt(self, line: Line) -> None:
+        """A call that an earlier engine placed holds a line of its trunk."""
+        load = self.loads.get(line.trunk_id, IDLE)
+        self.loads[line.trunk_id] = Load(load.channels + 1, load.tokens, load.filled_at, load.reachable)
+
+    async def next_leads(self, terms: CallTerms, wanted: int) -> int:
+        """Dial up to `wanted` of the campaign's next leads; how many were.
+
+        Raises DatabaseUnavailable (nothing was dialled) and AsteriskUnavailable while the link is down.
+        """
+        if not self.link.up:
+            raise AsteriskUnavailable(reason=self.link.trouble or "the link is down")
+        now = utc_now()
+        placed: list[Line] = []
+        async with self.database.tenant(terms.tenant_id) as conn:
+            if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
+                return 0
+            leads = await hopper.claim(conn, terms.tenant_id, terms.campaign_id, wanted, now)
+            if not leads:
+                return 0
+            targets = [Target(lead.e164, lead.timezones, lead) for lead in leads]
+            ready = await self._sift(conn, terms, targets, now)
+            placed = await self._commit(conn, terms, ready, now, by_hand=None)
+        self._send(terms, placed)
+        return len(placed)
+
+    async def one(self, terms: CallTerms, target: Target, by_hand: ByHand) -> UUID:
+        """Dial one number that a person asked for, for that person; its attempt's id.
+
+        Raises NotAllowed, NumberBusy, WrongState, NotFound, DatabaseUnavailable, AsteriskUnavailable.
+        """
+        if not self.link.up:
+            raise AsteriskUnavailable(reason=self.link.trouble or "the link is down")
+        now = utc_now()
+        async with self.database.tenant(terms.tenant_id) as conn:
+            if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
+                raise WrongState(what="The campaign", state="not running", allowed="running")
+            if target.lead is not None:
+                lead = await hopper.claim_one(conn, terms.tenant_id, terms.campaign_id, target.lead.id)
+                if lead is None:
+                    raise NotFound(what="lead to dial", key=target.lead.id)
+            denied = await self._denial(conn, terms, target, now)
+            if denied is not None:
+                raise NotAllowed(reason=denied.reason)
+            placed = await self._commit(conn, terms, [target], now, by_hand=by_hand)
+            if not placed:
+                raise NumberBusy
+            line = placed[0]
+            free = (AgentState.READY, AgentState.PAUSED, AgentState.RESERVED)
+            if not await agents.move(
+                conn,
+                terms.tenant_id,
+                by_hand.shift.id,
+                AgentState.RESERVED,
+                now,
+                leaving=free,
+                attempt_id=line.call.attempt_id,
+            ):
+                raise WrongState(what="The agent", state="in a call", allowed="ready or paused")
+        self._send(terms, placed)
+        return line.call.attempt_id
+
+    async def settled(self) -> None:
+        """Wait until every Originate that was begun has its answer."""
+        if self._sending:
+            await asyncio.wait(self._sending)
+
+    # -- before the commit -----------------------------------------------------------------------------
+
+    async def _sift(
+        self, conn: AsyncConnection, terms: CallTerms, targets: Sequence[Target], now: datetime
+    ) -> list[Target]:
+        """The targets that every rule admits; the leads of the others are put off or closed."""
+        ready = []
+        history = await store.tried(conn, terms.tenant_id, [t.e164 for t in targets], now - HISTORY)
+        for target in targets:
+            denied = self._rules(terms, target, history.get(target.e164, []), now)
+            if denied is None:
+                ready.append(target)
+            elif target.lead is not None:
+                until = denied.until or now + ASK_AGAIN
+                await hopper.postpone(conn, terms.tenant_id, target.lead.id, until)
+                log.info("lead_postponed", lead=target.lead.id, reason=denied.reason, until=until.isoformat())
+        return ready
+
+    async def _denial(
+        self, conn: AsyncConnection, terms: CallTerms, target: Target, now: datetime
+    ) -> Denied | None:
+        history = await store.tried(conn, terms.tenant_id, [target.e164], now - HISTORY)
+        return self._rules(terms, target, history.get(target.e164, []), now)
+
+    @staticmethod
+    def _rules(
+        terms: CallTerms,
+        target: Target,
+        history: Sequence[tuple[datetime, str | None, datetime | None]],
+        now: datetime,
+    ) -> Denied | None:
+        hours = allowed_now(terms.policy, terms.window, target.timezones, now)
+        if isinstance(hours, Denied):
+            return hours
+        often = attempts_allowed(terms.policy, [made for made, _, _ in history], now)
+        if often is not None:
+            return often
+        if history:
+            _, result, ended_at = history[0]
+            return redial_allowed(terms.policy, terms.mode, result, ended_at, now)
+        return None
+
+    async def _commit(
+        self,
+        conn: AsyncConnection,
+        terms: CallTerms,
+        targets: Sequence[Target],
+        now: datetime,
+        *,
+        by_hand: ByHand | None,
+    ) -> list[Line]:
+        """Write holds and attempts; the calls as they will stand when the transaction commits."""
+        ids = {target.e164: new_id() for target in targets}
+        if not ids:
+            return []
+        held = await store.hold_numbers(conn, terms.tenant_id, ids)
+        chosen: list[tuple[Target, Trunk]] = []
+        for target in targets:
+            if target.e164 not in held:
+                continue
+            trunk = choose(terms.trunks, self.loads, target.e164, now)
+            if isinstance(trunk, Refused):
+                await store.release_number(conn, terms.tenant_id, ids[target.e164])
+                if by_hand is not None:
+                    raise NotAllowed(reason=f"no trunk takes it ({trunk.reason})")
+                log.info("trunk_refused", campaign=terms.campaign_id, reason=trunk.reason)
+                continue
+            self.loads[trunk.id] = self.loads.get(trunk.id, IDLE).placed(trunk, now)
+            chosen.append((target, trunk))
+        if not chosen:
+            return []
+        shift = by_hand.shift if by_hand else None
+        await store.add(
+            conn,
+            terms.tenant_id,
+            [
+                NewAttempt(
+                    id=ids[target.e164],
+                    campaign_id=terms.campaign_id,
+                    e164=target.e164,
+                    trunk_id=trunk.id,
+                    caller_id=trunk.caller_id,
+                    mode=terms.mode,
+                    policy=terms.policy.stamp,
+                    list_id=target.lead.list_id if target.lead else None,
+                    lead_id=target.lead.id if target.lead else None,
+                    contact_id=target.lead.contact_id if target.lead else None,
+                    clicked_by=by_hand.user_id if by_hand else None,
+                    session_id=shift.id if shift else None,
+                    agent_id=shift.agent_id if shift else None,
+                )
+                for target, trunk in chosen
+            ],
+            now,
+        )
+        leads = [target.lead.id for target, _ in chosen if target.lead]
+        if leads:
+            await hopper.dialling(conn, terms.tenant_id, leads, now)
+        agent = Assignee(shift.id, shift.agent_id, shift.leg) if shift and shift.leg else None
+        return [
+            Line(
+                call=Call(
+                    attempt_id=ids[target.e164],
+                    tenant_id=terms.tenant_id,
+                    campaign_id=terms.campaign_id,
+                    # A person who started the call listens already: no detector stands between.
+                    screens=terms.screens and by_hand is None,
+                    abandon_after_s=terms.policy.abandon_after_s,
+                    created_at=now,
+                    agent=agent,
+                ),
+                terms=terms,
+                e164=target.e164,
+                trunk_id=trunk.id,
+            )
+            for target, trunk in chosen
+        ]
+
+    # -- after the commit ------------------------------------------------------------------------------
+
+    def _send(self, terms: CallTerms, lines: Sequence[Line]) -> None:
+        committed_s = time.monotonic()
+        trunks = {trunk.id: trunk for trunk in terms.trunks}
+        for line in lines:
+            self.calls.add(line)
+            task = asyncio.create_task(
+                self._originate(line, trunks[line.trunk_id], committed_s),
+                name=f"originate-{line.call.attempt_id}",
+            )
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _originate(self, line: Line, trunk: Trunk, committed_s: float) -> None:
+        attempt_id = line.call.attempt_id
+        if time.monotonic() - committed_s > SEND_WITHIN_S:
+            self._not_placed(line, Result.CANCELED, "sent_too_late")
+            return
+        try:
+            reply = await self.link.send(originate(line, trunk, self.agi_address))
+        except ActionFailed as error:
+            self._not_placed(line, Result.FAILED, "originate_refused", error)
+        except (ActionTimeout, AsteriskUnavailable) as error:
+            if not error.details.get("sent"):
+                self._not_placed(line, Result.CANCELED, "link_was_down", error)
+            # Else Asterisk may be dialling: the resync after the next login sees what it has.
+        except DozvonError as error:  # a value that may not be sent
+            self._not_placed(line, Result.FAILED, error.id, error)
+        else:
+            self.calls.apply(attempt_id, Sent(utc_now()))
+            self.tracker.asked(attempt_id, reply.get("ActionID"))
+
+    def _not_placed(self, line: Line, result: Result, detail: str, error: DozvonError | None = None) -> None:
+        log.warning(
+            "not_placed",
+            attempt=str(line.call.attempt_id),
+            detail=detail,
+            reason=str(error) if error else None,
+        )
+        self.calls.apply(line.call.attempt_id, NotPlaced(utc_now(), result=result, detail=detail))
+
+    def _line_freed(self, line: Line, change: Change) -> None:
+        if change.after.hung_up_at is not None and change.before.hung_up_at is None:
+            self.loads[line.trunk_id] = self.loads.get(line.trunk_id, IDLE).released()
+
+
+def originate(line: Line, trunk: Trunk, agi_address: str) -> dict[str, str | list[str]]:
+    """The AMI action that dials a committed attempt (Asterisk's Originate, Async; never EarlyMedia, which
+    would turn a 183 into an answer)."""
+    call, terms = line.call, line.terms
+    return {
+        "Action": "Originate",
+        "Channel": dial_string(trunk, line.e164),
+        "ChannelId": str(call.attempt_id),
+        "Context": "dozvon-customer",
+        "Exten": "s",
+        "Priority": "1",
+        "Timeout": str(terms.ring_timeout_s * 1000),
+        "CallerID": trunk.caller_id,
+        "Async": "true",
+        "Variable": [
+            variable("DOZVON_ATTEMPT", str(call.attempt_id)),
+            variable("DOZVON_AGI", agi_address),
+            variable("DOZVON_AMD", terms.amd_arguments if call.screens else ""),
+            variable("DOZVON_MESSAGE", terms.abandon_sound),
+        ],
+    }

@@ -1,0 +1,276 @@
+"""The SQL of attempts: made before the call, written after each change, read back after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.calls.model import Assignee, Call, CallState, HungUpBy, Result
+from dialer.compliance.policies import POLICIES
+from dialer.db.tables import active_number, agent_session, attempt, campaign
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttempt:
+    """A call that is about to be placed."""
+
+    id: UUID
+    campaign_id: int
+    e164: str
+    trunk_id: int
+    caller_id: str
+    mode: str
+    #: the policy's stamp
+    policy: str
+    list_id: int | None = None
+    lead_id: int | None = None
+    contact_id: int | None = None
+    #: preview and manual: who pressed the key, and for which agent's shift
+    clicked_by: int | None = None
+    session_id: UUID | None = None
+    agent_id: int | None = None
+
+
+async def campaign_is_running(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> bool:
+    """Whether calls may be placed; until this transaction ends nobody can pause the campaign."""
+    found = await conn.execute(
+        select(campaign.c.status)
+        .where(campaign.c.tenant_id == tenant_id, campaign.c.id == campaign_id)
+        .with_for_update(read=True)
+    )
+    return found.scalar_one_or_none() == "running"
+
+
+async def hold_numbers(conn: AsyncConnection, tenant_id: int, numbers: Mapping[str, UUID]) -> frozenset[str]:
+    """Take the hold of each free number for its attempt; the numbers taken come back.
+
+    Waits for no one: a number held by another transaction that is still open counts as held once that
+    commits, and as free when it does not.
+    """
+    held = await conn.execute(
+        upsert(active_number)
+        .values(
+            [
+                {"tenant_id": tenant_id, "e164": number, "attempt_id": attempt_id}
+                for number, attempt_id in sorted(numbers.items())  # one order for all: no deadlock
+            ]
+        )
+        .on_conflict_do_nothing()
+        .returning(active_number.c.e164)
+    )
+    return frozenset(held.scalars())
+
+
+async def add(conn: AsyncConnection, tenant_id: int, attempts: Sequence[NewAttempt], now: datetime) -> None:
+    """Write the rows that must stand before anything is dialled."""
+    await conn.execute(
+        insert(attempt),
+        [
+            {
+                "tenant_id": tenant_id,
+                "state": CallState.DIALLING,
+                "created_at": now,
+                **{name: getattr(new, name) for name in NewAttempt.__slots__},
+            }
+            for new in attempts
+        ],
+    )
+
+
+async def tried(
+    conn: AsyncConnection, tenant_id: int, numbers: Sequence[str], since: datetime
+) -> dict[str, list[tuple[datetime, str | None, datetime | None]]]:
+    """Earlier attempts at each number in any campaign: (made, result, ended), newest first."""
+    rows = await conn.execute(
+        select(attempt.c.e164, attempt.c.created_at, attempt.c.result, attempt.c.ended_at)
+        .where(
+            attempt.c.tenant_id == tenant_id,
+            attempt.c.e164.in_(numbers),
+            attempt.c.created_at > since,
+            attempt.c.result.is_distinct_from("canceled"),
+        )
+        .order_by(attempt.c.created_at.desc())
+    )
+    history: dict[str, list[tuple[datetime, str | None, datetime | None]]] = {}
+    for row in rows:
+        history.setdefault(row.e164, []).append((row.created_at, row.result, row.ended_at))
+    return history
+
+
+# -- following a call -------------------------------------------------------------------------------------
+
+#: Columns that the engine alone writes, from the call as it knows it.
+_FOLLOWED = (
+    "state",
+    "result",
+    "sent_at",
+    "ringing_at",
+    "answered_at",
+    "screened_at",
+    "assigned_at",
+    "connected_at",
+    "hung_up_at",
+    "ended_at",
+    "machine_status",
+    "machine_cause",
+    "hung_up_by",
+    "cause",
+    "sip_code",
+    "detail",
+)
+
+
+async def save(
+    conn: AsyncConnection, call: Call, *, join_ms: float | None, answer_to_agent_ms: float | None
+) -> bool:
+    """Write the call as it stands now; whether it has ended.
+
+    A talk whose disposition was saved before the line was free owes nothing: it ends here, whatever the
+    engine thought. A row that has ended stays as it is.
+    """
+    values: dict[str, Any] = {name: getattr(call, name) for name in _FOLLOWED}
+    if call.agent is not None:  # a lost agent stays on the row: the talk was theirs
+        values |= {"session_id": call.agent.session_id, "agent_id": call.agent.agent_id}
+    if join_ms is not None:
+        values["join_ms"] = join_ms
+    if answer_to_agent_ms is not None:
+        values["answer_to_agent_ms"] = answer_to_agent_ms
+    if call.state is CallState.WRAP_UP:
+        values["state"] = text("CASE WHEN disposed_at IS NULL THEN 'wrap_up' ELSE 'ended' END")
+        values["ended_at"] = text("CASE WHEN disposed_at IS NULL THEN NULL ELSE :hung_up_at END").bindparams(
+            hung_up_at=call.hung_up_at
+        )
+    saved = await conn.execute(
+        update(attempt)
+        .where(
+            attempt.c.tenant_id == call.tenant_id,
+            attempt.c.id == call.attempt_id,
+            attempt.c.state != CallState.ENDED,
+        )
+        .values(values)
+        .returning(attempt.c.ended_at)
+    )
+    row = saved.one_or_none()
+    return row is None or row.ended_at is not None
+
+
+async def release_number(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> None:
+    """The attempt's channel is gone: its number may be dialled again."""
+    await conn.execute(
+        delete(active_number).where(
+            active_number.c.tenant_id == tenant_id, active_number.c.attempt_id == attempt_id
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LeadOfAttempt:
+    """What the retry rule needs of an attempt's lead and campaign."""
+
+    lead_id: int
+    attempts: int
+    max_attempts: int
+    retry_after_s: Mapping[str, int]
+
+
+async def lead_of(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> LeadOfAttempt | None:
+    """The lead that an attempt was made for; None for a number typed by hand."""
+    found = await conn.execute(
+        text(
+            """
+            SELECT l.id AS lead_id, l.attempts, c.max_attempts, c.retry_after_s
+              FROM attempt a
+              JOIN lead l ON l.tenant_id = a.tenant_id AND l.id = a.lead_id
+              JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
+             WHERE a.tenant_id = :tenant_id AND a.id = :attempt_id
+            """
+        ),
+        {"tenant_id": tenant_id, "attempt_id": attempt_id},
+    )
+    row = found.mappings().one_or_none()
+    return LeadOfAttempt(**row) if row else None
+
+
+async def calls_on_lines(conn: AsyncConnection, tenant_id: int) -> list[tuple[Call, str, int]]:
+    """Every attempt whose channel has not been seen to end, with its number and trunk: what a new engine must
+    account for."""
+    rows = await conn.execute(
+        select(
+            attempt,
+            agent_session.c.leg,
+            campaign.c.detect_machines,
+        )
+        .join_from(
+            attempt,
+            campaign,
+            (campaign.c.tenant_id == attempt.c.tenant_id) & (campaign.c.id == attempt.c.campaign_id),
+        )
+        .outerjoin(
+            agent_session,
+            (agent_session.c.tenant_id == attempt.c.tenant_id)
+            & (agent_session.c.id == attempt.c.session_id)
+            & (agent_session.c.attempt_id == attempt.c.id),
+        )
+        .where(
+            attempt.c.tenant_id == tenant_id,
+            attempt.c.ended_at.is_(None),
+            attempt.c.hung_up_at.is_(None),
+        )
+    )
+    calls = []
+    for row in rows:
+        policy = POLICIES[row.policy.split("/")[0]]
+        agent = Assignee(row.session_id, row.agent_id, row.leg) if row.session_id and row.leg else None
+        call = Call(
+            attempt_id=row.id,
+            tenant_id=row.tenant_id,
+            campaign_id=row.campaign_id,
+            screens=row.detect_machines,
+            abandon_after_s=policy.abandon_after_s,
+            created_at=row.created_at,
+            state=CallState(row.state),
+            result=Result(row.result) if row.result else None,
+            sent_at=row.sent_at,
+            ringing_at=row.ringing_at,
+            answered_at=row.answered_at,
+            screened_at=row.screened_at,
+            assigned_at=row.assigned_at,
+            connected_at=row.connected_at,
+            agent=agent,
+            machine_status=row.machine_status,
+            machine_cause=row.machine_cause,
+            hung_up_by=HungUpBy(row.hung_up_by) if row.hung_up_by else None,
+            detail=row.detail,
+        )
+        calls.append((call, row.e164, row.trunk_id))
+    return calls
+
+
+async def end_overdue_wrap_ups(
+    conn: AsyncConnection, tenant_id: int, now: datetime
+) -> list[tuple[UUID, UUID]]:
+    """End the attempts whose wrap-up limit has passed: (attempt, the agent's shift).
+
+    Their disposition is still owed by the agent, who gets no call before it is saved.
+    """
+    rows = await conn.execute(
+        text(
+            """
+            UPDATE attempt a SET state = 'ended', ended_at = :now
+              FROM campaign c
+             WHERE a.tenant_id = :tenant_id AND a.state = 'wrap_up'
+               AND c.tenant_id = a.tenant_id AND c.id = a.campaign_id
+               AND a.hung_up_at + make_interval(secs => c.wrap_up_limit_s) <= :now
+            RETURNING a.id, a.session_id
+            """
+        ),
+        {"tenant_id": tenant_id, "now": now},
+    )
+    return [(row.id, row.session_id) for row in rows]

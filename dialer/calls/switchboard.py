@@ -1,0 +1,299 @@
+"""Joins answered customers to agents: who waits, who is free, and what the dialplan is told.
+
+The customer's dialplan asks by FastAGI and is held here until there is an answer: an agent's channel to
+bridge with, the abandon message, or the end. Agents are given out by one task, the longest-waiting customer
+first and the longest-idle agent first, each by one conditional UPDATE; that is what keeps an agent from being
+bridged away from a customer (Asterisk would do it without a word).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.agents import store as agents
+from dialer.agents.model import AgentState
+from dialer.asterisk.ami import AmiLink
+from dialer.asterisk.fastagi import AgiCall
+from dialer.calls.model import (
+    Assigned,
+    Assignee,
+    Call,
+    CallState,
+    GaveUp,
+    HungUpBy,
+    Result,
+    Screened,
+    Unassigned,
+)
+from dialer.calls.table import CallTable, Change, Line, utc_now
+from dialer.calls.tracking import Tracker
+from dialer.db import events
+from dialer.db.session import Database
+from dialer.errors import ActionFailed, AsteriskUnavailable, DatabaseUnavailable
+
+log = structlog.get_logger(__name__)
+
+#: A customer who asks for an unknown call may be one of before our start: wait so long for the resync.
+RESYNC_WAIT_S = 2.0
+#: After the kept time, how long a customer whose agent was lost is offered to others before the message.
+OFFER_S = 30.0
+BRIDGE, MESSAGE, HANGUP = "bridge", "message", "hangup"
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A customer who waits for an agent."""
+
+    line: Line
+    #: by the wall clock, for the order of service
+    since: datetime
+    chosen: asyncio.Future[Assignee]
+    #: only this shift may take the customer, until `keep_until_s` (monotonic): the talk was theirs
+    kept_for: UUID | None = None
+    keep_until_s: float = 0.0
+
+    def open_to(self, now_s: float) -> bool:
+        """Whether any agent may take the customer."""
+        return self.kept_for is None or now_s >= self.keep_until_s
+
+
+@dataclass(slots=True)
+class Switchboard:
+    """The waiting customers of one engine."""
+
+    database: Database
+    link: AmiLink
+    calls: CallTable
+    tracker: Tracker
+    #: seconds that a talking customer is kept for an agent whose phone was lost
+    keep_s: float
+    #: set once the calls of before our start are known
+    resynced: asyncio.Event = field(default_factory=asyncio.Event)
+    _waiting: list[Ticket] = field(default_factory=list)
+    _look: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.calls.watchers.append(self._changed)
+
+    def agents_changed(self) -> None:
+        """An agent may have become free."""
+        self._look.set()
+
+    def is_kept(self, session_id: UUID) -> bool:
+        """Whether a customer waits for just this agent to come back."""
+        return any(ticket.kept_for == session_id for ticket in self._waiting)
+
+    async def run(self) -> None:
+        """Give out agents until cancelled."""
+        while True:
+            with contextlib.suppress(TimeoutError):  # then a kept customer is open to all
+                await asyncio.wait_for(self._look.wait(), self._next_opening_s())
+            self._look.clear()
+            try:
+                await self._give_out()
+            except DatabaseUnavailable as error:
+                log.warning("switchboard_waits", waiting=len(self._waiting), reason=str(error))
+                await asyncio.sleep(0.5)  # nothing tells when a database is back
+                self._look.set()
+
+    # -- the dialplan asks -----------------------------------------------------------------------------
+
+    async def customer(self, agi: AgiCall) -> None:
+        """Answer `AGI(agi://.../customer,AMDSTATUS,AMDCAUSE,BRIDGERESULT)`: see extensions_dozvon.conf."""
+        asked_s = time.monotonic()
+        attempt_id = UUID(agi.channel_id)
+        line = self.calls.get(attempt_id)
+        if line is None:
+            async with asyncio.timeout(RESYNC_WAIT_S):
+                await self.resynced.wait()
+            line = self.calls.get(attempt_id)
+        if line is None:
+            log.warning("unknown_customer", attempt=str(attempt_id))
+            await agi.set_variable("DOZVON_NEXT", MESSAGE)
+            return
+        await self._answer(agi, line, await self._decide(agi, line, asked_s))
+
+    async def _answer(self, agi: AgiCall, line: Line, decision: Assignee | str) -> None:
+        if isinstance(decision, Assignee):
+            await agi.set_variable("DOZVON_AGENT", str(decision.leg))
+            await agi.set_variable("DOZVON_NEXT", BRIDGE)
+        else:
+            if decision is not BRIDGE:
+                line.ended_by = line.ended_by or HungUpBy.SERVER
+            await agi.set_variable("DOZVON_NEXT", decision)
+
+    async def _decide(self, agi: AgiCall, line: Line, asked_s: float) -> Assignee | str:
+        status, cause, bridge_result = (*agi.args, "", "", "")[:3]
+        attempt_id, now = line.call.attempt_id, utc_now()
+        kept_for: UUID | None = None
+        if bridge_result and line.call.agent is not None:
+            # Back from a bridge: the agent was gone before it began, or the agent's phone was lost in it.
+            agent = line.call.agent
+            log.info("bridge_ended", attempt=str(attempt_id), bridge_result=bridge_result)
+            if line.call.connected_at is not None:
+                kept_for = agent.session_id
+            self.calls.apply(attempt_id, Unassigned(now), seen_s=asked_s)
+        elif line.call.connected_at is not None and line.call.agent is None:
+            kept_for = line.lost_agent.session_id if line.lost_agent else None
+        greeting_end = None
+        if line.terms.clock_at_greeting_end and status:
+            before_s = line.terms.greeting_ends_before_s if cause.startswith("HUMAN") else 0.0
+            greeting_end = now - timedelta(seconds=before_s)
+        call = self.calls.apply(
+            attempt_id,
+            Screened(now, status=status, cause=cause, greeting_end=greeting_end),
+            seen_s=asked_s,
+        )
+        if call is None or call.result in (Result.MACHINE, Result.ABANDONED):
+            return HANGUP
+        if call.agent is not None:
+            return call.agent  # manual or preview: the agent who started the call
+        return await self._wait(agi, line, call, kept_for)
+
+    async def _wait(self, agi: AgiCall, line: Line, call: Call, kept_for: UUID | None) -> Assignee | str:
+        loop = asyncio.get_running_loop()
+        ticket = Ticket(line, call.answered_at or utc_now(), loop.create_future(), kept_for)
+        was_talking = call.connected_at is not None
+        if was_talking:
+            ticket.keep_until_s = time.monotonic() + self.keep_s
+            patience_s = self.keep_s + OFFER_S
+            await agi.command("SET", "MUSIC", "ON")
+        else:
+            assert call.deadline is not None
+            patience_s = max(0.0, (call.deadline - utc_now()).total_seconds())
+        self._waiting.append(ticket)
+        self._waiting.sort(key=lambda each: each.since)
+        self._look.set()
+        gone = asyncio.create_task(agi.hung_up.wait())
+        try:
+            await asyncio.wait({ticket.chosen, gone}, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            self._waiting.remove(ticket)
+        if ticket.chosen.done():
+            return ticket.chosen.result()
+        if agi.hung_up.is_set():
+            return HANGUP
+        if was_talking:
+            return MESSAGE
+        self.calls.apply(call.attempt_id, GaveUp(utc_now()))
+        return MESSAGE
+
+    # -- agents are given out ----------------------------------------------------------------------------
+
+    async def _give_out(self) -> None:
+        served: set[tuple[int, str | None]] = set()
+        for ticket in list(self._waiting):
+            if ticket.chosen.done():
+                continue
+            terms, now_s = ticket.line.terms, time.monotonic()
+            if not ticket.open_to(now_s):
+                await self._take_back(ticket)
+                continue
+            if (terms.tenant_id, terms.skill) in served:
+                continue  # nobody with that skill is free: later customers need not ask
+            if not await self._take_longest_idle(ticket):
+                served.add((terms.tenant_id, terms.skill))
+
+    async def _take_longest_idle(self, ticket: Ticket) -> bool:
+        call, terms, now = ticket.line.call, ticket.line.terms, utc_now()
+        async with self.database.tenant(terms.tenant_id) as conn:
+            while True:
+                shift = await agents.reserve_longest_idle(
+                    conn, terms.tenant_id, terms.skill, call.attempt_id, now
+                )
+                if shift is None or shift.leg is None:
+                    return False
+                leg = self.tracker.legs.get(shift.leg)
+                if leg is not None and leg.up:
+                    break
+                # The row is behind what Asterisk has told us: nobody is at that phone.
+                await agents.move(conn, terms.tenant_id, shift.id, AgentState.LOST, now)
+            await self._pop(conn, call, shift.agent_id)
+        await self._choose(ticket, Assignee(shift.id, shift.agent_id, shift.leg))
+        return True
+
+    async def _take_back(self, ticket: Ticket) -> None:
+        """The agent whose phone was lost takes the kept customer again, as soon as the phone is back."""
+        call, terms, now = ticket.line.call, ticket.line.terms, utc_now()
+        assert ticket.kept_for is not None
+        async with self.database.tenant(terms.tenant_id) as conn:
+            shift = await agents.find_shift(conn, terms.tenant_id, ticket.kept_for)
+            if shift is None or shift.leg is None or shift.state is not AgentState.READY:
+                return
+            if not await agents.move(
+                conn,
+                terms.tenant_id,
+                shift.id,
+                AgentState.RESERVED,
+                now,
+                leaving=(AgentState.READY,),
+                attempt_id=call.attempt_id,
+            ):
+                return
+            await self._pop(conn, call, shift.agent_id)
+        await self._choose(ticket, Assignee(shift.id, shift.agent_id, shift.leg))
+
+    @staticmethod
+    async def _pop(conn: AsyncConnection, call: Call, agent_id: int) -> None:
+        """Tell the agent's screen whose voice comes next, in the transaction that chooses the agent."""
+        await events.emit(
+            conn,
+            "call.assigned",
+            {"attempt_id": str(call.attempt_id), "campaign_id": call.campaign_id},
+            tenant_id=call.tenant_id,
+            campaign_id=call.campaign_id,
+            agent_id=agent_id,
+        )
+
+    async def _choose(self, ticket: Ticket, agent: Assignee) -> None:
+        """The reservation is committed; hand the agent over, unless the customer left meanwhile."""
+        call = ticket.line.call
+        if ticket in self._waiting and not ticket.chosen.done():
+            after = self.calls.apply(
+                call.attempt_id, Assigned(utc_now(), agent=agent), seen_s=time.monotonic()
+            )
+            if after is not None and after.agent == agent:
+                ticket.chosen.set_result(agent)
+                return
+        async with self.database.tenant(call.tenant_id) as conn:
+            await agents.release(conn, call.tenant_id, agent.session_id, call.attempt_id, utc_now())
+
+    def _next_opening_s(self) -> float | None:
+        """Seconds until the next kept customer is open to all."""
+        now_s = time.monotonic()
+        waits = [t.keep_until_s - now_s for t in self._waiting if not t.open_to(now_s)]
+        return max(0.0, min(waits)) if waits else None
+
+    def _changed(self, line: Line, change: Change) -> None:
+        before, after = change.before, change.after
+        if before.state is CallState.CONNECTED and after.agent is None and before.agent is not None:
+            line.lost_agent = before.agent
+
+    async def hang_up(self, attempt_id: UUID, by: HungUpBy) -> None:
+        """End the customer's call. Raises AsteriskUnavailable; a call that is gone already is no error."""
+        line = self.calls.get(attempt_id)
+        if line is None:
+            return
+        line.ended_by = line.ended_by or by
+        await hang_up_channel(self.link, attempt_id)
+
+
+async def hang_up_channel(link: AmiLink, channel: UUID) -> None:
+    """Ask Asterisk to end one channel; that it is gone already is no error."""
+    try:
+        await link.send({"Action": "Hangup", "Channel": str(channel), "Cause": "16"})
+    except ActionFailed:
+        log.info("hangup_of_no_channel", channel=str(channel))
+    except AsteriskUnavailable:
+        log.warning("hangup_not_sent", channel=str(channel))
+        raise

@@ -1,0 +1,144 @@
+"""The calls that hold a line now, and the one way to change them.
+
+`CallTable.apply` puts a signal through the transition table and tells everyone who must know: the journal,
+which writes it down, and the watchers, which pace, record and free agents. All of it happens on the event
+loop, in the order in which the signals come; nothing here waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from dialer.calls.consequences import Consequence, consequences
+from dialer.calls.model import Assigned, Assignee, Call, Connected, HungUpBy, Signal, advance
+from dialer.calls.terms import CallTerms
+
+log = structlog.get_logger(__name__)
+
+
+def utc_now() -> datetime:
+    """The wall clock, for what is written down; durations are taken from the loop's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Line:
+    """A call with what the engine knows of its line and nobody else needs."""
+
+    call: Call
+    terms: CallTerms
+    e164: str
+    trunk_id: int
+    #: Asterisk has shown us a channel of it
+    seen: bool = False
+    #: the far end gave its final answer (a DialEnd came): not silence
+    refused: bool = False
+    #: who asked for the end, as far as seen
+    ended_by: HungUpBy | None = None
+    #: monotonic seconds of the answer and of the choice of an agent
+    answered_s: float | None = None
+    assigned_s: float | None = None
+    #: the bridge that the customer's channel is in
+    bridge: str | None = None
+    #: who talked with the customer when that agent's phone was lost
+    lost_agent: Assignee | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of a call."""
+
+    before: Call
+    after: Call
+    consequences: tuple[Consequence, ...]
+    join_ms: float | None = None
+    answer_to_agent_ms: float | None = None
+
+
+class Journal(Protocol):
+    """Writes changes down, in order."""
+
+    def put(self, change: Change) -> None:
+        """Take a change; returns at once."""
+
+
+Watcher = Callable[[Line, Change], None]
+
+
+@dataclass(slots=True)
+class CallTable:
+    """Every live call of this engine."""
+
+    journal: Journal
+    lines: dict[UUID, Line] = field(default_factory=dict)
+    watchers: list[Watcher] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(self.lines.values())
+
+    def get(self, attempt_id: UUID) -> Line | None:
+        """The call, while it holds a line."""
+        return self.lines.get(attempt_id)
+
+    def add(self, line: Line) -> None:
+        """Take over a call whose attempt is committed."""
+        self.lines[line.call.attempt_id] = line
+
+    def of_agent(self, session_id: UUID) -> Line | None:
+        """The call that this shift is chosen for or talking in."""
+        for line in self.lines.values():
+            if line.call.agent is not None and line.call.agent.session_id == session_id:
+                return line
+        return None
+
+    def apply(self, attempt_id: UUID, signal: Signal, *, seen_s: float | None = None) -> Call | None:
+        """Put `signal` to the call. `seen_s`: the monotonic time at which it was seen.
+
+        The call as it is afterwards; None when it holds no line (any more).
+        """
+        line = self.lines.get(attempt_id)
+        if line is None:
+            return None
+        before = line.call
+        after = advance(before, signal)
+        if after is before:
+            return before
+        line.call = after
+        join_ms = answer_ms = None
+        if seen_s is not None:
+            if before.answered_at is None and after.answered_at is not None:
+                line.answered_s = seen_s
+            if isinstance(signal, Assigned):
+                line.assigned_s = seen_s
+            if isinstance(signal, Connected) and before.connected_at is None:
+                join_ms = _ms(line.assigned_s, seen_s)
+                answer_ms = _ms(line.answered_s, seen_s)
+        if not after.live:
+            del self.lines[attempt_id]
+        change = Change(before, after, consequences(before, after), join_ms, answer_ms)
+        if before.state is not after.state or before.result is not after.result:
+            log.info(
+                "call",
+                attempt=str(attempt_id),
+                campaign=after.campaign_id,
+                was=before.state,
+                state=after.state,
+                result=after.result,
+                cause=after.cause,
+                sip_code=after.sip_code,
+                detail=after.detail,
+            )
+        self.journal.put(change)
+        for watcher in self.watchers:
+            watcher(line, change)
+        return after
+
+
+def _ms(since_s: float | None, until_s: float) -> float | None:
+    return None if since_s is None else round((until_s - since_s) * 1000, 3)

@@ -1,0 +1,250 @@
+"""From what Asterisk says to what it means: AMI events become signals of calls and news of agents' phones.
+
+Two kinds of channels are ours, told apart by their ids, which are ours: a customer's channel bears the
+attempt's id, an agent's leg the id that the shift's row names. Everything else that Asterisk carries is
+passed over.
+
+Which event says what, and what it says in each case, was measured on Asterisk 22 (docs/architecture.md has
+the table). Order is not promised: a call's end is told by `Hangup`; only a call that never had a channel ends
+with its OriginateResponse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+
+from dialer.asterisk.ami import AmiEvent
+from dialer.calls import causes
+from dialer.calls.model import (
+    Answered,
+    Assignee,
+    Connected,
+    HungUp,
+    HungUpBy,
+    NotPlaced,
+    Rang,
+    Result,
+    Unassigned,
+)
+from dialer.calls.table import CallTable, Line, utc_now
+
+log = structlog.get_logger(__name__)
+
+#: Answers to Originates that are kept until their id is known; the oldest go first.
+MAX_EARLY = 1000
+#: The events that the tracker understands: the link drops the others before parsing them.
+EVENTS = frozenset(
+    {
+        "Newchannel",
+        "Newstate",
+        "DialBegin",
+        "DialState",
+        "DialEnd",
+        "OriginateResponse",
+        "BridgeEnter",
+        "BridgeLeave",
+        "HangupRequest",
+        "SoftHangupRequest",
+        "Hangup",
+        "ContactStatus",
+    }
+)
+
+
+@dataclass(slots=True)
+class Leg:
+    """An agent's phone as a channel."""
+
+    id: UUID
+    tenant_id: int
+    session_id: UUID
+    agent_id: int
+    #: the PJSIP endpoint that is called
+    endpoint: str
+    #: picked up and waiting for customers
+    up: bool = False
+    bridge: str | None = None
+
+
+#: Told with the leg: it is up; it is gone.
+LegWatcher = Callable[[Leg], None]
+
+
+@dataclass(slots=True)
+class Tracker:
+    """Reads events, in order, for the call table and the agents' phones."""
+
+    calls: CallTable
+    legs: dict[UUID, Leg] = field(default_factory=dict)
+    leg_up: LegWatcher = lambda leg: None
+    leg_gone: LegWatcher = lambda leg: None
+    #: told with an endpoint's name and whether its phone can be reached
+    contact: Callable[[str, bool], None] = lambda endpoint, reachable: None
+    #: ActionIDs of Originates whose channel we have not seen, and answers that came before we knew the id
+    _asked: dict[str, UUID] = field(default_factory=dict)
+    _early: dict[str, AmiEvent] = field(default_factory=dict)
+
+    def handle(self, event: AmiEvent) -> None:
+        """Take one event. Never waits; raises nothing for an event that it does not understand."""
+        match event.name:
+            case "ContactStatus":
+                self._contact_status(event)
+                return
+            case "OriginateResponse":
+                self._originate_response(event)
+                return
+            case "DialBegin" | "DialState" | "DialEnd":
+                channel = _uuid(event.get("DestUniqueid"))
+            case _:
+                channel = _uuid(event.get("Uniqueid"))
+        if channel is None:
+            return
+        line = self.calls.get(channel)
+        if line is not None:
+            line.seen = True
+            self._customer(line, event)
+        elif channel in self.legs:
+            self._agent(self.legs[channel], event)
+
+    def asked(self, attempt_id: UUID, action_id: str) -> None:
+        """Asterisk has accepted the Originate of this attempt under this ActionID."""
+        early = self._early.pop(action_id, None)
+        if early is not None:
+            self._not_placed(attempt_id, early)
+        else:
+            self._asked[action_id] = attempt_id
+
+    def link_lost(self) -> None:
+        """Nothing that was half said will be finished."""
+        self._asked.clear()
+        self._early.clear()
+
+    # -- the customer's channel ------------------------------------------------------------------------
+
+    def _customer(self, line: Line, event: AmiEvent) -> None:
+        attempt_id, now = line.call.attempt_id, utc_now()
+        match event.name:
+            case "Newstate" if event.get("ChannelStateDesc") == "Ringing":
+                self.calls.apply(attempt_id, Rang(now))
+            case "DialState":
+                self.calls.apply(attempt_id, Rang(now))
+            case "Newstate" if event.get("ChannelStateDesc") == "Up":
+                self.calls.apply(attempt_id, Answered(now), seen_s=event.received_at)
+            case "DialEnd" if event.get("DialStatus") == "ANSWER":
+                self.calls.apply(attempt_id, Answered(now), seen_s=event.received_at)
+            case "DialEnd":
+                line.refused = True
+            case "BridgeEnter":
+                line.bridge = event.get("BridgeUniqueid")
+                self._joined(line, event)
+            case "BridgeLeave":
+                line.bridge = None
+            case "HangupRequest":
+                line.ended_by = line.ended_by or HungUpBy.CUSTOMER
+            case "SoftHangupRequest":
+                line.ended_by = line.ended_by or HungUpBy.SERVER
+            case "Hangup":
+                self._hung_up(line, event)
+
+    def _hung_up(self, line: Line, event: AmiEvent) -> None:
+        cause = int(event.get("Cause") or 0) or None
+        code = causes.sip_code(event.get("TechCause"))
+        result = causes.unanswered(code, cause, rang=line.call.ringing_at is not None, refused=line.refused)
+        detail = "no_response" if result is Result.FAILED and code in (408, 480) else None
+        self.calls.apply(
+            line.call.attempt_id,
+            HungUp(utc_now(), result=result, cause=cause, sip_code=code, by=line.ended_by, detail=detail),
+        )
+
+    def _originate_response(self, event: AmiEvent) -> None:
+        if event.get("Response") == "Success":
+            self._asked.pop(event.get("ActionID"), None)
+            return
+        attempt_id = self._asked.pop(event.get("ActionID"), None)
+        if attempt_id is not None:
+            self._not_placed(attempt_id, event)
+            return
+        channel = _uuid(event.get("Uniqueid"))
+        if channel is not None and self.calls.get(channel) is not None:
+            self._not_placed(channel, event)
+        elif channel is not None and channel in self.legs and not self.legs[channel].up:
+            self._lose(self.legs[channel])
+        else:
+            self._early[event.get("ActionID")] = event  # of somebody else, most likely
+            while len(self._early) > MAX_EARLY:
+                del self._early[next(iter(self._early))]
+
+    def _not_placed(self, attempt_id: UUID, event: AmiEvent) -> None:
+        if attempt_id in self.legs:
+            self._lose(self.legs[attempt_id])
+            return
+        line = self.calls.get(attempt_id)
+        # A channel that was seen ends with its Hangup, which knows more.
+        if line is not None and not line.seen:
+            reason = f"originate_refused_{event.get('Reason') or '0'}"
+            self.calls.apply(attempt_id, NotPlaced(utc_now(), result=Result.FAILED, detail=reason))
+
+    # -- the agent's leg -------------------------------------------------------------------------------
+
+    def _agent(self, leg: Leg, event: AmiEvent) -> None:
+        match event.name:
+            case "Newstate" if event.get("ChannelStateDesc") == "Up":
+                self._raise(leg)
+            case "BridgeEnter":
+                self._raise(leg)
+                leg.bridge = event.get("BridgeUniqueid")
+                for line in self.calls:
+                    if line.bridge == leg.bridge:
+                        self._joined(line, event)
+                        break
+            case "BridgeLeave":
+                leg.bridge = None
+            case "Hangup":
+                self._lose(leg)
+
+    def _raise(self, leg: Leg) -> None:
+        if not leg.up:
+            leg.up = True
+            self.leg_up(leg)
+
+    def _lose(self, leg: Leg) -> None:
+        self.legs.pop(leg.id, None)
+        self.leg_gone(leg)
+        line = self.calls.of_agent(leg.session_id)
+        if line is not None:
+            self.calls.apply(line.call.attempt_id, Unassigned(utc_now()))
+
+    def _contact_status(self, event: AmiEvent) -> None:
+        """The phone's registration came or went; the endpoint's name is that of its AOR."""
+        status, endpoint = event.get("ContactStatus"), event.get("EndpointName") or event.get("AOR")
+        if status in ("Removed", "Unreachable"):
+            self.contact(endpoint, False)
+        elif status in ("Created", "Reachable", "NonQualified", "Updated"):
+            self.contact(endpoint, True)
+
+    # -- both ------------------------------------------------------------------------------------------
+
+    def _joined(self, line: Line, event: AmiEvent) -> None:
+        """The customer and an agent are in one bridge."""
+        leg = next((leg for leg in self.legs.values() if leg.bridge and leg.bridge == line.bridge), None)
+        if leg is None:
+            return
+        self.calls.apply(
+            line.call.attempt_id,
+            Connected(utc_now(), agent=Assignee(leg.session_id, leg.agent_id, leg.id)),
+            seen_s=event.received_at,
+        )
+
+
+def _uuid(text: str) -> UUID | None:
+    """The id in `text`, when it is one of ours."""
+    if len(text) != 36:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

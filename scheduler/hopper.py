@@ -1,0 +1,134 @@
+"""The next leads to dial: one claim that no two schedulers can win for the same lead.
+
+The calendar's and the retry rule's answers stand on the lead itself (`open_from`, `open_until`), so the claim
+is one indexed statement with SKIP LOCKED. Whoever claims must settle: `dialling` in the same transaction as
+the attempt, or `postpone` or `close` for a lead that the rules turn out to forbid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.db.tables import lead
+from scheduler.retry import Again, Close
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedLead:
+    """A lead, locked by this transaction."""
+
+    id: int
+    list_id: int
+    contact_id: int
+    e164: str
+    #: all zones that the number or its record may be in
+    timezones: tuple[str, ...]
+    #: attempts made so far
+    attempts: int
+
+
+_CLAIM = """
+    SELECT id, list_id, contact_id, e164, timezones, attempts
+      FROM lead
+     WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
+       AND status IN ('new', 'waiting') AND open_from <= :now AND open_until > :now
+       AND NOT EXISTS (SELECT FROM active_number n WHERE n.tenant_id = lead.tenant_id AND n.e164 = lead.e164)
+     ORDER BY sort_key, id
+     LIMIT :wanted
+       FOR UPDATE SKIP LOCKED
+"""
+
+_CLAIM_ONE = """
+    SELECT id, list_id, contact_id, e164, timezones, attempts
+      FROM lead
+     WHERE tenant_id = :tenant_id AND id = :lead_id AND campaign_id = :campaign_id
+       AND status IN ('new', 'waiting', 'offered')
+       FOR UPDATE SKIP LOCKED
+"""
+
+
+async def claim(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, wanted: int, now: datetime
+) -> list[ClaimedLead]:
+    """Lock up to `wanted` leads that may be dialled now, in the campaign's order."""
+    rows = await conn.execute(
+        text(_CLAIM),
+        {"tenant_id": tenant_id, "campaign_id": campaign_id, "wanted": wanted, "now": now},
+    )
+    return [ClaimedLead(**{**row, "timezones": tuple(row["timezones"])}) for row in rows.mappings()]
+
+
+async def claim_one(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, lead_id: int
+) -> ClaimedLead | None:
+    """Lock one lead that a person has chosen; None when it is taken, dialled or closed."""
+    found = await conn.execute(
+        text(_CLAIM_ONE), {"tenant_id": tenant_id, "campaign_id": campaign_id, "lead_id": lead_id}
+    )
+    row = found.mappings().one_or_none()
+    return ClaimedLead(**{**row, "timezones": tuple(row["timezones"])}) if row else None
+
+
+async def dialling(conn: AsyncConnection, tenant_id: int, lead_ids: Sequence[int], now: datetime) -> None:
+    """The leads have an attempt now (committed by this same transaction)."""
+    await conn.execute(
+        update(lead)
+        .where(lead.c.tenant_id == tenant_id, lead.c.id.in_(lead_ids))
+        .values(status="dialling", attempts=lead.c.attempts + 1, last_attempt_at=now)
+    )
+
+
+async def offered(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None:
+    """The lead is shown to an agent, who may dial it."""
+    await conn.execute(
+        update(lead).where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id).values(status="offered")
+    )
+
+
+async def give_back(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None:
+    """An offered lead was not dialled: it waits for its turn again."""
+    await conn.execute(
+        update(lead)
+        .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id, lead.c.status == "offered")
+        .values(status="waiting")
+    )
+
+
+async def postpone(conn: AsyncConnection, tenant_id: int, lead_id: int, until: datetime) -> None:
+    """The rules forbid the lead until then."""
+    await conn.execute(
+        update(lead)
+        .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id)
+        .values(status="waiting", open_from=until)
+    )
+
+
+async def close(conn: AsyncConnection, tenant_id: int, lead_id: int, reason: str) -> None:
+    """The lead will not be dialled."""
+    await conn.execute(
+        update(lead)
+        .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id)
+        .values(status="closed", closed_reason=reason)
+    )
+
+
+async def settle(
+    conn: AsyncConnection, tenant_id: int, lead_id: int, result: str, fate: Again | Close
+) -> None:
+    """The lead's attempt has ended with `result`; `fate` is what the retry rule says."""
+    changes: dict[str, object] = {"last_result": result}
+    match fate:
+        case Again(at):
+            changes |= {"status": "waiting", "open_from": at}
+        case Close(reason):
+            changes |= {"status": "closed", "closed_reason": reason}
+    await conn.execute(
+        update(lead)
+        .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id, lead.c.status == "dialling")
+        .values(changes)
+    )

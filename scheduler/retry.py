@@ -1,0 +1,54 @@
+"""When a number may be tried again: a pure rule over what the last attempt came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+#: Seconds to wait after each result, where the campaign does not say otherwise. A result that is not here
+#: closes the lead: it was reached, it does not exist, or (`unknown`) nobody can say what happened to it.
+DEFAULT_RETRY_AFTER_S: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "busy": 15 * 60,
+        "no_answer": 2 * 3600,
+        "congestion": 10 * 60,
+        "declined": 24 * 3600,
+        "machine": 4 * 3600,
+        "abandoned": 72 * 3600,  # Ofcom: no automatic call to an abandoned number for 72 hours
+        "caller_hung_up": 4 * 3600,
+        "failed": 10 * 60,
+        "canceled": 60,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The lead may be dialled from this moment on."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The lead is done."""
+
+    reason: str
+
+
+def after(
+    result: str, attempts: int, *, max_attempts: int, retry_after_s: Mapping[str, int], now: datetime
+) -> Again | Close:
+    """What becomes of a lead whose `attempts`-th attempt came to `result`.
+
+    `retry_after_s` are the campaign's own delays; a negative one closes the lead on that result.
+    """
+    delay = retry_after_s.get(result, DEFAULT_RETRY_AFTER_S.get(result))
+    if delay is None or delay < 0:
+        return Close(result)
+    if attempts >= max_attempts and result != "canceled":
+        return Close("max_attempts")
+    return Again(now + timedelta(seconds=delay))
