@@ -155,6 +155,12 @@ class BadNumber(DozvonError):
     id, status = "bad-number", 422
 
 
+class BadSound(DozvonError):
+    """The sound cannot be used: {reason}."""
+
+    id, status = "bad-sound", 422
+
+
 class UnreadableFile(DozvonError):
     """The file cannot be read: {reason}."""
 
