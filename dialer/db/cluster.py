@@ -89,8 +89,8 @@ class Postmaster:
 
     pid: int
     socket_dir: Path
-    #: Takes connections.
-    ready: bool
+    #: starting, ready, stopping: the word in its pid file.
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +297,7 @@ def postmaster(cluster: Cluster) -> Postmaster | None:
     return Postmaster(
         pid,
         Path(lines[4]) if whole and lines[4] else cluster.socket_dir,
-        ready=whole and lines[7].strip() == "ready",
+        lines[7].strip() if whole else "starting",
     )
 
 
@@ -316,15 +316,21 @@ def forget(cluster: Cluster) -> None:
         path.unlink(missing_ok=True)
 
 
-def last_log_line(cluster: Cluster) -> str:
-    """The last thing that PostgreSQL said."""
+def tidy(cluster: Cluster) -> None:
+    """Remove a socket folder that had to be outside of the data folder."""
+    if cluster.socket_dir.parent != cluster.base:
+        shutil.rmtree(cluster.socket_dir, ignore_errors=True)
+
+
+def last_words(cluster: Cluster) -> str:
+    """The last two things that PostgreSQL said: the second often only says that the first ended it."""
     try:
         with cluster.log.open("rb") as file:
             file.seek(max(0, cluster.log.stat().st_size - 4096))
             lines = file.read().decode(errors="replace").split("\n")
     except FileNotFoundError:
-        return "PostgreSQL left no log"
-    return next((line.strip() for line in reversed(lines) if line.strip()), "PostgreSQL left no log")
+        lines = []
+    return "; ".join([line.strip() for line in lines if line.strip()][-2:]) or "PostgreSQL left no log"
 
 
 def _processes() -> Iterator[int]:

@@ -79,6 +79,9 @@ class EmbeddedPostgres:
         cluster = files.locate(self._data_dir)
         async with self._alone(cluster):
             running = files.postmaster(cluster)
+            if running is not None and running.state == "stopping":
+                await _end(running.pid, None, self._stop_timeout_s)
+                running = None
             if running is None:
                 await self._launch(cluster)
             running = await self._ready(cluster)
@@ -95,6 +98,7 @@ class EmbeddedPostgres:
                 return
             for how, seconds in ((signal.SIGINT, self._stop_timeout_s), (signal.SIGQUIT, 10.0)):
                 if await _end(running.pid, how, seconds):
+                    files.tidy(cluster)
                     return
                 log.warning("postgres_stop_slow", pid=running.pid, signal=how.name, seconds=seconds)
             raise DatabaseUnavailable(reason=f"PostgreSQL (pid {running.pid}) does not stop")
@@ -138,8 +142,8 @@ class EmbeddedPostgres:
             programs.bin / "pg_ctl", *words, cluster=cluster, uid=cluster.uid, gid=cluster.gid
         )
         if code != 0:
-            reason = files.last_log_line(cluster)
-            log.error("postgres_start_failed", said=said, last_line=reason)
+            reason = files.last_words(cluster)
+            log.error("postgres_start_failed", said=said, last_words=reason)
             raise DatabaseUnavailable(reason=f"PostgreSQL did not start: {reason} (see {cluster.log})")
         log.info("postgres_started", data=str(cluster.data), version=programs.major)
 
@@ -165,7 +169,7 @@ class EmbeddedPostgres:
         words += ["--data-checksums"] if self._durable else ["--no-sync"]
         code, said = await _run(programs.bin / "initdb", *words, cluster=cluster, uid=uid, gid=gid)
         if code != 0:
-            raise DatabaseUnavailable(reason=f"initdb failed: {said.strip().splitlines()[-1:]}")
+            raise DatabaseUnavailable(reason=f"initdb failed: {' '.join(said.split()[-60:])}")
         if os.geteuid() == 0:
             await asyncio.to_thread(files.give, new, cluster.uid, cluster.gid)
         new.rename(cluster.data)
@@ -176,9 +180,9 @@ class EmbeddedPostgres:
         def ready() -> bool:
             running = files.postmaster(cluster)
             if running is None:
-                raise DatabaseUnavailable(reason=f"PostgreSQL ended: {files.last_log_line(cluster)}")
+                raise DatabaseUnavailable(reason=f"PostgreSQL ended: {files.last_words(cluster)}")
             found[:] = [running]
-            return running.ready
+            return running.state == "ready"
 
         await _until(ready, self._start_timeout_s, "PostgreSQL is not ready")
         return found[0]

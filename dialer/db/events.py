@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db import tables as t
-from dialer.db.listen import BACK_OFF_MAX_S, OUTBOX
+from dialer.db.listen import BACK_OFF_MAX_S, ENGINE, OUTBOX
 from dialer.db.session import CONNECTION_ERRORS, connect, encode_json
 from dialer.errors import DatabaseUnavailable
 
@@ -35,8 +36,11 @@ NUMBERER_LOCK = 0x646F7A76
 BATCH = 1000
 #: An outbox note can only be lost with its connection; this bounds the wait all the same.
 LOOK_EVERY_S = 1.0
+STATEMENT_TIMEOUT_S = 30.0
 CLEAN_EVERY_S = 600.0
 
+_NUMBER = "SELECT number_events($1)"
+_DROP = "SELECT drop_events($1, $2)"
 _NOTIFY = text("SELECT pg_notify(:channel, :payload)")
 
 
@@ -91,7 +95,7 @@ async def wake(conn: AsyncConnection, what: str, *, tenant_id: int) -> None:
     """Tell the engine, when the transaction commits, to look at `what`: campaigns, agents, commands,
     dispositions."""
     payload = encode_json({"tenant": tenant_id, "what": what})
-    await conn.execute(_NOTIFY, {"channel": "dozvon_engine", "payload": payload})
+    await conn.execute(_NOTIFY, {"channel": ENGINE, "payload": payload})
 
 
 async def read_after(conn: AsyncConnection, seq: int, limit: int) -> list[EventRow]:
@@ -142,24 +146,24 @@ class Numberer:
 
             connection.add_termination_listener(end)
             await connection.add_listener(OUTBOX, lambda *_: outbox.set())
-            # Waits, for hours if need be, while another process does the work.
-            await connection.execute("SELECT pg_advisory_lock($1)", NUMBERER_LOCK)
+            # Asked again and again: a statement that waited for the lock would hold back vacuum for hours.
+            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", NUMBERER_LOCK, timeout=10):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(lost.wait(), LOOK_EVERY_S)
             loop = asyncio.get_running_loop()
             clean_at = loop.time()
             while not lost.is_set():
                 outbox.clear()
-                while await connection.fetchval("SELECT number_events($1)", BATCH, timeout=30) == BATCH:
-                    pass
+                while await connection.fetchval(_NUMBER, BATCH, timeout=STATEMENT_TIMEOUT_S) == BATCH:
+                    log.debug("events_numbered", count=BATCH)
                 if loop.time() >= clean_at:
                     await self._clean(connection)
                     clean_at = loop.time() + CLEAN_EVERY_S
-                try:
+                with suppress(TimeoutError):
                     await asyncio.wait_for(outbox.wait(), LOOK_EVERY_S)
-                except TimeoutError:
-                    continue
         finally:
             connection.terminate()
 
     async def _clean(self, connection: asyncpg.Connection) -> None:
-        while await connection.fetchval("SELECT drop_events($1, $2)", KEEP, BATCH, timeout=30) == BATCH:
-            pass
+        while await connection.fetchval(_DROP, KEEP, BATCH, timeout=STATEMENT_TIMEOUT_S) == BATCH:
+            log.debug("events_dropped", count=BATCH)

@@ -11,10 +11,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
+from dialer.db.cluster import APP_ROLE
 from dialer.db.session import create_engine
+from dialer.errors import DatabaseUnavailable, PartMissing
 
 #: Two servers that start together must not migrate together ("dozm" in ASCII).
 MIGRATION_LOCK = 0x646F7A6D
+
+#: The oldest major version of PostgreSQL that the SQL is written for.
+OLDEST = 15
 
 
 def config() -> Config:
@@ -45,7 +50,8 @@ async def current(url: str) -> str | None:
 async def upgrade(owner_url: str, revision: str = "head") -> None:
     """Apply what is missing, as the owner of the database: all of it in one transaction, or nothing.
 
-    Needs the role `dozvon_app` to exist. Raises DatabaseUnavailable.
+    Raises PartMissing where the server's role is missing or PostgreSQL is too old, DatabaseUnavailable where
+    it cannot be reached or was migrated by a later version of the server.
     """
     engine = create_engine(owner_url, pool=1, application="dozvon migrate")
     try:
@@ -58,6 +64,19 @@ async def upgrade(owner_url: str, revision: str = "head") -> None:
 
 
 def _upgrade(connection: Connection, revision: str) -> None:
+    version = connection.scalar(text("SELECT current_setting('server_version_num')::integer / 10000"))
+    if version < OLDEST:
+        raise PartMissing(part=f"PostgreSQL {OLDEST} or later", mend=f"this server is {version}: upgrade it")
+    if not connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": APP_ROLE}):
+        raise PartMissing(
+            part=f"the role {APP_ROLE}", mend=f"run as superuser: CREATE ROLE {APP_ROLE} LOGIN PASSWORD '...'"
+        )
     made = config()
+    found = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in ScriptDirectory.from_config(made).walk_revisions()}
+    if found is not None and found not in known:
+        raise DatabaseUnavailable(
+            reason=f"it was migrated to revision {found} by a later version of Dozvon; start that version"
+        )
     made.attributes["connection"] = connection
     command.upgrade(made, revision)

@@ -1,0 +1,78 @@
+"""Transactions and what becomes of them when the database goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import insert, select, text
+
+from dialer.db import tables as t
+from dialer.db.session import Database, connect
+from dialer.errors import DatabaseUnavailable
+
+END_ALL = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+async def _names(database: Database) -> list[str]:
+    async with database.tenant(1) as conn:
+        return list(await conn.scalars(select(t.contact_list.c.name).order_by(t.contact_list.c.name)))
+
+
+async def test_a_block_is_one_transaction(database: Database) -> None:
+    """What was written stays when the block ends, and is undone when it raises."""
+    async with database.tenant(1) as conn:
+        await conn.execute(insert(t.contact_list).values(tenant_id=1, name="kept"))
+    with pytest.raises(ZeroDivisionError):
+        async with database.tenant(1) as conn:
+            await conn.execute(insert(t.contact_list).values(tenant_id=1, name="undone"))
+            _ = 1 / 0
+    assert await _names(database) == ["kept"]
+
+
+async def test_json_takes_times_and_ids(database: Database) -> None:
+    """A payload may hold an aware time and a UUID; they come back as text."""
+    at, key = datetime(2026, 3, 1, 9, 30, tzinfo=UTC), uuid4()
+    async with database.tenant(1) as conn:
+        row = {"tenant_id": 1, "kind": "test", "payload": {"at": at, "key": key, "имя": "Пётр"}}
+        await conn.execute(insert(t.command).values(row))
+        assert await conn.scalar(select(t.command.c.payload)) == {
+            "at": at.isoformat(),
+            "key": str(key),
+            "имя": "Пётр",
+        }
+
+
+async def test_an_idle_pool_survives_a_restart_of_the_database(database: Database, owner_url: str) -> None:
+    """Connections that the server closed while idle are replaced without an error."""
+    app = await connect(owner_url.replace("dozvon_owner", "postgres"))
+    await asyncio.gather(*(_names(database) for _ in range(5)))
+    await app.execute(END_ALL)
+    await app.close()
+    assert await asyncio.gather(*(_names(database) for _ in range(5))) == [[]] * 5
+
+
+async def test_a_lost_connection_is_one_clear_error(database: Database, database_url: str) -> None:
+    """A transaction whose connection is ended raises DatabaseUnavailable, leaves nothing; the next works."""
+    killer = await connect(database_url)
+    with pytest.raises(DatabaseUnavailable):
+        async with database.tenant(1) as conn:
+            await conn.execute(insert(t.contact_list).values(tenant_id=1, name="lost"))
+            pid = await conn.scalar(text("SELECT pg_backend_pid()"))
+            await killer.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+            await conn.execute(text("SELECT 1"))
+    await killer.close()
+    assert await _names(database) == []
+
+
+async def test_no_server_is_one_clear_error() -> None:
+    """Where nothing listens, every use says DatabaseUnavailable."""
+    nowhere = Database.open("postgresql://dozvon_app@/dozvon?host=/nonexistent", pool=1)
+    with pytest.raises(DatabaseUnavailable):
+        await nowhere.tenants()
+    await nowhere.close()
