@@ -143,7 +143,8 @@ def page_actor(request: web.Request, right: Right | None = None) -> Actor:
 
 def csrf_token(request: web.Request) -> str:
     """What a page puts into its forms (`csrf_token`) and into htmx's X-CSRF-Token; empty before a log-in."""
-    return request.get(CSRF, "")
+    found: str = request.get(CSRF, "")
+    return found
 
 
 def safe_next(target: str | None) -> str:

@@ -47,6 +47,12 @@ class TryLimit:
         """A try that succeeded clears the key."""
         self._seen.pop(key, None)
 
+    def give_back(self, key: str) -> None:
+        """A try that succeeded is not counted, the others of the key are."""
+        seen = self._seen.get(key)
+        if seen:
+            seen.pop()
+
     def _forget(self, now: float) -> None:
         """Drop what is over; if that is not enough, the keys that were first seen: memory stays bounded."""
         for key in [key for key, seen in self._seen.items() if not seen or seen[-1] <= now - self._window_s]:

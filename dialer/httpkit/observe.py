@@ -18,6 +18,12 @@ log = structlog.stdlib.get_logger(__name__)
 HEADER = "X-Request-Id"
 
 
+async def add_request_id(request: web.Request, reply: web.StreamResponse) -> None:
+    """A signal of aiohttp: every reply names its request."""
+    if REQUEST_ID in request:
+        reply.headers[HEADER] = request[REQUEST_ID]
+
+
 def route_of(request: web.Request) -> str:
     """The pattern that was matched (`/api/v1/campaigns/{campaign_id}`), never what it was matched with."""
     resource = request.match_info.route.resource
@@ -37,12 +43,11 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             reply = await handler(request)
             status = reply.status
-            if not reply.prepared:
-                reply.headers[HEADER] = request[REQUEST_ID]
-            return reply
         except web.HTTPException as redirect:
             status = redirect.status
             raise
+        else:
+            return reply
         finally:
             log.info(
                 "request",

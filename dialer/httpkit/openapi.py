@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from importlib.metadata import version
 from typing import Any, Literal
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from dialer import __version__
 from dialer.errors import (
     BadCsrfToken,
     BadRequest,
@@ -78,7 +78,7 @@ def document(tables: Iterable[Routes]) -> dict[str, Any]:
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "info": {
             "title": "Dozvon",
-            "version": version("dozvon"),
+            "version": __version__,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -118,7 +118,7 @@ def _schemas(routes: Iterable[Route]) -> tuple[dict[_Key, Any], dict[str, Any]]:
         if route.reply is not None:
             inputs.append(((route.name, "reply"), "serialization", route.reply))
     found, shared = TypeAdapter.json_schemas(inputs, ref_template=REF)
-    return {key: schema for (key, _mode), schema in found.items()}, dict(shared.get("$defs", {}))  # type: ignore[misc]
+    return {key: schema for (key, _mode), schema in found.items()}, dict(shared.get("$defs", {}))
 
 
 def _operation(route: Route, schemas: dict[_Key, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from dialer.db.session import Database, encode_json
 from dialer.errors import BadRequest, DatabaseUnavailable, DozvonError
 from dialer.httpkit.access import Right
 from dialer.httpkit.identity import find_identity
-from dialer.httpkit.keys import DATABASE
+from dialer.httpkit.keys import ACTOR, DATABASE
 from dialer.httpkit.paging import MAX_ID
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import In
@@ -199,18 +199,15 @@ async def listen(call: Call, query: EventQuery) -> web.StreamResponse:
 
 
 async def _agent(call: Call, wish: str | None) -> int | None:
-    """Which agent's events may be seen: None is all. An id that nobody has for who has no agent."""
-    if wish not in {None, "me"} and call.actor.may(Right.EVENTS_READ):
-        return int(wish or 0)
+    """Which agent's events are sent; None: all. Who has no agent gets those of an id that nobody has."""
     if wish is None and call.actor.may(Right.EVENTS_READ):
         return None
-    if wish not in {None, "me"}:
+    if wish is not None and wish != "me":
         call.actor.require(Right.EVENTS_READ)
+        return int(wish)
+    query = select(tables.agent.c.id).where(tables.agent.c.user_id == call.actor.user_id)
     async with call.app[DATABASE].tenant(call.actor.tenant_id) as conn:
-        mine = await conn.scalar(
-            select(tables.agent.c.id).where(tables.agent.c.user_id == call.actor.user_id)
-        )
-    return mine if mine is not None else 0
+        return await conn.scalar(query) or 0
 
 
 def _start(request: web.Request, after: int | None) -> int | None:
@@ -270,6 +267,10 @@ class _Writer:
     async def _catch_up(self) -> None:
         # First the flag: what the hub offers from here on is kept; what it offered before is in the table.
         self._client.lagging = False
+        while not self._client.queue.empty():
+            if self._client.queue.get_nowait() is None:
+                self._client.queue.put_nowait(None)
+                return
         while True:
             async with self._database.tenant(self._client.tenant_id) as conn:
                 rows = await read_after(conn, self._last, PAGE)
@@ -302,11 +303,4 @@ class _Writer:
         except DozvonError as error:
             log.info("stream_ended", reason=error.id)
             return False
-        return found is not None and found.actor.rights == request_rights(request)
-
-
-def request_rights(request: web.Request) -> frozenset[Right]:
-    """The rights that the request came with."""
-    from dialer.httpkit.keys import ACTOR
-
-    return request[ACTOR].rights
+        return found is not None and found.actor.role == request[ACTOR].role
