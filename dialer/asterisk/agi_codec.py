@@ -58,6 +58,8 @@ class AgiLimits:
     query_fields: int = 64
     #: HANGUP lines of one session (Asterisk sends one)
     hangups: int = 8
+    #: interim lines (`100 Trying...`) before one reply
+    interims: int = 8
 
 
 class AgiSignal(Enum):
@@ -181,6 +183,7 @@ class AgiDecoder:
         self._env_lines = 0
         self._env_bytes = 0
         self._hangups = 0
+        self._interims = 0
         self._block: list[str] = []  # lines of a reply that is not whole yet
         self._block_bytes = 0
         self._block_status = ""  # "520" in a usage text, "" in a value of several lines
@@ -275,7 +278,11 @@ class AgiDecoder:
             self._open_block(rest, status)
             return None
         if status[0] == "1":  # "100 Trying...": the reply itself is still to come
+            self._interims += 1
+            if self._interims > self._limits.interims:
+                raise BadAgi(reason="interim lines without a reply")
             return None
+        self._interims = 0
         if status[0] != "2":
             return AgiReply(int(status), text=rest)
         _, opened, value = rest.partition("(")

@@ -133,6 +133,7 @@ class FastAgiServer:
         self.limits = limits or AgiLimits()
         self._routes: dict[str, Handler] = {}
         self._server: asyncio.Server | None = None
+        self._address = ""
         self._sessions: set[_Session] = set()  # every connection, until it and its handler have ended
         self._served = 0  # those of them that were admitted
         self._closing = False
@@ -158,13 +159,14 @@ class FastAgiServer:
             raise AsteriskUnavailable(
                 reason=f"FastAGI cannot listen on {where} ({error.strerror})"
             ) from error
+        host, port = self._server.sockets[0].getsockname()[:2]
+        self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     @property
     def address(self) -> str:
         """`host:port` as bound, for the dialplan's agi:// address. Only after `start`."""
-        assert self._server is not None, "the server has not been started"
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        assert self._address, "the server has not been started"
+        return self._address
 
     @property
     def sessions(self) -> int:

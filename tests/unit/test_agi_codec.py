@@ -316,6 +316,7 @@ def test_a_hangup_between_any_two_lines_moves_no_reply() -> None:
         "٢٠٠ result=1\n".encode(),
         b"200 result=1 (\0)\n",
         b"HANGUP\n" * 9,
+        b"100 Trying...\n" * 9,
         b"520-Wrong.\n" + b"x\n" * 40_000,
         b"200 result=1 (" + b"x\n" * 40_000,
         b"200 result=1 (" + b"x" * 8_192,
@@ -325,6 +326,11 @@ def test_what_is_no_reply_is_refused(data: bytes) -> None:
     """A line that is neither a reply nor HANGUP, or one without end, is an error."""
     with pytest.raises(BadAgi):
         messages(data)
+
+
+def test_each_reply_may_have_interim_lines() -> None:
+    """Their limit is one reply's, not the session's."""
+    assert len(messages((b"100 Trying...\n" * 8 + b"200 result=1\n") * 20)) == 20
 
 
 def test_an_error_is_for_good() -> None:
@@ -375,7 +381,9 @@ PIECES = st.sampled_from(
     ]
 )
 ANYTHING = st.lists(PIECES | st.binary(max_size=30), max_size=40).map(b"".join)
-SMALL = AgiLimits(line_bytes=200, env_bytes=600, env_lines=20, reply_bytes=300, query_fields=4, hangups=3)
+SMALL = AgiLimits(
+    line_bytes=200, env_bytes=600, env_lines=20, reply_bytes=300, query_fields=4, hangups=3, interims=2
+)
 
 
 def outcome(chunks: list[bytes]) -> tuple[list[AgiMessage], str]:
