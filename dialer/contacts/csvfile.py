@@ -118,7 +118,7 @@ def inspect(path: Path) -> Layout:
     with open_text(path, encoding) as text:
         sample = text.read(MAX_RECORD)
     best: tuple[tuple[int, int, int], Layout] | None = None
-    refusal = UnreadableFile(reason="its first line is no header")
+    refusal, most = UnreadableFile(reason="its first line is no header"), 0
     for delimiter in DELIMITERS:
         records = _records(io.StringIO(sample), delimiter, width=None)
         header = _header(records)
@@ -127,7 +127,8 @@ def inspect(path: Path) -> Layout:
         try:
             columns = read_header(header)
         except NoPhoneColumn as error:
-            refusal = error
+            if len(header) > most:
+                refusal, most = error, len(header)
             continue
         known = sum(field_of(cell) is not Field.CUSTOM for cell in header)
         # A delimiter that is not the file's own gives rows of one width too, but fewer columns.

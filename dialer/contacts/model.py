@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from dialer.contacts.numbers import PhoneNumber
@@ -26,6 +26,8 @@ MAX_EMAIL = 254
 MAX_EXTERNAL_ID = 100
 MAX_CUSTOM = 2000
 MAX_PHONE_CELL = 300
+#: A lead that nothing limits may be dialled until here.
+FAR_FUTURE = datetime(2200, 1, 1, tzinfo=UTC)
 #: Most numbers kept of one person.
 MAX_PHONES = 10
 

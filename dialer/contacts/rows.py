@@ -18,7 +18,7 @@ _EMAIL = re.compile(r"[^@\s,;<>()\"]+@[^@\s,;<>()\"]+\.[^@\s,;<>()\".]{2,}")
 _OFFSET = re.compile(
     r"(utc|gmt|мск|msk)?\s*(?:([+-])\s*(\d{1,2})(?::?00)?)?(?:\s*ч(?:ас(?:а|ов)?)?)?", re.IGNORECASE
 )
-_PATRONYMIC = re.compile(r"(вич|вна|ична|инична|оглы|кызы)$", re.IGNORECASE)
+_PATRONYMIC = re.compile(r"(ич|вна|ична|оглы|кызы)$", re.IGNORECASE)
 _CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
 # Control characters have no place in a value; new lines inside a cell become spaces with them.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")

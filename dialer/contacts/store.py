@@ -1,0 +1,264 @@
+"""The SQL of lists and contacts. Each function works in the transaction of `conn`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, exists, func, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.contacts.model import FAR_FUTURE, Contact, ContactList, NewContact, Phone
+from dialer.db import tables as t
+from dialer.db.session import encode_json
+
+_LIST = t.contact_list.c
+_CONTACT = t.contact.c
+_PHONE = t.contact_phone.c
+
+
+# -- lists ------------------------------------------------------------------------------------------------
+
+_SIZE = (
+    select(func.count())
+    .where(_CONTACT.tenant_id == _LIST.tenant_id, _CONTACT.list_id == _LIST.id)
+    .scalar_subquery()
+)
+
+
+async def add_list(conn: AsyncConnection, tenant_id: int, name: str) -> int | None:
+    """The id of a new list; None when there is one of this name."""
+    new = insert(t.contact_list).values(tenant_id=tenant_id, name=name)
+    found: int | None = await conn.scalar(new.on_conflict_do_nothing().returning(_LIST.id))
+    return found
+
+
+async def rename_list(conn: AsyncConnection, tenant_id: int, list_id: int, name: str) -> bool:
+    """Give a list another name; False when another list has it."""
+    taken = await conn.scalar(
+        select(_LIST.id).where(_LIST.tenant_id == tenant_id, _LIST.name == name, _LIST.id != list_id)
+    )
+    if taken is None:
+        await conn.execute(
+            update(t.contact_list).where(_LIST.tenant_id == tenant_id, _LIST.id == list_id).values(name=name)
+        )
+    return taken is None
+
+
+async def remove_list(conn: AsyncConnection, tenant_id: int, list_id: int) -> bool:
+    """Remove a list and the records of its imports; False while it has contacts or an import under way."""
+    job = t.import_job.c
+    mine = job.tenant_id == tenant_id, job.list_id == list_id
+    used = await conn.scalar(
+        select(
+            exists().where(_CONTACT.tenant_id == tenant_id, _CONTACT.list_id == list_id)
+            | exists().where(*mine, job.status.in_(["queued", "running"]))
+        )
+    )
+    if used:
+        return False
+    await conn.execute(delete(t.import_job).where(*mine))
+    await conn.execute(delete(t.contact_list).where(_LIST.tenant_id == tenant_id, _LIST.id == list_id))
+    return True
+
+
+async def lock_list(conn: AsyncConnection, tenant_id: int, list_id: int) -> bool:
+    """Let no other transaction load into, rename or remove the list until this one ends; False: no such list.
+
+    Weaker than FOR UPDATE, so that a new lead or contact may still refer to it.
+    """
+    query = select(_LIST.id).where(_LIST.tenant_id == tenant_id, _LIST.id == list_id)
+    return await conn.scalar(query.with_for_update(key_share=True)) is not None
+
+
+async def get_list(conn: AsyncConnection, tenant_id: int, list_id: int) -> ContactList | None:
+    """A list with its size."""
+    query = select(_LIST.id, _LIST.name, _LIST.created_at, _SIZE).where(
+        _LIST.tenant_id == tenant_id, _LIST.id == list_id
+    )
+    row = (await conn.execute(query)).one_or_none()
+    return ContactList(*row) if row else None
+
+
+async def page_of_lists(
+    conn: AsyncConnection, tenant_id: int, *, before: int | None, limit: int
+) -> list[ContactList]:
+    """Lists, the newest first, from before the id `before`."""
+    query = select(_LIST.id, _LIST.name, _LIST.created_at, _SIZE).where(_LIST.tenant_id == tenant_id)
+    if before is not None:
+        query = query.where(_LIST.id < before)
+    return [ContactList(*row) for row in await conn.execute(query.order_by(_LIST.id.desc()).limit(limit))]
+
+
+async def campaign_exists(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> bool:
+    """Whether there is such a campaign."""
+    c = t.campaign.c
+    return await conn.scalar(select(c.id).where(c.tenant_id == tenant_id, c.id == campaign_id)) is not None
+
+
+# -- contacts ---------------------------------------------------------------------------------------------
+
+
+async def get_contact(conn: AsyncConnection, tenant_id: int, contact_id: int) -> Contact | None:
+    """A contact with its numbers."""
+    query = select(t.contact).where(_CONTACT.tenant_id == tenant_id, _CONTACT.id == contact_id)
+    found = await _with_phones(conn, tenant_id, list(await conn.execute(query)))
+    return found[0] if found else None
+
+
+async def page_of_contacts(
+    conn: AsyncConnection,
+    tenant_id: int,
+    *,
+    list_id: int | None = None,
+    e164: str | None = None,
+    after: int | None = None,
+    limit: int,
+) -> list[Contact]:
+    """Contacts in the order they came, from after the id `after`; of a list, and with a number, if given."""
+    query = select(t.contact).where(_CONTACT.tenant_id == tenant_id)
+    if list_id is not None:
+        query = query.where(_CONTACT.list_id == list_id)
+    if e164 is not None:
+        owners = select(_PHONE.tenant_id, _PHONE.contact_id).where(
+            _PHONE.tenant_id == tenant_id, _PHONE.e164 == e164
+        )
+        query = query.where(tuple_(_CONTACT.tenant_id, _CONTACT.id).in_(owners))
+    if after is not None:
+        query = query.where(_CONTACT.id > after)
+    rows = list(await conn.execute(query.order_by(_CONTACT.id).limit(limit)))
+    return await _with_phones(conn, tenant_id, rows)
+
+
+async def _with_phones(conn: AsyncConnection, tenant_id: int, rows: Sequence[Row[Any]]) -> list[Contact]:
+    if not rows:
+        return []
+    phones: dict[int, list[Phone]] = {row.id: [] for row in rows}
+    query = (
+        select(_PHONE.contact_id, _PHONE.position, _PHONE.e164, _PHONE.kind, _PHONE.timezones)
+        .where(_PHONE.tenant_id == tenant_id, _PHONE.contact_id.in_(phones))
+        .order_by(_PHONE.contact_id, _PHONE.position)
+    )
+    for contact_id, position, e164, kind, zones in await conn.execute(query):
+        phones[contact_id].append(Phone(position, e164, kind, tuple(zones)))
+    return [
+        Contact(
+            id=row.id,
+            list_id=row.list_id,
+            external_id=row.external_id,
+            last_name=row.last_name,
+            first_name=row.first_name,
+            middle_name=row.middle_name,
+            email=row.email,
+            timezone=row.timezone,
+            custom=row.custom,
+            created_at=row.created_at,
+            phones=tuple(phones[row.id]),
+        )
+        for row in rows
+    ]
+
+
+# -- many contacts at once --------------------------------------------------------------------------------
+
+_KNOWN = text("""
+    SELECT p.e164, p.contact_id
+    FROM contact_phone p
+    JOIN contact c ON c.tenant_id = p.tenant_id AND c.id = p.contact_id
+    WHERE p.tenant_id = :tenant_id AND p.e164 = ANY(CAST(:numbers AS text[])) AND c.list_id = :list_id
+""")
+
+# Arrays, one a column, so that a batch is one statement whatever its size. ORDER BY: ids are given in the
+# order of the file.
+_ADD_CONTACTS = text("""
+    INSERT INTO contact (
+        tenant_id, list_id, external_id, last_name, first_name, middle_name, email, timezone, custom
+    )
+    SELECT :tenant_id, :list_id, external_id, last_name, first_name, middle_name, email, timezone,
+        CAST(custom AS jsonb)
+    FROM unnest(
+        CAST(:external_id AS text[]), CAST(:last_name AS text[]), CAST(:first_name AS text[]),
+        CAST(:middle_name AS text[]), CAST(:email AS text[]), CAST(:timezone AS text[]),
+        CAST(:custom AS text[])
+    ) WITH ORDINALITY
+        AS r (external_id, last_name, first_name, middle_name, email, timezone, custom, place)
+    ORDER BY place
+    RETURNING id
+""")
+
+_ADD_PHONES = text("""
+    INSERT INTO contact_phone (tenant_id, contact_id, position, e164, kind, timezones)
+    SELECT :tenant_id, contact_id, position, e164, kind, string_to_array(zones, ',')
+    FROM unnest(
+        CAST(:contact_id AS bigint[]), CAST(:position AS int[]), CAST(:e164 AS text[]),
+        CAST(:kind AS text[]), CAST(:zones AS text[])
+    ) AS r (contact_id, position, e164, kind, zones)
+""")
+
+# The zone of the record wins over the candidates of the number.
+_ADD_LEADS = """
+    INSERT INTO lead (
+        tenant_id, campaign_id, list_id, contact_id, e164, timezones, sort_key, open_from, open_until
+    )
+    SELECT c.tenant_id, :campaign_id, c.list_id, c.id, p.e164,
+        CASE WHEN c.timezone IS NULL THEN p.timezones ELSE ARRAY[c.timezone] END, c.id, now(), :until
+    FROM contact c
+    JOIN contact_phone p ON p.tenant_id = c.tenant_id AND p.contact_id = c.id AND p.position = 1
+    WHERE c.tenant_id = :tenant_id AND {which}
+    ORDER BY c.id
+    ON CONFLICT (tenant_id, campaign_id, e164) DO NOTHING
+"""
+_ADD_LEADS_OF_CONTACTS = text(_ADD_LEADS.format(which="c.id = ANY(CAST(:contact_ids AS bigint[]))"))
+_ADD_LEADS_OF_LIST = text(_ADD_LEADS.format(which="c.list_id = :list_id"))
+
+
+async def known_numbers(
+    conn: AsyncConnection, tenant_id: int, list_id: int, numbers: Sequence[str]
+) -> dict[str, int]:
+    """Of these numbers those that the list already has, each with its contact."""
+    values = {"tenant_id": tenant_id, "list_id": list_id, "numbers": list(numbers)}
+    return {row.e164: row.contact_id for row in await conn.execute(_KNOWN, values)}
+
+
+async def add_contacts(
+    conn: AsyncConnection, tenant_id: int, list_id: int, contacts: Sequence[NewContact]
+) -> list[int]:
+    """Insert contacts with their numbers; their ids, in the order given.
+
+    Whether they are in the list already is the caller's to know (`lock_list`, then `known_numbers`).
+    """
+    if not contacts:
+        return []
+    values: dict[str, object] = {
+        name: [getattr(contact, name) for contact in contacts]
+        for name in ("external_id", "last_name", "first_name", "middle_name", "email", "timezone")
+    }
+    values["custom"] = [encode_json(dict(contact.custom)) for contact in contacts]
+    given = await conn.scalars(_ADD_CONTACTS, {"tenant_id": tenant_id, "list_id": list_id, **values})
+    ids = sorted(given)
+    phones = [
+        (contact_id, position, phone.e164, phone.kind, ",".join(phone.timezones))
+        for contact_id, contact in zip(ids, contacts, strict=True)
+        for position, phone in enumerate(contact.phones, start=1)
+    ]
+    columns = zip(("contact_id", "position", "e164", "kind", "zones"), zip(*phones, strict=True), strict=True)
+    await conn.execute(
+        _ADD_PHONES, {"tenant_id": tenant_id, **{name: list(column) for name, column in columns}}
+    )
+    return ids
+
+
+async def add_leads(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, contact_ids: Sequence[int]
+) -> int:
+    """Make a lead of the first number of each contact, where the campaign has none of it; how many."""
+    values = {"tenant_id": tenant_id, "campaign_id": campaign_id, "until": FAR_FUTURE}
+    done = await conn.execute(_ADD_LEADS_OF_CONTACTS, {**values, "contact_ids": list(contact_ids)})
+    return done.rowcount
+
+
+async def add_leads_of_list(conn: AsyncConnection, tenant_id: int, campaign_id: int, list_id: int) -> int:
+    """As `add_leads`, of every contact of a list."""
+    values = {"tenant_id": tenant_id, "campaign_id": campaign_id, "until": FAR_FUTURE, "list_id": list_id}
+    return (await conn.execute(_ADD_LEADS_OF_LIST, values)).rowcount
