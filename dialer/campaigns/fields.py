@@ -1,0 +1,208 @@
+"""What may be said of a campaign, and within which bounds: one check for pages, API and command line."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from dialer.agents.model import SYSTEM_PAUSE_CODES
+from dialer.calls.terms import AMD_DEFAULTS
+from dialer.compliance.model import POLICIES, Hours
+from dialer.db.tables import DISPOSITION_KINDS, RESULTS
+from dialer.httpkit.said import Said
+from dialer.httpkit.schema import In
+
+Mode = Literal["manual", "preview", "progressive", "power", "predictive"]
+Kind = Literal[
+    "sale", "interest", "callback", "refusal", "wrong_person", "no_contact", "do_not_call", "other"
+]
+Clock = Annotated[str, Field(max_length=5, examples=["09:00"])]
+Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+#: Least and greatest value of each setting of the machine detector.
+AMD_BOUNDS = {
+    "initial_silence": (500, 10_000),
+    "greeting": (500, 10_000),
+    # Under 500 most machines were taken for people.
+    "after_greeting_silence": (500, 3_000),
+    "total_analysis_time": (1_000, 10_000),
+    "min_word_length": (20, 1_000),
+    "between_words_silence": (10, 1_000),
+    "max_words": (1, 20),
+    "silence_threshold": (50, 2_000),
+}
+assert AMD_BOUNDS.keys() == AMD_DEFAULTS.keys()
+LONGEST_RETRY_S = 366 * 24 * 3600
+
+
+class CampaignIn(In):
+    """A campaign as it is asked for."""
+
+    name: str = Field(min_length=1, max_length=100, description="unique name")
+    mode: Mode = Field(
+        "progressive", description="who decides that a number is dialled, and how many at once"
+    )
+    ratio: float = Field(1.5, ge=1, le=10, description="power: calls for each ready agent")
+    policy: str = Field(
+        "default", max_length=50, description="code of the rules that it follows (see policies)"
+    )
+    skill: str | None = Field(
+        None, min_length=1, max_length=50, description="only agents with this skill; null: any agent"
+    )
+    priority: int = Field(0, ge=-100, le=100, description="of two campaigns the higher gets agents first")
+    ring_timeout_s: int = Field(25, ge=5, le=120, description="how long a call rings, seconds")
+    detect_machines: bool = Field(False, description="screen answered calls for answering machines")
+    amd: dict[str, int] = Field({}, description="settings of the machine detector over the measured ones")
+    record: bool = Field(True, description="record talks")
+    wrap_up_limit_s: int = Field(
+        60, ge=1, le=3600, description="how long an agent may work after a talk, seconds"
+    )
+    caller_name: str = Field("", max_length=100, description="who calls, as the message below says it")
+    abandon_message: str = Field(
+        "", max_length=1000, description="what a person hears whom no agent can take; it names the caller"
+    )
+    drop_ringing_on_pause: bool = Field(False, description="a pause takes ringing calls back")
+    call_from: Clock = Field("09:00", description="first minute of calling at the called person's place")
+    call_until: Clock = Field("21:00", description="first minute without calls there; 24:00 is midnight")
+    max_attempts: int = Field(3, ge=1, le=100, description="attempts at one number")
+    retry_after_s: dict[str, int] = Field(
+        {}, description="seconds to the next attempt by result, over the defaults; -1: no more attempts"
+    )
+    trunks: list[Id] = Field([], max_length=20, description="ids of trunks in the order they are tried")
+
+    @field_validator("policy")
+    @classmethod
+    def _known_policy(cls, value: str) -> str:
+        if value not in POLICIES:
+            raise ValueError(Said("must be one of: {expected}", expected=", ".join(POLICIES)))
+        return value
+
+    @field_validator("caller_name", "name")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("must be one line of plain text")
+        return value
+
+    @field_validator("amd")
+    @classmethod
+    def _amd(cls, value: dict[str, int]) -> dict[str, int]:
+        for name, number in value.items():
+            if name not in AMD_BOUNDS:
+                raise ValueError(Said("must be one of: {expected}", expected=", ".join(AMD_BOUNDS)))
+            least, most = AMD_BOUNDS[name]
+            if not least <= number <= most:
+                raise ValueError(Said("{name} must be {least} to {most}", name=name, least=least, most=most))
+        return value
+
+    @field_validator("retry_after_s")
+    @classmethod
+    def _retry(cls, value: dict[str, int]) -> dict[str, int]:
+        for name, seconds in value.items():
+            if name not in RESULTS:
+                raise ValueError(Said("must be one of: {expected}", expected=", ".join(RESULTS)))
+            if not -1 <= seconds <= LONGEST_RETRY_S:
+                raise ValueError(
+                    Said("{name} must be {least} to {most}", name=name, least=-1, most=LONGEST_RETRY_S)
+                )
+        return value
+
+    @field_validator("trunks")
+    @classmethod
+    def _each_once(cls, value: list[int]) -> list[int]:
+        if len(set(value)) != len(value):
+            raise ValueError("names a trunk twice")
+        return value
+
+    @model_validator(mode="after")
+    def _hours(self) -> Self:
+        try:
+            Hours.parse(self.call_from, self.call_until)
+        except ValueError:
+            raise ValueError(
+                "call_from and call_until are times HH:MM, the first before the second, 24:00 at most"
+            ) from None
+        return self
+
+
+class CampaignEdit(In):
+    """Changes of a campaign: what is left out stays. The bounds are those of a new campaign."""
+
+    name: str | None = None
+    mode: Mode | None = None
+    ratio: float | None = None
+    policy: str | None = None
+    skill: str | None = Field(None, description="null: any agent")
+    priority: int | None = None
+    ring_timeout_s: int | None = None
+    detect_machines: bool | None = None
+    amd: dict[str, int] | None = None
+    record: bool | None = None
+    wrap_up_limit_s: int | None = None
+    caller_name: str | None = None
+    abandon_message: str | None = None
+    drop_ringing_on_pause: bool | None = None
+    call_from: str | None = None
+    call_until: str | None = None
+    max_attempts: int | None = None
+    retry_after_s: dict[str, int] | None = None
+    trunks: list[int] | None = None
+
+
+assert CampaignEdit.model_fields.keys() == CampaignIn.model_fields.keys()
+
+
+class DispositionIn(In):
+    """What a talk may come to."""
+
+    code: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,49}$", description="stable name, unique in the campaign"
+    )
+    label_ru: str = Field(min_length=1, max_length=100)
+    label_en: str = Field(min_length=1, max_length=100)
+    kind: Kind = Field(description="what it means for reports and for the next attempt")
+
+
+assert set(DISPOSITION_KINDS) == set(Kind.__args__)  # type: ignore[attr-defined]
+
+
+class DispositionsIn(In):
+    """All dispositions of a campaign, in the order agents see them."""
+
+    items: list[DispositionIn] = Field(max_length=100)
+
+    @field_validator("items")
+    @classmethod
+    def _each_once(cls, value: list[DispositionIn]) -> list[DispositionIn]:
+        if len({item.code for item in value}) != len(value):
+            raise ValueError("names a code twice")
+        return value
+
+
+class PauseCodeIn(In):
+    """Why an agent takes no calls."""
+
+    code: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,49}$", description="stable name")
+    label_ru: str = Field(min_length=1, max_length=100)
+    label_en: str = Field(min_length=1, max_length=100)
+    limit_s: int | None = Field(
+        None, ge=1, le=24 * 3600, description="how long such a pause may last, seconds; null: no limit"
+    )
+
+
+class PauseCodesIn(In):
+    """All pause codes, in the order agents see them."""
+
+    items: list[PauseCodeIn] = Field(min_length=1, max_length=100)
+
+    @field_validator("items")
+    @classmethod
+    def _each_once(cls, value: list[PauseCodeIn]) -> list[PauseCodeIn]:
+        if len({item.code for item in value}) != len(value):
+            raise ValueError("names a code twice")
+        if any(item.code in SYSTEM_PAUSE_CODES for item in value):
+            raise ValueError(
+                Said("these codes are the server's own: {codes}", codes=", ".join(sorted(SYSTEM_PAUSE_CODES)))
+            )
+        return value

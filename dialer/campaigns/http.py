@@ -1,0 +1,319 @@
+"""The API of campaigns, their policies and pause codes."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal, Self
+
+from aiohttp import web
+from pydantic import Field
+
+from dialer.campaigns.fields import CampaignEdit, CampaignIn, DispositionsIn, PauseCodesIn
+from dialer.campaigns.model import Campaign
+from dialer.campaigns.service import CampaignService, CampaignView
+from dialer.compliance.model import POLICIES, Policy
+from dialer.errors import CampaignNotReady, Conflict, WrongState
+from dialer.httpkit.access import Right
+from dialer.httpkit.i18n import said
+from dialer.httpkit.paging import Page, PageQuery, cut, decode
+from dialer.httpkit.routes import Call, Routes
+from dialer.httpkit.schema import Out
+
+CAMPAIGNS = web.AppKey("campaigns", CampaignService)
+routes = Routes("campaigns")
+
+Status = Literal["draft", "running", "paused", "stopped"]
+LeadStatus = Literal["new", "offered", "dialling", "waiting", "closed"]
+
+
+class CampaignRow(Out):
+    """A campaign in a list."""
+
+    id: int
+    name: str
+    status: Status
+    mode: str
+    ratio: float
+    policy: str
+    skill: str | None
+    priority: int
+    ring_timeout_s: int
+    detect_machines: bool
+    amd: dict[str, int]
+    record: bool
+    wrap_up_limit_s: int
+    caller_name: str
+    abandon_message: str
+    drop_ringing_on_pause: bool
+    call_from: str
+    call_until: str
+    max_attempts: int
+    retry_after_s: dict[str, int]
+    created_at: datetime
+    started_at: datetime | None = Field(description="first start")
+    ended_at: datetime | None = Field(description="when it was stopped")
+
+
+class ReasonOut(Out):
+    """Why a campaign may not start."""
+
+    code: str = Field(description="stable name of the reason")
+    reason: str = Field(description="the sentence, in the language of the reply")
+
+
+class CampaignOut(CampaignRow):
+    """One campaign."""
+
+    trunks: list[int] = Field(description="ids of its trunks in the order they are tried")
+    leads: dict[str, int] = Field(description="leads by status")
+    ready_reasons: list[ReasonOut] = Field(description="why it may not start now; empty: it may")
+
+    @classmethod
+    def of(cls, view: CampaignView, locale: str) -> Self:
+        """The reply, in the reader's language."""
+        reasons = [
+            ReasonOut(code=one.code, reason=str(said(one.reason, locale))) for one in view.ready_reasons
+        ]
+        return cls(
+            **CampaignRow.model_validate(view.campaign).model_dump(),
+            trunks=list(view.trunks),
+            leads=dict(view.leads),
+            ready_reasons=reasons,
+        )
+
+
+class CampaignsQuery(PageQuery):
+    """Which campaigns."""
+
+    status: Status | None = None
+
+
+class DispositionOut(Out):
+    """What a talk may come to."""
+
+    id: int
+    code: str
+    label_ru: str
+    label_en: str
+    kind: str
+
+
+class LeadsQuery(PageQuery):
+    """Which leads."""
+
+    status: LeadStatus | None = None
+
+
+class LeadOut(Out):
+    """A number to be reached for a campaign."""
+
+    id: int
+    contact_id: int
+    list_id: int
+    last_name: str
+    first_name: str
+    middle_name: str
+    e164: str
+    timezones: list[str] = Field(description="candidate time zones; it is called when the hours fit in all")
+    status: LeadStatus
+    attempts: int
+    last_result: str | None
+    last_attempt_at: datetime | None
+    open_from: datetime = Field(description="may be dialled from here ...")
+    open_until: datetime = Field(description="... until here; then the calendar gives the next hours")
+    closed_reason: str | None
+
+
+class HoursOut(Out):
+    """Local hours of calling by type of day, `09:00-21:00`; null: no calls on such a day."""
+
+    working: str | None
+    day_off: str | None
+    holiday: str | None
+
+
+class PolicyOut(Out):
+    """A set of rules. Parameters, not legal advice."""
+
+    code: str
+    version: int
+    jurisdiction: str = Field(description="ISO country code; *: any")
+    purpose: str
+    title_ru: str
+    title_en: str
+    source: str
+    read_on: date
+    clock: str = Field(description="from when a person's wait for an agent counts: answer or greeting_end")
+    abandon_after_s: float = Field(description="wait after which a call is abandoned, seconds")
+    abandon_cap: float = Field(description="highest share of abandoned calls among those answered live")
+    abandon_window_s: int = Field(description="the time over which that share is taken, seconds")
+    min_ring_s: int
+    hours: HoursOut
+    per_day: int | None = Field(description="attempts at one number in 24 hours; null: no limit")
+    per_week: int | None = Field(description="attempts at one number in 7 days; null: no limit")
+    per_month: int | None = Field(description="attempts at one number in 31 days; null: no limit")
+    forbidden_modes: list[str]
+    redial_after_abandoned_s: int
+    redial_after_machine_s: int
+
+    @classmethod
+    def of(cls, policy: Policy) -> Self:
+        """The reply of one policy."""
+        week, limits = policy.week, policy.limits
+        hours = {
+            name: str(span) if span else None
+            for name, span in (
+                ("working", week.working),
+                ("day_off", week.day_off),
+                ("holiday", week.holiday),
+            )
+        }
+        plain = {
+            name: getattr(policy, name)
+            for name in cls.model_fields.keys()
+            - {"hours", "per_day", "per_week", "per_month", "forbidden_modes"}
+        }
+        return cls(
+            **plain,
+            hours=HoursOut(**hours),
+            per_day=limits.per_day,
+            per_week=limits.per_week,
+            per_month=limits.per_month,
+            forbidden_modes=sorted(policy.forbidden_modes),
+        )
+
+
+class PauseCodeOut(Out):
+    """Why an agent takes no calls."""
+
+    code: str
+    label_ru: str
+    label_en: str
+    limit_s: int | None = Field(description="how long such a pause may last, seconds; null: no limit")
+
+
+# -- campaigns ---------------------------------------------------------------------------------------------
+
+
+@routes.get("/campaigns", right=Right.CAMPAIGNS_READ)
+async def list_(call: Call, query: CampaignsQuery) -> Page[CampaignRow]:
+    """Campaigns, newest first."""
+    after = decode(query.cursor, int)
+    rows = await call.app[CAMPAIGNS].campaigns(
+        call.actor, status=query.status, before=after[0] if after else None, limit=query.limit + 1
+    )
+    page, following = cut(rows, query.limit, _id)
+    return Page[CampaignRow](items=[CampaignRow.model_validate(row) for row in page], next=following)
+
+
+def _id(row: Campaign) -> tuple[int]:
+    return (row.id,)
+
+
+@routes.post("/campaigns", right=Right.CAMPAIGNS_EDIT, status=201, errors=(Conflict,))
+async def create(call: Call, body: CampaignIn) -> CampaignOut:
+    """Make a draft, with the default dispositions."""
+    return CampaignOut.of(await call.app[CAMPAIGNS].create(call.actor, body), call.locale)
+
+
+@routes.get("/campaigns/{campaign_id}", right=Right.CAMPAIGNS_READ)
+async def get(call: Call, campaign_id: int) -> CampaignOut:
+    """One campaign, with its leads by status and what keeps it from starting."""
+    return CampaignOut.of(await call.app[CAMPAIGNS].campaign(call.actor, campaign_id), call.locale)
+
+
+@routes.patch("/campaigns/{campaign_id}", right=Right.CAMPAIGNS_EDIT, errors=(Conflict, WrongState))
+async def edit(call: Call, campaign_id: int, body: CampaignEdit) -> CampaignOut:
+    """Change a draft or paused campaign; fields that are left out stay."""
+    return CampaignOut.of(await call.app[CAMPAIGNS].edit(call.actor, campaign_id, body), call.locale)
+
+
+@routes.delete("/campaigns/{campaign_id}", right=Right.CAMPAIGNS_EDIT, errors=(WrongState,))
+async def delete(call: Call, campaign_id: int) -> None:
+    """Remove a draft with its leads."""
+    await call.app[CAMPAIGNS].delete(call.actor, campaign_id)
+
+
+@routes.post(
+    "/campaigns/{campaign_id}/start",
+    right=Right.CAMPAIGNS_RUN,
+    errors=(CampaignNotReady, WrongState, Conflict),
+)
+async def start(call: Call, campaign_id: int) -> CampaignOut:
+    """Begin to dial a draft; a refusal names every reason."""
+    return CampaignOut.of(await call.app[CAMPAIGNS].start(call.actor, campaign_id), call.locale)
+
+
+@routes.post("/campaigns/{campaign_id}/pause", right=Right.CAMPAIGNS_RUN, errors=(WrongState,))
+async def pause(call: Call, campaign_id: int) -> CampaignOut:
+    """Place no more calls. Ringing ones finish or are dropped, as the campaign says."""
+    return CampaignOut.of(await call.app[CAMPAIGNS].pause(call.actor, campaign_id), call.locale)
+
+
+@routes.post(
+    "/campaigns/{campaign_id}/resume",
+    right=Right.CAMPAIGNS_RUN,
+    errors=(CampaignNotReady, WrongState, Conflict),
+)
+async def resume(call: Call, campaign_id: int) -> CampaignOut:
+    """Dial again after a pause."""
+    return CampaignOut.of(await call.app[CAMPAIGNS].resume(call.actor, campaign_id), call.locale)
+
+
+@routes.post("/campaigns/{campaign_id}/stop", right=Right.CAMPAIGNS_RUN, errors=(WrongState,))
+async def stop(call: Call, campaign_id: int) -> CampaignOut:
+    """End the campaign for good; its calls and figures stay."""
+    return CampaignOut.of(await call.app[CAMPAIGNS].stop(call.actor, campaign_id), call.locale)
+
+
+# -- its parts ---------------------------------------------------------------------------------------------
+
+
+@routes.get("/campaigns/{campaign_id}/dispositions")
+async def dispositions(call: Call, campaign_id: int) -> list[DispositionOut]:
+    """What its talks may come to, in the order agents see it."""
+    rows = await call.app[CAMPAIGNS].dispositions(call.actor, campaign_id)
+    return [DispositionOut.model_validate(row) for row in rows]
+
+
+@routes.put(
+    "/campaigns/{campaign_id}/dispositions", right=Right.CAMPAIGNS_EDIT, errors=(Conflict, WrongState)
+)
+async def set_dispositions(call: Call, campaign_id: int, body: DispositionsIn) -> list[DispositionOut]:
+    """Replace the dispositions. Codes that stand on talks cannot go."""
+    rows = await call.app[CAMPAIGNS].set_dispositions(call.actor, campaign_id, body)
+    return [DispositionOut.model_validate(row) for row in rows]
+
+
+@routes.get("/campaigns/{campaign_id}/leads", right=Right.CONTACTS_READ)
+async def leads(call: Call, campaign_id: int, query: LeadsQuery) -> Page[LeadOut]:
+    """Its leads in the order of their numbers."""
+    after = decode(query.cursor, str)
+    rows = await call.app[CAMPAIGNS].leads(
+        call.actor,
+        campaign_id,
+        status=query.status,
+        after_number=after[0] if after else None,
+        limit=query.limit + 1,
+    )
+    page, following = cut(rows, query.limit, lambda row: (row.e164,))
+    return Page[LeadOut](items=[LeadOut.model_validate(row) for row in page], next=following)
+
+
+@routes.get("/policies", right=Right.CAMPAIGNS_READ)
+async def policies(_call: Call) -> list[PolicyOut]:
+    """The rules that a campaign can follow. They are parameters, not legal advice."""
+    return [PolicyOut.of(policy) for policy in POLICIES.values()]
+
+
+@routes.get("/pause-codes")
+async def pause_codes(call: Call) -> list[PauseCodeOut]:
+    """The pauses that agents can choose from, in order."""
+    return [PauseCodeOut.model_validate(code) for code in await call.app[CAMPAIGNS].pause_codes(call.actor)]
+
+
+@routes.put("/pause-codes", right=Right.AGENTS_EDIT)
+async def set_pause_codes(call: Call, body: PauseCodesIn) -> list[PauseCodeOut]:
+    """Replace the pause codes."""
+    codes = await call.app[CAMPAIGNS].set_pause_codes(call.actor, body)
+    return [PauseCodeOut.model_validate(code) for code in codes]

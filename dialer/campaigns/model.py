@@ -1,0 +1,201 @@
+"""A campaign: its life, what agents say of its talks, and the message for people whom no agent can take.
+
+    draft --start--> running --pause--> paused --resume--> running
+                        |                  |
+                        +------stop--------+---> stopped
+
+A draft or paused campaign can be changed; a stopped one stays as it was, for its figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from dialer.compliance.model import Hours
+from dialer.compliance.readiness import StartSettings
+from dialer.errors import WrongState
+from dialer.trunks.model import Trunk
+
+
+class Status(StrEnum):
+    """Where a campaign is in its life."""
+
+    DRAFT = "draft"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+
+
+class Action(StrEnum):
+    """What a supervisor does with it."""
+
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+
+
+_S, _A = Status, Action
+
+#: (status, action) -> the status after it. What is not here is refused.
+TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
+    {
+        (_S.DRAFT, _A.START): _S.RUNNING,
+        (_S.RUNNING, _A.PAUSE): _S.PAUSED,
+        (_S.PAUSED, _A.RESUME): _S.RUNNING,
+        (_S.RUNNING, _A.STOP): _S.STOPPED,
+        (_S.PAUSED, _A.STOP): _S.STOPPED,
+    }
+)
+
+#: Fields that stay as they are once calls were made: the attempts of one campaign answer to one policy.
+FIXED_AFTER_START: Final = frozenset({"policy"})
+
+
+def after(status: Status, action: Action, name: str) -> Status:
+    """The status after the action. Raises WrongState."""
+    following = TRANSITIONS.get((status, action))
+    if following is None:
+        allowed = " or ".join(before for before, act in TRANSITIONS if act is action)
+        raise WrongState(what=name, state=status.value, allowed=allowed)
+    return following
+
+
+def check_editable(status: Status, name: str, changed: Iterable[str]) -> None:
+    """Raise WrongState unless these fields may be changed in this status."""
+    if status in (Status.RUNNING, Status.STOPPED):
+        raise WrongState(what=name, state=status.value, allowed="draft or paused")
+    if status is not Status.DRAFT and not FIXED_AFTER_START.isdisjoint(changed):
+        raise WrongState(what=name, state=status.value, allowed="draft")
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign as it is kept."""
+
+    id: int
+    name: str
+    status: Status
+    mode: str
+    #: power: calls for each ready agent
+    ratio: float
+    #: code of a policy
+    policy: str
+    #: only agents with it; None: any agent
+    skill: str | None
+    #: higher gets agents first
+    priority: int
+    ring_timeout_s: int
+    detect_machines: bool
+    #: settings of the machine detector over the measured ones
+    amd: Mapping[str, int]
+    record: bool
+    wrap_up_limit_s: int
+    #: who calls, as people are told
+    caller_name: str
+    #: words of the message for a call that no agent can take
+    abandon_message: str
+    #: its sound below the prompts folder, without the ending; None: not made yet
+    abandon_sound: str | None
+    #: whether a pause takes ringing calls back
+    drop_ringing_on_pause: bool
+    #: local time at the called person's place, HH:MM
+    call_from: str
+    call_until: str
+    max_attempts: int
+    #: seconds to the next attempt by result, over the defaults; negative: none
+    retry_after_s: Mapping[str, int]
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def window(self) -> Hours:
+        """The hours of calling."""
+        return Hours.parse(self.call_from, self.call_until)
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """What a talk may come to, in an agent's words."""
+
+    code: str
+    label_ru: str
+    label_en: str
+    #: what it means for reports and for the next attempt: one of DISPOSITION_KINDS of the tables
+    kind: str
+
+
+#: What a new campaign begins with.
+DEFAULT_DISPOSITIONS: Final[Sequence[Disposition]] = (
+    Disposition("sale", "Продажа", "Sale", "sale"),
+    Disposition("interest", "Интересно, продолжить", "Interested", "interest"),
+    Disposition("callback", "Перезвонить", "Call back", "callback"),
+    Disposition("refusal", "Отказ", "Refusal", "refusal"),
+    Disposition("wrong-person", "Не тот человек", "Wrong person", "wrong_person"),
+    Disposition("no-contact", "Не удалось поговорить", "No contact", "no_contact"),
+    Disposition("do-not-call", "Просит не звонить", "Do not call", "do_not_call"),
+    Disposition("other", "Другое", "Other", "other"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PauseCode:
+    """Why an agent takes no calls."""
+
+    code: str
+    label_ru: str
+    label_en: str
+    #: how long such a pause may last, seconds; None: no limit
+    limit_s: int | None = None
+
+
+#: What a tenant begins with.
+DEFAULT_PAUSE_CODES: Final[Sequence[PauseCode]] = (
+    PauseCode("break", "Перерыв", "Break", 15 * 60),
+    PauseCode("lunch", "Обед", "Lunch", 60 * 60),
+    PauseCode("training", "Обучение", "Training"),
+    PauseCode("meeting", "Совещание", "Meeting"),
+    PauseCode("paperwork", "Работа с документами", "Paperwork"),
+    PauseCode("technical", "Техническая причина", "Technical problem"),
+)
+
+
+class AsteriskSounds(Protocol):
+    """Makes sounds that Asterisk can play; wired by the application."""
+
+    async def message(self, tenant_id: int, campaign_id: int, words: str) -> str:
+        """Make the sound of a campaign's message; its path below the prompts folder, without the ending.
+
+        Other words must get another path: a call that is under way may play the old one.
+
+        Raises PartMissing when no voice can be had.
+        """
+        ...
+
+
+def start_settings(campaign: Campaign, trunks: Sequence[Trunk], dispositions: int) -> StartSettings:
+    """What is asked of a campaign before it starts."""
+    usable = [trunk for trunk in trunks if trunk.enabled and trunk.allowed_prefixes]
+    return StartSettings(
+        mode=campaign.mode,
+        ratio=campaign.ratio,
+        detect_machines=campaign.detect_machines,
+        ring_timeout_s=campaign.ring_timeout_s,
+        window=campaign.window,
+        caller_name=campaign.caller_name,
+        abandon_message=campaign.abandon_message,
+        trunks=len(usable),
+        dispositions=dispositions,
+        this_machine=bool(usable) and all(trunk.on_this_machine for trunk in usable),
+    )
+
+
+def changed_fields(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the wanted values those that differ."""
+    return {name: value for name, value in wanted.items() if before[name] != value}

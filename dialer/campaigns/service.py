@@ -1,0 +1,351 @@
+"""What can be done with campaigns.
+
+Every change is one transaction: the row, the log of changes, the event and the engine's wake-up. A pause
+takes the campaign's row; a claim of calls holds it FOR SHARE, so once the pause has committed nothing more is
+dialled. What a reply shows is read afterwards: a count of many leads never delays a pause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.campaigns import store
+from dialer.campaigns.fields import CampaignEdit, CampaignIn, DispositionsIn, PauseCodesIn
+from dialer.campaigns.model import (
+    DEFAULT_DISPOSITIONS,
+    Action,
+    AsteriskSounds,
+    Campaign,
+    Disposition,
+    PauseCode,
+    Status,
+    after,
+    changed_fields,
+    check_editable,
+    start_settings,
+)
+from dialer.campaigns.store import KeptDisposition, LeadRow
+from dialer.compliance.model import POLICIES
+from dialer.compliance.readiness import Problem, start_problems
+from dialer.db import events
+from dialer.db.session import Database
+from dialer.errors import CampaignNotReady, Conflict, Invalid, NotFound, PartMissing, WrongState
+from dialer.httpkit import audit
+from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.problems import invalid
+from dialer.httpkit.said import Said
+from dialer.trunks import store as trunk_store
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason why a campaign may not start."""
+
+    #: stable name
+    code: str
+    #: the sentence; can be translated
+    reason: Said
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignView:
+    """A campaign with what people want to see of it at once."""
+
+    campaign: Campaign
+    #: ids in the order they are tried
+    trunks: Sequence[int]
+    #: leads by status
+    leads: Mapping[str, int]
+    #: why it may not start; empty: it may
+    ready_reasons: Sequence[Reason]
+
+
+class CampaignService:
+    """Campaigns of a tenant. `sounds` makes the message that people hear; without it none is asked for."""
+
+    def __init__(self, database: Database, sounds: AsteriskSounds | None = None) -> None:
+        self._database = database
+        self._sounds = sounds
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    async def campaigns(
+        self, actor: Actor, *, status: str | None = None, before: int | None = None, limit: int = 50
+    ) -> list[Campaign]:
+        """Campaigns, newest first, with ids below `before`."""
+        actor.require(Right.CAMPAIGNS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await store.page(conn, actor.tenant_id, status=status, before=before, limit=limit)
+
+    async def campaign(self, actor: Actor, campaign_id: int) -> CampaignView:
+        """One campaign. Raises NotFound."""
+        actor.require(Right.CAMPAIGNS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await self._view(conn, actor, campaign_id)
+
+    async def dispositions(self, actor: Actor, campaign_id: int) -> list[KeptDisposition]:
+        """Its dispositions in order; agents need them too. Raises NotFound."""
+        if not actor.may(Right.WORK):
+            actor.require(Right.CAMPAIGNS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            await _found(conn, actor, campaign_id)
+            return await store.dispositions(conn, actor.tenant_id, campaign_id)
+
+    async def leads(
+        self, actor: Actor, campaign_id: int, *, status: str | None, after_number: str | None, limit: int
+    ) -> list[LeadRow]:
+        """Its leads in the order of their numbers. Raises NotFound."""
+        actor.require(Right.CONTACTS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            await _found(conn, actor, campaign_id)
+            return await store.leads(
+                conn, actor.tenant_id, campaign_id, status=status, after=after_number, limit=limit
+            )
+
+    # -- making and changing -------------------------------------------------------------------------------
+
+    async def create(self, actor: Actor, wanted: CampaignIn) -> CampaignView:
+        """Make a draft with the default dispositions. Raises Invalid, Conflict."""
+        actor.require(Right.CAMPAIGNS_EDIT)
+        tenant_id = actor.tenant_id
+        async with self._database.tenant(tenant_id) as conn:
+            await _check_trunks(conn, actor, wanted.trunks)
+            try:
+                campaign_id = await store.add(conn, tenant_id, wanted.model_dump())
+            except IntegrityError:
+                raise _name_taken(wanted.name) from None
+            await store.set_trunks(conn, tenant_id, campaign_id, wanted.trunks)
+            await store.set_dispositions(conn, tenant_id, campaign_id, DEFAULT_DISPOSITIONS)
+            await store.ensure_pause_codes(conn, tenant_id)
+            await audit.record(conn, actor, "campaign.create", _subject(campaign_id), name=wanted.name)
+            await _tell(conn, actor, campaign_id, wanted.name, Status.DRAFT)
+        return await self.campaign(actor, campaign_id)
+
+    async def edit(self, actor: Actor, campaign_id: int, changes: CampaignEdit) -> CampaignView:
+        """Change a draft or paused campaign. Raises NotFound, WrongState, Invalid, Conflict."""
+        actor.require(Right.CAMPAIGNS_EDIT)
+        tenant_id = actor.tenant_id
+        async with self._database.tenant(tenant_id) as conn:
+            now = await _found(conn, actor, campaign_id, lock=True)
+            before = await _fields(conn, actor, now)
+            given = {name: getattr(changes, name) for name in changes.model_fields_set}
+            try:
+                wanted = CampaignIn.model_validate(before | given)
+            except ValidationError as error:
+                raise invalid(error) from None
+            different = changed_fields(before, wanted.model_dump())
+            check_editable(now.status, now.name, different)
+            if "trunks" in different:
+                await _check_trunks(conn, actor, wanted.trunks)
+                await store.set_trunks(conn, tenant_id, campaign_id, wanted.trunks)
+            if "abandon_message" in different:
+                different["abandon_sound"] = None  # it says the old words
+            try:
+                await store.change(conn, tenant_id, campaign_id, different)
+            except IntegrityError:
+                raise _name_taken(wanted.name) from None
+            await audit.record(conn, actor, "campaign.edit", _subject(campaign_id), fields=sorted(different))
+            await _tell(conn, actor, campaign_id, wanted.name, now.status)
+        return await self.campaign(actor, campaign_id)
+
+    async def set_dispositions(
+        self, actor: Actor, campaign_id: int, wanted: DispositionsIn
+    ) -> list[KeptDisposition]:
+        """Replace its dispositions; running campaigns too. Raises NotFound, WrongState, Conflict."""
+        actor.require(Right.CAMPAIGNS_EDIT)
+        tenant_id = actor.tenant_id
+        async with self._database.tenant(tenant_id) as conn:
+            now = await _found(conn, actor, campaign_id, lock=True)
+            if now.status is Status.STOPPED:
+                raise WrongState(what=now.name, state=now.status.value, allowed="draft, running or paused")
+            if now.status is Status.RUNNING and not wanted.items:
+                raise Conflict(reason="agents of a running campaign need a disposition to choose from")
+            kept = await store.set_dispositions(
+                conn, tenant_id, campaign_id, [Disposition(**item.model_dump()) for item in wanted.items]
+            )
+            if kept:
+                raise Conflict(
+                    reason=Said(
+                        "talks have these dispositions, they cannot go: {codes}", codes=", ".join(kept)
+                    )
+                )
+            codes = [item.code for item in wanted.items]
+            await audit.record(conn, actor, "campaign.dispositions", _subject(campaign_id), codes=codes)
+            await _tell(conn, actor, campaign_id, now.name, now.status)
+            return await store.dispositions(conn, tenant_id, campaign_id)
+
+    async def delete(self, actor: Actor, campaign_id: int) -> None:
+        """Remove a draft with its leads. Raises NotFound, WrongState."""
+        actor.require(Right.CAMPAIGNS_EDIT)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            now = await _found(conn, actor, campaign_id, lock=True)
+            if now.status is not Status.DRAFT:
+                raise WrongState(what=now.name, state=now.status.value, allowed=Status.DRAFT.value)
+            await store.remove(conn, actor.tenant_id, campaign_id)
+            await audit.record(conn, actor, "campaign.delete", _subject(campaign_id), name=now.name)
+            await _tell(conn, actor, campaign_id, now.name, "deleted")
+
+    # -- pause codes ---------------------------------------------------------------------------------------
+
+    async def pause_codes(self, actor: Actor) -> list[PauseCode]:
+        """The tenant's pause codes in order."""
+        if not actor.may(Right.WORK):
+            actor.require(Right.AGENTS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            await store.ensure_pause_codes(conn, actor.tenant_id)
+            return await store.pause_codes(conn, actor.tenant_id)
+
+    async def set_pause_codes(self, actor: Actor, wanted: PauseCodesIn) -> list[PauseCode]:
+        """Replace them."""
+        actor.require(Right.AGENTS_EDIT)
+        codes = [PauseCode(**item.model_dump()) for item in wanted.items]
+        async with self._database.tenant(actor.tenant_id) as conn:
+            await store.set_pause_codes(conn, actor.tenant_id, codes)
+            await audit.record(
+                conn, actor, "pause_codes.edit", "pause_codes", codes=[one.code for one in codes]
+            )
+        return codes
+
+    # -- running -------------------------------------------------------------------------------------------
+
+    async def start(self, actor: Actor, campaign_id: int) -> CampaignView:
+        """Begin to dial. Raises NotFound, WrongState, CampaignNotReady with every reason."""
+        return await self._begin(actor, campaign_id, Action.START)
+
+    async def resume(self, actor: Actor, campaign_id: int) -> CampaignView:
+        """Dial again after a pause. Raises NotFound, WrongState, CampaignNotReady with every reason."""
+        return await self._begin(actor, campaign_id, Action.RESUME)
+
+    async def pause(self, actor: Actor, campaign_id: int) -> CampaignView:
+        """Place no more calls. Raises NotFound, WrongState."""
+        return await self._end(actor, campaign_id, Action.PAUSE)
+
+    async def stop(self, actor: Actor, campaign_id: int) -> CampaignView:
+        """Place no more calls, for good. Raises NotFound, WrongState."""
+        return await self._end(actor, campaign_id, Action.STOP)
+
+    async def _begin(self, actor: Actor, campaign_id: int, action: Action) -> CampaignView:
+        actor.require(Right.CAMPAIGNS_RUN)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            now = await _found(conn, actor, campaign_id)
+        after(now.status, action, now.name)
+        made = await self._sound(actor, now)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            now = await _found(conn, actor, campaign_id, lock=True)
+            following = after(now.status, action, now.name)
+            problems = await _problems(conn, actor, now)
+            sound = (
+                made[1] if isinstance(made, tuple) and made[0] == now.abandon_message else now.abandon_sound
+            )
+            if isinstance(made, Problem):
+                problems.append(made)
+            elif self._sounds and now.abandon_message and not sound:
+                # The words were changed while their sound was made.
+                raise Conflict(reason="the campaign was changed just now; try again")
+            if problems:
+                raise not_ready(problems)
+            fields: dict[str, Any] = {"status": following, "abandon_sound": sound}
+            if now.started_at is None:
+                fields["started_at"] = func.now()
+            await store.change(conn, actor.tenant_id, campaign_id, fields)
+            await audit.record(conn, actor, f"campaign.{action.value}", _subject(campaign_id))
+            await _tell(conn, actor, campaign_id, now.name, fields["status"])
+        return await self.campaign(actor, campaign_id)
+
+    async def _sound(self, actor: Actor, now: Campaign) -> tuple[str, str] | Problem | None:
+        """Make the sound of the message where there is none: (words, path). Outside any transaction."""
+        if self._sounds is None or not now.abandon_message or now.abandon_sound:
+            return None
+        try:
+            path = await self._sounds.message(actor.tenant_id, now.id, now.abandon_message)
+        except PartMissing as error:
+            return Problem("no-sound", "the sound of the message cannot be made: {reason}", {"reason": error})
+        return now.abandon_message, path
+
+    async def _end(self, actor: Actor, campaign_id: int, action: Action) -> CampaignView:
+        actor.require(Right.CAMPAIGNS_RUN)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            now = await _found(conn, actor, campaign_id, lock=True)
+            fields: dict[str, Any] = {"status": after(now.status, action, now.name)}
+            if fields["status"] is Status.STOPPED:
+                fields["ended_at"] = func.now()
+            await store.change(conn, actor.tenant_id, campaign_id, fields)
+            await audit.record(conn, actor, f"campaign.{action.value}", _subject(campaign_id))
+            await _tell(conn, actor, campaign_id, now.name, fields["status"])
+        return await self.campaign(actor, campaign_id)
+
+    # -- parts ---------------------------------------------------------------------------------------------
+
+    async def _view(self, conn: AsyncConnection, actor: Actor, campaign_id: int) -> CampaignView:
+        now = await _found(conn, actor, campaign_id)
+        return CampaignView(
+            now,
+            await store.trunk_ids(conn, actor.tenant_id, campaign_id),
+            await store.lead_counts(conn, actor.tenant_id, campaign_id),
+            [Reason(one.code, _said(one)) for one in await _problems(conn, actor, now)],
+        )
+
+
+def not_ready(problems: Sequence[Problem]) -> CampaignNotReady:
+    """The refusal with every reason: as one sentence and, for programs, one by one."""
+    said = [_said(problem) for problem in problems]
+    whole = reduce(lambda one, more: Said("{one}; {more}", one=one, more=more), said)
+    return CampaignNotReady(
+        reason=whole,
+        reasons=[
+            {"code": problem.code, "reason": text} for problem, text in zip(problems, said, strict=True)
+        ],
+    )
+
+
+def _said(problem: Problem) -> Said:
+    return Said(problem.template, **problem.values)
+
+
+async def _problems(conn: AsyncConnection, actor: Actor, now: Campaign) -> list[Problem]:
+    trunks = await trunk_store.trunks_of(conn, actor.tenant_id, now.id)
+    dispositions = await store.dispositions(conn, actor.tenant_id, now.id)
+    return start_problems(start_settings(now, trunks, len(dispositions)), POLICIES.get(now.policy))
+
+
+async def _found(conn: AsyncConnection, actor: Actor, campaign_id: int, *, lock: bool = False) -> Campaign:
+    found = await store.one(conn, actor.tenant_id, campaign_id, lock=lock)
+    if found is None:
+        raise NotFound(what="campaign", key=campaign_id)
+    return found
+
+
+async def _fields(conn: AsyncConnection, actor: Actor, now: Campaign) -> dict[str, Any]:
+    """The campaign as CampaignIn has it."""
+    trunks = await store.trunk_ids(conn, actor.tenant_id, now.id)
+    return {name: trunks if name == "trunks" else getattr(now, name) for name in CampaignIn.model_fields}
+
+
+async def _check_trunks(conn: AsyncConnection, actor: Actor, ids: Sequence[int]) -> None:
+    unknown = await store.unknown_trunks(conn, actor.tenant_id, ids)
+    if unknown:
+        raise Invalid(
+            field="trunks", reason=Said("there is no trunk {ids}", ids=", ".join(map(str, sorted(unknown))))
+        )
+
+
+async def _tell(conn: AsyncConnection, actor: Actor, campaign_id: int, name: str, status: str) -> None:
+    payload = {"campaign_id": campaign_id, "name": name, "status": status}
+    await events.emit(conn, "campaign.status", payload, tenant_id=actor.tenant_id, campaign_id=campaign_id)
+    await events.wake(conn, "campaigns", tenant_id=actor.tenant_id)
+
+
+def _subject(campaign_id: int) -> str:
+    return f"campaign:{campaign_id}"
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict(reason=Said("there is a campaign {name} already", name=name))

@@ -1,0 +1,98 @@
+"""What may be said of a trunk: whitelists for all that reaches Asterisk's files and dial strings."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from dialer.httpkit.schema import In
+from dialer.trunks.model import CODECS, DIAL_FORMAT, E164, ENDPOINT, HOST, PREFIX, SIP_SECRET, SIP_USER
+
+Codec = Literal["alaw", "ulaw", "g722", "opus", "gsm", "g729"]
+
+
+def _of(form: re.Pattern[str], said: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not form.fullmatch(value):
+            raise ValueError(said)
+        return value
+
+    return AfterValidator(check)
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    if not SIP_SECRET.fullmatch(value.get_secret_value()):
+        raise ValueError("needs 8 to 128 letters, digits or signs, without space, quotes, brackets, ; and \\")
+    return value
+
+
+class TrunkIn(In):
+    """A trunk as it is asked for.
+
+    With `sip_host` a managed Asterisk is given the endpoint, under a name of the server's own. Without it
+    `endpoint` names a PJSIP endpoint that your own Asterisk has.
+    """
+
+    name: str = Field(min_length=1, max_length=100, description="unique name")
+    endpoint: Annotated[str, _of(ENDPOINT, "may have letters, digits, _ and - (64 at most)")] | None = Field(
+        None, description="PJSIP endpoint of your own Asterisk; null with sip_host"
+    )
+    caller_id: Annotated[str, _of(E164, "must be a number like +74951234567")] = Field(
+        description="number shown to the called person, E.164"
+    )
+    max_channels: int = Field(30, ge=1, le=10_000, description="calls at once")
+    max_cps: float = Field(5.0, ge=0.1, le=500, description="new calls a second")
+    allowed_prefixes: list[Annotated[str, _of(PREFIX, "must be a prefix like +7")]] = Field(
+        max_length=500, description="numbers must begin with one of these; an empty list allows nothing"
+    )
+    dial_format: Annotated[
+        str, _of(DIAL_FORMAT, "must be {e164} or {digits}, with 8 digits before it at most")
+    ] = Field("{e164}", description="how the carrier wants the number: {e164} is +7..., {digits} is 7...")
+    codecs: list[Codec] = Field(["alaw"], min_length=1, description="codecs in the order they are offered")
+    sip_host: Annotated[str, _of(HOST, "must be a host name or an address")] | None = Field(
+        None, description="the carrier's host, for a managed Asterisk"
+    )
+    sip_port: int | None = Field(None, ge=1, le=65535, description="the carrier's UDP port; null: 5060")
+    sip_user: Annotated[str, _of(SIP_USER, "may have letters, digits, . _ + - (64 at most)")] | None = Field(
+        None, description="user at the carrier; null: the carrier knows us by our address"
+    )
+    sip_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(
+        None, description="password at the carrier; it is never shown again"
+    )
+    enabled: bool = Field(True, description="whether calls may take it")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.endpoint is None) == (self.sip_host is None):
+            raise ValueError("name either the endpoint of your own Asterisk or the carrier's sip_host")
+        if self.sip_host is None and (self.sip_port or self.sip_user or self.sip_secret):
+            raise ValueError("sip_port, sip_user and sip_secret go with sip_host")
+        if self.sip_secret and not self.sip_user:
+            raise ValueError("sip_secret goes with sip_user")
+        if len(set(self.codecs)) != len(self.codecs):
+            raise ValueError("names a codec twice")
+        return self
+
+
+class TrunkEdit(In):
+    """Changes of a trunk: what is left out stays. The bounds are those of a new trunk."""
+
+    name: str | None = None
+    endpoint: str | None = None
+    caller_id: str | None = None
+    max_channels: int | None = None
+    max_cps: float | None = None
+    allowed_prefixes: list[str] | None = None
+    dial_format: str | None = None
+    codecs: list[Codec] | None = None
+    sip_host: str | None = None
+    sip_port: int | None = None
+    sip_user: str | None = None
+    sip_secret: SecretStr | None = Field(None, description="null: none any more")
+    enabled: bool | None = None
+
+
+assert TrunkEdit.model_fields.keys() == TrunkIn.model_fields.keys()
+assert set(CODECS) == set(Codec.__args__)  # type: ignore[attr-defined]
