@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -46,6 +45,25 @@ RESERVED = frozenset({"type", "title", "status", "detail", "instance"})
 #: Writes the page that tells a person of an error: (request, status, title, detail). Set by the pages.
 ErrorPage = Callable[[web.Request, int, str, str], Awaitable[web.StreamResponse]]
 ERROR_PAGE: web.AppKey[ErrorPage] = web.AppKey("error_page")
+
+#: Titles by status; Python's own phrases change between its versions.
+TITLES: Mapping[int, str] = {
+    400: "Bad request",
+    401: "Log-in needed",
+    403: "Not permitted",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Too large",
+    415: "Wrong content type",
+    421: "Wrong server",
+    422: "Wrong values",
+    429: "Too many tries",
+    500: "Internal error",
+    502: "Asterisk refused",
+    503: "Not available",
+    504: "No answer in time",
+}
 
 #: pydantic's error types in our words, filled from the error's context; other types keep pydantic's words.
 REASONS: Mapping[str, str] = {
@@ -108,7 +126,7 @@ def problem(error: DozvonError, locale: str) -> dict[str, Any]:
         details.setdefault("errors", [{"field": details.get("field"), "reason": details.get("reason")}])
     return {
         "type": f"/problems/{error.id}",
-        "title": translator(locale).gettext(HTTPStatus(error.status).phrase),
+        "title": translator(locale).gettext(TITLES[error.status]),
         "status": error.status,
         "detail": message(error, locale),
         **details,
@@ -171,7 +189,7 @@ async def _reply(request: web.Request, error: DozvonError) -> web.StreamResponse
         # Only a path of ours: `next` must never lead to another server.
         login = URL("/login").with_query(next=request.path_qs)
         return web.Response(status=303, headers={"Location": str(login), "Cache-Control": "no-store"})
-    title = translator(locale).gettext(HTTPStatus(error.status).phrase)
+    title = translator(locale).gettext(TITLES[error.status])
     return await page(request, error.status, title, message(error, locale))
 
 

@@ -216,7 +216,7 @@ class UserService:
         actor.require(Right.USERS_EDIT)
         after = decode(cursor, str, int)
         async with self._database.tenant(actor.tenant_id) as conn:
-            found = await store.fetch(conn, after=after and (after[0], after[1]), limit=limit + 1)
+            found = await store.fetch(conn, after=(after[0], after[1]) if after else None, limit=limit + 1)
         return cut(found, limit, lambda user: (user.name, user.id))
 
     async def change(
@@ -283,7 +283,7 @@ class UserService:
         after = decode(cursor, int)
         whose = None if actor.may(Right.USERS_EDIT) else _own_id(actor)
         async with self._database.tenant(actor.tenant_id) as conn:
-            found = await store.fetch_tokens(conn, user_id=whose, after=after and after[0], limit=limit + 1)
+            found = await store.fetch_tokens(conn, user_id=whose, after=after[0] if after else None, limit=limit + 1)
         return cut(found, limit, lambda token: (token.id,))
 
     async def revoke_token(self, actor: Actor, token_id: int) -> None:
