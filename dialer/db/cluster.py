@@ -4,7 +4,7 @@
         data/                       the cluster (0700)
         socket/                     its Unix socket (0700); elsewhere where this path is too long
         postgres.log                what PostgreSQL says: no statement's values (see `CONFIG`)
-        own.conf                    an operator's own settings, if there are any
+        own.conf                    an operator's own settings; never written again
         programs/                   a copy of the programs, only where their user may not enter the wheel
 
 Everything here is short file work without waiting; `dialer.db.embedded` does the waiting.
@@ -67,7 +67,7 @@ lc_messages = 'C'
 log_error_verbosity = terse
 log_min_error_statement = panic
 log_checkpoints = off
-include_if_exists = {own}
+include = {own}
 """
 
 HBA = "# Made by Dozvon at each start.\nlocal all all peer map=dozvon\n"
@@ -254,6 +254,9 @@ def configure(cluster: Cluster, *, durable: bool) -> None:
     ident = "".join(f'dozvon "{cluster.client}" {role}\n' for role in roles)
     for name, content in (("postgresql.conf", text), ("pg_hba.conf", HBA), ("pg_ident.conf", ident)):
         _write(cluster.data / name, content, cluster)
+    if not own.exists():
+        own.write_text("# Your own settings of the embedded PostgreSQL; they win over Dozvon's.\n")
+        own.chmod(0o644)
     if cluster.log.exists() and cluster.log.stat().st_size > 10_000_000:
         cluster.log.replace(cluster.log.with_suffix(".log.1"))
     if not cluster.log.exists():

@@ -121,7 +121,8 @@ async def test_two_starts_at_once_make_one_cluster(data_folder: Path) -> None:
 
 
 async def test_what_was_committed_outlives_a_killed_database(data_folder: Path) -> None:
-    """kill -9 of PostgreSQL itself, its children still at work: the next start recovers every commit."""
+    """kill -9 of PostgreSQL itself: the next start waits for a child that still has the files in its hands,
+    then recovers every commit."""
     postgres = EmbeddedPostgres(data_folder)
     urls = await postgres.start()
     await _value(urls.owner, "CREATE TABLE kept AS SELECT 42 AS value")
@@ -131,9 +132,15 @@ async def test_what_was_committed_outlives_a_killed_database(data_folder: Path) 
     assert pid is not None
     gone = asyncio.create_task(postgres.gone())
     await asyncio.sleep(0)  # let it look before the kill
+    child = busy.get_server_pid()
+    os.kill(child, signal.SIGSTOP)
     os.kill(pid, signal.SIGKILL)
     await asyncio.wait_for(gone, 5)
-    urls = await postgres.start()
+    starting = asyncio.create_task(postgres.start())
+    done, _ = await asyncio.wait({starting}, timeout=1)
+    assert not done
+    os.kill(child, signal.SIGCONT)
+    urls = await starting
     assert postgres.pid not in {None, pid}
     assert await _value(urls.owner, "SELECT value FROM kept") == 42
     with pytest.raises(asyncpg.PostgresConnectionError):

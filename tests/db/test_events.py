@@ -107,6 +107,30 @@ async def test_a_reader_never_misses_what_is_filled_in_later(database: Database,
     assert seen == [everything, everything]
 
 
+async def test_numbers_become_visible_in_their_order(database: Database, database_url: str) -> None:
+    """A second numbering waits for the first one's commit, whoever calls it: its numbers are seen later."""
+    slow, quick = await connect(database_url), await connect(database_url)
+    async with database.tenant(1) as conn:
+        await emit(conn, "early", {}, tenant_id=1)
+    transaction = slow.transaction()
+    await transaction.start()
+    assert await slow.fetchval("SELECT number_events(1)") == 1
+    async with database.tenant(1) as conn:
+        await emit(conn, "late", {}, tenant_id=1)
+    second = asyncio.create_task(quick.fetchval("SELECT number_events(9)"))
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = $1"
+    while not await slow.fetchval(waits, quick.get_server_pid()):
+        assert not second.done()
+    async with database.tenant(1) as conn:
+        assert await read_after(conn, 0, 10) == []
+    await transaction.commit()
+    assert await second == 1
+    async with database.tenant(1) as conn:
+        assert [event.kind for event in await read_after(conn, 0, 10)] == ["early", "late"]
+    await slow.close()
+    await quick.close()
+
+
 async def test_numbering_tells_its_readers(database: Database, database_url: str) -> None:
     """From the commit of a fact to the note with its number takes far less than a second, by notes alone."""
     numbered: asyncio.Queue[str] = asyncio.Queue()

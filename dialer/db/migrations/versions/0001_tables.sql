@@ -1,3 +1,11 @@
+CREATE TABLE process_status (
+    name TEXT NOT NULL,
+    started_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    seen_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    status JSONB NOT NULL,
+    CONSTRAINT process_status_pkey PRIMARY KEY (name)
+);
+
 CREATE TABLE tenant (
     id INTEGER NOT NULL,
     name TEXT NOT NULL,
@@ -59,6 +67,7 @@ CREATE TABLE campaign (
     amd JSONB DEFAULT '{}' NOT NULL,
     record BOOLEAN DEFAULT true NOT NULL,
     wrap_up_limit_s INTEGER DEFAULT '60' NOT NULL,
+    caller_name TEXT DEFAULT '' NOT NULL,
     abandon_message TEXT DEFAULT '' NOT NULL,
     abandon_sound TEXT,
     drop_ringing_on_pause BOOLEAN DEFAULT false NOT NULL,
@@ -448,6 +457,8 @@ CREATE TABLE attempt (
 CREATE INDEX attempt_open_idx ON attempt (tenant_id, id) WHERE ended_at IS NULL;
 
 CREATE INDEX attempt_tenant_id_campaign_id_created_at_idx ON attempt (tenant_id, campaign_id, created_at);
+
+CREATE INDEX attempt_tenant_id_e164_created_at_idx ON attempt (tenant_id, e164, created_at);
 
 CREATE INDEX attempt_tenant_id_lead_id_idx ON attempt (tenant_id, lead_id);
 
