@@ -177,7 +177,6 @@ class AgiDecoder:
     def __init__(self, limits: AgiLimits | None = None) -> None:
         self._limits = limits or AgiLimits()
         self._buffer = bytearray()
-        self._searched = 0  # no line end before this place: a line that drips in is not searched again
         self._broken: str | None = None
         self._env: dict[str, str] | None = {}  # None once the environment is whole
         self._env_lines = 0
@@ -221,17 +220,15 @@ class AgiDecoder:
         return bool(self._buffer or self._block or (self._env is not None and self._env_lines))
 
     def _next_line(self) -> str | None:
-        end = self._buffer.find(b"\n", self._searched)
+        end = self._buffer.find(b"\n")
         if end < 0:
-            self._searched = len(self._buffer)
-            if self._searched >= self._limits.line_bytes:
+            if len(self._buffer) >= self._limits.line_bytes:
                 raise BadAgi(reason="a line is too long")
             return None
         if end >= self._limits.line_bytes:
             raise BadAgi(reason="a line is too long")
         raw = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
-        self._searched = 0
         if self._env is not None:
             self._env_bytes += end + 1
             if self._env_bytes > self._limits.env_bytes:

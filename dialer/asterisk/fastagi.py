@@ -318,7 +318,7 @@ class _Session(asyncio.Protocol):
         if self._ended:
             return
         self._ended = True
-        if failed and not self.hung_up.is_set():
+        if failed:
             self._transport.write(FAILURE)
         self._transport.close()
         # A peer that does not read must not keep the transport for ever.

@@ -2,8 +2,8 @@
 
     python tests/bench/bench_fastagi.py [--seconds 3] [--at-once 50]
 
-A session is a request of 25 lines, two SET VARIABLE commands with their replies, and the close: what a bridged
-call costs. Then the same after one client has connected and closed without a word.
+A session is a request of 25 lines, two SET VARIABLE commands with their replies, and the close: what a
+bridged call costs. Then the same after one client has connected and closed without a word.
 """
 
 from __future__ import annotations

@@ -436,14 +436,6 @@ def test_encoding_raises_its_own_errors_only(words: list[str]) -> None:
     assert line.index(b"\n") == len(line) - 1
 
 
-def test_a_line_that_drips_in_costs_no_more_than_its_length() -> None:
-    """A line of the longest kind, byte by byte: each byte is looked at once, not once a byte."""
-    decoder = AgiDecoder(AgiLimits(line_bytes=200_000, env_bytes=400_000))
-    for _ in range(100_000):
-        decoder.receive(b"a")
-        assert decoder.next_message() is None
-
-
 def test_quote_names_what_it_refuses() -> None:
     """The error says which field, so that a person can mend it."""
     with pytest.raises(UnsafeValue, match="DOZVON_AGENT"):

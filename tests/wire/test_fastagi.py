@@ -410,21 +410,20 @@ async def test_a_caller_that_gives_up_leaves_its_reply_to_nobody(floor: Floor) -
 
 
 async def test_commands_given_together_go_one_by_one(floor: Floor) -> None:
-    """The second is written only when the first has its reply."""
+    """Each is written only when the one before it has its reply."""
 
-    async def both(call: AgiCall) -> object:
-        return await asyncio.gather(call.get_variable("A"), call.get_variable("B"))
+    async def together(call: AgiCall) -> object:
+        return await asyncio.gather(*(call.get_variable(name) for name in "ABC"))
 
-    floor.handle(both)
+    floor.handle(together)
     peer = await floor.peer()
     await peer.ask()
-    assert await peer.line() == "GET VARIABLE A\n"
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(peer.reader.readline(), 0.05)
-    await peer.say("200 result=1 (a)\n")
-    assert await peer.line() == "GET VARIABLE B\n"
-    await peer.say("200 result=1 (b)\n")
-    assert await floor.outcome() == ["a", "b"]
+    for name in "ABC":
+        assert await peer.line() == f"GET VARIABLE {name}\n"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(peer.reader.readline(), 0.02)
+        await peer.say(f"200 result=1 ({name.lower()})\n")
+    assert await floor.outcome() == ["a", "b", "c"]
 
 
 # -- peers that are not Asterisk ---------------------------------------------------------------------------
