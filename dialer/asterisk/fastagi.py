@@ -31,7 +31,7 @@ from dialer.asterisk.agi_codec import (
 )
 from dialer.errors import ActionFailed, ActionTimeout, AgiHangup, AsteriskUnavailable, BadAgi, DozvonError
 
-log = structlog.stdlib.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 #: Asterisk sets AGISTATUS=FAILURE on this line (res_agi.c, run_agi).
 FAILURE = b"failure\n"
@@ -187,7 +187,7 @@ class FastAgiServer:
                         each.stop()
                     await session.over.wait()
         for session in self._sessions:
-            log.error("AGI handler does not end after its cancellation", channel=session.channel_id)
+            log.error("agi_handler_not_ended", channel=session.channel_id)
             session.lose()
         if self._server is not None:
             # Python 3.12 and later also wait here for the transports; all of them are closed or aborted.
@@ -206,7 +206,7 @@ class FastAgiServer:
             self.refused += 1
             if not self._full:  # one line for each time it fills, however many knock
                 self._full = True
-                log.error("AGI sessions refused: too many are open", limit=self.max_sessions)
+                log.error("agi_sessions_refused", limit=self.max_sessions)
             return False
         self._served += 1
         return True
@@ -278,7 +278,7 @@ class _Session(asyncio.Protocol):
                     self.hung_up.set()
         except BadAgi as error:
             log.warning(
-                "AGI session ended: its peer does not speak AGI",
+                "agi_garbled",
                 reason=error.details["reason"],
                 channel=self.channel_id,
             )
@@ -287,7 +287,7 @@ class _Session(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The peer is gone. Asterisk never closes one half only: the transport closes the other."""
         if self._decoder.mid_message and not self._ended:
-            log.warning("AGI session ended in the middle of a message", channel=self.channel_id)
+            log.warning("agi_torn", channel=self.channel_id)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -311,7 +311,7 @@ class _Session(asyncio.Protocol):
             self._task.cancel()
 
     def _silent(self) -> None:
-        log.warning("AGI session ended: no request came in time", seconds=self._server.env_timeout_s)
+        log.warning("agi_request_late", seconds=self._server.env_timeout_s)
         self.lose()
 
     def _end(self, *, failed: bool) -> None:
@@ -344,7 +344,7 @@ class _Session(asyncio.Protocol):
         if handler is None:
             # What the dialplan put into the path may be a phone number.
             route = re.sub(r"\d", "#", request.script)[:64]
-            log.warning("AGI request for an unknown route", route=route, channel=self.channel_id)
+            log.warning("agi_unknown_route", route=route, channel=self.channel_id)
             self._end(failed=True)
             return
         call = AgiCall(request, self)
@@ -356,9 +356,9 @@ class _Session(asyncio.Protocol):
             try:
                 await handler(call)
             except AgiHangup:
-                log.debug("AGI call hung up", channel=call.channel_id)
+                log.debug("agi_hung_up", channel=call.channel_id)
             except Exception:
-                log.exception("AGI handler failed", channel=call.channel_id)
+                log.exception("agi_handler_failed", channel=call.channel_id)
                 self._end(failed=True)
 
     def _handled(self, task: asyncio.Task[None]) -> None:
@@ -402,7 +402,7 @@ class _Session(asyncio.Protocol):
         if self.hung_up.is_set():
             self._resolve(AgiHangup(command=name))
         else:
-            log.warning("AGI command unanswered", command=name, seconds=seconds, channel=self.channel_id)
+            log.warning("agi_command_unanswered", command=name, seconds=seconds, channel=self.channel_id)
             self._resolve(ActionTimeout(action=name, seconds=seconds))
         self.lose()  # a late reply would be taken for the next command's
 

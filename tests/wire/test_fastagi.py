@@ -452,7 +452,7 @@ async def test_a_silent_client_is_put_out_at_the_deadline() -> None:
                 await dripping.say("agi_x: 1\n")
                 await asyncio.sleep(0.01)
         assert await silent.rest() == ""
-        assert [entry["event"] for entry in logs] == ["AGI session ended: no request came in time"] * 2
+        assert [entry["event"] for entry in logs] == ["agi_request_late"] * 2
         await floor.emptied()
 
 
