@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db.tables import lead
@@ -96,6 +96,19 @@ async def give_back(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None
         update(lead)
         .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id, lead.c.status == "offered")
         .values(status="waiting")
+    )
+
+
+async def skip(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None:
+    """The agent passed an offered lead on: it waits, behind all others."""
+    last = select(func.max(lead.c.sort_key) + 1).where(
+        lead.c.tenant_id == tenant_id,
+        lead.c.campaign_id == select(lead.c.campaign_id).where(lead.c.id == lead_id).scalar_subquery(),
+    )
+    await conn.execute(
+        update(lead)
+        .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id, lead.c.status == "offered")
+        .values(status="waiting", sort_key=last.scalar_subquery())
     )
 
 

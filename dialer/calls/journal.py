@@ -60,6 +60,15 @@ class DatabaseJournal:
         async with self._written:
             await self._written.wait_for(lambda: not self._waiting and not self._busy)
 
+    async def finish(self) -> None:
+        """At the end, when nothing is put any more: write what is left, once."""
+        if self._waiting:
+            try:
+                await self._write(self._waiting)
+            except DatabaseUnavailable as error:
+                # The next engine finds these calls open and asks Asterisk about them.
+                log.error("journal_unwritten", behind=len(self._waiting), reason=str(error))  # noqa: TRY400
+
     async def run(self) -> None:
         """Write until cancelled."""
         while True:

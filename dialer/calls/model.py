@@ -242,7 +242,7 @@ TRANSITIONS: Final[dict[tuple[CallState, type[Signal]], CallState]] = {
     **{(state, Unassigned): state for state in (*_UNANSWERED, _S.ANSWERED, _S.SCREENING, _S.WAITING)},
     (_S.CONNECTED, Unassigned): _S.WAITING,
     **{(state, Connected): _S.CONNECTED for state in (*_UNANSWERED, _S.ANSWERED, _S.SCREENING, _S.WAITING)},
-    (_S.WAITING, GaveUp): _S.WAITING,
+    **{(state, GaveUp): _S.WAITING for state in (_S.ANSWERED, _S.SCREENING, _S.WAITING)},
     **{(state, CancelAsked): state for state in _UNANSWERED},
     **{(state, NotPlaced): _S.ENDED for state in _UNANSWERED},
     **{(state, HungUp): _S.ENDED for state in (*_UNANSWERED, *_ON_LINE)},
@@ -289,7 +289,9 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
                 result=Result.ANSWERED,
             )
         case GaveUp():
-            return call if call.result else replace(call, result=Result.ABANDONED, agent=None)
+            if call.result is not None:
+                return call
+            return replace(call, state=state, result=Result.ABANDONED, agent=None)
         case CancelAsked():
             return replace(call, canceled=True, detail=call.detail or signal.detail or None)
         case NotPlaced():

@@ -24,9 +24,10 @@ from dialer.asterisk.ami import AmiLink, variable
 from dialer.calls import store
 from dialer.calls.model import Assignee, Call, NotPlaced, Result, Sent
 from dialer.calls.store import NewAttempt
-from dialer.calls.table import CallTable, Change, Line, utc_now
+from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
+from dialer.clock import utc_now
 from dialer.compliance.model import Denied, allowed_now, attempts_allowed, redial_allowed
 from dialer.db.session import Database
 from dialer.errors import (

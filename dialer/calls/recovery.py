@@ -1,7 +1,7 @@
 """What is true after we could not see: after our own start, after a lost link, after a restart of Asterisk.
 
-Nothing said while the link was down is known, so Asterisk is asked what it has, and every call on our books is
-held against that:
+Nothing said while the link was down is known, so Asterisk is asked what it has, and every call on our books
+is held against that:
 
 - its channel is there: the call is followed on, from the state that its channel shows;
 - its channel is gone: it ends with what is known (`Vanished`), as `unknown` where nothing is;
@@ -20,12 +20,13 @@ import structlog
 from dialer.agents.model import Shift
 from dialer.asterisk.ami import AmiEvent, AmiLink
 from dialer.calls import store
-from dialer.calls.model import Answered, Assignee, Connected, Rang, Vanished
+from dialer.calls.model import Answered, Assignee, Connected, GaveUp, Rang, Vanished
 from dialer.calls.placing import Placer
 from dialer.calls.switchboard import hang_up_channel
-from dialer.calls.table import CallTable, Line, utc_now
+from dialer.calls.table import CallTable, Line
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Leg, Tracker
+from dialer.clock import utc_now
 from dialer.db.session import Database
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,8 @@ class Seen:
     state: str
     bridge: str | None
     context: str
+    #: the dialplan application that it is in
+    application: str
 
 
 async def channels(link: AmiLink) -> dict[UUID, Seen]:
@@ -64,7 +67,13 @@ def _seen(item: AmiEvent) -> Seen | None:
         channel = UUID(item.get("Uniqueid"))
     except ValueError:
         return None  # somebody else's
-    return Seen(channel, item.get("ChannelStateDesc"), item.get("BridgeId") or None, item.get("Context"))
+    return Seen(
+        channel,
+        item.get("ChannelStateDesc"),
+        item.get("BridgeId") or None,
+        item.get("Context"),
+        item.get("Application"),
+    )
 
 
 @dataclass(slots=True)
@@ -110,10 +119,12 @@ class Recovery:
                     leg.up = True
                     self.tracker.leg_up(leg)
 
-    async def resync_calls(self, present: dict[UUID, Seen], *, asterisk_died: bool) -> None:
-        """Hold every call against what Asterisk has. The link must have been lost since the calls' Originates
-        were answered, or `present` be newer than them."""
-        for line in list(self.calls):
+    async def resync_calls(
+        self, suspects: Sequence[Line], present: dict[UUID, Seen], *, asterisk_died: bool = False
+    ) -> None:
+        """Hold calls against what Asterisk has. `present` must be newer than the answers to their
+        Originates."""
+        for line in suspects:
             attempt_id, now = line.call.attempt_id, utc_now()
             seen = present.get(attempt_id)
             if seen is None:
@@ -131,6 +142,9 @@ class Recovery:
             if seen.bridge and leg is not None:
                 agent = Assignee(leg.session_id, leg.agent_id, leg.id)
                 self.calls.apply(attempt_id, Connected(now, agent=agent))
+            elif seen.application == "Playback":
+                # Nobody answered the dialplan while we were away: the person hears the message.
+                self.calls.apply(attempt_id, GaveUp(now))
         for seen in present.values():
             ours = seen.context == "dozvon-customer"
             if ours and self.calls.get(seen.id) is None:

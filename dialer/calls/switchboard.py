@@ -34,8 +34,9 @@ from dialer.calls.model import (
     Screened,
     Unassigned,
 )
-from dialer.calls.table import CallTable, Change, Line, utc_now
+from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Tracker
+from dialer.clock import utc_now
 from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AsteriskUnavailable, DatabaseUnavailable
@@ -168,14 +169,15 @@ class Switchboard:
             patience_s = self.keep_s + OFFER_S
             await agi.command("SET", "MUSIC", "ON")
         else:
-            assert call.deadline is not None
-            patience_s = max(0.0, (call.deadline - utc_now()).total_seconds())
+            # No deadline: screened before our start. Their time is over by now.
+            patience_s = max(0.0, (call.deadline - utc_now()).total_seconds()) if call.deadline else 0.0
         self._waiting.append(ticket)
-        self._waiting.sort(key=lambda each: each.since)
+        self._waiting.sort(key=lambda each: (each.kept_for is None, each.since))
         self._look.set()
         gone = asyncio.create_task(agi.hung_up.wait())
         try:
-            await asyncio.wait({ticket.chosen, gone}, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {ticket.chosen, gone}
+            await asyncio.wait(either, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             gone.cancel()
             self._waiting.remove(ticket)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -20,11 +19,6 @@ from dialer.calls.model import Assigned, Assignee, Call, Connected, HungUpBy, Si
 from dialer.calls.terms import CallTerms
 
 log = structlog.get_logger(__name__)
-
-
-def utc_now() -> datetime:
-    """The wall clock, for what is written down; durations are taken from the loop's clock."""
-    return datetime.now(UTC)
 
 
 @dataclass(slots=True)

@@ -30,7 +30,8 @@ from dialer.calls.model import (
     Result,
     Unassigned,
 )
-from dialer.calls.table import CallTable, Line, utc_now
+from dialer.calls.table import CallTable, Line
+from dialer.clock import utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -172,7 +173,7 @@ class Tracker:
         if channel is not None and self.calls.get(channel) is not None:
             self._not_placed(channel, event)
         elif channel is not None and channel in self.legs and not self.legs[channel].up:
-            self._lose(self.legs[channel])
+            self.lose(self.legs[channel])
         else:
             self._early[event.get("ActionID")] = event  # of somebody else, most likely
             while len(self._early) > MAX_EARLY:
@@ -180,7 +181,7 @@ class Tracker:
 
     def _not_placed(self, attempt_id: UUID, event: AmiEvent) -> None:
         if attempt_id in self.legs:
-            self._lose(self.legs[attempt_id])
+            self.lose(self.legs[attempt_id])
             return
         line = self.calls.get(attempt_id)
         # A channel that was seen ends with its Hangup, which knows more.
@@ -204,15 +205,17 @@ class Tracker:
             case "BridgeLeave":
                 leg.bridge = None
             case "Hangup":
-                self._lose(leg)
+                self.lose(leg)
 
     def _raise(self, leg: Leg) -> None:
         if not leg.up:
             leg.up = True
             self.leg_up(leg)
 
-    def _lose(self, leg: Leg) -> None:
-        self.legs.pop(leg.id, None)
+    def lose(self, leg: Leg) -> None:
+        """The leg is gone, or as good as gone: its agent takes no customer and has none."""
+        if self.legs.pop(leg.id, None) is None:
+            return
         self.leg_gone(leg)
         line = self.calls.of_agent(leg.session_id)
         if line is not None:

@@ -23,6 +23,7 @@ ENGINE = "dozvon_engine"  # {"tenant": 1, "what": "campaigns"}
 EVENTS = "dozvon_events"  # the last number given
 OUTBOX = "dozvon_outbox"  # empty: events without a number exist
 JOBS = "dozvon_jobs"  # empty: an import is queued
+REPLIES = "dozvon_replies"  # the id of a command that is done
 
 #: The payload of a synthetic note: the connection is (again) up, anything may have happened before.
 MISSED = ""

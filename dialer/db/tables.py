@@ -119,6 +119,16 @@ def _ref(table: str, column: str, *, on_delete: str | None = None) -> ForeignKey
     )
 
 
+#: What each process of the server says of itself, once a second: the pages and `/metrics` show it.
+process_status = Table(
+    "process_status",
+    metadata,
+    Column("name", Text, primary_key=True),  # engine, jobs
+    _time("started_at", null=False),
+    _time("seen_at", null=False),
+    Column("status", JSONB, nullable=False),
+)
+
 # -- who ------------------------------------------------------------------------------------------------
 
 #: A client company that an outsourcer works for. One default tenant (id 1), so that a single company never
@@ -310,6 +320,7 @@ campaign = _tenant_table(
     Column("amd", JSONB, nullable=False, server_default="{}"),  # overrides of the measured AMD settings
     Column("record", Boolean, nullable=False, server_default=text("true")),
     Column("wrap_up_limit_s", Integer, nullable=False, server_default="60"),
+    Column("caller_name", Text, nullable=False, server_default=""),  # who calls, as the message says it
     Column("abandon_message", Text, nullable=False, server_default=""),  # words; names the caller
     Column("abandon_sound", Text),  # sound file (without its ending) under the prompts folder
     Column("drop_ringing_on_pause", Boolean, nullable=False, server_default=text("false")),
@@ -514,6 +525,7 @@ attempt = _tenant_table(
     CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended"),
     CheckConstraint("state <> 'ended' OR result IS NOT NULL", name="ended_result"),
     Index(None, "tenant_id", "campaign_id", "created_at"),
+    Index(None, "tenant_id", "e164", "created_at"),
     Index(None, "tenant_id", "lead_id"),
     Index("attempt_open_idx", "tenant_id", "id", postgresql_where=text("ended_at IS NULL")),
 )

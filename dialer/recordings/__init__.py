@@ -1,0 +1,1 @@
+"""Recordings of talks: begun when a talk begins, kept under names that the server makes."""

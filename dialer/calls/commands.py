@@ -1,0 +1,139 @@
+"""What the web asks of the engine: written as a row, done by the one process that speaks to Asterisk.
+
+A command lives for seconds: one that the engine did not take in time is refused, not done late. Who asks
+waits for the answer, which comes as the row's `reply` or as the error that was raised, itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import insert, select, text, update
+
+from dialer.clock import utc_now
+from dialer.db import events
+from dialer.db.listen import REPLIES, Listener
+from dialer.db.session import Database
+from dialer.db.tables import command
+from dialer.errors import AsteriskUnavailable, DozvonError
+from dialer.httpkit.access import Actor
+
+log = structlog.get_logger(__name__)
+
+#: A command older than this is refused.
+FRESH = timedelta(seconds=5)
+WAIT_S = 6.0
+
+Handler = Callable[[int, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+
+
+class CommandDesk:
+    """The asking side."""
+
+    def __init__(self, database: Database, listener: Listener) -> None:
+        self._database = database
+        self._waiting: dict[int, asyncio.Event] = {}
+        listener.subscribe(REPLIES, self._noted)
+
+    async def ask(self, actor: Actor, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Have the engine do something. Raises what the engine raised, or AsteriskUnavailable when no engine
+        answers."""
+        async with self._database.tenant(actor.tenant_id) as conn:
+            command_id = await conn.scalar(
+                insert(command)
+                .values(tenant_id=actor.tenant_id, kind=kind, payload=payload, created_by=actor.user_id)
+                .returning(command.c.id)
+            )
+            assert command_id is not None
+            self._waiting[command_id] = done = asyncio.Event()
+            await events.wake(conn, "commands", tenant_id=actor.tenant_id)
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await done.wait()
+        except TimeoutError:
+            log.warning("command_without_answer", command=command_id, kind=kind)
+        finally:
+            del self._waiting[command_id]
+        async with self._database.tenant(actor.tenant_id) as conn:
+            row = (
+                await conn.execute(
+                    select(command.c.done_at, command.c.reply, command.c.error).where(
+                        command.c.tenant_id == actor.tenant_id, command.c.id == command_id
+                    )
+                )
+            ).one()
+        if row.done_at is None:
+            raise AsteriskUnavailable(reason="the engine does not answer")
+        if row.error is not None:
+            raise _error(row.error)
+        reply: Mapping[str, Any] = row.reply
+        return reply
+
+    def _noted(self, payload: str) -> None:
+        if payload:
+            if (done := self._waiting.get(int(payload))) is not None:
+                done.set()
+            return
+        for done in self._waiting.values():  # notes may have been missed: look at the rows
+            done.set()
+
+
+@dataclass(slots=True)
+class CommandRunner:
+    """The doing side: one handler for each kind."""
+
+    database: Database
+    handlers: Mapping[str, Handler]
+
+    async def run_all(self, tenant_id: int) -> None:
+        """Do every command that is waiting, one after another."""
+        while (taken := await self._next(tenant_id)) is not None:
+            command_id, kind, payload, fresh = taken
+            reply: Mapping[str, Any] | None = None
+            error: Mapping[str, Any] | None = None
+            try:
+                if not fresh:
+                    raise AsteriskUnavailable(reason="the engine was away")
+                reply = await self.handlers[kind](tenant_id, payload)
+            except DozvonError as refused:
+                error = {"id": refused.id, "details": refused.details}
+                log.info("command_refused", command=command_id, kind=kind, reason=str(refused))
+            async with self.database.tenant(tenant_id) as conn:
+                await conn.execute(
+                    update(command)
+                    .where(command.c.tenant_id == tenant_id, command.c.id == command_id)
+                    .values(done_at=utc_now(), reply=reply, error=error)
+                )
+                await conn.execute(
+                    text("SELECT pg_notify(:channel, :payload)"),
+                    {"channel": REPLIES, "payload": str(command_id)},
+                )
+
+    async def _next(self, tenant_id: int) -> tuple[int, str, Mapping[str, Any], bool] | None:
+        async with self.database.tenant(tenant_id) as conn:
+            found = await conn.execute(
+                select(command.c.id, command.c.kind, command.c.payload, command.c.created_at)
+                .where(command.c.tenant_id == tenant_id, command.c.done_at.is_(None))
+                .order_by(command.c.id)
+                .limit(1)
+            )
+            row = found.one_or_none()
+        if row is None:
+            return None
+        return row.id, row.kind, row.payload, utc_now() - row.created_at < FRESH
+
+
+def _error(kept: Mapping[str, Any]) -> DozvonError:
+    """The error that the engine raised, by its id."""
+    kinds = {DozvonError.id: DozvonError}
+    todo: list[type[DozvonError]] = [DozvonError]
+    while todo:
+        for kind in todo.pop().__subclasses__():
+            kinds.setdefault(kind.id, kind)
+            todo.append(kind)
+    return kinds.get(str(kept["id"]), DozvonError)(**kept["details"])

@@ -1,0 +1,238 @@
+"""Keeps the agents' phones up: calls them at log-in, sees them go, calls them again.
+
+An agent's phone is called once and waits in a bridge of its own until the log-out; no customer ever hears
+it ring. When it drops, the agent leaves the pool at once (`lost`) and the phone is called again as soon as it
+can be reached, so that a short break of the network needs no one's hands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from dialer.agents import store as agents
+from dialer.agents.model import PAUSE_AFTER_LOGIN, AgentState, Shift
+from dialer.asterisk.ami import AmiLink
+from dialer.calls.switchboard import hang_up_channel
+from dialer.calls.tracking import Leg, Tracker
+from dialer.clock import utc_now
+from dialer.db import events
+from dialer.db.session import Database
+from dialer.errors import AsteriskUnavailable, DatabaseUnavailable, DozvonError
+from dialer.ids import new_id
+
+log = structlog.get_logger(__name__)
+
+RING_S = 20
+#: Between two calls of a phone that does not answer.
+CALL_AGAIN_S = 2.0
+#: A log-in whose phone cannot be reached for so long is given up; a lost phone is waited for longer.
+LOGIN_WITHIN = timedelta(seconds=60)
+LOST_FOR = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class _Up:
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    tenant_id: int
+
+
+_News = _Up | _Gone | _Look
+
+
+@dataclass(slots=True)
+class Phones:
+    """The agents' phones of one engine."""
+
+    database: Database
+    link: AmiLink
+    tracker: Tracker
+    #: told when a phone has come or gone
+    changed: Callable[[], None]
+    _news: asyncio.Queue[_News] = field(default_factory=asyncio.Queue)
+    #: monotonic time before which a shift's phone is not called again
+    _not_before_s: dict[UUID, float] = field(default_factory=dict)
+    _timers: set[asyncio.TimerHandle] = field(default_factory=set)
+    _hanging: set[asyncio.Task[None]] = field(default_factory=set)
+    _tenants: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.tracker.leg_up = lambda leg: self._news.put_nowait(_Up(leg))
+        self.tracker.leg_gone = lambda leg: self._news.put_nowait(_Gone(leg))
+        self.tracker.contact = self._contact
+
+    def look(self, tenant_id: int) -> None:
+        """Shifts of the tenant may have changed: call new phones, end those of closed shifts."""
+        self._news.put_nowait(_Look(tenant_id))
+
+    async def run(self) -> None:
+        """Keep the phones up until cancelled."""
+        try:
+            while True:
+                news = await self._news.get()
+                try:
+                    match news:
+                        case _Up(leg):
+                            await self._up(leg)
+                        case _Gone(leg):
+                            await self._gone(leg)
+                        case _Look(tenant_id):
+                            await self._keep_up(tenant_id)
+                except DatabaseUnavailable as error:
+                    log.warning("phones_wait", reason=str(error))
+                    self._later(0.5, functools.partial(self._news.put_nowait, news))
+                except AsteriskUnavailable as error:
+                    # The resync after the next login looks at every phone.
+                    log.warning("phones_without_asterisk", reason=str(error))
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+
+    # -- a phone has come -------------------------------------------------------------------------------
+
+    async def _up(self, leg: Leg) -> None:
+        now = utc_now()
+        async with self.database.tenant(leg.tenant_id) as conn:
+            shift = await agents.find_shift(conn, leg.tenant_id, leg.session_id)
+            if shift is None or shift.leg != leg.id:
+                return
+            if shift.state is AgentState.CALLING:
+                await agents.move(
+                    conn, leg.tenant_id, shift.id, AgentState.PAUSED, now, pause_code=PAUSE_AFTER_LOGIN
+                )
+            elif shift.state is AgentState.LOST:
+                owed = await agents.owes_disposition(conn, leg.tenant_id, shift.id)
+                if owed is not None:
+                    await agents.move(conn, leg.tenant_id, shift.id, AgentState.WRAP_UP, now, attempt_id=owed)
+                elif shift.next_state is AgentState.PAUSED:
+                    await agents.move(
+                        conn,
+                        leg.tenant_id,
+                        shift.id,
+                        AgentState.PAUSED,
+                        now,
+                        pause_code=shift.next_pause_code,
+                    )
+                else:
+                    await agents.move(conn, leg.tenant_id, shift.id, AgentState.READY, now)
+        log.info("phone_up", agent=leg.agent_id)
+        self.changed()
+
+    # -- a phone has gone -------------------------------------------------------------------------------
+
+    async def _gone(self, leg: Leg) -> None:
+        now = utc_now()
+        async with self.database.tenant(leg.tenant_id) as conn:
+            shift = await agents.find_shift(conn, leg.tenant_id, leg.session_id)
+            if shift is None or not await agents.set_leg(conn, leg.tenant_id, shift.id, None, was=leg.id):
+                return
+            if shift.state not in (AgentState.CALLING, AgentState.LOST, AgentState.OFFLINE):
+                if shift.state is AgentState.PAUSED:
+                    await agents.ask_next(conn, leg.tenant_id, shift.id, AgentState.PAUSED, shift.pause_code)
+                await agents.move(conn, leg.tenant_id, shift.id, AgentState.LOST, now)
+        log.info("phone_gone", agent=leg.agent_id, was=shift.state)
+        self.changed()
+        if shift.state is not AgentState.OFFLINE:
+            self._not_before_s[shift.id] = asyncio.get_running_loop().time() + CALL_AGAIN_S
+            self._later(CALL_AGAIN_S, functools.partial(self.look, leg.tenant_id))
+
+    def _contact(self, endpoint: str, reachable: bool) -> None:
+        """A phone's registration came or went: Asterisk knows before any packet is missed."""
+        legs = [leg for leg in self.tracker.legs.values() if leg.endpoint == endpoint]
+        if reachable:
+            self._not_before_s.clear()
+            for tenant_id in self._tenants:
+                self.look(tenant_id)
+            return
+        for leg in legs:
+            log.info("phone_unreachable", agent=leg.agent_id)
+            self.tracker.lose(leg)
+            self._hanging.add(task := asyncio.create_task(self._end(leg.id)))
+            task.add_done_callback(self._hanging.discard)
+
+    # -- calling and ending -----------------------------------------------------------------------------
+
+    async def _keep_up(self, tenant_id: int) -> None:
+        self._tenants.add(tenant_id)
+        async with self.database.tenant(tenant_id) as conn:
+            shifts = await agents.open_shifts(conn, tenant_id)
+        open_ids = {shift.id for shift in shifts}
+        for leg in list(self.tracker.legs.values()):
+            if leg.tenant_id == tenant_id and leg.session_id not in open_ids:
+                await hang_up_channel(self.link, leg.id)
+        for shift in shifts:
+            if shift.leg is None and shift.state in (AgentState.CALLING, AgentState.LOST):
+                await self._call(shift)
+
+    async def _call(self, shift: Shift) -> None:
+        now, loop = utc_now(), asyncio.get_running_loop()
+        patience = LOGIN_WITHIN if shift.state is AgentState.CALLING else LOST_FOR
+        if now - shift.state_since > patience:
+            async with self.database.tenant(shift.tenant_id) as conn:
+                if await agents.move(
+                    conn, shift.tenant_id, shift.id, AgentState.OFFLINE, now, leaving=(shift.state,)
+                ):
+                    await events.emit(
+                        conn,
+                        "agent.phone_not_reached",
+                        {"endpoint": shift.endpoint},
+                        tenant_id=shift.tenant_id,
+                        agent_id=shift.agent_id,
+                    )
+            return
+        if loop.time() < self._not_before_s.get(shift.id, 0.0) or not self.link.up:
+            return
+        leg = Leg(new_id(), shift.tenant_id, shift.id, shift.agent_id, shift.endpoint)
+        async with self.database.tenant(shift.tenant_id) as conn:
+            if not await agents.set_leg(conn, shift.tenant_id, shift.id, leg.id, was=None):
+                return
+        self.tracker.legs[leg.id] = leg
+        try:
+            reply = await self.link.send(
+                {
+                    "Action": "Originate",
+                    "Channel": f"PJSIP/{shift.endpoint}",
+                    "ChannelId": str(leg.id),
+                    "Context": "dozvon-agent",
+                    "Exten": "s",
+                    "Priority": "1",
+                    "Timeout": str(RING_S * 1000),
+                    "CallerID": '"Dozvon" <0>',
+                    "Async": "true",
+                }
+            )
+        except DozvonError as error:
+            log.warning("phone_not_called", agent=shift.agent_id, reason=str(error))
+            if not error.details.get("sent"):
+                self.tracker.lose(leg)
+            return
+        self.tracker.asked(leg.id, reply.get("ActionID"))
+
+    async def _end(self, leg: UUID) -> None:
+        try:
+            await hang_up_channel(self.link, leg)
+        except AsteriskUnavailable as error:
+            log.warning("leg_not_ended", reason=str(error))  # the resync will see it
+
+    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+        def due() -> None:
+            self._timers.discard(timer)
+            act()
+
+        timer = asyncio.get_running_loop().call_later(seconds, due)
+        self._timers.add(timer)

@@ -1,0 +1,252 @@
+"""Runs the campaigns: looks at agents and calls, asks the pacing rule, has the calls placed.
+
+One loop for all campaigns of the engine, so that an agent of several campaigns is given to one of them. It
+looks on each change and at least every tick; a decision that differs from the last is kept with its reasons.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from sqlalchemy import insert
+
+from dialer.agents import store as agents
+from dialer.agents.model import AgentState, Shift
+from dialer.calls.model import CancelAsked
+from dialer.calls.placing import Placer
+from dialer.calls.switchboard import hang_up_channel
+from dialer.calls.table import CallTable
+from dialer.calls.terms import CallTerms
+from dialer.campaigns.terms import DatabaseTermsBook
+from dialer.clock import utc_now
+from dialer.db import events
+from dialer.db.session import Database
+from dialer.db.tables import pacing_tick
+from dialer.errors import AsteriskUnavailable, DatabaseUnavailable
+from dialer.pacing.model import AgentInPool, CallInAir, DialMode, Plan, Snapshot, plan, share
+from scheduler import hopper
+
+log = structlog.get_logger(__name__)
+
+#: States of agents that a pacing rule looks at.
+_IN_POOL = (AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
+#: A campaign whose list gave no lead is asked again after so long, or when its leads change.
+DRY_S = 2.0
+
+
+@dataclass(slots=True)
+class _Running:
+    """A running campaign, as the loop knows it."""
+
+    terms: CallTerms
+    #: monotonic time until which the list is taken to be empty
+    dry_until_s: float = 0.0
+    last: Plan | None = None
+
+
+@dataclass(slots=True)
+class Runner:
+    """The pacing loop of one engine."""
+
+    database: Database
+    calls: CallTable
+    placer: Placer
+    terms: DatabaseTermsBook
+    tick_s: float
+    #: set once the calls of before our start are known
+    resynced: asyncio.Event
+    _running: dict[tuple[int, int], _Running] = field(default_factory=dict)
+    _shifts: dict[int, list[Shift]] = field(default_factory=dict)
+    _stale_campaigns: set[int] = field(default_factory=set)
+    _stale_agents: set[int] = field(default_factory=set)
+    _look: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.calls.watchers.append(lambda _line, _change: self._look.set())
+
+    def campaigns_changed(self, tenant_id: int) -> None:
+        """A campaign, its leads or its trunks were changed."""
+        self._stale_campaigns.add(tenant_id)
+        self._look.set()
+
+    def agents_changed(self, tenant_id: int) -> None:
+        """An agent's state was changed."""
+        self._stale_agents.add(tenant_id)
+        self._look.set()
+
+    async def run(self) -> None:
+        """Pace until cancelled."""
+        while True:
+            # Not before we know what Asterisk has; not while we do not see what it does.
+            await self.resynced.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), self.tick_s)
+            self._look.clear()
+            try:
+                await self._refresh()
+                await self._decide()
+            except DatabaseUnavailable as error:
+                log.warning("pacing_waits", reason=str(error))
+                await asyncio.sleep(self.tick_s)
+            except AsteriskUnavailable as error:
+                log.warning("pacing_without_asterisk", reason=str(error))
+                await asyncio.sleep(self.tick_s)
+
+    # -- what there is -----------------------------------------------------------------------------------
+
+    async def _refresh(self) -> None:
+        while self._stale_campaigns:
+            tenant_id = self._stale_campaigns.pop()
+            try:
+                await self._read_campaigns(tenant_id)
+            except DatabaseUnavailable:
+                self._stale_campaigns.add(tenant_id)
+                raise
+        while self._stale_agents:
+            tenant_id = self._stale_agents.pop()
+            try:
+                async with self.database.tenant(tenant_id) as conn:
+                    self._shifts[tenant_id] = await agents.open_shifts(conn, tenant_id)
+            except DatabaseUnavailable:
+                self._stale_agents.add(tenant_id)
+                raise
+
+    async def _read_campaigns(self, tenant_id: int) -> None:
+        now_running = {(tenant_id, terms.campaign_id): terms for terms in await self.terms.running(tenant_id)}
+        for key in [key for key in self._running if key[0] == tenant_id and key not in now_running]:
+            stopped = self._running.pop(key)
+            await self._stopped(stopped.terms)
+        for key, terms in now_running.items():
+            self._running[key] = _Running(terms)
+
+    async def _stopped(self, terms: CallTerms) -> None:
+        """A campaign was paused or stopped: its ringing calls are taken back if it says so."""
+        if not await self.terms.drops_ringing(terms.tenant_id, terms.campaign_id):
+            return
+        for line in list(self.calls):
+            if line.terms.campaign_id == terms.campaign_id and line.call.answered_at is None:
+                self.calls.apply(line.call.attempt_id, CancelAsked(utc_now(), detail="campaign_paused"))
+                await hang_up_channel(self.placer.link, line.call.attempt_id)
+
+    # -- what to do ----------------------------------------------------------------------------------------
+
+    async def _decide(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for tenant_id, shifts in self._shifts.items():
+            running = {key[1]: each for key, each in self._running.items() if key[0] == tenant_id}
+            wanting = {
+                campaign_id: each.terms.priority
+                for campaign_id, each in running.items()
+                if each.dry_until_s <= now_s and each.terms.mode is not DialMode.MANUAL
+            }
+            # The rows that we read may be behind the agents that we have given out since.
+            taken = {line.call.agent.session_id for line in self.calls if line.call.agent}
+            at_hand = [shift for shift in shifts if shift.state in _IN_POOL and shift.id not in taken]
+            shares = share([_usable(shift, running) for shift in at_hand], wanting)
+            for campaign_id, pool in shares.items():
+                each = running[campaign_id]
+                if each.terms.mode is DialMode.PREVIEW:
+                    await self._offer(each, pool, shifts)
+                else:
+                    await self._pace(each, pool)
+
+    async def _pace(self, each: _Running, pool: list[AgentInPool]) -> None:
+        terms = each.terms
+        snapshot = Snapshot(
+            mode=terms.mode,
+            ratio=terms.ratio,
+            agents=pool,
+            calls=[
+                CallInAir(line.call.attempt_id, line.call.state, line.call.created_at)
+                for line in self.calls
+                if line.terms.campaign_id == terms.campaign_id
+                and line.call.agent is None
+                and line.call.result is None
+            ],
+            lines_left=self.placer.lines_left(terms),
+        )
+        decision = plan(snapshot, utc_now())
+        if decision.dial and await self.placer.next_leads(terms, decision.dial) == 0:
+            each.dry_until_s = asyncio.get_running_loop().time() + DRY_S
+            decision = Plan(0, why="no_leads", inputs=decision.inputs)
+        if each.last is None or (decision.dial, decision.why) != (each.last.dial, each.last.why):
+            await self._keep(terms, decision)
+        each.last = decision
+
+    async def _offer(self, each: _Running, pool: list[AgentInPool], shifts: list[Shift]) -> None:
+        """Preview: show each free agent the next lead; the agent dials it or passes on."""
+        terms, free = each.terms, {shift.id for shift in shifts if shift.state is AgentState.READY}
+        for agent in pool:
+            if agent.session_id not in free:
+                continue
+            now = utc_now()
+            async with self.database.tenant(terms.tenant_id) as conn:
+                leads = await hopper.claim(conn, terms.tenant_id, terms.campaign_id, 1, now)
+                if not leads:
+                    each.dry_until_s = asyncio.get_running_loop().time() + DRY_S
+                    return
+                if not await agents.move(
+                    conn,
+                    terms.tenant_id,
+                    agent.session_id,
+                    AgentState.RESERVED,
+                    now,
+                    leaving=(AgentState.READY,),
+                    lead_id=leads[0].id,
+                ):
+                    continue
+                await hopper.offered(conn, terms.tenant_id, leads[0].id)
+                await events.emit(
+                    conn,
+                    "lead.offered",
+                    {"lead_id": leads[0].id, "campaign_id": terms.campaign_id},
+                    tenant_id=terms.tenant_id,
+                    campaign_id=terms.campaign_id,
+                    agent_id=_agent_of(agent.session_id, shifts),
+                )
+
+    async def _keep(self, terms: CallTerms, decision: Plan) -> None:
+        """Keep a decision that differs from the last, for "why was nothing dialled then?"."""
+        inputs: Mapping[str, float] = dict(decision.inputs)
+        async with self.database.tenant(terms.tenant_id) as conn:
+            await conn.execute(
+                insert(pacing_tick).values(
+                    tenant_id=terms.tenant_id,
+                    campaign_id=terms.campaign_id,
+                    at=utc_now(),
+                    dial=decision.dial,
+                    why=decision.why,
+                    inputs=inputs,
+                )
+            )
+            await events.emit(
+                conn,
+                "campaign.pace",
+                {
+                    "campaign_id": terms.campaign_id,
+                    "dial": decision.dial,
+                    "why": decision.why,
+                    "inputs": inputs,
+                },
+                tenant_id=terms.tenant_id,
+                campaign_id=terms.campaign_id,
+            )
+
+
+def _usable(shift: Shift, running: Mapping[int, _Running]) -> tuple[AgentInPool, frozenset[int]]:
+    """The agent, and the campaigns whose skill the agent has."""
+    able = frozenset(
+        campaign_id
+        for campaign_id, each in running.items()
+        if each.terms.skill is None or each.terms.skill in shift.skills
+    )
+    return AgentInPool(shift.id, shift.state, shift.state_since), able
+
+
+def _agent_of(session_id: UUID, shifts: list[Shift]) -> int | None:
+    return next((shift.agent_id for shift in shifts if shift.id == session_id), None)

@@ -1,0 +1,80 @@
+"""A campaign's row and its trunks as the terms of its calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.calls.terms import CallTerms
+from dialer.compliance.model import POLICIES, Hours
+from dialer.db.session import Database
+from dialer.db.tables import campaign
+from dialer.errors import NotFound
+from dialer.pacing.model import DialMode
+from dialer.trunks import store as trunks
+from dialer.trunks.model import Trunk
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseTermsBook:
+    """Reads the terms from the database each time: the engine keeps what it needs."""
+
+    database: Database
+    #: where sounds are put for Asterisk
+    prompts_dir: Path
+
+    async def running(self, tenant_id: int) -> list[CallTerms]:
+        """The terms of the tenant's running campaigns."""
+        async with self.database.tenant(tenant_id) as conn:
+            return await self._read(conn, _campaigns(tenant_id).where(campaign.c.status == "running"))
+
+    async def terms(self, tenant_id: int, campaign_id: int) -> CallTerms:
+        """The terms of one campaign, running or not. Raises NotFound."""
+        async with self.database.tenant(tenant_id) as conn:
+            found = await self._read(conn, _campaigns(tenant_id).where(campaign.c.id == campaign_id))
+        if not found:
+            raise NotFound(what="campaign", key=campaign_id)
+        return found[0]
+
+    async def drops_ringing(self, tenant_id: int, campaign_id: int) -> bool:
+        """Whether a pause takes the campaign's ringing calls back."""
+        async with self.database.tenant(tenant_id) as conn:
+            found = await conn.scalar(
+                select(campaign.c.drop_ringing_on_pause).where(
+                    campaign.c.tenant_id == tenant_id, campaign.c.id == campaign_id
+                )
+            )
+        return bool(found)
+
+    async def _read(self, conn: AsyncConnection, query: Select[Any]) -> list[CallTerms]:
+        rows = (await conn.execute(query)).all()
+        return [self._terms(row, await trunks.trunks_of(conn, row.tenant_id, row.id)) for row in rows]
+
+    def _terms(self, row: Row[Any], lines: list[Trunk]) -> CallTerms:
+        return CallTerms(
+            tenant_id=row.tenant_id,
+            campaign_id=row.id,
+            mode=DialMode(row.mode),
+            ratio=row.ratio,
+            priority=row.priority,
+            policy=POLICIES[row.policy],
+            skill=row.skill,
+            ring_timeout_s=row.ring_timeout_s,
+            screens=row.detect_machines,
+            amd=row.amd,
+            record=row.record,
+            wrap_up_limit_s=row.wrap_up_limit_s,
+            abandon_sound=str(self.prompts_dir / row.abandon_sound) if row.abandon_sound else "",
+            window=Hours.parse(row.call_from, row.call_until),
+            max_attempts=row.max_attempts,
+            retry_after_s=row.retry_after_s,
+            trunks=lines,
+        )
+
+
+def _campaigns(tenant_id: int) -> Select[Any]:
+    return select(campaign).where(campaign.c.tenant_id == tenant_id).order_by(campaign.c.id)
