@@ -241,3 +241,9 @@ class PartMissing(DozvonError):
     """{part} is missing; {mend}."""
 
     id = "part-missing"
+
+
+class PhonesFailed(DozvonError):
+    """The demo's phones do not work: {reason}."""
+
+    id = "phones-failed"
