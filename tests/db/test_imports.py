@@ -22,7 +22,7 @@ from dialer.db import tables as t
 from dialer.db.session import Database, connect
 from dialer.errors import BadNumber, Conflict, Forbidden, NoPhoneColumn, NotFound, UnreadableFile
 from dialer.httpkit.access import Actor, Role
-from dialer.settings import Settings
+from dialer.settings import Settings, load
 
 BOSS = Actor(1, None, Role.SUPERVISOR, "Supervisor", "ru")
 
@@ -56,7 +56,7 @@ REJECTS = (
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings with a data folder of the test's own."""
-    return Settings(data_dir=tmp_path)
+    return load(data_dir=tmp_path)
 
 
 @pytest.fixture
@@ -76,7 +76,8 @@ async def campaign_id(database: Database) -> int:
     """A campaign without leads."""
     async with database.tenant(1) as conn:
         made = insert(t.campaign).values(tenant_id=1, name="Обзвон", policy="ru").returning(t.campaign.c.id)
-        found: int = await conn.scalar(made)
+        found = await conn.scalar(made)
+    assert isinstance(found, int)
     return found
 
 
@@ -118,7 +119,8 @@ async def leads_of(database: Database, campaign_id: int) -> list[str]:
 async def count(database: Database, table: str) -> int:
     """Rows of a table."""
     async with database.tenant(1) as conn:
-        found: int = await conn.scalar(select(func.count()).select_from(t.metadata.tables[table]))
+        found = await conn.scalar(select(func.count()).select_from(t.metadata.tables[table]))
+    assert found is not None
     return found
 
 
@@ -271,7 +273,7 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from dialer.contacts import importing
 from dialer.db.session import Database
-from dialer.settings import Settings
+from dialer.settings import Settings, load
 
 importing.BATCH_ROWS = 50
 
