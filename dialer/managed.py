@@ -1,0 +1,83 @@
+"""A managed Asterisk: the server's own, started before the engine and outliving it.
+
+It is started in its own run folder and left running when the server dies, so that talks go on and the next
+server takes them over; only a regular stop ends it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+from sqlalchemy import select
+
+from dialer.agents import store as agents
+from dialer.asterisk import packages
+from dialer.asterisk.config import AgentPhone, ManagedAsterisk, TrunkLine, render_managed
+from dialer.asterisk.packages import Progress
+from dialer.asterisk.runtime import AsteriskServer, find_asterisk
+from dialer.db.session import Database
+from dialer.db.tables import trunk
+from dialer.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+CONF_DIR = Path(__file__).resolve().parent.parent / "asterisk_conf"
+RELOAD = "module reload res_pjsip.so"
+
+
+async def generated_files(settings: Settings, database: Database) -> dict[str, str]:
+    """The files that say which phones and trunks there are, over all tenants."""
+    phones: list[AgentPhone] = []
+    lines: list[TrunkLine] = []
+    for tenant_id in await database.tenants():
+        async with database.tenant(tenant_id) as conn:
+            phones += [AgentPhone(endpoint, ha1) for endpoint, ha1 in await agents.phones(conn, tenant_id)]
+            rows = await conn.execute(
+                select(trunk).where(trunk.c.tenant_id == tenant_id, trunk.c.sip_host.is_not(None))
+            )
+            lines += [
+                TrunkLine(
+                    endpoint=row.endpoint,
+                    host=row.sip_host,
+                    port=row.sip_port or 5060,
+                    user=row.sip_user,
+                    secret=row.sip_secret,
+                    codecs=tuple(row.codecs),
+                    max_channels=row.max_channels,
+                )
+                for row in rows
+            ]
+    return render_managed(ManagedAsterisk.of(settings), phones, lines)
+
+
+async def asterisk_of(
+    settings: Settings, database: Database, progress: Progress = packages.silent
+) -> AsteriskServer:
+    """The installation's Asterisk, with its phones and trunks as the database has them; not started.
+
+    Raises PartMissing where no Asterisk can be had.
+    """
+    binary = await find_asterisk(settings.packages_dir, progress)
+    for folder in (settings.prompts_dir, settings.recording_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    return AsteriskServer(
+        binary, settings.data_dir / "asterisk", (CONF_DIR,), await generated_files(settings, database)
+    )
+
+
+class Renderer:
+    """Brings a running Asterisk up to date with the phones and trunks in the database."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._server: AsteriskServer | None = None
+
+    async def __call__(self) -> None:
+        """Write the files anew and have Asterisk read them, if anything changed."""
+        if self._server is None:
+            self._server = await asterisk_of(self._settings, self._database)
+        if self._server.write_generated(await generated_files(self._settings, self._database)):
+            await self._server.cli(RELOAD)
+            log.info("asterisk_reloaded")
