@@ -1,4 +1,4 @@
-"""Asterisk as a program: find it or fetch it, start it, find it again, stop it.
+"""Asterisk as a program: start it, find it again, stop it.
 
 A started Asterisk lives in a session of its own, with its control socket and pid file in its run folder. The
 server may be killed: talks go on, and the next start adopts what runs. It runs as the server's own user.
@@ -12,127 +12,55 @@ import os
 import re
 import resource
 import select
-import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from dialer.asterisk import packages
+from dialer.asterisk.binary import AsteriskBinary, find_asterisk
+from dialer.asterisk.config import ManagedAsterisk
 from dialer.asterisk.hold_music import write_hold_music
-from dialer.asterisk.packages import PackageSet, Progress
 from dialer.errors import ActionFailed, ActionTimeout, AsteriskUnavailable, PartMissing, SettingsError
+
+__all__ = ["AsteriskBinary", "AsteriskServer", "check_ports", "find_asterisk"]
 
 log = structlog.get_logger(__name__)
 
-#: The oldest Asterisk that will do.
-LEAST_VERSION = (20,)
-
-PACKAGES = PackageSet(
-    name="asterisk",
-    packages=("asterisk", "asterisk-core-sounds-en-wav", "asterisk-core-sounds-ru-wav"),
-    suite="sid",
-    mend="install Asterisk 20 or 22 (on Ubuntu 24.04 or later: sudo apt install asterisk; elsewhere from "
-    "asterisk.org), or name one that runs elsewhere: DOZVON_ASTERISK=external, DOZVON_AMI_HOST=...",
-    least_version=LEAST_VERSION,
-)
-
 #: The longest path of a UNIX socket (sun_path less its end).
 _SOCKET_PATH_BYTES = 107
-_VERSION = re.compile(r"Asterisk (?:certified[/-])?(\d+(?:\.\d+)*)")
 
 
-@dataclass(frozen=True, slots=True)
-class AsteriskBinary:
-    """An Asterisk that can be started."""
-
-    #: Start of its command line: the program, or its loader and the program.
-    argv: tuple[str, ...]
-    #: 22.10.1
-    version: str
-    #: Folder of its modules.
-    modules_dir: Path
-    #: Folder of its documentation and sounds.
-    data_dir: Path
-    #: Is it the system's own? Else it was unpacked by us.
-    system: bool
-
-
-async def find_asterisk(packages_dir: Path, progress: Progress = packages.silent) -> AsteriskBinary:
-    """The system's Asterisk when it is new enough, else the unpacked one, fetched on first use.
-
-    Raises PartMissing with one line that says what to do.
-    """
-    return await asyncio.to_thread(_find, packages_dir, progress)
-
-
-def _find(packages_dir: Path, progress: Progress) -> AsteriskBinary:
-    return system_asterisk() or unpacked_asterisk(packages_dir, progress)
-
-
-def system_asterisk() -> AsteriskBinary | None:
-    """The Asterisk that is installed here; None when there is none, or it is too old."""
-    program = shutil.which("asterisk") or shutil.which("asterisk", path="/usr/sbin:/usr/local/sbin")
-    if program is None:
-        return None
-    version = _version((program,))
-    modules = _first_folder(
-        *Path("/usr/lib").glob("*-linux-gnu*/asterisk/modules"),
-        Path("/usr/lib/asterisk/modules"),
-        Path("/usr/lib64/asterisk/modules"),
-        Path("/usr/local/lib/asterisk/modules"),
-        holding="res_pjsip.so",
-    )
-    data = _first_folder(
-        Path("/usr/share/asterisk"),
-        Path("/var/lib/asterisk"),
-        Path("/usr/local/share/asterisk"),
-        holding="documentation",
-    )
-    if packages.version_numbers(version) < LEAST_VERSION or modules is None or data is None:
-        log.info("asterisk.system_not_used", version=version, modules=str(modules), data=str(data))
-        return None
-    return AsteriskBinary((program,), version, modules, data, system=True)
-
-
-def unpacked_asterisk(packages_dir: Path, progress: Progress = packages.silent) -> AsteriskBinary:
-    """Asterisk from the distribution's packages, in a folder of ours. Raises PartMissing."""
-    unpacked = packages.unpack(PACKAGES, packages_dir, progress)
-    argv = tuple(unpacked.argv("usr/sbin/asterisk"))
-    modules = _first_folder(
-        *(unpacked.root / "usr/lib").glob("*-linux-gnu*/asterisk/modules"), holding="res_pjsip.so"
-    )
-    if modules is None:
-        raise PartMissing(part="Asterisk's modules", mend=f"remove {unpacked.root} and start again")
-    return AsteriskBinary(argv, _version(argv), modules, unpacked.root / "usr/share/asterisk", system=False)
-
-
-def _first_folder(*folders: Path, holding: str) -> Path | None:
-    return next((folder for folder in folders if (folder / holding).exists()), None)
-
-
-def _version(argv: Sequence[str]) -> str:
-    try:
-        done = subprocess.run(
-            [*argv, "-V"], capture_output=True, text=True, errors="replace", timeout=30, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PartMissing(part="a working Asterisk", mend=f"{argv[-1]} does not start: {error}") from error
-    match = _VERSION.search(done.stdout)
-    if match is None:
-        words = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise PartMissing(part="a working Asterisk", mend=f"{argv[-1]} -V says: {''.join(words)}")
-    return match[1]
+def check_ports(managed: ManagedAsterisk) -> None:
+    """Raises SettingsError that names the first port that another program has."""
+    for setting, kind, host, port in (
+        ("DOZVON_AMI_PORT", socket.SOCK_STREAM, "127.0.0.1", managed.ami_port),
+        ("DOZVON_ASTERISK_HTTP_PORT", socket.SOCK_STREAM, "127.0.0.1", managed.http_port),
+        ("DOZVON_SIP_PORT", socket.SOCK_DGRAM, managed.sip_host, managed.sip_port),
+    ):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, kind) as trial:
+            if kind == socket.SOCK_STREAM:
+                # As Asterisk does: a connection of the last run that lingers is no hindrance.
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind((host, port))
+            except OSError as error:
+                raise SettingsError(
+                    setting=setting,
+                    reason=f"{host}:{port} cannot be bound ({os.strerror(error.errno or 0)}): stop what "
+                    "has it, perhaps another Asterisk, or choose another port",
+                ) from None
 
 
 class AsteriskServer:
     """One Asterisk in one run folder.
 
     `conf_dirs` hold `*.conf` files, a later folder winning over an earlier one; `generated` are the texts of
-    `generated/*.conf`, which these include. Not for two tasks at once.
+    `generated/*.conf`, which these include. `listens` are the ports in them: looked at before a start, since
+    Asterisk itself runs on without a port that it could not have. Not for two tasks at once.
     """
 
     def __init__(
@@ -142,12 +70,14 @@ class AsteriskServer:
         conf_dirs: Sequence[Path],
         generated: Mapping[str, str],
         *,
+        listens: ManagedAsterisk | None = None,
         language: str = "ru",
     ) -> None:
         self.binary = binary
         self.run_dir = run_dir.absolute()
         self._conf_dirs = tuple(conf_dirs)
         self._generated = dict(generated)
+        self._listens = listens
         self._language = language
         self._etc = self.run_dir / "etc"
         self._control = self.run_dir / "run/asterisk.ctl"
@@ -182,14 +112,22 @@ class AsteriskServer:
         """Start it, or adopt the one that runs; returns whether it was adopted. Returns when it is ready.
 
         An adopted one is given the present configuration; a change of a port waits for its next start.
-        Raises AsteriskUnavailable with its last words.
+        Raises AsteriskUnavailable with its last words, SettingsError for a port that is taken.
         """
         deadline = asyncio.get_running_loop().time() + deadline_s
         adopted = self.pid is not None
         changed = await asyncio.to_thread(self._write_folders, adopted)
         if not adopted:
+            if self._listens:
+                check_ports(self._listens)
             await asyncio.to_thread(self._spawn, deadline_s)
-        await self._wait_booted(deadline)
+        try:
+            await self._wait_booted(deadline)
+        except AsteriskUnavailable:
+            # What we started and cannot use must not hold the ports; what we adopted carries talks.
+            if not adopted:
+                await self.stop(deadline_s=2.0)
+            raise
         if adopted and changed:
             await self.cli("core reload")
         log.info(
@@ -328,19 +266,25 @@ class AsteriskServer:
 
     async def _wait_booted(self, deadline: float) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        seen = False
+        while loop.time() < deadline:
+            if self.pid is not None:
+                seen = True
+            elif seen:
+                raise AsteriskUnavailable(reason=self._last_words("it ended at once"))
             try:
-                # Answered when every module is loaded.
-                await self.cli("core waitfullybooted", timeout_s=max(0.1, deadline - loop.time()))
+                # Answered when every module is loaded; cut off, without an answer, when it ends meanwhile.
+                answer = await self.cli("core waitfullybooted", timeout_s=max(0.1, deadline - loop.time()))
             except ActionTimeout:
-                raise AsteriskUnavailable(reason=self._last_words("it does not become ready")) from None
-            except AsteriskUnavailable:
-                if loop.time() > deadline:
-                    raise AsteriskUnavailable(reason=self._last_words("it does not become ready")) from None
+                break
+            except AsteriskUnavailable as error:
+                log.debug("asterisk.not_ready", reason=str(error))
             else:
-                return
+                if "fully booted" in answer:
+                    return
             # Nothing tells that the control socket is there: it is tried again.
             await asyncio.sleep(0.05)
+        raise AsteriskUnavailable(reason=self._last_words("it does not become ready"))
 
     def _last_words(self, what: str) -> str:
         try:
