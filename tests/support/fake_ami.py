@@ -35,6 +35,8 @@ class FakePeer:
         self.server = server
         self.reader = reader
         self.writer = writer
+        #: Set when the connection has ended, whoever ended it.
+        self.gone = asyncio.Event()
 
     def raw(self, data: bytes) -> None:
         """Write bytes as they are."""
@@ -174,6 +176,7 @@ class FakeAmi:
             pass  # only `close` cancels, and asyncio's streams would log it as a mistake
         finally:
             self._tasks.discard(task)
+            peer.gone.set()
             writer.close()
 
     async def _take(self, peer: FakePeer, data: bytes) -> None:

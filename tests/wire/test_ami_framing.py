@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,7 +44,7 @@ def test_a_stream_torn_at_every_byte_gives_the_same_packets() -> None:
 def test_a_stream_torn_into_many_segments_gives_the_same_packets(cuts: list[int]) -> None:
     """The same for any number of cuts, empty segments included."""
     places = [0, *sorted(cuts), len(STREAM)]
-    segments = [STREAM[a:b] for a, b in zip(places, places[1:], strict=False)]
+    segments = [STREAM[a:b] for a, b in pairwise(places)]
     assert framed(*segments) == framed(STREAM)
 
 
@@ -50,7 +52,7 @@ def test_a_stream_torn_into_many_segments_gives_the_same_packets(cuts: list[int]
 def test_any_bytes_are_parsed_or_thrown_away_but_never_raise(data: bytes, cuts: list[int]) -> None:
     """After the banner no garbage can hurt: a packet is an event, a response, or nothing."""
     places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    segments = [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    segments = [data[a:b] for a, b in pairwise(places)]
     for packet in framed(BANNER, *segments, b"\r\n\r\nEvent: After\r\nX: 1\r\n\r\n"):
         message = Packet.parse(packet)
         assert message is None or all(isinstance(value, str) for value in message.headers.values())
