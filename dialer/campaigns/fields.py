@@ -41,35 +41,50 @@ class CampaignIn(In):
 
     name: str = Field(min_length=1, max_length=100, description="unique name")
     mode: Mode = Field(
-        "progressive", description="who decides that a number is dialled, and how many at once"
+        default="progressive", description="who decides that a number is dialled, and how many at once"
     )
-    ratio: float = Field(1.5, ge=1, le=10, description="power: calls for each ready agent")
+    ratio: float = Field(default=1.5, ge=1, le=10, description="power: calls for each ready agent")
     policy: str = Field(
-        "default", max_length=50, description="code of the rules that it follows (see policies)"
+        default="default", max_length=50, description="code of the rules that it follows (see policies)"
     )
     skill: str | None = Field(
-        None, min_length=1, max_length=50, description="only agents with this skill; null: any agent"
+        default=None, min_length=1, max_length=50, description="only agents with this skill; null: any agent"
     )
-    priority: int = Field(0, ge=-100, le=100, description="of two campaigns the higher gets agents first")
-    ring_timeout_s: int = Field(25, ge=5, le=120, description="how long a call rings, seconds")
-    detect_machines: bool = Field(False, description="screen answered calls for answering machines")
-    amd: dict[str, int] = Field({}, description="settings of the machine detector over the measured ones")
-    record: bool = Field(True, description="record talks")
+    priority: int = Field(
+        default=0, ge=-100, le=100, description="of two campaigns the higher gets agents first"
+    )
+    ring_timeout_s: int = Field(default=25, ge=5, le=120, description="how long a call rings, seconds")
+    detect_machines: bool = Field(default=False, description="screen answered calls for answering machines")
+    amd: dict[str, int] = Field(
+        default={}, description="settings of the machine detector over the measured ones"
+    )
+    record: bool = Field(default=True, description="record talks")
     wrap_up_limit_s: int = Field(
-        60, ge=1, le=3600, description="how long an agent may work after a talk, seconds"
+        default=60, ge=1, le=3600, description="how long an agent may work after a talk, seconds"
     )
-    caller_name: str = Field("", max_length=100, description="who calls, as the message below says it")
+    caller_name: str = Field(
+        default="", max_length=100, description="who calls, as the message below says it"
+    )
     abandon_message: str = Field(
-        "", max_length=1000, description="what a person hears whom no agent can take; it names the caller"
+        default="",
+        max_length=1000,
+        description="what a person hears whom no agent can take; it names the caller",
     )
-    drop_ringing_on_pause: bool = Field(False, description="a pause takes ringing calls back")
-    call_from: Clock = Field("09:00", description="first minute of calling at the called person's place")
-    call_until: Clock = Field("21:00", description="first minute without calls there; 24:00 is midnight")
-    max_attempts: int = Field(3, ge=1, le=100, description="attempts at one number")
+    drop_ringing_on_pause: bool = Field(default=False, description="a pause takes ringing calls back")
+    call_from: Clock = Field(
+        default="09:00", description="first minute of calling at the called person's place"
+    )
+    call_until: Clock = Field(
+        default="21:00", description="first minute without calls there; 24:00 is midnight"
+    )
+    max_attempts: int = Field(default=3, ge=1, le=100, description="attempts at one number")
     retry_after_s: dict[str, int] = Field(
-        {}, description="seconds to the next attempt by result, over the defaults; -1: no more attempts"
+        default={},
+        description="seconds to the next attempt by result, over the defaults; -1: no more attempts",
     )
-    trunks: list[Id] = Field([], max_length=20, description="ids of trunks in the order they are tried")
+    trunks: list[Id] = Field(
+        default=[], max_length=20, description="ids of trunks in the order they are tried"
+    )
 
     @field_validator("policy")
     @classmethod
@@ -133,7 +148,7 @@ class CampaignEdit(In):
     mode: Mode | None = None
     ratio: float | None = None
     policy: str | None = None
-    skill: str | None = Field(None, description="null: any agent")
+    skill: str | None = Field(default=None, description="null: any agent")
     priority: int | None = None
     ring_timeout_s: int | None = None
     detect_machines: bool | None = None
@@ -187,7 +202,10 @@ class PauseCodeIn(In):
     label_ru: str = Field(min_length=1, max_length=100)
     label_en: str = Field(min_length=1, max_length=100)
     limit_s: int | None = Field(
-        None, ge=1, le=24 * 3600, description="how long such a pause may last, seconds; null: no limit"
+        default=None,
+        ge=1,
+        le=24 * 3600,
+        description="how long such a pause may last, seconds; null: no limit",
     )
 
 

@@ -37,31 +37,37 @@ class TrunkIn(In):
 
     name: str = Field(min_length=1, max_length=100, description="unique name")
     endpoint: Annotated[str, _of(ENDPOINT, "may have letters, digits, _ and - (64 at most)")] | None = Field(
-        None, description="PJSIP endpoint of your own Asterisk; null with sip_host"
+        default=None, description="PJSIP endpoint of your own Asterisk; null with sip_host"
     )
     caller_id: Annotated[str, _of(E164, "must be a number like +74951234567")] = Field(
         description="number shown to the called person, E.164"
     )
-    max_channels: int = Field(30, ge=1, le=10_000, description="calls at once")
-    max_cps: float = Field(5.0, ge=0.1, le=500, description="new calls a second")
+    max_channels: int = Field(default=30, ge=1, le=10_000, description="calls at once")
+    max_cps: float = Field(default=5.0, ge=0.1, le=500, description="new calls a second")
     allowed_prefixes: list[Annotated[str, _of(PREFIX, "must be a prefix like +7")]] = Field(
         max_length=500, description="numbers must begin with one of these; an empty list allows nothing"
     )
     dial_format: Annotated[
         str, _of(DIAL_FORMAT, "must be {e164} or {digits}, with 8 digits before it at most")
-    ] = Field("{e164}", description="how the carrier wants the number: {e164} is +7..., {digits} is 7...")
-    codecs: list[Codec] = Field(["alaw"], min_length=1, description="codecs in the order they are offered")
-    sip_host: Annotated[str, _of(HOST, "must be a host name or an address")] | None = Field(
-        None, description="the carrier's host, for a managed Asterisk"
+    ] = Field(
+        default="{e164}", description="how the carrier wants the number: {e164} is +7..., {digits} is 7..."
     )
-    sip_port: int | None = Field(None, ge=1, le=65535, description="the carrier's UDP port; null: 5060")
+    codecs: list[Codec] = Field(
+        default=["alaw"], min_length=1, description="codecs in the order they are offered"
+    )
+    sip_host: Annotated[str, _of(HOST, "must be a host name or an address")] | None = Field(
+        default=None, description="the carrier's host, for a managed Asterisk"
+    )
+    sip_port: int | None = Field(
+        default=None, ge=1, le=65535, description="the carrier's UDP port; null: 5060"
+    )
     sip_user: Annotated[str, _of(SIP_USER, "may have letters, digits, . _ + - (64 at most)")] | None = Field(
-        None, description="user at the carrier; null: the carrier knows us by our address"
+        default=None, description="user at the carrier; null: the carrier knows us by our address"
     )
     sip_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(
-        None, description="password at the carrier; it is never shown again"
+        default=None, description="password at the carrier; it is never shown again"
     )
-    enabled: bool = Field(True, description="whether calls may take it")
+    enabled: bool = Field(default=True, description="whether calls may take it")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -90,7 +96,7 @@ class TrunkEdit(In):
     sip_host: str | None = None
     sip_port: int | None = None
     sip_user: str | None = None
-    sip_secret: SecretStr | None = Field(None, description="null: none any more")
+    sip_secret: SecretStr | None = Field(default=None, description="null: none any more")
     enabled: bool | None = None
 
 

@@ -1,0 +1,100 @@
+"""Figures for people and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.db.session import Database
+from dialer.errors import Invalid, NotFound
+from dialer.httpkit.access import Actor, Right
+from dialer.reports import figures_store as store
+from dialer.reports.figures import NOTHING, Figures, Group
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Figures of a span of time, all together and by group."""
+
+    #: None: from the beginning.
+    since: datetime | None
+    until: datetime
+    total: Figures
+    rows: Sequence[Figures]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class FigureService:
+    """Figures of a tenant. `clock` is for tests."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def figures(
+        self, actor: Actor, group: Group, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Report:
+        """Figures by group; without `since` those of today at the tenant's place. Raises Invalid."""
+        actor.require(Right.REPORTS_READ)
+        now = self._clock()
+        async with self._database.tenant(actor.tenant_id) as conn:
+            zone = await store.timezone(conn, actor.tenant_id)
+            if since is None:
+                here = (until or now).astimezone(ZoneInfo(zone))
+                since = datetime.combine(here.date(), time(), here.tzinfo).astimezone(UTC)
+            scope = _scope(actor, since, until or now)
+            total = await self._total(conn, scope, zone, now)
+            counts = await store.counts(conn, scope, group, zone)
+            times = await store.agent_times(conn, scope, now, by_agent=True) if group is Group.AGENT else {}
+            # An agent who was logged in and had no call has a row too.
+            keys = sorted({*counts, *times}, key=lambda key: (key is None, key or 0))
+            names = await store.labels(conn, actor.tenant_id, group, [key for key in keys if key is not None])
+            rows = [
+                Figures(
+                    key,
+                    names.get(key, "") if key is not None else "",
+                    counts.get(key, NOTHING),
+                    times.get(key),
+                )
+                for key in keys
+            ]
+        return Report(since, scope.until, total, rows)
+
+    async def campaign_figures(
+        self,
+        actor: Actor,
+        campaign_id: int,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Report:
+        """Figures of one campaign; without `since` of its whole life. Raises NotFound, Invalid."""
+        actor.require(Right.REPORTS_READ)
+        now = self._clock()
+        async with self._database.tenant(actor.tenant_id) as conn:
+            if not await store.campaign_exists(conn, actor.tenant_id, campaign_id):
+                raise NotFound(what="campaign", key=campaign_id)
+            scope = _scope(actor, since, until or now, campaign_id)
+            zone = await store.timezone(conn, actor.tenant_id)
+            return Report(since, scope.until, await self._total(conn, scope, zone, now), ())
+
+    @staticmethod
+    async def _total(conn: AsyncConnection, scope: store.Scope, zone: str, now: datetime) -> Figures:
+        counts = await store.counts(conn, scope, None, zone)
+        times = await store.agent_times(conn, scope, now, by_agent=False)
+        return Figures(None, "", counts[None], times[None])
+
+
+def _scope(
+    actor: Actor, since: datetime | None, until: datetime, campaign_id: int | None = None
+) -> store.Scope:
+    if since is not None and since >= until:
+        raise Invalid(field="from", reason="must be before until")
+    return store.Scope(actor.tenant_id, since, until, campaign_id)
