@@ -1,0 +1,318 @@
+"""The phones of the demo's agents: softphones where PJSUA2 is installed, else phones on the carrier.
+
+Both register at the dialer's Asterisk, answer every call at once, talk, and stay up. Softphones run in
+processes of their own (`softphone.py`); this module never imports PJSUA2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import structlog
+
+from dialer.demo.carrier import PHONE_PREFIX, Carrier, CarrierPhone
+from dialer.errors import PhonesFailed
+
+log = structlog.get_logger(__name__)
+
+Kind = Literal["softphones", "carrier"]
+
+#: As many as one process can hold, see softphone.py.
+PER_PROCESS = 4
+#: How long a softphone process may take to hang up, unregister and end, seconds.
+_STOP_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """An agent's phone."""
+
+    #: SIP user name; the name of its endpoint in the dialer's Asterisk.
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Packets:
+    """Voice packets of a phone's present call."""
+
+    sent: int
+    received: int
+
+
+class _Backend(Protocol):
+    async def start(self) -> None: ...
+    async def wait_registered(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def hangup(self, user: str) -> None: ...
+    async def unregister(self, user: str) -> None: ...
+
+
+def available() -> Kind:
+    """Which phones this machine can have."""
+    return "softphones" if importlib.util.find_spec("pjsua2") else "carrier"
+
+
+class AgentPhones:
+    """Phones that are ready for agents to be logged in at.
+
+    `registrar` is host:port of the dialer's SIP, `carrier` a started carrier: its voice file is what agents
+    say. With `per_process=1` each softphone is a process that can die alone.
+    """
+
+    def __init__(
+        self,
+        phones: Sequence[Phone],
+        *,
+        registrar: str,
+        carrier: Carrier,
+        kind: Kind | None = None,
+        per_process: int = PER_PROCESS,
+    ) -> None:
+        self.kind: Kind = kind or available()
+        self._backend: _Backend
+        self._softphones: _Softphones | None = None
+        if self.kind == "softphones":
+            size = min(per_process, PER_PROCESS)
+            chunks = [phones[i : i + size] for i in range(0, len(phones), size)]
+            voice = carrier.voices_dir / "agent.wav"
+            self._backend = self._softphones = _Softphones(chunks, registrar, voice)
+        else:
+            self._backend = _CarrierPhones(phones, registrar, carrier)
+
+    @property
+    def what(self) -> str:
+        """What they are, for a person."""
+        if self.kind == "softphones":
+            return "PJSUA2 softphones"
+        return "phones on the loopback carrier's Asterisk (PJSUA2 has no wheel for this Python)"
+
+    async def start(self) -> None:
+        """Start them; they register by themselves. Raises PhonesFailed."""
+        await self._backend.start()
+
+    async def wait_registered(self, timeout_s: float = 20.0) -> None:
+        """Return when all are registered. Raises PhonesFailed with those that are not."""
+        try:
+            await asyncio.wait_for(self._backend.wait_registered(), timeout_s)
+        except TimeoutError:
+            raise PhonesFailed(reason=f"some are not registered after {timeout_s:g} s") from None
+
+    async def stop(self) -> None:
+        """Hang up, unregister and leave no process."""
+        await self._backend.stop()
+
+    async def hangup(self, user: str) -> None:
+        """The agent hangs up: the phone sends BYE."""
+        await self._backend.hangup(user)
+
+    async def unregister(self, user: str) -> None:
+        """The phone leaves in good order: its contact is removed."""
+        await self._backend.unregister(user)
+
+    # -- softphones only ---------------------------------------------------------------------------------
+
+    async def register(self, user: str) -> None:
+        """The phone comes back."""
+        await self._need_softphones().tell("register", user)
+
+    async def silence(self, user: str) -> None:
+        """The agent says nothing; packets go on."""
+        await self._need_softphones().tell("silence", user)
+
+    async def packets(self, user: str) -> Packets:
+        """Voice packets of its call. Raises PhonesFailed when it has none."""
+        return await self._need_softphones().packets(user)
+
+    async def die(self, user: str) -> None:
+        """The phone, and every other of its process, is gone without a word to anybody."""
+        await self._need_softphones().die(user)
+
+    def _need_softphones(self) -> _Softphones:
+        if self._softphones is None:
+            raise PhonesFailed(reason="only softphones can do this")
+        return self._softphones
+
+
+class _Softphones:
+    def __init__(self, chunks: Sequence[Sequence[Phone]], registrar: str, voice: Path) -> None:
+        self._chunks = chunks
+        self._registrar = registrar
+        self._voice = voice
+        self._processes: dict[str, Process] = {}
+        self._readers: list[asyncio.Task[None]] = []
+        self._registered: set[str] = set()
+        #: The last answer to a command, by user: packets, or why it was not done.
+        self._answers: dict[str, Packets | str] = {}
+        #: Why nothing can be expected of them any more.
+        self._failure: str | None = None
+        self._changed = asyncio.Condition()
+        self._dying: set[Process] = set()
+
+    async def start(self) -> None:
+        for chunk in self._chunks:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "dialer.demo.softphone"), stdin=PIPE, stdout=PIPE
+            )
+            self._readers.append(asyncio.create_task(self._read(process)))
+            for phone in chunk:
+                self._processes[phone.user] = process
+            await _write(
+                process,
+                voice=str(self._voice),
+                phones=[
+                    {"user": phone.user, "password": phone.password, "registrar": self._registrar}
+                    for phone in chunk
+                ],
+            )
+
+    async def wait_registered(self) -> None:
+        async with self._changed:
+            await self._changed.wait_for(
+                lambda: self._failure is not None or self._processes.keys() <= self._registered
+            )
+        if self._failure is not None:
+            raise PhonesFailed(reason=self._failure)
+
+    async def stop(self) -> None:
+        processes = set(self._processes.values())
+        self._dying |= processes
+        for process in processes:
+            if process.stdin is not None:
+                process.stdin.close()
+        for process in processes:
+            try:
+                await asyncio.wait_for(process.wait(), _STOP_S)
+            except TimeoutError:
+                log.warning("phones.killed", pid=process.pid)
+                process.kill()
+                await process.wait()
+        await asyncio.gather(*self._readers)
+        self._processes.clear()
+        self._readers.clear()
+        self._registered.clear()
+
+    async def hangup(self, user: str) -> None:
+        await self.tell("hangup", user)
+
+    async def unregister(self, user: str) -> None:
+        await self.tell("unregister", user)
+
+    async def packets(self, user: str) -> Packets:
+        self._answers.pop(user, None)
+        await self.tell("stats", user)
+        async with self._changed:
+            await asyncio.wait_for(
+                self._changed.wait_for(lambda: user in self._answers or self._failure is not None), _STOP_S
+            )
+        answer = self._answers.get(user, self._failure or "")
+        if not isinstance(answer, Packets):
+            raise PhonesFailed(reason=answer)
+        return answer
+
+    async def die(self, user: str) -> None:
+        process = self._processes[user]
+        self._dying.add(process)
+        await self.tell("die", user)
+        await process.wait()
+
+    async def tell(self, what: str, user: str) -> None:
+        await _write(self._processes[user], do=what, user=user)
+
+    async def _read(self, process: Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            event = _event(line)
+            log.debug("phones.said", **{f"phone_{name}": value for name, value in event.items()})
+            async with self._changed:
+                self._apply(event)
+                self._changed.notify_all()
+        code = await process.wait()
+        async with self._changed:
+            for user, of in self._processes.items():
+                if of is process:
+                    self._registered.discard(user)
+            if process not in self._dying:
+                self._failure = f"a softphone process ended by itself with {code}"
+            self._changed.notify_all()
+
+    def _apply(self, event: dict[str, object]) -> None:
+        user = str(event.get("user", ""))
+        match event["event"]:
+            case "registration" if event["registered"]:
+                self._registered.add(user)
+            case "registration":
+                self._registered.discard(user)
+            case "stats":
+                self._answers[user] = Packets(int(str(event["sent"])), int(str(event["received"])))
+            case "error" if user:
+                self._answers[user] = str(event["reason"])
+            case "error":
+                self._failure = str(event["reason"])
+
+
+class _CarrierPhones:
+    def __init__(self, phones: Sequence[Phone], registrar: str, carrier: Carrier) -> None:
+        self._phones = phones
+        self._registrar = registrar
+        self._carrier = carrier
+
+    async def start(self) -> None:
+        try:
+            await self._carrier.set_phones(
+                [CarrierPhone(phone.user, phone.password, self._registrar) for phone in self._phones]
+            )
+        except ValueError as error:
+            raise PhonesFailed(reason=str(error)) from error
+
+    async def wait_registered(self) -> None:
+        wanted = {phone.user for phone in self._phones}
+        await _poll(lambda: self._all_registered(wanted))
+
+    async def stop(self) -> None:
+        await self._carrier.set_phones(())
+
+    async def hangup(self, user: str) -> None:
+        for line in (await self._carrier.cli("core show channels concise")).splitlines():
+            if line.startswith(f"PJSIP/{PHONE_PREFIX}{user}-"):
+                await self._carrier.cli(f"channel request hangup {line.split('!')[0]}")
+
+    async def unregister(self, user: str) -> None:
+        await self._carrier.cli(f"pjsip send unregister {PHONE_PREFIX}{user}")
+
+    async def _all_registered(self, wanted: set[str]) -> bool:
+        return wanted <= await self._carrier.registered_phones()
+
+
+def _event(line: bytes) -> dict[str, object]:
+    """A line that a softphone process has written; one that is no event is told as an error."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    if isinstance(event, dict) and "event" in event:
+        return event
+    return {"event": "error", "reason": f"a softphone process wrote {line[:200]!r}"}
+
+
+async def _poll(true: Callable[[], Awaitable[bool]]) -> None:
+    # The carrier has no manager interface that would tell us: its console is asked.
+    while not await true():  # noqa: ASYNC110
+        await asyncio.sleep(0.2)
+
+
+async def _write(process: Process, **line: object) -> None:
+    assert process.stdin is not None
+    # One that has ended is told of by its reader.
+    with contextlib.suppress(ConnectionError):
+        process.stdin.write((json.dumps(line) + "\n").encode())
+        await process.stdin.drain()
