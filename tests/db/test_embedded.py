@@ -96,7 +96,7 @@ async def test_the_database_of_a_killed_server_is_adopted(data_folder: Path) -> 
         [sys.executable, "-c", SERVER, str(data_folder)],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])},
     )
     with server:
         assert server.stdout is not None
