@@ -14,6 +14,9 @@ NUMBER_FIELDS = frozenset({"number", "e164", "caller_id", "did"})
 #: Fields whose value is never written at all.
 SECRET_FIELDS = frozenset({"digits", "dtmf", "password", "secret", "token"})
 
+#: Without local variables: they hold numbers and names.
+_TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
 
 def mask_number(number: str) -> str:
     """`+79161234567` -> `+*********67`: enough to tell two calls apart, not enough to call."""
@@ -42,9 +45,16 @@ def configure(level: str, fmt: Literal["json", "console"], process: str) -> None
         mask_fields,
     ]
     render: list[structlog.typing.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        [
+            structlog.processors.ExceptionRenderer(_TRACEBACK),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
         if fmt == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -5,7 +5,7 @@ is held against that:
 
 - its channel is there: the call is followed on, from the state that its channel shows;
 - its channel is gone: it ends with what is known (`Vanished`), as `unknown` where nothing is;
-- a customer's channel that is on no books (its attempt was given up) is ended: a ghost call costs money.
+- a channel of ours that is on no books (its attempt was given up, its shift closed) is ended.
 """
 
 from __future__ import annotations
@@ -145,8 +145,13 @@ class Recovery:
             elif seen.application == "Playback":
                 # Nobody answered the dialplan while we were away: the person hears the message.
                 self.calls.apply(attempt_id, GaveUp(now))
+        await self._end_ghosts(present)
+
+    async def _end_ghosts(self, present: dict[UUID, Seen]) -> None:
+        """End the channels of ours that are on no books: they cost money, and a phone can be in one call."""
         for seen in present.values():
-            ours = seen.context == "dozvon-customer"
-            if ours and self.calls.get(seen.id) is None:
-                log.warning("ghost_call", attempt=str(seen.id))
+            ghost_call = seen.context == "dozvon-customer" and self.calls.get(seen.id) is None
+            ghost_leg = seen.context == "dozvon-agent" and seen.id not in self.tracker.legs
+            if ghost_call or ghost_leg:
+                log.warning("ghost_ended", channel=str(seen.id), context=seen.context)
                 await hang_up_channel(self.link, seen.id)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import case, delete, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -143,10 +143,9 @@ async def save(
     if answer_to_agent_ms is not None:
         values["answer_to_agent_ms"] = answer_to_agent_ms
     if call.state is CallState.WRAP_UP:
-        values["state"] = text("CASE WHEN disposed_at IS NULL THEN 'wrap_up' ELSE 'ended' END")
-        values["ended_at"] = text("CASE WHEN disposed_at IS NULL THEN NULL ELSE :hung_up_at END").bindparams(
-            hung_up_at=call.hung_up_at
-        )
+        owes = attempt.c.disposed_at.is_(None)
+        values["state"] = case((owes, CallState.WRAP_UP), else_=CallState.ENDED)
+        values["ended_at"] = case((owes, None), else_=call.hung_up_at)
     saved = await conn.execute(
         update(attempt)
         .where(

@@ -114,8 +114,8 @@ class Switchboard:
         attempt_id = UUID(agi.channel_id)
         line = self.calls.get(attempt_id)
         if line is None:
-            async with asyncio.timeout(RESYNC_WAIT_S):
-                await self.resynced.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.resynced.wait(), RESYNC_WAIT_S)
             line = self.calls.get(attempt_id)
         if line is None:
             log.warning("unknown_customer", attempt=str(attempt_id))

@@ -3,3 +3,4 @@
 from __future__ import annotations
 
 from support.asterisk import *  # noqa: F403
+from support.centre import *  # noqa: F403

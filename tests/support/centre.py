@@ -1,0 +1,373 @@
+"""A whole contact centre for scenario tests: real Asterisk, real carrier, real phones, real database.
+
+Asterisk, the carrier and the phones are started once a test process; every test has a database, an engine and
+a campaign of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Row, insert, select, text, update
+
+import asterisk_conf
+from dialer.agents.model import AgentState, Shift
+from dialer.agents.service import AgentService
+from dialer.app import build_engine
+from dialer.asterisk.config import AgentPhone, ha1, render_managed
+from dialer.asterisk.runtime import AsteriskBinary, AsteriskServer
+from dialer.asterisk.speech import Speaker
+from dialer.db import tables as t
+from dialer.db.listen import EVENTS, Listener
+from dialer.db.session import Database
+from dialer.demo.carrier import Carrier
+from dialer.demo.phones import AgentPhones, Phone
+from dialer.engine import Engine
+from dialer.httpkit.access import Actor
+from dialer.settings import Settings, load
+from support.asterisk import asterisk_folder, free_port, free_ports
+
+__all__ = ["floor", "centre"]
+
+TENANT = 1
+PHONES = 4
+PASSWORD = "test-phone-password"  # of phones on loopback, for the length of a test
+
+
+@dataclass(slots=True)
+class Floor:
+    """What all scenarios of a test process share."""
+
+    folder: Path
+    asterisk: AsteriskServer
+    carrier: Carrier
+    phones: AgentPhones
+    settings: Settings
+    message: Path
+
+
+@pytest.fixture(scope="session")
+async def floor(asterisk_binary: AsteriskBinary) -> AsyncIterator[Floor]:
+    """Asterisk, the loopback carrier and registered phones."""
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(asterisk_folder())
+        managed = free_ports()
+        settings = load(
+            data_dir=folder,
+            cache_dir=load().packages_dir,
+            asterisk="external",
+            ami_port=managed.ami_port,
+            ami_secret=managed.ami_secret,
+            agi_port=free_port(),
+            sip_port=managed.sip_port,
+            database_pool=5,
+            keep_customer_s=4.0,
+        )
+        speaker = Speaker.of(load())
+        carrier = Carrier(asterisk_binary, folder / "carrier", speaker.speak)
+        stack.push_async_callback(carrier.stop)
+        await carrier.start()
+        users = [f"agent-{n}" for n in range(PHONES)]
+        server = AsteriskServer(
+            asterisk_binary,
+            folder / "asterisk",
+            [asterisk_conf.FOLDER],
+            render_managed(
+                managed, [AgentPhone(user, ha1(user, PASSWORD)) for user in users], [carrier.trunk()]
+            ),
+            listens=managed,
+        )
+        stack.push_async_callback(server.stop)
+        await server.start()
+        message = folder / "sounds" / "message.wav"
+        message.parent.mkdir()
+        await speaker.speak("Вам звонил автосалон «Проба».", "ru", message)
+        phones = AgentPhones(
+            [Phone(user, PASSWORD) for user in users],
+            registrar=f"127.0.0.1:{managed.sip_port}",
+            carrier=carrier,
+            per_process=1,
+        )
+        stack.push_async_callback(phones.stop)
+        await phones.start()
+        await phones.wait_registered()
+        yield Floor(folder, server, carrier, phones, settings, message.with_suffix(""))
+
+
+@dataclass(slots=True)
+class Centre:
+    """One test's contact centre."""
+
+    floor: Floor
+    settings: Settings
+    database_url: str
+    database: Database
+    listener: Listener
+    agents: AgentService
+    actor: Actor = field(default_factory=lambda: Actor.server(TENANT))
+    trunk_id: int = 0
+    engine: Engine | None = None
+    _running: asyncio.Task[None] | None = None
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    # -- the engine ----------------------------------------------------------------------------------
+
+    async def start_engine(self) -> Engine:
+        """Start an engine as `dozvon serve` would, and wait until it knows what Asterisk has."""
+        self.engine = build_engine(self.settings, self.database_url)
+        self._running = asyncio.create_task(self.engine.run())
+        ready = asyncio.create_task(self.engine.resynced.wait())
+        await asyncio.wait({ready, self._running}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        if self._running.done():
+            await self._running
+        assert ready.done(), "the engine did not come up"
+        return self.engine
+
+    async def stop_engine(self) -> None:
+        """Stop it as a regular stop does: lines and legs stay."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+            self._running = None
+        if self.engine is not None:
+            await self.engine.database.close()
+            self.engine = None
+
+    # -- what a test has -----------------------------------------------------------------------------
+
+    async def campaign(self, numbers: Iterable[str], **fields: Any) -> int:
+        """A running campaign over these numbers; `fields` are its columns."""
+        values = {
+            "name": "Проба",
+            "status": "running",
+            "mode": "progressive",
+            "policy": "demo",
+            "ring_timeout_s": 8,
+            "record": False,
+            "abandon_sound": str(self.floor.message),
+            "call_from": "00:00",
+            "call_until": "24:00",
+            "wrap_up_limit_s": 60,
+        } | fields
+        async with self.database.tenant(TENANT) as conn:
+            campaign_id = await conn.scalar(
+                insert(t.campaign).values(tenant_id=TENANT, **values).returning(t.campaign.c.id)
+            )
+            assert campaign_id is not None
+            await conn.execute(
+                insert(t.campaign_trunk).values(
+                    tenant_id=TENANT, campaign_id=campaign_id, position=1, trunk_id=self.trunk_id
+                )
+            )
+            await conn.execute(
+                insert(t.disposition).values(
+                    tenant_id=TENANT,
+                    campaign_id=campaign_id,
+                    code="sale",
+                    label_ru="Продажа",
+                    label_en="Sale",
+                    kind="sale",
+                )
+            )
+        await self.add_leads(campaign_id, numbers)
+        return campaign_id
+
+    async def add_leads(self, campaign_id: int, numbers: Iterable[str]) -> None:
+        """More numbers for the campaign."""
+        async with self.database.tenant(TENANT) as conn:
+            list_id = await conn.scalar(
+                insert(t.contact_list)
+                .values(tenant_id=TENANT, name=f"list {campaign_id} {asyncio.get_running_loop().time()}")
+                .returning(t.contact_list.c.id)
+            )
+            for order, e164 in enumerate(numbers):
+                contact_id = await conn.scalar(
+                    insert(t.contact)
+                    .values(tenant_id=TENANT, list_id=list_id, last_name=f"Клиент {order}")
+                    .returning(t.contact.c.id)
+                )
+                await conn.execute(
+                    insert(t.lead).values(
+                        tenant_id=TENANT,
+                        campaign_id=campaign_id,
+                        list_id=list_id,
+                        contact_id=contact_id,
+                        e164=e164,
+                        timezones=["Europe/Moscow"],
+                        sort_key=order,
+                        open_from=text("now() - interval '1 hour'"),
+                        open_until=text("now() + interval '1 year'"),
+                    )
+                )
+            await conn.execute(
+                text("SELECT pg_notify('dozvon_engine', '{\"tenant\": 1, \"what\": \"campaigns\"}')")
+            )
+
+    async def add_agents(self, count: int, *, ready: bool = True, skills: Sequence[str] = ()) -> list[int]:
+        """Agents at the floor's phones, logged in."""
+        made = []
+        for n in range(count):
+            async with self.database.tenant(TENANT) as conn:
+                user_id = await conn.scalar(
+                    insert(t.app_user)
+                    .values(
+                        tenant_id=TENANT,
+                        login=f"agent{n}",
+                        name=f"Оператор {n}",
+                        role="operator",
+                        password_hash="-",
+                    )
+                    .returning(t.app_user.c.id)
+                )
+            assert user_id is not None
+            new = await self.agents.create(
+                self.actor, user_id=user_id, name=f"Оператор {n}", endpoint=f"agent-{n}", skills=skills
+            )
+            made.append(new.agent.id)
+            await self.agents.log_in(self.actor, new.agent.id)
+        for agent_id in made:
+            await self.until_agent(agent_id, AgentState.PAUSED)
+            if ready:
+                await self.agents.ready(self.actor, agent_id)
+        return made
+
+    async def shift(self, agent_id: int) -> Shift | None:
+        """The agent's open shift."""
+        _, shift = await self.agents.agent(self.actor, agent_id)
+        return shift
+
+    async def attempts(self, campaign_id: int | None = None) -> list[Row[Any]]:
+        """The attempts so far, oldest first."""
+        query = select(t.attempt).order_by(t.attempt.c.created_at, t.attempt.c.id)
+        if campaign_id is not None:
+            query = query.where(t.attempt.c.campaign_id == campaign_id)
+        async with self.database.tenant(TENANT) as conn:
+            return list(await conn.execute(query))
+
+    async def set_status(self, campaign_id: int, status: str) -> None:
+        """Pause or resume as the service does."""
+        async with self.database.tenant(TENANT) as conn:
+            await conn.execute(
+                update(t.campaign).where(t.campaign.c.id == campaign_id).values(status=status)
+            )
+            await conn.execute(
+                text("SELECT pg_notify('dozvon_engine', '{\"tenant\": 1, \"what\": \"campaigns\"}')")
+            )
+
+    # -- waiting for what happens ----------------------------------------------------------------------
+
+    async def until(self, what: str, check: Callable[[], Any], *, within_s: float = 20.0) -> Any:
+        """Wait until `check()` (a coroutine function) gives something true; looked at on each event."""
+        try:
+            async with asyncio.timeout(within_s), self._changed:
+                while not (found := await check()):
+                    if self._running is not None and self._running.done():
+                        await self._running  # the engine fell: that is what to say
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"not within {within_s} s: {what}") from None
+        return found
+
+    async def until_agent(self, agent_id: int, *states: AgentState, within_s: float = 20.0) -> Shift:
+        """Wait until the agent is in one of the states."""
+
+        async def there() -> Shift | None:
+            shift = await self.shift(agent_id)
+            return shift if shift is not None and shift.state in states else None
+
+        found: Shift = await self.until(f"agent {agent_id} {states}", there, within_s=within_s)
+        return found
+
+    async def until_attempt(self, attempt_id: UUID, *states: str, within_s: float = 20.0) -> Row[Any]:
+        """Wait until the attempt is in one of the states."""
+
+        async def there() -> Row[Any] | None:
+            return next((a for a in await self.attempts() if a.id == attempt_id and a.state in states), None)
+
+        found: Row[Any] = await self.until(f"attempt {states}", there, within_s=within_s)
+        return found
+
+    async def until_attempts(
+        self, count: int, *states: str, campaign_id: int | None = None, within_s: float = 30.0
+    ) -> list[Row[Any]]:
+        """Wait until so many attempts are in one of the states."""
+
+        async def there() -> list[Row[Any]] | None:
+            found = [a for a in await self.attempts(campaign_id) if a.state in states]
+            return found if len(found) >= count else None
+
+        found: list[Row[Any]] = await self.until(f"{count} attempts {states}", there, within_s=within_s)
+        return found
+
+    async def watch(self) -> None:
+        """Wake the waiting at each change of the database that tells of itself."""
+        changed = asyncio.Event()
+        self.listener.subscribe("dozvon_outbox", lambda _note: changed.set())
+        if self._running is not None:
+            self._running.add_done_callback(lambda _task: changed.set())
+        while True:
+            await changed.wait()
+            changed.clear()
+            async with self._changed:
+                self._changed.notify_all()
+
+
+@asynccontextmanager
+async def open_centre(floor: Floor, database_url: str, **settings: Any) -> AsyncIterator[Centre]:
+    """A contact centre over a fresh database, its engine started."""
+    database = Database.open(database_url, pool=5)
+    listener = Listener(database_url, ("dozvon_outbox", EVENTS))
+    centre = Centre(
+        floor=floor,
+        settings=floor.settings.model_copy(update=settings),
+        database_url=database_url,
+        database=database,
+        listener=listener,
+        agents=AgentService(database, managed=False),
+    )
+    tasks = [asyncio.create_task(listener.run()), asyncio.create_task(centre.watch())]
+    try:
+        async with database.tenant(TENANT) as conn:
+            trunk_id = await conn.scalar(
+                insert(t.trunk)
+                .values(
+                    tenant_id=TENANT,
+                    name="Петля",
+                    endpoint="carrier",
+                    caller_id="+74950000000",
+                    allowed_prefixes=["+7"],
+                    max_cps=50,
+                    sip_host="127.0.0.1",
+                )
+                .returning(t.trunk.c.id)
+            )
+        assert trunk_id is not None
+        centre.trunk_id = trunk_id
+        await listener.listening()
+        await centre.start_engine()
+        yield centre
+    finally:
+        await centre.stop_engine()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await database.close()
+
+
+@pytest.fixture
+async def centre(floor: Floor, database_url: str) -> AsyncIterator[Centre]:
+    """A contact centre of the test's own."""
+    async with open_centre(floor, database_url) as opened:
+        yield opened
+
+
+def results(attempts: Sequence[Row[Any]]) -> Mapping[str, str | None]:
+    """Result by number."""
+    return {attempt.e164: attempt.result for attempt in attempts}
