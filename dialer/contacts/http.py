@@ -174,10 +174,10 @@ async def add_leads(call: Call, list_id: int, body: LeadsIn) -> LeadsOut:
 async def import_csv(call: Call, list_id: int, query: ImportQuery) -> ImportOut:
     """Bring a CSV file into a list.
 
-    The body is the file: encoding (UTF-8, Windows-1251, UTF-16) and delimiter (`;`, tab, `,`) are found out,
-    columns go by their names in the first line. The reply comes when the file is taken; rows are loaded
-    afterwards, see `GET /imports/{import_id}` or the event `import.progress`. A file brought again adds
-    nothing.
+    The body is the file, its type `text/csv` without a charset: encoding (UTF-8, Windows-1251, UTF-16) and
+    delimiter (`;`, tab, `,`) are found out, columns go by their names in the first line. The reply comes when
+    the file is taken; rows are loaded afterwards, see `GET /imports/{import_id}` or the event
+    `import.progress`. A file brought again adds nothing.
     """
     job = await call.app[CONTACTS].add_import(
         call.actor, list_id, query.filename, call.chunks(), query.campaign

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,6 +34,8 @@ MAX_FILE_BYTES = 1 << 30
 MAX_FILENAME = 200
 #: The columns of the rejects file.
 REJECT_HEADER = ("row", "column", "code", "value")
+#: An upload that has not grown for so long is nobody's.
+ABANDONED_AFTER_S = 24 * 3600.0
 #: Between two looks at an import that another process runs.
 FOLLOW_EVERY_S = 0.5
 _REJECT_PAGE = 1000
@@ -267,12 +271,21 @@ class ContactService:
     async def _spooled(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[Path, str]]:
         """The file under a name of its own, with its SHA-256; removed unless it was renamed."""
         folder = self._settings.data_dir / "imports"
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True, mode=0o700)
+        await asyncio.to_thread(_prepare, folder)
         path = folder / f"{uuid4()}.part"
         try:
             yield path, await _spool(path, chunks)
         finally:
             await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def _prepare(folder: Path) -> None:
+    """The folder of files under way, without what a killed server left of uploads: it is people's data."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for part in folder.glob("*.part"):
+        with contextlib.suppress(FileNotFoundError):  # another upload has just ended
+            if time.time() - part.stat().st_mtime > ABANDONED_AFTER_S:
+                part.unlink()
 
 
 async def _spool(path: Path, chunks: AsyncIterator[bytes]) -> str:

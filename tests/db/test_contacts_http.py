@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from dialer.contacts.http import CONTACTS, routes
-from dialer.contacts.importing import run_next_import
+from dialer.contacts.importing import file_of, run_next_import
 from dialer.contacts.service import ContactService
 from dialer.db.session import Database
 from dialer.httpkit import openapi
@@ -89,6 +89,18 @@ async def test_from_file_to_contact(client: Client, database: Database, settings
     contact = await (await client.get(f"/api/v1/contacts/{contact_id}")).json()
     assert contact == found["items"][0]
     assert contact["phones"][0]["e164"] == "+79161234567"
+
+
+async def test_failed_import_says_why(client: Client, database: Database, settings: Settings) -> None:
+    """An import that ended in an error has its stable id and its message."""
+    list_id = (await (await client.post("/api/v1/lists", json={"name": "Весна"})).json())["id"]
+    path, headers = f"/api/v1/lists/{list_id}/imports", {"Content-Type": "text/csv"}
+    queued = await (await client.post(path, data=FILE, headers=headers)).json()
+    file_of(settings, 1, queued["id"]).write_bytes(b"a;b\n")
+    assert await run_next_import(database, settings)
+    failed = await (await client.get(f"/api/v1/imports/{queued['id']}")).json()
+    assert (failed["status"], failed["error"]["id"]) == ("failed", "no-phone-column")
+    assert "a, b" in failed["error"]["message"]
 
 
 async def test_pages_of_contacts(client: Client, database: Database, settings: Settings) -> None:

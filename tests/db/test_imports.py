@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -378,6 +380,20 @@ async def test_file_that_is_no_list_is_refused_at_once(
         await service.add_import(BOSS, list_id, "a.csv", pieces(content))
     assert await service.imports(BOSS, list_id) == []
     assert list((settings.data_dir / "imports").iterdir()) == []
+
+
+async def test_what_a_killed_upload_left_is_removed(
+    service: ContactService, settings: Settings, list_id: int
+) -> None:
+    """A part of an upload that is older than a day goes with the next upload, a younger one stays."""
+    folder = settings.data_dir / "imports"
+    folder.mkdir()
+    for name, age_s in (("old.part", 25 * 3600), ("young.part", 60)):
+        (folder / name).write_bytes(b"x")
+        moment = time.time() - age_s
+        os.utime(folder / name, (moment, moment))
+    job = await service.add_import(BOSS, list_id, "a.csv", pieces(many(1)))
+    assert {one.name for one in folder.iterdir()} == {"young.part", f"1-{job.id}.csv"}
 
 
 async def test_upload_to_nowhere(service: ContactService, list_id: int) -> None:
