@@ -65,7 +65,7 @@ async def door_session(conn: AsyncConnection, token_hash: str) -> Identity | Non
 async def door_token(conn: AsyncConnection, token_hash: str) -> tuple[Identity, int, bool] | None:
     """Whose API token this is, its id, and whether its use is worth noting; None for a revoked one."""
     query = """
-        SELECT *, last_used_at IS NULL OR last_used_at < now() - :every AS stale
+        SELECT *, last_used_at IS NULL OR last_used_at < now() - CAST(:every AS interval) AS stale
         FROM find_token(:token) WHERE revoked_at IS NULL AND disabled_at IS NULL
     """
     found = await conn.execute(text(query), {"token": token_hash, "every": USE_NOTED_EVERY})

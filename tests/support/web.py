@@ -21,7 +21,7 @@ from dialer.db.session import Database, create_engine
 from dialer.httpkit.access import Actor, Role
 from dialer.httpkit.application import build_application, serve
 from dialer.httpkit.routes import Routes
-from dialer.settings import Settings
+from dialer.settings import Settings, load
 from dialer.users import http as users_http
 from dialer.users.model import User
 from dialer.users.passwords import Passwords
@@ -85,6 +85,7 @@ class Web:
     """A running web process."""
 
     url: str
+    app: web.Application
     database: Database
     users: UserService
     settings: Settings
@@ -136,7 +137,7 @@ async def serving(
     settings: Settings | None = None,
 ) -> AsyncIterator[Web]:
     """The application with users, the event stream and `tables`, on a free port."""
-    settings = settings or Settings()
+    settings = settings or load()
     users = UserService(database, session_hours=settings.session_hours, passwords=cheap_passwords())
     listener = Listener(database_url, [EVENTS])
     app = build_application(
@@ -151,7 +152,7 @@ async def serving(
     running = await serve(app, "127.0.0.1", 0)
     try:
         async with AsyncExitStack() as stack:
-            yield Web(running.url, database, users, settings, stack)
+            yield Web(running.url, app, database, users, settings, stack)
     finally:
         await running.close()
         users.close()

@@ -27,7 +27,7 @@ from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.said import Said
 from dialer.httpkit.schema import In, Out
 from dialer.httpkit.security import allowed_host, policy
-from dialer.settings import Settings
+from dialer.settings import load
 
 # -- rights --------------------------------------------------------------------------------------------
 
@@ -173,7 +173,7 @@ def test_many_keys_do_not_fill_the_memory() -> None:
 )
 def test_only_our_own_names_are_answered(host: str, bound: str, public: str | None, answered: bool) -> None:
     """A name that another site made point here (DNS rebinding) is not ours."""
-    assert allowed_host(host, Settings(http_host=bound, public_url=public)) is answered
+    assert allowed_host(host, load(http_host=bound, public_url=public)) is answered
 
 
 def test_no_inline_script_is_allowed() -> None:
