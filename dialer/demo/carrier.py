@@ -168,8 +168,8 @@ def render_phones(phones: Sequence[CarrierPhone]) -> str:
             f"[{name}]\ntype = registration\noutbound_auth = {name}-auth\n"
             f"server_uri = sip:{phone.registrar}\nclient_uri = sip:{phone.user}@{phone.registrar}\n"
             f"contact_user = {name}\nline = yes\nendpoint = {name}\n"
-            "expiration = 60\nmax_random_initial_delay = 1\nretry_interval = 1\nforbidden_retry_interval = 5\nmax_retries = 100\n"
-            "auth_rejection_permanent = no\n"
+            "expiration = 60\nmax_random_initial_delay = 1\nretry_interval = 1\nmax_retries = 100\n"
+            "forbidden_retry_interval = 5\nauth_rejection_permanent = no\n"
         )
     return "\n".join(parts)
 

@@ -167,16 +167,19 @@ def apportion(total: int, shares: Mapping[Behaviour, float]) -> dict[Behaviour, 
     return counts
 
 
-def ring_time_s(rng: random.Random, mean_s: float, sigma: float = 0.5) -> float:
-    """A ring time: lognormal with this mean, as answers to calls are; quantised by `encode`."""
+def lognormal_s(rng: random.Random, mean_s: float, sigma: float = 0.5) -> float:
+    """A time of people, a ring or a talk: lognormal with this mean."""
     return rng.lognormvariate(math.log(mean_s) - sigma * sigma / 2, sigma) if mean_s > 0 else 0.0
 
 
-def make_numbers(n: int, *, seed: int, human_share: float = 0.5, ring_mean_s: float = 12.0) -> list[Planned]:
+def make_numbers(
+    n: int, *, seed: int, human_share: float = 0.5, ring_mean_s: float = 12.0, talk_mean_s: float = 60.0
+) -> list[Planned]:
     """`n` different numbers in random order; the same arguments give the same list.
 
-    `human_share` of them (rounded) are answered by a person. Refusals come after a third of `ring_mean_s`,
-    late people after three times as long as the others.
+    `human_share` of them (rounded) are answered by a person. Networks refuse after a third of `ring_mean_s`,
+    late people answer after three times as long as the others. Who hangs up in the middle of a talk does so
+    after half of `talk_mean_s` on average (and less than 100 s).
 
     Raises ValueError if the plan has not that many numbers or an argument is out of its range.
     """
@@ -194,8 +197,8 @@ def make_numbers(n: int, *, seed: int, human_share: float = 0.5, ring_mean_s: fl
         while True:
             planned = encode(
                 kind,
-                ring_s=ring_time_s(rng, ring_mean_s * _RING_FACTOR.get(kind, 1.0)),
-                detail=_detail(kind, rng),
+                ring_s=lognormal_s(rng, ring_mean_s * _RING_FACTOR.get(kind, 1.0)),
+                detail=_detail(kind, rng, talk_mean_s),
                 prefix=rng.choice(PREFIXES),
             )
             if planned.e164 not in numbers:
@@ -214,9 +217,9 @@ _RING_FACTOR = MappingProxyType(
 )
 
 
-def _detail(kind: Behaviour, rng: random.Random) -> int:
+def _detail(kind: Behaviour, rng: random.Random, talk_mean_s: float) -> int:
     if kind is Behaviour.LEAVES_TALK:
-        return rng.randint(20, 120)  # 2 to 12 s of talk
+        return min(999, max(10, round(10 * lognormal_s(rng, talk_mean_s / 2))))
     if kind is Behaviour.LEAVES_EARLY:
         return rng.randint(4, 15)  # 0.4 to 1.5 s after the answer: before the 2 s of the abandon clock
     return rng.randint(0, 999)

@@ -154,7 +154,13 @@ class Contacts:
 
 
 def make_contacts(
-    n: int, seed: int, human_share: float = 0.5, ring_mean_s: float = 12.0, *, dirty_share: float = 0.1
+    n: int,
+    seed: int,
+    human_share: float = 0.5,
+    ring_mean_s: float = 12.0,
+    talk_mean_s: float = 60.0,
+    *,
+    dirty_share: float = 0.1,
 ) -> Contacts:
     """`n` customers that can be dialled, `dirty_share` more rows that cannot, and as many duplicates.
 
@@ -162,7 +168,9 @@ def make_contacts(
     fortieth cell a second, dead number follows the customer's own.
     """
     rng = random.Random(f"people {seed}")  # noqa: S311 - invented people, not secrets
-    planned = numbers.make_numbers(n, seed=seed, human_share=human_share, ring_mean_s=ring_mean_s)
+    planned = numbers.make_numbers(
+        n, seed=seed, human_share=human_share, ring_mean_s=ring_mean_s, talk_mean_s=talk_mean_s
+    )
     dead = numbers.make_numbers(math.ceil(n / 40), seed=-1 - seed, human_share=0.0, ring_mean_s=0.0)
     second = tuple(numbers.encode(Behaviour.INVALID, detail=number.detail) for number in dead)
     rows = [_person(rng, _write(rng, number.e164)) for number in planned]

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 Kind = Literal["softphones", "carrier"]
 
 #: As many as one process can hold, see softphone.py.
-PER_PROCESS = 4
+PER_PROCESS = 2
 #: How long a softphone process may take to hang up, unregister and end, seconds.
 _STOP_S = 5.0
 

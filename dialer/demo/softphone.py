@@ -1,4 +1,4 @@
-"""Softphones of the demo's agents: `python -m dialer.demo.softphone`, one process, up to 4 phones.
+"""Softphones of the demo's agents: `python -m dialer.demo.softphone`, one process, 1 or 2 phones.
 
 They register, answer every call at once, send the voice of a WAV file and stay up until they are told
 otherwise. On stdin comes a line of JSON that says who they are, then commands, a line each; on stdout go
@@ -30,9 +30,9 @@ from typing import Any
 
 import pjsua2 as pj
 
-#: PJSUA_MAX_CALLS of the wheel: a fifth call is refused, whatever maxCalls says. (PJSUA_MAX_ACC is 8: a ninth
-#: account aborts the process.)
-MAX_PHONES = 4
+#: Of the wheel's four calls (PJSUA_MAX_CALLS, whatever maxCalls says) a phone needs two: its own, and a new
+#: one that comes while it has not yet learned that the old one is dead. (A ninth account aborts the process.)
+MAX_PHONES = 2
 _LOOP_MS = 20
 _PR_SET_PDEATHSIG = 1
 
@@ -40,7 +40,7 @@ Say = Callable[..., None]
 
 
 class Phone(pj.Account):  # type: ignore[misc]
-    """One registered phone; it has at most one call."""
+    """One registered phone; it has at most one call, the latest."""
 
     def __init__(self, user: str, say: Say, voice: pj.AudioMediaPlayer) -> None:
         super().__init__()
@@ -62,18 +62,18 @@ class Phone(pj.Account):  # type: ignore[misc]
         )
 
     def onIncomingCall(self, prm: Any) -> None:  # noqa: N802
-        """Answer at once, or say busy."""
-        leg = Leg(self, prm.callId)
+        """Answer at once. A call that we still thought to have is over: the server calls a phone once."""
+        old, self.call = self.call, Leg(self, prm.callId)
+        if old is not None:
+            self.ended.append(old)
+            self.say("call", user=self.user, state="down", code=0, reason="replaced by a new call")
+        self.say("call", user=self.user, state="incoming")
         answer = pj.CallOpParam()
-        if self.call is not None:
-            answer.statusCode = pj.PJSIP_SC_BUSY_HERE
-            self.ended.append(leg)
-        else:
-            answer.statusCode = pj.PJSIP_SC_OK
-            self.call = leg
-            self.say("call", user=self.user, state="incoming")
+        answer.statusCode = pj.PJSIP_SC_OK
         try:
-            leg.answer(answer)
+            self.call.answer(answer)
+            if old is not None:
+                old.hangup(pj.CallOpParam())
         except pj.Error as error:
             self.say("error", user=self.user, reason=error.reason)
 
@@ -236,7 +236,7 @@ def _endpoint_config() -> Any:
     config = pj.EpConfig()
     config.uaConfig.threadCnt = 0
     config.uaConfig.mainThreadOnly = True
-    config.uaConfig.maxCalls = MAX_PHONES
+    config.uaConfig.maxCalls = 2 * MAX_PHONES
     config.uaConfig.userAgent = "Dozvon demo phone"
     config.logConfig.level = config.logConfig.consoleLevel = 1
     # Telephone quality, no echo canceller, and packets even when nobody speaks.

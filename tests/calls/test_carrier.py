@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
+import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from support.asterisk import asterisk_folder, free_ports
 
 import asterisk_conf
 from dialer.asterisk.ami import Address, AmiEvent, AmiLink
-from dialer.asterisk.config import AgentPhone, ManagedAsterisk, ha1, render_managed
-from dialer.asterisk.runtime import AsteriskBinary, AsteriskServer, find_asterisk
+from dialer.asterisk.config import AgentPhone, ha1, render_managed
+from dialer.asterisk.runtime import AsteriskBinary, AsteriskServer
 from dialer.asterisk.speech import Speaker
-from dialer.demo.carrier import HOST, RTP_FIRST, RTP_LAST, Carrier, CarrierPhone, free_udp_port, render_phones
+from dialer.demo import carrier as carrier_module
+from dialer.demo.carrier import HOST, RTP_FIRST, RTP_LAST, Carrier, CarrierPhone, render_phones
 from dialer.demo.numbers import REFUSALS, Behaviour, Planned, encode
 from dialer.demo.phones import AgentPhones, Phone
 from dialer.errors import PhonesFailed
@@ -182,46 +186,44 @@ class Outcome:
 # -- fixtures ------------------------------------------------------------------------------------------------
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def binary() -> AsteriskBinary:
-    return await find_asterisk(load().packages_dir, print)
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with asterisk_folder() as folder:
+        yield folder
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def carrier(binary: AsteriskBinary, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Carrier]:
-    carrier = Carrier(binary, tmp_path_factory.mktemp("carrier"), Speaker.of(load()).speak)
-    await carrier.start(print)
+async def carrier(asterisk_binary: AsteriskBinary, folder: Path) -> AsyncIterator[Carrier]:
+    carrier = Carrier(asterisk_binary, folder / "carrier", Speaker.of(load()).speak)
     try:
+        await carrier.start(print)
         yield carrier
     finally:
         await carrier.stop()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def dialer(
-    binary: AsteriskBinary, carrier: Carrier, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Dialer]:
-    folder = tmp_path_factory.mktemp("dialer")
-    (folder / "conf").mkdir()
-    (folder / "conf/extensions.conf").write_text(EXTENSIONS)
-    managed = ManagedAsterisk(
-        ami_port=free_tcp_port(),
-        ami_user="test",
-        ami_secret="secret",
-        sip_host=HOST,
-        sip_port=free_udp_port(),
-        http_port=free_tcp_port(),
-        rtp_port_from=14_000,
-        rtp_port_to=31_999,
-    )
+async def dialer(asterisk_binary: AsteriskBinary, carrier: Carrier, folder: Path) -> AsyncIterator[Dialer]:
+    own = folder / "conf"
+    own.mkdir()
+    (own / "extensions.conf").write_text(EXTENSIONS)
+    # Every scenario is on the line at once.
+    managed = replace(free_ports(), rtp_port_from=14_000, rtp_port_to=31_999)
     phones = [AgentPhone(user, ha1(user, password(user))) for user in (*AGENTS, *SPARE, LOST)]
-    generated = render_managed(managed, phones, [carrier.trunk()])
-    server = AsteriskServer(binary, folder, (asterisk_conf.FOLDER, folder / "conf"), generated)
-    await server.start()
-    link = AmiLink(Address(HOST, managed.ami_port, "test", "secret"), action_timeout_s=10.0, ping_s=5.0)
+    server = AsteriskServer(
+        asterisk_binary,
+        folder / "dialer",
+        (asterisk_conf.FOLDER, own),
+        render_managed(managed, phones, [carrier.trunk()]),
+        listens=managed,
+    )
+    address = Address(HOST, managed.ami_port, managed.ami_user, managed.ami_secret)
+    link = AmiLink(address, action_timeout_s=10.0, ping_s=5.0)
     dialer = Dialer(link, managed.sip_port)
-    tasks = [asyncio.create_task(link.run()), asyncio.create_task(dialer.watch())]
+    tasks = []
     try:
+        await server.start()
+        tasks = [asyncio.create_task(link.run()), asyncio.create_task(dialer.watch())]
         await link.wait_up(10.0)
         yield dialer
     finally:
@@ -249,13 +251,6 @@ async def outcomes(dialer: Dialer) -> dict[str, Outcome]:
 
 def password(user: str) -> str:
     return f"password of {user}".replace(" ", "-")
-
-
-def free_tcp_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # -- the number plan -----------------------------------------------------------------------------------------
@@ -352,6 +347,20 @@ async def test_the_carrier_counts_what_came_over_the_wire(
     for _ in range(2):
         await dialer.ended(await dialer.dial(twice))
     assert carrier.double_dials() == {twice.e164: 1}
+
+
+async def test_a_port_that_is_taken_is_not_kept(
+    carrier: Carrier, asterisk_binary: AsteriskBinary, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where somebody takes the chosen port before Asterisk does, another is chosen."""
+    ports = iter([carrier.port, carrier_module.free_udp_port()])
+    monkeypatch.setattr(carrier_module, "free_udp_port", lambda: next(ports))
+    other = Carrier(asterisk_binary, folder / "other", Speaker.of(load()).speak)
+    try:
+        await other.start()
+        assert other.port not in (0, carrier.port)
+    finally:
+        await other.stop()
 
 
 async def test_a_caller_without_credentials_is_refused(carrier: Carrier) -> None:
@@ -472,6 +481,17 @@ async def test_a_customer_leaves_after_the_talk_his_number_says(carrier: Carrier
             await phones.packets(SPARE[0])
 
 
+async def test_a_phone_takes_a_new_call_for_the_end_of_the_old(carrier: Carrier, dialer: Dialer) -> None:
+    """After a crash of Asterisk the phone still believes in its call; the next one must be answered."""
+    async with phones_of(SPARE[1:], carrier, dialer):
+        first = await log_in(dialer, SPARE[1])
+        second = await log_in(dialer, SPARE[1])
+        await dialer.ended(first)
+        assert dialer.calls[second].find("Hangup") is None
+        await dialer.hangup(second)
+        await dialer.ended(second)
+
+
 async def test_a_phone_that_loses_its_power_says_nothing(carrier: Carrier, dialer: Dialer) -> None:
     """No BYE comes: the leg ends when Asterisk has heard no voice for five seconds."""
     async with phones_of([LOST], carrier, dialer, per_process=1) as phones:
@@ -501,6 +521,38 @@ async def test_phones_on_the_carrier_serve_where_there_are_no_softphones(
         await dialer.ended(other)
     assert not any("phone" in number for number in carrier.invites())
     assert await carrier.registered_phones() == set()
+
+
+async def test_softphones_end_with_whoever_started_them(carrier: Carrier) -> None:
+    """Killed without a chance to tidy up, their parent takes them along, though no registrar answers them."""
+    parent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PARENT, str(carrier.voices_dir / "agent.wav")), stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    softphone = os.pidfd_open(int(await parent.stdout.readline()))
+    try:
+        # Registering fails at once where nobody listens: then it is up and running.
+        assert b"registration" in await parent.stdout.readline()
+        parent.kill()
+        await parent.wait()
+        ended = asyncio.Event()
+        asyncio.get_running_loop().add_reader(softphone, ended.set)
+        await asyncio.wait_for(ended.wait(), 10.0)
+    finally:
+        asyncio.get_running_loop().remove_reader(softphone)
+        os.close(softphone)
+
+
+#: Starts a softphone process, tells its id and waits to be killed.
+PARENT = """
+import json, subprocess, sys
+phone = subprocess.Popen([sys.executable, "-m", "dialer.demo.softphone"], stdin=subprocess.PIPE)
+print(phone.pid, flush=True)
+account = {"user": "nobody", "password": "x", "registrar": "127.0.0.1:9"}
+phone.stdin.write(json.dumps({"phones": [account], "voice": sys.argv[1]}).encode() + b"\\n")
+phone.stdin.flush()
+phone.wait()
+"""
 
 
 def test_a_phone_cannot_smuggle_configuration() -> None:

@@ -86,6 +86,17 @@ def test_ring_times_have_the_asked_mean() -> None:
     assert len(set(rings)) > 10
 
 
+def test_who_leaves_a_talk_does_so_in_its_time() -> None:
+    """Talks that customers end are shorter where talks are short, and never longer than a number can say."""
+    means = []
+    for talk_mean_s in (8.0, 60.0):
+        made = numbers.make_numbers(2000, seed=5, human_share=1.0, talk_mean_s=talk_mean_s)
+        leavers = [planned.detail / 10 for planned in made if planned.behaviour is Behaviour.LEAVES_TALK]
+        assert all(1.0 <= leaves_s < 100.0 for leaves_s in leavers)
+        means.append(sum(leavers) / len(leavers))
+    assert means == pytest.approx([4.0, 30.0], rel=0.15)
+
+
 def test_apportioned_counts_sum_to_the_total() -> None:
     """Rounding loses and adds nobody, and no kind is off by one or more."""
     for total in range(200):
