@@ -46,18 +46,18 @@ NOW = TEN + timedelta(hours=2)
 # 6 and the typed number = 6
 # join 10 20 30 40: median 25, p95 = 30 + 0.85 * 10 = 38.5, max 40; to agent likewise 2500, 3850, 4000
 ROWS: list[dict[str, Any]] = [
-    {"at": TEN, "who": 1, "result": "answered", "answered": True, "agent": 1, "join": 10, "wait": 1000},
-    {"at": TEN, "who": 2, "result": "answered", "answered": True, "agent": 1, "join": 20, "wait": 3000},
-    {"at": TEN, "who": 3, "result": "answered", "answered": True, "agent": 2, "join": 30, "wait": 2000, "owes": 1},
-    {"at": TEN, "who": 4, "result": "machine", "answered": True},
-    {"at": TEN, "who": 5, "result": "abandoned", "answered": True},
+    {"at": TEN, "who": 1, "result": "answered", "picked": 1, "agent": 1, "join": 10, "wait": 1000},
+    {"at": TEN, "who": 2, "result": "answered", "picked": 1, "agent": 1, "join": 20, "wait": 3000},
+    {"at": TEN, "who": 3, "result": "answered", "picked": 1, "agent": 2, "join": 30, "wait": 2000, "owed": 1},
+    {"at": TEN, "who": 4, "result": "machine", "picked": 1},
+    {"at": TEN, "who": 5, "result": "abandoned", "picked": 1},
     {"at": TEN, "who": 1, "result": "no_answer"},
-    {"at": ELEVEN, "who": 6, "result": "caller_hung_up", "answered": True, "trunk": 2},
+    {"at": ELEVEN, "who": 6, "result": "caller_hung_up", "picked": 1, "trunk": 2},
     {"at": ELEVEN, "who": 7, "result": "busy", "trunk": 2},
     {"at": ELEVEN, "who": 7, "result": "unknown", "sent": False},
-    {"at": ELEVEN, "who": None, "result": "answered", "answered": True, "agent": 2, "join": 40, "wait": 4000},
+    {"at": ELEVEN, "who": None, "result": "answered", "picked": 1, "agent": 2, "join": 40, "wait": 4000},
     {"at": ELEVEN, "who": 8, "result": "failed", "sent": False},
-    {"at": ELEVEN, "who": 9, "result": None, "answered": True, "state": "waiting"},
+    {"at": ELEVEN, "who": 9, "result": None, "picked": 1, "state": "waiting"},
 ]  # fmt: skip
 
 
@@ -119,7 +119,7 @@ async def world(database: Database) -> World:
                 )
             )
         for number, row in enumerate(ROWS):
-            state = "wrap_up" if row.get("owes") else row.get("state", "ended")
+            state = "wrap_up" if row.get("owed") else row.get("state", "ended")
             second = timedelta(seconds=number)
             await conn.execute(
                 insert(t.attempt).values(
@@ -138,7 +138,7 @@ async def world(database: Database) -> World:
                     agent_id=agents[row["agent"] - 1] if "agent" in row else None,
                     created_at=row["at"] + second,
                     sent_at=row["at"] + second if row.get("sent", True) else None,
-                    answered_at=row["at"] + second if row.get("answered") else None,
+                    answered_at=row["at"] + second if row.get("picked") else None,
                     connected_at=row["at"] + second if "agent" in row else None,
                     ended_at=row["at"] + second if state == "ended" else None,
                     join_ms=row.get("join"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+import dialer
 from dialer.calls.terms import AMD_DEFAULTS
 from dialer.campaigns.fields import CampaignIn, DispositionIn, DispositionsIn, PauseCodeIn, PauseCodesIn
 from dialer.campaigns.model import (
@@ -22,6 +25,7 @@ from dialer.campaigns.model import (
 )
 from dialer.db.tables import DISPOSITION_KINDS
 from dialer.errors import WrongState
+from dialer.httpkit.i18n import translator
 from dialer.trunks.model import Trunk
 
 DRAFT, RUNNING, PAUSED, STOPPED = Status.DRAFT, Status.RUNNING, Status.PAUSED, Status.STOPPED
@@ -157,3 +161,32 @@ def test_only_trunks_that_can_call_count(trunks: list[Trunk], usable: int, here:
     settings = start_settings(CAMPAIGN, trunks, 3)
     assert (settings.trunks, settings.this_machine, settings.dispositions) == (usable, here, 3)
     assert str(settings.window) == "10:00-24:00"
+
+
+def spoken(folder: str) -> set[str]:
+    """The literal sentences that the modules of a feature give as reasons, read from their source."""
+    found: set[str] = set()
+    for file in (Path(dialer.__file__).parent / folder).glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            texts = [
+                keyword.value for keyword in node.keywords if keyword.arg in {"reason", "what", "allowed"}
+            ]
+            match node.func.id:
+                case "Said":
+                    texts += node.args[:1]
+                case "Problem" | "_of":
+                    texts += node.args[1:2]
+                case "ValueError" if folder != "compliance":  # those of Hours are said by the fields
+                    texts += node.args[:1]
+            found |= {str(text.value) for text in texts if isinstance(text, ast.Constant)}
+    return found
+
+
+@pytest.mark.parametrize("folder", ["campaigns", "compliance", "trunks", "reports"])
+def test_every_reason_speaks_russian(folder: str) -> None:
+    """What a supervisor reads has a translation."""
+    russian = translator("ru")
+    assert {text for text in spoken(folder) if russian.gettext(text) == text} - {"{one}; {more}"} == set()
+    assert spoken(folder)
