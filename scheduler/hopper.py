@@ -74,6 +74,13 @@ async def claim_one(
     return ClaimedLead(**{**row, "timezones": tuple(row["timezones"])}) if row else None
 
 
+async def lock(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None:
+    """Let nobody else claim, dial or give back the lead before the transaction ends."""
+    await conn.execute(
+        select(lead.c.id).where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id).with_for_update()
+    )
+
+
 async def dialling(conn: AsyncConnection, tenant_id: int, lead_ids: Sequence[int], now: datetime) -> None:
     """The leads have an attempt now (committed by this same transaction)."""
     await conn.execute(
@@ -143,5 +150,31 @@ async def settle(
     await conn.execute(
         update(lead)
         .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id, lead.c.status == "dialling")
+        .values(changes)
+    )
+
+
+async def talked(
+    conn: AsyncConnection, tenant_id: int, lead_id: int, made_at: datetime, fate: Again | Close
+) -> None:
+    """The agent has said what the talk came to; `fate` is what the rule makes of it.
+
+    `made_at` names the attempt: a lead that was dialled again since, or is shown to an agent, keeps its
+    course. While the talk goes on the hold on its number keeps an open lead from being dialled.
+    """
+    changes: dict[str, object] = {"last_result": "answered"}
+    match fate:
+        case Again(at):
+            changes |= {"status": "waiting", "open_from": at, "closed_reason": None}
+        case Close(reason):
+            changes |= {"status": "closed", "closed_reason": reason}
+    await conn.execute(
+        update(lead)
+        .where(
+            lead.c.tenant_id == tenant_id,
+            lead.c.id == lead_id,
+            lead.c.last_attempt_at == made_at,
+            lead.c.status != "offered",
+        )
         .values(changes)
     )

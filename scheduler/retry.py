@@ -1,4 +1,4 @@
-"""When a number may be tried again: a pure rule over what the last attempt came to."""
+"""When a number may be tried again: pure rules over what the last attempt, or its talk, came to."""
 
 from __future__ import annotations
 
@@ -50,5 +50,32 @@ def after(
     if delay is None or delay < 0:
         return Close(result)
     if attempts >= max_attempts and result != "canceled":
+        return Close("max_attempts")
+    return Again(now + timedelta(seconds=delay))
+
+
+#: Seconds to wait after a talk that the agent closed with such a disposition. A kind that is not here closes
+#: the lead.
+RETRY_AFTER_TALK_S: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "callback": 24 * 3600,  # asked for, with no time named
+        "no_contact": 4 * 3600,
+    }
+)
+
+
+def after_talk(
+    kind: str, attempts: int, *, max_attempts: int, callback_at: datetime | None, now: datetime
+) -> Again | Close:
+    """What becomes of a lead after a talk that the agent closed with a disposition of this kind.
+
+    A person who asked for a call gets it, at `callback_at` if they named a time, over any number of attempts.
+    """
+    if kind == "callback" and callback_at is not None:
+        return Again(callback_at)
+    delay = RETRY_AFTER_TALK_S.get(kind)
+    if delay is None:
+        return Close(kind)
+    if kind != "callback" and attempts >= max_attempts:
         return Close("max_attempts")
     return Again(now + timedelta(seconds=delay))

@@ -95,3 +95,8 @@ class Shift:
     #: asked for during a talk, done after the wrap-up
     next_state: AgentState | None
     next_pause_code: str | None
+
+    @property
+    def phone_up(self) -> bool:
+        """Whether the phone is connected and waits for customers."""
+        return self.leg is not None and self.state not in (_A.CALLING, _A.LOST, _A.OFFLINE)

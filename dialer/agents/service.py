@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -26,6 +27,7 @@ from dialer.db.tables import pause_code
 from dialer.errors import Conflict, Invalid, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.said import Said
 from dialer.ids import new_id
 from scheduler import hopper
 
@@ -53,6 +55,7 @@ class AgentService:
 
     async def agents(self, actor: Actor) -> list[tuple[Agent, Shift | None]]:
         """Every agent with the open shift, if one."""
+        actor.require(Right.AGENTS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
             found = await store.agents(conn, actor.tenant_id)
             shifts = {shift.agent_id: shift for shift in await store.open_shifts(conn, actor.tenant_id)}
@@ -80,6 +83,7 @@ class AgentService:
         self, actor: Actor, *, user_id: int, name: str, endpoint: str, skills: Sequence[str]
     ) -> NewAgent:
         """Make a user an agent with a phone. Raises Conflict when the endpoint or the user is taken."""
+        actor.require(Right.AGENTS_EDIT)
         password = secrets.token_urlsafe(18) if self._managed else None
         try:
             async with self._database.tenant(actor.tenant_id) as conn:
@@ -96,7 +100,9 @@ class AgentService:
                 await events.wake(conn, "phones", tenant_id=actor.tenant_id)
         except IntegrityError as error:
             if "agent_endpoint_key" in str(error.orig):
-                raise Conflict(reason=f"the phone {endpoint} belongs to another agent") from None
+                raise Conflict(
+                    reason=Said("the phone {endpoint} belongs to another agent", endpoint=endpoint)
+                ) from None
             if "agent_tenant_id_user_id_key" in str(error.orig):
                 raise Conflict(reason="this user is an agent already") from None
             raise NotFound(what="user", key=user_id) from None
@@ -107,37 +113,38 @@ class AgentService:
     async def log_in(self, actor: Actor, agent_id: int) -> Shift:
         """Begin a shift: the phone is called. An open shift is kept as it is."""
         now = utc_now()
-        async with self._database.tenant(actor.tenant_id) as conn:
-            agent = await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
-            if not agent.enabled:
-                raise WrongState(what=agent.name, state="switched off", allowed="enabled")
-            shift = await store.shift_of_agent(conn, actor.tenant_id, agent_id)
-            if shift is None:
-                await store.open_shift(conn, actor.tenant_id, agent_id, new_id(), now)
-                await audit.record(conn, actor, "agent.login", f"agent:{agent_id}")
-            return await self._open(conn, actor, agent_id)
+        try:
+            async with self._database.tenant(actor.tenant_id) as conn:
+                agent = await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
+                if not agent.enabled:
+                    raise WrongState(what=agent.name, state="switched off", allowed="enabled")
+                shift = await store.shift_of_agent(conn, actor.tenant_id, agent_id)
+                if shift is None:
+                    await store.open_shift(conn, actor.tenant_id, agent_id, new_id(), now)
+                    await audit.record(conn, actor, "agent.login", f"agent:{agent_id}")
+                return await self._open(conn, actor, agent_id)
+        except IntegrityError:
+            # Two tabs at once: the other one's shift is the agent's.
+            async with self._database.tenant(actor.tenant_id) as conn:
+                return await self._open(conn, actor, agent_id)
 
     async def ready(self, actor: Actor, agent_id: int) -> Shift:
         """Take calls from now on, or after the present one. Raises WrongState while a disposition is owed."""
         async with self._database.tenant(actor.tenant_id) as conn:
             await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
-            shift = await self._open(conn, actor, agent_id)
+            shift = await self._locked(conn, actor, agent_id)
             if shift.state in _BUSY or shift.state is AgentState.LOST:
                 await store.ask_next(conn, actor.tenant_id, shift.id, None, None)
             elif shift.state is AgentState.PAUSED:
                 if await store.owes_disposition(conn, actor.tenant_id, shift.id) is not None:
-                    raise WrongState(
-                        what="The last talk",
-                        state="without a disposition",
-                        allowed="closed with a disposition",
-                    )
+                    raise _owed()
                 await store.move(conn, actor.tenant_id, shift.id, AgentState.READY, utc_now())
             elif shift.state is AgentState.CALLING:
                 raise WrongState(what="The phone", state="being called", allowed="connected")
             return await self._open(conn, actor, agent_id)
 
     async def pause(self, actor: Actor, agent_id: int, code: str) -> Shift:
-        """Take no calls from now on, or after the present one."""
+        """Take no calls from now on, or after the present one. Raises Invalid, WrongState."""
         async with self._database.tenant(actor.tenant_id) as conn:
             await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
             known = await conn.scalar(
@@ -146,42 +153,34 @@ class AgentService:
                 )
             )
             if known is None or code in SYSTEM_PAUSE_CODES:
-                raise Invalid(field="code", reason=f"there is no pause code {code!r}")
-            shift = await self._open(conn, actor, agent_id)
-            now = utc_now()
-            if shift.lead_id is not None and shift.attempt_id is None:
-                await hopper.give_back(conn, actor.tenant_id, shift.lead_id)
-                await store.move(conn, actor.tenant_id, shift.id, AgentState.PAUSED, now, pause_code=code)
+                raise Invalid(field="code", reason=Said("there is no pause code {code}", code=code))
+            shift = await self._locked(conn, actor, agent_id)
+            to, now = AgentState.PAUSED, utc_now()
+            if _is_shown_a_lead(shift):
+                await hopper.give_back(conn, actor.tenant_id, cast(int, shift.lead_id))
+                await store.move(conn, actor.tenant_id, shift.id, to, now, pause_code=code)
             elif shift.state in _BUSY or shift.state is AgentState.LOST:
-                await store.ask_next(conn, actor.tenant_id, shift.id, AgentState.PAUSED, code)
+                await store.ask_next(conn, actor.tenant_id, shift.id, to, code)
             elif shift.state is AgentState.PAUSED and shift.pause_code == PAUSE_WRAP_UP_OVER:
-                raise WrongState(
-                    what="The last talk",
-                    state="without a disposition",
-                    allowed="closed with a disposition",
-                )
+                raise _owed()
+            elif shift.state is AgentState.CALLING:
+                raise WrongState(what="The phone", state="being called", allowed="connected")
+            elif shift.state is AgentState.PAUSED:
+                leaving = (AgentState.PAUSED,)
+                await store.move(conn, actor.tenant_id, shift.id, to, now, leaving=leaving, pause_code=code)
             else:
-                leaving = (AgentState.READY, AgentState.PAUSED)
-                await store.move(
-                    conn,
-                    actor.tenant_id,
-                    shift.id,
-                    AgentState.PAUSED,
-                    now,
-                    leaving=leaving,
-                    pause_code=code,
-                )
+                await store.move(conn, actor.tenant_id, shift.id, to, now, pause_code=code)
             return await self._open(conn, actor, agent_id)
 
     async def log_out(self, actor: Actor, agent_id: int) -> Shift | None:
         """End the shift now, or after the present call; what is left of it, if anything."""
         async with self._database.tenant(actor.tenant_id) as conn:
             await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
-            shift = await store.shift_of_agent(conn, actor.tenant_id, agent_id)
-            if shift is None:
+            if await store.shift_of_agent(conn, actor.tenant_id, agent_id) is None:
                 return None
-            if shift.lead_id is not None and shift.attempt_id is None:
-                await hopper.give_back(conn, actor.tenant_id, shift.lead_id)
+            shift = await self._locked(conn, actor, agent_id)
+            if _is_shown_a_lead(shift):
+                await hopper.give_back(conn, actor.tenant_id, cast(int, shift.lead_id))
             elif shift.state in _BUSY:
                 await store.ask_next(conn, actor.tenant_id, shift.id, AgentState.OFFLINE, None)
                 return await self._open(conn, actor, agent_id)
@@ -190,21 +189,15 @@ class AgentService:
             return None
 
     async def skip_lead(self, actor: Actor, agent_id: int) -> Shift:
-        """Preview: pass the shown lead on to whoever is next."""
+        """Preview: pass the shown lead on to whoever is next. Raises WrongState."""
         async with self._database.tenant(actor.tenant_id) as conn:
             await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
-            shift = await self._open(conn, actor, agent_id)
-            if shift.lead_id is None or shift.attempt_id is not None:
+            shift = await self._locked(conn, actor, agent_id)
+            if not _is_shown_a_lead(shift):
                 raise WrongState(what="The agent", state=shift.state, allowed="shown a lead")
-            await hopper.skip(conn, actor.tenant_id, shift.lead_id)
-            await store.move(
-                conn,
-                actor.tenant_id,
-                shift.id,
-                AgentState.READY,
-                utc_now(),
-                leaving=(AgentState.RESERVED,),
-            )
+            await hopper.skip(conn, actor.tenant_id, cast(int, shift.lead_id))
+            leaving = (AgentState.RESERVED,)
+            await store.move(conn, actor.tenant_id, shift.id, AgentState.READY, utc_now(), leaving=leaving)
             return await self._open(conn, actor, agent_id)
 
     # -- helpers ----------------------------------------------------------------------------------------
@@ -213,12 +206,12 @@ class AgentService:
     async def _theirs(conn: AsyncConnection, actor: Actor, agent_id: int, right: Right) -> Agent:
         """The agent, if it is the actor's own or the actor has `right` over everybody's."""
         found = await store.find_agent(conn, actor.tenant_id, agent_id)
-        if found is None:
-            raise NotFound(what="agent", key=agent_id)
-        if found.user_id != actor.user_id:
+        if found is None or found.user_id != actor.user_id:
             actor.require(right)
         else:
             actor.require(Right.WORK)
+        if found is None:
+            raise NotFound(what="agent", key=agent_id)
         return found
 
     @staticmethod
@@ -227,3 +220,26 @@ class AgentService:
         if shift is None:
             raise WrongState(what="The agent", state="not logged in", allowed="logged in")
         return shift
+
+    async def _locked(self, conn: AsyncConnection, actor: Actor, agent_id: int) -> Shift:
+        """The open shift, with the lead that is shown, kept from the engine until the transaction ends.
+
+        Everybody takes the lead before the shift, so that none waits for the other for ever.
+        """
+        while True:
+            lead_id = (await self._open(conn, actor, agent_id)).lead_id
+            if lead_id is not None:
+                await hopper.lock(conn, actor.tenant_id, lead_id)
+            shift = await store.shift_of_agent(conn, actor.tenant_id, agent_id, lock=True)
+            if shift is None or shift.lead_id in (None, lead_id):
+                return shift or await self._open(conn, actor, agent_id)
+
+
+def _is_shown_a_lead(shift: Shift) -> bool:
+    return shift.lead_id is not None and shift.attempt_id is None
+
+
+def _owed() -> WrongState:
+    return WrongState(
+        what="The last talk", state="without a disposition", allowed="closed with a disposition"
+    )

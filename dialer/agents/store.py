@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, case, insert, select, text, update
+from sqlalchemy import Row, case, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.agents.model import Agent, AgentState, Shift, before
+from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Shift, before
 from dialer.db import events
 from dialer.db.tables import agent, agent_session, agent_time
 
@@ -136,15 +136,16 @@ async def open_shifts(conn: AsyncConnection, tenant_id: int) -> list[Shift]:
     return [_shift(row) for row in rows]
 
 
-async def shift_of_agent(conn: AsyncConnection, tenant_id: int, agent_id: int) -> Shift | None:
-    """The agent's open shift, if one."""
-    found = await conn.execute(
-        _SHIFT.where(
-            agent_session.c.tenant_id == tenant_id,
-            agent_session.c.agent_id == agent_id,
-            agent_session.c.logged_out_at.is_(None),
-        )
+async def shift_of_agent(
+    conn: AsyncConnection, tenant_id: int, agent_id: int, *, lock: bool = False
+) -> Shift | None:
+    """The agent's open shift, if one. `lock`: nobody else moves it before the transaction ends."""
+    query = _SHIFT.where(
+        agent_session.c.tenant_id == tenant_id,
+        agent_session.c.agent_id == agent_id,
+        agent_session.c.logged_out_at.is_(None),
     )
+    found = await conn.execute(query.with_for_update(of=agent_session) if lock else query)
     row = found.one_or_none()
     return _shift(row) if row else None
 
@@ -204,7 +205,8 @@ async def move(
     }
     if to is AgentState.OFFLINE:
         changes |= {"logged_out_at": at, "next_state": None, "next_pause_code": None}
-    if to in (AgentState.READY, AgentState.PAUSED):
+    if to is AgentState.READY or (to is AgentState.PAUSED and pause_code != PAUSE_WRAP_UP_OVER):
+        # A wrap-up over its limit is still the same talk: what was asked for after it stands.
         changes |= {"next_state": None, "next_pause_code": None}
     # Idle is counted from the end of the talk, not of the paperwork.
     changes["idle_since"] = case(
@@ -364,7 +366,8 @@ async def _spend_time(
             agent_time.c.session_id == session_id,
             agent_time.c.ended_at.is_(None),
         )
-        .values(ended_at=at)
+        # The engine writes later than it sees: a stretch never ends before it began.
+        .values(ended_at=func.greatest(agent_time.c.started_at, at))
     )
     if state is not AgentState.OFFLINE:
         await conn.execute(

@@ -1,0 +1,226 @@
+"""The API of agents and their shifts: by an agent for oneself (`me`), by a supervisor for anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Annotated, Self
+
+from aiohttp import web
+from pydantic import Field, field_validator
+
+from dialer.agents.model import Agent, AgentState, Shift
+from dialer.agents.service import AgentService
+from dialer.errors import Conflict, WrongState
+from dialer.httpkit.access import Right
+from dialer.httpkit.paging import MAX_ID
+from dialer.httpkit.routes import Call, Routes
+from dialer.httpkit.schema import In, Out
+
+AGENTS = web.AppKey("agents", AgentService)
+routes = Routes("agents")
+
+Skill = Annotated[str, Field(min_length=1, max_length=50)]
+
+
+class ShiftOut(Out):
+    """An agent's shift, from log-in to log-out."""
+
+    id: str
+    state: AgentState
+    since: datetime = Field(description="when this state began")
+    idle_since: datetime = Field(description="end of the last talk, or log-in: the longest idle is next")
+    pause_code: str | None
+    attempt_id: str | None = Field(description="the call that the agent is reserved for, in, or wraps up")
+    lead_id: int | None = Field(description="preview: the lead that is shown and not yet dialled")
+    next_state: AgentState | None = Field(description="asked for meanwhile: follows the present call")
+    next_pause_code: str | None
+    phone_up: bool = Field(description="the phone is connected and waits for customers")
+
+    @classmethod
+    def of(cls, shift: Shift) -> Self:
+        """The reply of a shift."""
+        return cls(
+            id=str(shift.id),
+            state=shift.state,
+            since=shift.state_since,
+            idle_since=shift.idle_since,
+            pause_code=shift.pause_code,
+            attempt_id=str(shift.attempt_id) if shift.attempt_id else None,
+            lead_id=shift.lead_id,
+            next_state=shift.next_state,
+            next_pause_code=shift.next_pause_code,
+            phone_up=shift.phone_up,
+        )
+
+
+class AgentOut(Out):
+    """A person at a phone."""
+
+    id: int
+    user_id: int = Field(description="who logs in")
+    name: str
+    endpoint: str = Field(description="name of the phone: its PJSIP endpoint and SIP user")
+    skills: list[str]
+    enabled: bool
+    shift: ShiftOut | None = Field(description="null: not logged in")
+
+    @classmethod
+    def of(cls, agent: Agent, shift: Shift | None) -> Self:
+        """The reply of an agent."""
+        return cls(
+            id=agent.id,
+            user_id=agent.user_id,
+            name=agent.name,
+            endpoint=agent.endpoint,
+            skills=sorted(agent.skills),
+            enabled=agent.enabled,
+            shift=ShiftOut.of(shift) if shift else None,
+        )
+
+
+class MadeAgentOut(AgentOut):
+    """A new agent, with what is shown once."""
+
+    sip_password: str | None = Field(
+        description="the phone's password, shown this once; null: the phone is made elsewhere"
+    )
+
+
+class AgentIn(In):
+    """A user to be made an agent."""
+
+    user_id: int = Field(ge=1, le=MAX_ID)
+    name: str = Field(min_length=1, max_length=100, description="the name that people see")
+    endpoint: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$",
+        description="name of the phone: its PJSIP endpoint and SIP user",
+    )
+    skills: list[Skill] = Field(default=[], max_length=50)
+
+    @field_validator("endpoint")
+    @classmethod
+    def _free_name(cls, value: str) -> str:
+        # Names that the managed configuration gives to trunks and to parts of its own.
+        if value.startswith(("dozvon-", "trunk-")) or value in ("global", "system"):
+            raise ValueError("is a name of the server's own")
+        if value.endswith(("-auth", "-identify", "-registration")):
+            raise ValueError("is a name of the server's own")
+        return value
+
+
+class PauseIn(In):
+    """Why no calls are taken."""
+
+    code: str = Field(min_length=1, max_length=50, description="one of the pause codes")
+
+
+async def _after(call: Call, agent_id: int, change: Awaitable[object]) -> AgentOut:
+    """The agent as it is after the change."""
+    await change
+    return AgentOut.of(*await call.app[AGENTS].agent(call.actor, agent_id))
+
+
+# -- one's own; before {agent_id}, which would take "me" for an id -------------------------------------------
+
+
+@routes.get("/agents/me", right=Right.WORK)
+async def get_me(call: Call) -> AgentOut:
+    """The agent that the caller is."""
+    service = call.app[AGENTS]
+    return AgentOut.of(*await service.agent(call.actor, await service.own_id(call.actor)))
+
+
+@routes.post("/agents/me/login", right=Right.WORK, errors=(WrongState,))
+async def log_me_in(call: Call) -> AgentOut:
+    """Begin a shift: the own phone is called, and stays connected until the log-out."""
+    service = call.app[AGENTS]
+    agent_id = await service.own_id(call.actor)
+    return await _after(call, agent_id, service.log_in(call.actor, agent_id))
+
+
+@routes.post("/agents/me/ready", right=Right.WORK, errors=(WrongState,))
+async def make_me_ready(call: Call) -> AgentOut:
+    """Take calls from now on; in a call: go on taking calls after it."""
+    service = call.app[AGENTS]
+    agent_id = await service.own_id(call.actor)
+    return await _after(call, agent_id, service.ready(call.actor, agent_id))
+
+
+@routes.post("/agents/me/pause", right=Right.WORK, errors=(WrongState,))
+async def pause_me(call: Call, body: PauseIn) -> AgentOut:
+    """Take no calls; in a call: after it."""
+    service = call.app[AGENTS]
+    agent_id = await service.own_id(call.actor)
+    return await _after(call, agent_id, service.pause(call.actor, agent_id, body.code))
+
+
+@routes.post("/agents/me/logout", right=Right.WORK)
+async def log_me_out(call: Call) -> AgentOut:
+    """End the shift; in a call: after it."""
+    service = call.app[AGENTS]
+    agent_id = await service.own_id(call.actor)
+    return await _after(call, agent_id, service.log_out(call.actor, agent_id))
+
+
+@routes.post("/agents/me/skip-lead", right=Right.WORK, errors=(WrongState,))
+async def skip_my_lead(call: Call) -> AgentOut:
+    """Preview: pass the shown lead on; the next one is shown."""
+    service = call.app[AGENTS]
+    agent_id = await service.own_id(call.actor)
+    return await _after(call, agent_id, service.skip_lead(call.actor, agent_id))
+
+
+# -- everybody's ---------------------------------------------------------------------------------------------
+
+
+@routes.get("/agents", right=Right.AGENTS_READ)
+async def list_(call: Call) -> list[AgentOut]:
+    """Every agent by name, with what each is doing."""
+    return [AgentOut.of(agent, shift) for agent, shift in await call.app[AGENTS].agents(call.actor)]
+
+
+@routes.post("/agents", right=Right.AGENTS_EDIT, status=201, errors=(Conflict,), idempotent=False)
+async def create(call: Call, body: AgentIn) -> MadeAgentOut:
+    """Make a user an agent with a phone. The phone's password is in this reply and nowhere else."""
+    made = await call.app[AGENTS].create(
+        call.actor, user_id=body.user_id, name=body.name, endpoint=body.endpoint, skills=body.skills
+    )
+    plain = AgentOut.of(made.agent, None)
+    return MadeAgentOut(**dict(plain), sip_password=made.sip_password)
+
+
+@routes.get("/agents/{agent_id}")
+async def get(call: Call, agent_id: int) -> AgentOut:
+    """One agent."""
+    return AgentOut.of(*await call.app[AGENTS].agent(call.actor, agent_id))
+
+
+@routes.post("/agents/{agent_id}/login", errors=(WrongState,))
+async def log_in(call: Call, agent_id: int) -> AgentOut:
+    """Begin a shift of the agent: the phone is called."""
+    return await _after(call, agent_id, call.app[AGENTS].log_in(call.actor, agent_id))
+
+
+@routes.post("/agents/{agent_id}/ready", errors=(WrongState,))
+async def ready(call: Call, agent_id: int) -> AgentOut:
+    """Have the agent take calls; in a call: go on after it."""
+    return await _after(call, agent_id, call.app[AGENTS].ready(call.actor, agent_id))
+
+
+@routes.post("/agents/{agent_id}/pause", errors=(WrongState,))
+async def pause(call: Call, agent_id: int, body: PauseIn) -> AgentOut:
+    """Have the agent take no calls; in a call: after it."""
+    return await _after(call, agent_id, call.app[AGENTS].pause(call.actor, agent_id, body.code))
+
+
+@routes.post("/agents/{agent_id}/logout")
+async def log_out(call: Call, agent_id: int) -> AgentOut:
+    """End the agent's shift; in a call: after it."""
+    return await _after(call, agent_id, call.app[AGENTS].log_out(call.actor, agent_id))
+
+
+@routes.post("/agents/{agent_id}/skip-lead", errors=(WrongState,))
+async def skip_lead(call: Call, agent_id: int) -> AgentOut:
+    """Preview: pass on the lead that the agent is shown."""
+    return await _after(call, agent_id, call.app[AGENTS].skip_lead(call.actor, agent_id))
