@@ -100,7 +100,7 @@ class Campaign:
     caller_name: str
     #: words of the message for a call that no agent can take
     abandon_message: str
-    #: its sound below the prompts folder, without the ending; None: not made yet
+    #: its sound file without the ending, in the prompts folder; None: not made yet
     abandon_sound: str | None
     #: whether a pause takes ringing calls back
     drop_ringing_on_pause: bool
@@ -170,11 +170,10 @@ class AsteriskSounds(Protocol):
     """Makes sounds that Asterisk can play; wired by the application."""
 
     async def message(self, tenant_id: int, campaign_id: int, words: str) -> str:
-        """Make the sound of a campaign's message; its path below the prompts folder, without the ending.
+        """Make the sound of a campaign's message in the prompts folder; its path, without the ending.
 
         Other words must get another path: a call that is under way may play the old one.
-
-        Raises PartMissing when no voice can be had.
+        Raises BadSound for words that cannot be spoken, PartMissing when no voice can be had.
         """
         ...
 

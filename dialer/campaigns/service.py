@@ -37,7 +37,7 @@ from dialer.compliance.model import POLICIES
 from dialer.compliance.readiness import Problem, start_problems
 from dialer.db import events
 from dialer.db.session import Database
-from dialer.errors import CampaignNotReady, Conflict, Invalid, NotFound, PartMissing, WrongState
+from dialer.errors import BadSound, CampaignNotReady, Conflict, Invalid, NotFound, PartMissing, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.problems import invalid
@@ -266,7 +266,7 @@ class CampaignService:
             return None
         try:
             path = await self._sounds.message(actor.tenant_id, now.id, now.abandon_message)
-        except PartMissing as error:
+        except (PartMissing, BadSound) as error:
             return Problem("no-sound", "the sound of the message cannot be made: {reason}", {"reason": error})
         return now.abandon_message, path
 
