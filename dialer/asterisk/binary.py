@@ -74,11 +74,12 @@ def system_asterisk() -> AsteriskBinary | None:
         Path("/usr/local/lib/asterisk/modules"),
         holding="res_pjsip.so",
     )
+    # Documentation may be a package of its own; prompts lie under `sounds` wherever Asterisk came from.
     data = _first_folder(
         Path("/usr/share/asterisk"),
         Path("/var/lib/asterisk"),
         Path("/usr/local/share/asterisk"),
-        holding="documentation",
+        holding="sounds",
     )
     if packages.version_numbers(version) < LEAST_VERSION or modules is None or data is None:
         log.info("asterisk.system_not_used", version=version, modules=str(modules), data=str(data))

@@ -198,7 +198,7 @@ class AsteriskServer:
 
     def _write_folders(self, adopted: bool) -> bool:
         """Lay out the run folder; returns whether any file of the configuration changed."""
-        for name in ("etc", "data/sounds", "lib/keys", "spool", "run", "log", "agi-bin"):
+        for name in ("etc", "data/sounds", "lib/keys", "spool", "run", "log", "cache", "agi-bin"):
             (self.run_dir / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         values = {
             "RUN": str(self.run_dir),
