@@ -283,7 +283,8 @@ class UserService:
         after = decode(cursor, int)
         whose = None if actor.may(Right.USERS_EDIT) else _own_id(actor)
         async with self._database.tenant(actor.tenant_id) as conn:
-            found = await store.fetch_tokens(conn, user_id=whose, after=after[0] if after else None, limit=limit + 1)
+            seen = after[0] if after else None
+            found = await store.fetch_tokens(conn, user_id=whose, after=seen, limit=limit + 1)
         return cut(found, limit, lambda token: (token.id,))
 
     async def revoke_token(self, actor: Actor, token_id: int) -> None:

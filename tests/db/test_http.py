@@ -20,7 +20,9 @@ from support.web import PASSWORD, Caller, Web, serving
 from dialer.db.session import Database
 from dialer.errors import Conflict, DatabaseUnavailable
 from dialer.httpkit.access import Right, Role
+from dialer.httpkit.identity import csrf_token, page_actor
 from dialer.httpkit.paging import Page, PageQuery, cut, decode
+from dialer.httpkit.problems import ERROR_PAGE
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import In, Out
 from dialer.settings import load
@@ -505,3 +507,39 @@ async def test_behind_a_proxy_cookies_are_secure(database: Database, database_ur
         assert cookie.startswith("__Host-dozvon_session=")
         assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
         assert "Strict-Transport-Security" in reply.headers
+
+
+# -- pages ---------------------------------------------------------------------------------------------
+
+
+async def error_page(_request: web.Request, status: int, title: str, detail: str) -> web.Response:
+    """What the pages would draw."""
+    return web.Response(status=status, text=f"<h1>{title}</h1>{detail}", content_type="text/html")
+
+
+async def users_page(request: web.Request) -> web.Response:
+    """A page for administrators."""
+    return web.Response(text=page_actor(request, Right.USERS_EDIT).name + csrf_token(request))
+
+
+async def test_pages_lead_to_the_log_in_and_tell_of_errors(database: Database, database_url: str) -> None:
+    """A person gets the log-in page with the way back, and errors as pages; a program gets problems."""
+
+    def pages(app: web.Application) -> None:
+        app[ERROR_PAGE] = error_page
+        app.router.add_get("/users", users_page)
+
+    html = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": "ru"}
+    async with serving(database, database_url, pages=pages) as running:
+        stranger = await running.stranger()
+        away = await stranger.call("GET", "/users?page=2&q=a", headers=html)
+        assert (away.status, away.headers["Location"]) == (303, "/login?next=/users?page%3D2%26q%3Da")
+        assert (await stranger.call("GET", "/users")).json["type"] == "/problems/not-logged-in"
+        lost = await stranger.call("GET", "/nothing", headers=html)
+        assert (lost.status, lost.text) == (404, "<h1>Не найдено</h1>Не найдено: страница /nothing.")
+        operator = await running.browser(Role.OPERATOR)
+        assert (await operator.call("GET", "/users", headers=html)).status == 403
+        admin = await running.browser(Role.ADMINISTRATOR)
+        assert admin.user is not None
+        shown = await admin.call("GET", "/users", headers=html)
+        assert shown.text == admin.user.name + admin.headers["X-CSRF-Token"]

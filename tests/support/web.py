@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -135,8 +135,9 @@ async def serving(
     tables: Sequence[Routes] = (),
     services: Mapping[web.AppKey[Any], Any] | None = None,
     settings: Settings | None = None,
+    pages: Callable[[web.Application], object] | None = None,
 ) -> AsyncIterator[Web]:
-    """The application with users, the event stream and `tables`, on a free port."""
+    """The application with users, the event stream, `tables` and what `pages` adds, on a free port."""
     settings = settings or load()
     users = UserService(database, session_hours=settings.session_hours, passwords=cheap_passwords())
     listener = Listener(database_url, [EVENTS])
@@ -149,6 +150,8 @@ async def serving(
         services={users_http.USERS: users, **(services or {})},
         background={"listener": listener.run, "numberer": Numberer(database_url).run},
     )
+    if pages is not None:
+        pages(app)
     running = await serve(app, "127.0.0.1", 0)
     try:
         async with AsyncExitStack() as stack:

@@ -300,7 +300,7 @@ def spoken_reasons() -> set[str]:
                 texts = [keyword.value for keyword in node.keywords if keyword.arg in {"reason", "what"}]
                 if isinstance(node.func, ast.Name) and node.func.id == "Said":
                     texts += node.args[:1]
-                found |= {text.value for text in texts if isinstance(text, ast.Constant)}
+                found |= {str(text.value) for text in texts if isinstance(text, ast.Constant)}
     # `DatabaseUnavailable(reason=...)` and log lines carry no literal of a sentence.
     return found
 
