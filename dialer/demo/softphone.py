@@ -8,6 +8,7 @@ events, a line each. It ends when stdin is closed, at SIGTERM, or with its paren
     {"do": "hangup", "user": "agent1"}       also unregister, register, silence (send silence), speak, stats
     {"do": "die"}                            be gone without a word, as a phone that lost its power
 
+    {"event": "ready"}
     {"event": "registration", "user": "agent1", "registered": true, "code": 200}
     {"event": "call", "user": "agent1", "state": "incoming" | "up" | "down", "code": 200, "reason": "OK"}
     {"event": "stats", "user": "agent1", "sent": 500, "received": 498}      packets of the present call
@@ -292,6 +293,7 @@ def main() -> None:
         say("error", reason=error.reason)
         sys.exit(1)
     signal.signal(signal.SIGTERM, lambda *_: setattr(softphones, "done", True))
+    say("ready")
     softphones.obey_all(rest)
     softphones.run(commands)
     softphones.close()
