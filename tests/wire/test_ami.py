@@ -85,6 +85,19 @@ async def test_a_login_enters_the_inbox_before_its_events(asterisk: FakeAmi) -> 
         await link.wait_up(0.1)
 
 
+async def test_what_comes_before_the_login_is_not_ours(asterisk: FakeAmi) -> None:
+    """An event that is said before the login was accepted never enters the inbox."""
+
+    def login(peer: FakePeer, action: Action) -> None:
+        peer.event("Early")
+        peer.item(action, "Early")
+        asterisk.login(peer, action)
+
+    asterisk.on("Login", login)
+    async with running(asterisk.address()) as link:
+        await booted(link)
+
+
 async def test_a_wrong_secret_is_a_clear_state_that_is_retried_slowly(asterisk: FakeAmi) -> None:
     """The link stays down, says why, and does not knock again soon; the inbox stays empty."""
     async with running(asterisk.address("wrong")) as link:
@@ -587,7 +600,7 @@ async def test_an_asterisk_that_stops_reading_gets_no_more_actions(
     asterisk.on("Stuck", stuck)
     async with running(asterisk.address(), action_timeout_s=NEVER_S) as link:
         await link.wait_up(5)
-        action = {"Action": "Stuck", "Variable": [f"V{i}=" + "x" * 900 for i in range(100)]}
+        action = {"Action": "Stuck", "Variable": [f"V{i}=" + "x" * 900 for i in range(50)]}
         tasks = []
         refused: AsteriskUnavailable | None = None
         for _ in range(1000):
@@ -598,9 +611,10 @@ async def test_an_asterisk_that_stops_reading_gets_no_more_actions(
                 break
         assert refused is not None
         assert not refused.sent
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        assert "no more actions" in str(refused)
+        # Closing does not wait until the stuck one has read what is left.
+        await asyncio.wait_for(link.close(), 5)
+        assert all([(await failure(task)).sent for task in tasks])
 
 
 # -- the consumer ----------------------------------------------------------------------------------
