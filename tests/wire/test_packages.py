@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import hashlib
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +161,18 @@ def test_an_archive_out_of_reach_is_told(repository: Path, tmp_path: Path) -> No
         file.unlink()
     with pytest.raises(PartMissing, match="package lists"):
         packages.unpack(HELLO, tmp_path / "packages")
+
+
+def test_a_mirror_that_does_not_answer_is_told(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """apt takes an unreachable mirror for a warning; here it is the reason, with the mirror's name."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: a connection is refused
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(apt, "sources_for", lambda *_: [f"deb [trusted=yes] http://127.0.0.1:{port}/ ./"])
+        with pytest.raises(PartMissing, match=f"127.0.0.1:{port}"):
+            packages.unpack(HELLO, tmp_path / "packages")
 
 
 @pytest.mark.parametrize(("name", "least"), [("hello", (3,)), ("absent", None)])
