@@ -11,23 +11,51 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+from aiohttp import web
+
+from dialer.agents import http as agents_http
+from dialer.agents.service import AgentService
 from dialer.asterisk.ami import Address, AmiLink
 from dialer.asterisk.fastagi import FastAgiServer
+from dialer.asterisk.speech import Speaker
+from dialer.calls import http as calls_http
+from dialer.calls.commands import CommandDesk
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.phones import Phones
 from dialer.calls.placing import Placer
 from dialer.calls.recovery import Recovery
+from dialer.calls.service import CallService
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable
-from dialer.calls.tracking import EVENTS, Tracker
+from dialer.calls.tracking import EVENTS as ASTERISK_EVENTS
+from dialer.calls.tracking import Tracker
+from dialer.campaigns import http as campaigns_http
 from dialer.campaigns.runner import Runner
+from dialer.campaigns.service import CampaignService
+from dialer.campaigns.sounds import PromptSounds
 from dialer.campaigns.terms import DatabaseTermsBook
-from dialer.db.listen import ENGINE, Listener
+from dialer.contacts import http as contacts_http
+from dialer.contacts.importing import run_next_import
+from dialer.contacts.service import ContactService
+from dialer.db.events import Numberer
+from dialer.db.listen import ENGINE, EVENTS, JOBS, REPLIES, Listener
 from dialer.db.session import Database
 from dialer.engine import Engine
+from dialer.errors import DatabaseUnavailable
+from dialer.httpkit.application import build_application
 from dialer.managed import Renderer
+from dialer.recordings import http as recordings_http
 from dialer.recordings.recorder import Recorder
+from dialer.reports import http as reports_http
+from dialer.reports.service import FigureService
 from dialer.settings import Settings
+from dialer.trunks import http as trunks_http
+from dialer.trunks.service import TrunkService
+from dialer.users import http as users_http
+from dialer.users.service import UserService
+
+log = structlog.get_logger(__name__)
 
 
 def build_engine(settings: Settings, database_url: str) -> Engine:
@@ -38,7 +66,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         Address(settings.ami_host, settings.ami_port, settings.ami_user, settings.ami_password()),
         action_timeout_s=settings.ami_timeout_s,
         ping_s=settings.ami_ping_s,
-        wanted=EVENTS,
+        wanted=ASTERISK_EVENTS,
     )
     journal = DatabaseJournal(database)
     calls = CallTable(journal)
@@ -72,3 +100,74 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         render=Renderer(settings, database) if settings.asterisk == "managed" else None,
         resynced=resynced,
     )
+
+
+def build_web(settings: Settings, database_url: str) -> web.Application:
+    """Pages and API, with the numberer of events."""
+    database = Database.open(database_url, pool=settings.database_pool)
+    listener = Listener(database_url, (EVENTS, REPLIES))
+    desk = CommandDesk(database, listener)
+    users = UserService(database, session_hours=settings.session_hours)
+    speaker = Speaker.of(settings)
+    app = build_application(
+        settings,
+        database,
+        listener,
+        users,
+        (
+            users_http.routes,
+            campaigns_http.routes,
+            trunks_http.routes,
+            contacts_http.routes,
+            agents_http.routes,
+            calls_http.routes,
+            recordings_http.routes,
+            reports_http.routes,
+        ),
+        services={
+            users_http.USERS: users,
+            campaigns_http.CAMPAIGNS: CampaignService(
+                database, PromptSounds(speaker, settings.prompts_dir, settings.locale)
+            ),
+            trunks_http.TRUNKS: TrunkService(database),
+            contacts_http.CONTACTS: ContactService(database, settings),
+            agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
+            calls_http.CALLS: CallService(database, desk, settings),
+            reports_http.FIGURES: FigureService(database),
+        },
+        background={"listener": listener.run, "numberer": Numberer(database_url).run},
+    )
+
+    async def close(_app: web.Application) -> None:
+        users.close()
+        await database.close()
+
+    app.on_cleanup.append(close)
+    return app
+
+
+async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -> None:
+    """Do imports, one after another, until `stop`."""
+    database = Database.open(database_url, pool=2)
+    listener = Listener(database_url, (JOBS,))
+    queued = asyncio.Event()
+    listener.subscribe(JOBS, lambda _note: queued.set())
+    listening = asyncio.create_task(listener.run())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        while not stop.is_set():
+            queued.clear()
+            try:
+                while await run_next_import(database, settings):
+                    pass
+            except DatabaseUnavailable as error:
+                log.warning("jobs_wait", reason=str(error))
+                await asyncio.sleep(1.0)  # the listener's next connection sets `queued`
+            waiting = asyncio.create_task(queued.wait())
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+    finally:
+        listening.cancel()
+        stopping.cancel()
+        await asyncio.gather(listening, stopping, return_exceptions=True)
+        await database.close()

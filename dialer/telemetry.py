@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
+from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -34,8 +34,10 @@ def mask_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
     return event
 
 
-def configure(level: str, fmt: Literal["json", "console"], process: str) -> None:
-    """Set up logging of this process; `process` (engine, web, jobs) is on each of its lines."""
+def configure(
+    level: str, fmt: Literal["json", "console"], process: str, stream: TextIO | None = None
+) -> None:
+    """Set up logging to stderr or `stream`; `process` (engine, web, jobs) is on each line."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -62,7 +64,7 @@ def configure(level: str, fmt: Literal["json", "console"], process: str) -> None
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -1,0 +1,185 @@
+"""The command line: `dozvon serve`, `dozvon demo`, `dozvon check` and their like.
+
+A wrong setting or a missing part is one line on stderr that says how to mend it, and exit status 1 (2 for
+wrong words of a command); a traceback is a fault of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dialer import __version__, settings, telemetry
+from dialer.errors import DozvonError
+
+app = typer.Typer(
+    name="dozvon",
+    help="Predictive dialer and telephony-integration server for contact centres on stock Asterisk.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def main() -> None:
+    """The entry point."""
+    try:
+        app()
+    except DozvonError as error:
+        print(f"dozvon: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _run(work: Coroutine[Any, Any, int | None]) -> None:
+    code = asyncio.run(work)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def version() -> None:
+    """Show the version."""
+    print(__version__)
+
+
+@app.command(name="settings")
+def list_settings() -> None:
+    """List every setting with its meaning, unit and default."""
+    table = Table(title="DOZVON_... in the environment, or in the TOML file that DOZVON_CONFIG names")
+    for column in ("setting", "default", "meaning"):
+        table.add_column(column, overflow="fold")
+    for name, field in settings.Settings.model_fields.items():
+        default = "" if field.default is None or field.default_factory else str(field.default)
+        table.add_row(f"DOZVON_{name.upper()}", default, field.description)
+    Console().print(table)
+
+
+@app.command()
+def serve() -> None:
+    """Run the server: pages and API, engine, and, unless told otherwise, its own PostgreSQL and Asterisk."""
+    from dialer import processes
+
+    chosen = settings.load()
+    telemetry.configure(chosen.log_level, chosen.log_format, "serve")
+
+    async def work() -> None:
+        stop = processes.until_signal()
+        async with processes.running(chosen, progress=_say) as server:
+            if server.first_password:
+                _say(f"first log-in: user admin, password {server.first_password} (shown only now)")
+            await stop.wait()
+            _say("stopping")
+
+    _run(work())
+
+
+@app.command()
+def demo(
+    leads: Annotated[int, typer.Option(min=1, max=10_000, help="contacts on the list")] = 60,
+    agents: Annotated[int, typer.Option(min=1, max=60, help="agents with softphones")] = 6,
+    seconds: Annotated[int, typer.Option(min=10, help="longest time of dialling, seconds")] = 150,
+    json_only: Annotated[bool, typer.Option("--json", help="nothing on stdout but the summary")] = False,
+    browser: Annotated[bool, typer.Option(help="open the page in a browser")] = True,
+    seed: Annotated[int, typer.Option(help="decides who answers, and how")] = 1,
+    real_times: Annotated[bool, typer.Option("--real-times", help="no shortened talks and rings")] = False,
+    mode: Annotated[str, typer.Option(help="progressive or power")] = "progressive",
+) -> None:
+    """Run a whole campaign on this machine, with a carrier, people and agents of its own."""
+    from dialer.demo.run import Demo, run_demo
+
+    _run(
+        run_demo(
+            Demo(
+                leads=leads,
+                agents=agents,
+                seconds=seconds,
+                json_only=json_only,
+                browser=browser,
+                seed=seed,
+                real_times=real_times,
+                mode=mode,
+            )
+        )
+    )
+
+
+@app.command()
+def check() -> None:
+    """Say what is wrong with this installation, line by line, and how to mend it."""
+    from dialer.check import run_checks
+
+    chosen = settings.load()
+    telemetry.configure("error", "console", "check")
+    _run(run_checks(chosen, Console()))
+
+
+@app.command(name="import")
+def import_(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV file with a header")],
+    list_name: Annotated[str, typer.Option("--list", help="contact list; made if it is new")],
+    campaign: Annotated[int | None, typer.Option(help="id of the campaign to make leads for")] = None,
+) -> None:
+    """Bring a CSV file of contacts in; the server may be running or not."""
+    from dialer.contacts.command import import_command
+
+    chosen = settings.load()
+    telemetry.configure("warning", "console", "import")
+    _run(import_command(chosen, Console(), file, list_name, campaign))
+
+
+@app.command(hidden=True)
+def run(name: str) -> None:
+    """One process of the server; started by `serve`."""
+    from dialer import app as parts
+    from dialer import processes
+
+    processes.die_with_parent()
+    chosen = settings.load()
+    telemetry.configure(chosen.log_level, chosen.log_format, name)
+    assert chosen.database_url is not None
+    url = chosen.database_url.get_secret_value()
+
+    async def engine() -> None:
+        stop = processes.until_signal()
+        working = asyncio.create_task(parts.build_engine(chosen, url).run())
+        stopping = asyncio.create_task(stop.wait())
+        processes.say_ready()
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        working.cancel()
+        await asyncio.wait({working})
+        if not working.cancelled():
+            working.result()
+
+    async def web() -> None:
+        from dialer.httpkit.application import serve as serve_pages
+
+        stop = processes.until_signal()
+        site = await serve_pages(parts.build_web(chosen, url), chosen.http_host, chosen.http_port)
+        processes.say_ready(url=site.url)
+        await stop.wait()
+        await site.close()
+
+    async def jobs() -> None:
+        stop = processes.until_signal()
+        processes.say_ready()
+        await parts.run_jobs(chosen, url, stop)
+
+    _run({"engine": engine, "web": web, "jobs": jobs}[name]())
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """The machine-readable end of a command: one line of JSON, the last of stdout."""
+    print(json.dumps(summary, ensure_ascii=False), flush=True)

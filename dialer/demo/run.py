@@ -1,0 +1,482 @@
+"""`dozvon demo`: the whole server at work on one machine, with a carrier, people and agents of its own.
+
+Everything in it is the real thing but the people: SIP and RTP to a second Asterisk that plays the telephone
+network (carrier.py), registered softphones (phones.py), and agents who work through the API (robots.py). The
+demo has a data folder of its own; nothing of an installation is touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import secrets
+import sys
+import time
+import webbrowser
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import structlog
+from rich.console import Console
+from rich.live import Live
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer import cli, processes, settings, telemetry
+from dialer.asterisk.config import ha1
+from dialer.asterisk.runtime import AsteriskServer, find_asterisk
+from dialer.asterisk.speech import Speaker
+from dialer.db import tables as t
+from dialer.db.session import Database
+from dialer.demo import people, screen
+from dialer.demo.api import Api
+from dialer.demo.carrier import Carrier, free_udp_port
+from dialer.demo.phones import AgentPhones, Phone
+from dialer.demo.robots import Robot, Times
+from dialer.errors import Invalid
+from dialer.httpkit.access import Actor
+from dialer.managed import CONF_DIR
+from dialer.ports import free_tcp_port, taken
+from dialer.reports.service import FigureService
+from dialer.users.passwords import Passwords
+
+log = structlog.get_logger(__name__)
+
+TENANT = 1
+TRUNK = "carrier"
+SUPERVISOR = "demo"
+HTTP_PORT = 8080
+#: Voice ports: two a leg, and a customer's call has a leg of ours and the agent's.
+RTP_PORTS = 2000
+LOOK_S = 0.25
+#: How long calls may take to end after the dialling is over, seconds.
+DRAIN_S = 60.0
+MESSAGE = (
+    "Вам звонил автосалон «Северный». К сожалению, сейчас все операторы заняты. Мы перезвоним вам позже."
+)
+
+SHORT = Times(talk_mean_s=8, talk_cv=0.8, wrap_up_mean_s=2, wrap_up_cv=0.5)
+REAL = Times(talk_mean_s=120, talk_cv=1.0, wrap_up_mean_s=15, wrap_up_cv=0.5)
+SHORT_RING_S, REAL_RING_S = 4.0, 12.0
+HUMAN_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What is to be shown."""
+
+    leads: int
+    agents: int
+    #: longest time of dialling
+    seconds: int
+    json_only: bool
+    browser: bool
+    #: decides the list, who answers and how long agents talk
+    seed: int
+    real_times: bool
+    mode: str
+
+    @property
+    def times(self) -> Times:
+        """How long talks and wrap-ups take."""
+        return REAL if self.real_times else SHORT
+
+    @property
+    def ring_mean_s(self) -> float:
+        """How long it rings before people answer."""
+        return REAL_RING_S if self.real_times else SHORT_RING_S
+
+    @property
+    def ring_timeout_s(self) -> int:
+        """How long a call rings before it is given up."""
+        return 25 if self.real_times else 10
+
+
+@dataclass(slots=True)
+class Stage:
+    """What is up while the demo runs."""
+
+    demo: Demo
+    console: Console
+    server: processes.Server
+    carrier: Carrier
+    robots: list[Robot]
+    supervisor_password: str
+    campaign_id: int = 0
+    list_size: int = 0
+
+
+async def run_demo(demo: Demo) -> int:
+    """Run it; the exit status. The last line of stdout is the summary as JSON."""
+    if demo.mode not in ("progressive", "power"):
+        raise Invalid(field="--mode", reason=f"must be progressive or power, not {demo.mode!r}")
+    console = Console(stderr=demo.json_only)
+    began = time.monotonic()
+    stop = processes.until_signal()
+    folder = settings.default_data_dir() / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "demo.log").open("w", encoding="utf-8") as log_file:
+        telemetry.configure("info", "json", "demo", log_file)
+        async with contextlib.AsyncExitStack() as stack:
+            working = asyncio.create_task(_work(demo, console, folder, log_file, stack, began))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if not working.done():
+                console.print("stopping: calls end, agents log out, nothing is left behind")
+                working.cancel()
+                await asyncio.wait({working})
+                return 130
+            summary = working.result()
+    cli.print_summary(summary)
+    return 0
+
+
+async def _work(
+    demo: Demo,
+    console: Console,
+    folder: Path,
+    log_file: TextIO,
+    stack: contextlib.AsyncExitStack,
+    began: float,
+) -> dict[str, Any]:
+    def say(line: str) -> None:
+        console.print(line, style="dim", highlight=False)
+
+    chosen = _settings(folder)
+    binary = await find_asterisk(chosen.packages_dir, say)
+    # One that an earlier demo left when it was killed has lost its carrier and its phones.
+    await AsteriskServer(binary, chosen.data_dir / "asterisk", (CONF_DIR,), {}).stop()
+    carrier = Carrier(binary, folder / "carrier", Speaker.of(chosen, say).speak)
+    stack.push_async_callback(carrier.stop)
+    await carrier.start(say)
+    setup = _Setup(demo, carrier)
+    server = await stack.enter_async_context(
+        processes.running(chosen, progress=say, log_file=log_file, prepare=setup)
+    )
+    phones = AgentPhones(
+        [Phone(user, password) for user, _, password in setup.agents],
+        registrar=f"{chosen.sip_host}:{chosen.sip_port}",
+        carrier=carrier,
+    )
+    stack.push_async_callback(phones.stop)
+    await phones.start()
+    await phones.wait_registered()
+    say(f"{demo.agents} agents at {phones.what}, registered")
+    robots = [
+        Robot(server.url, login, web, demo.times, random.Random(f"{demo.seed} {login}"))  # noqa: S311
+        for login, web, _ in setup.agents
+    ]
+    stage = Stage(demo, console, server, carrier, robots, setup.supervisor_password)
+    async with _at_work(stage):
+        await _make_campaign(stage)
+        if not demo.real_times:
+            console.print(
+                "Times are shortened: talks 8 s, wrap-up 2 s, ringing 4 s on average"
+                " (--real-times: 120, 15, 12)."
+            )
+        who = f"user [bold]{SUPERVISOR}[/], password [bold]{setup.supervisor_password}[/]"
+        console.print(f"Look at it: {server.url}  {who}")
+        if demo.browser and sys.stdout.isatty():
+            await asyncio.to_thread(webbrowser.open, f"{server.url}/campaigns/{stage.campaign_id}")
+        await _watch(stage)
+        summary = await _summary(stage)
+    summary["seconds"] = round(time.monotonic() - began, 1)
+    notes = [] if demo.real_times else ["Times were shortened; rates of a real campaign differ."]
+    console.print(screen.summary_table(summary, notes))
+    return summary
+
+
+def _settings(folder: Path) -> settings.Settings:
+    """The demo's own settings: its own folder and free ports, the packages of the installation."""
+    rtp = random.randrange(33_000, 58_000, RTP_PORTS)  # noqa: S311
+    return settings.load(
+        data_dir=folder,
+        cache_dir=settings.load().packages_dir,
+        database_url=None,
+        asterisk="managed",
+        http_port=0 if taken(HTTP_PORT) else HTTP_PORT,
+        ami_port=free_tcp_port(),
+        agi_port=free_tcp_port(),
+        asterisk_http_port=free_tcp_port(),
+        sip_port=free_udp_port(),
+        rtp_port_from=rtp,
+        rtp_port_to=rtp + RTP_PORTS - 1,
+        log_format="json",
+    )
+
+
+class _Setup:
+    """Puts the demo's trunk, agents and supervisor into the database before Asterisk reads it."""
+
+    def __init__(self, demo: Demo, carrier: Carrier) -> None:
+        self._demo = demo
+        self._carrier = carrier
+        self.supervisor_password = secrets.token_urlsafe(9)
+        #: login (also the phone's), password at the server, password of the phone
+        self.agents = [
+            (f"demo-agent-{n}", secrets.token_urlsafe(12), secrets.token_urlsafe(12))
+            for n in range(1, demo.agents + 1)
+        ]
+
+    async def __call__(self, database: Database) -> None:
+        passwords = Passwords()
+        try:
+            supervisor = await passwords.hash(self.supervisor_password)
+            hashes = {login: await passwords.hash(web) for login, web, _ in self.agents}
+        finally:
+            passwords.close()
+        async with database.tenant(TENANT) as conn:
+            # What a demo that was killed left running belongs to it.
+            await conn.execute(
+                update(t.campaign)
+                .where(t.campaign.c.status.in_(("running", "paused")))
+                .values(status="stopped", ended_at=func.now())
+            )
+            await self._trunk(conn)
+            await _user(conn, SUPERVISOR, "Супервизор демонстрации", "supervisor", supervisor)
+            for login, _, phone in self.agents:
+                name = f"Оператор {login.rsplit('-', 1)[1]}"
+                user_id = await _user(conn, login, name, "operator", hashes[login])
+                await _upsert(
+                    conn,
+                    t.agent,
+                    {"endpoint": login},
+                    {"user_id": user_id, "name": name, "sip_ha1": ha1(login, phone), "enabled": True},
+                )
+
+    async def _trunk(self, conn: AsyncConnection) -> None:
+        line = self._carrier.trunk()
+        await _upsert(
+            conn,
+            t.trunk,
+            {"name": "Петля"},
+            {
+                "endpoint": TRUNK,
+                "caller_id": "+74951234567",
+                "max_channels": line.max_channels,
+                "max_cps": 20.0,
+                "allowed_prefixes": ["+7"],
+                "sip_host": line.host,
+                "sip_port": line.port,
+                "sip_user": line.user,
+                "sip_secret": line.secret,
+                "codecs": list(line.codecs),
+            },
+        )
+
+
+async def _user(conn: AsyncConnection, login: str, name: str, role: str, password_hash: str) -> int:
+    return await _upsert(
+        conn, t.app_user, {"login": login}, {"name": name, "role": role, "password_hash": password_hash}
+    )
+
+
+async def _upsert(
+    conn: AsyncConnection, table: Any, key: Mapping[str, Any], values: Mapping[str, Any]
+) -> int:
+    """Change the row of this key, or make it; its id."""
+    where = [table.c.tenant_id == TENANT, *(table.c[name] == value for name, value in key.items())]
+    found = await conn.scalar(update(table).where(*where).values(values).returning(table.c.id))
+    if found is None:
+        found = await conn.scalar(
+            table.insert().values(tenant_id=TENANT, **key, **values).returning(table.c.id)
+        )
+    assert isinstance(found, int)
+    return found
+
+
+@contextlib.asynccontextmanager
+async def _at_work(stage: Stage) -> AsyncIterator[None]:
+    """The agents log in, and log out at the end."""
+    tasks = [asyncio.create_task(robot.run(), name=robot.login) for robot in stage.robots]
+    ready = [asyncio.create_task(robot.at_work.wait()) for robot in stage.robots]
+    try:
+        done, _ = await asyncio.wait({*tasks, *ready}, timeout=30, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+        if not all(task.done() for task in ready):
+            raise Invalid(field="agents", reason="some phones were not reached in 30 s; see the log")
+        yield
+    finally:
+        for task in (*tasks, *ready):
+            task.cancel()
+        await asyncio.gather(*tasks, *ready, return_exceptions=True)
+        ends = await asyncio.gather(*(robot.log_out() for robot in stage.robots), return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                log.warning("not_logged_out", reason=str(end))
+
+
+async def _make_campaign(stage: Stage) -> None:
+    """What a supervisor does: a list from a file, a campaign over it, start."""
+    demo = stage.demo
+    contacts = people.make_contacts(demo.leads, demo.seed, HUMAN_SHARE, demo.ring_mean_s)
+    name = f"Демонстрация {time.strftime('%d.%m.%Y %H:%M:%S')}"
+    async with Api(stage.server.url) as api:
+        await api.log_in(SUPERVISOR, stage.supervisor_password)
+        listed = await api.call("POST", "/lists", {"name": name})
+        trunks = await api.call("GET", "/trunks")
+        campaign = await api.call(
+            "POST",
+            "/campaigns",
+            {
+                "name": name,
+                "mode": demo.mode,
+                "ratio": 1.5,
+                "policy": "demo",
+                "ring_timeout_s": demo.ring_timeout_s,
+                "detect_machines": True,
+                "record": True,
+                "caller_name": "автосалон «Северный»",
+                "abandon_message": MESSAGE,
+                "call_from": "00:00",
+                "call_until": "24:00",
+                "trunks": [trunk["id"] for trunk in trunks if trunk["endpoint"] == TRUNK],
+            },
+        )
+        stage.campaign_id = campaign["id"]
+        job = await api.call(
+            "POST",
+            f"/lists/{listed['id']}/imports?campaign={stage.campaign_id}&filename=demo.csv",
+            data=people.to_csv(contacts).encode(),
+            type_="text/csv",
+        )
+        while job["status"] in ("queued", "running"):
+            await asyncio.sleep(LOOK_S)
+            job = await api.call("GET", f"/imports/{job['id']}")
+        stage.list_size = job["loaded"]
+        stage.console.print(
+            f"list: {job['rows']} rows, {job['loaded']} contacts, {job['duplicates']} duplicates, "
+            f"{job['rejected']} rejected",
+            style="dim",
+            highlight=False,
+        )
+        await api.call("POST", f"/campaigns/{stage.campaign_id}/start")
+
+
+async def _watch(stage: Stage) -> None:
+    """Show the campaign until its list is dialled through or its time is over."""
+    until = time.monotonic() + stage.demo.seconds
+    paused = False
+    with Live(console=stage.console, refresh_per_second=4, transient=True, auto_refresh=False) as shown:
+        while True:
+            view = await _look(stage)
+            shown.update(view.screen, refresh=True)
+            if not view.waiting_leads or time.monotonic() > until:
+                if not view.unfinished:
+                    return
+                if not paused:
+                    paused = True
+                    until = min(until, time.monotonic())
+                if time.monotonic() > until + DRAIN_S + stage.demo.times.talk_mean_s * 4:
+                    return
+                await _pause(stage)
+            await asyncio.sleep(LOOK_S)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    screen: Any
+    waiting_leads: int
+    unfinished: int
+
+
+async def _look(stage: Stage) -> _View:
+    async with stage.server.database.tenant(TENANT) as conn:
+        calls = Counter(
+            await conn.scalars(
+                select(t.attempt.c.state).where(
+                    t.attempt.c.campaign_id == stage.campaign_id, t.attempt.c.ended_at.is_(None)
+                )
+            )
+        )
+        states = Counter(
+            await conn.scalars(
+                select(t.agent_session.c.state).where(t.agent_session.c.logged_out_at.is_(None))
+            )
+        )
+        leads = Counter(
+            await conn.scalars(select(t.lead.c.attempts).where(t.lead.c.campaign_id == stage.campaign_id))
+        )
+    figures = await _figures(stage)
+    total = sum(leads.values())
+    return _View(
+        screen.live(
+            title=f"Campaign {stage.campaign_id}, {stage.demo.mode}",
+            url=f"{stage.server.url}/campaigns/{stage.campaign_id}",
+            leads=total,
+            dialled=total - leads[0],
+            calls=calls,
+            agents=states,
+            figures=figures,
+        ),
+        waiting_leads=leads[0],
+        unfinished=sum(calls.values()),
+    )
+
+
+async def _pause(stage: Stage) -> None:
+    async with stage.server.database.tenant(TENANT) as conn:
+        status = await conn.scalar(select(t.campaign.c.status).where(t.campaign.c.id == stage.campaign_id))
+    if status == "running":
+        async with Api(stage.server.url) as api:
+            await api.log_in(SUPERVISOR, stage.supervisor_password)
+            await api.call("POST", f"/campaigns/{stage.campaign_id}/pause")
+
+
+async def _figures(stage: Stage) -> dict[str, Any]:
+    report = await FigureService(stage.server.database).campaign_figures(
+        Actor.server(TENANT), stage.campaign_id
+    )
+    figures, counts = report.total, report.total.counts
+
+    def spread(value: Any) -> dict[str, float] | None:
+        return {"p50": value.p50, "p95": value.p95, "max": value.max} if value else None
+
+    return {
+        "attempts": counts.attempts,
+        "by_result": dict(counts.by_result),
+        "answered": counts.answered,
+        "answered_live": counts.answered_live,
+        "connected": counts.connected,
+        "abandoned": figures.abandoned,
+        "connect_rate": figures.connect_rate,
+        "reach_rate": figures.reach_rate,
+        "abandon_rate": figures.abandon_rate,
+        "occupancy": figures.occupancy,
+        "join_ms": spread(counts.join_ms),
+        "answer_to_agent_ms": spread(counts.answer_to_agent_ms),
+    }
+
+
+async def _summary(stage: Stage) -> dict[str, Any]:
+    summary = await _figures(stage)
+    async with stage.server.database.tenant(TENANT) as conn:
+        unfinished = await conn.scalar(
+            select(func.count())
+            .select_from(t.attempt)
+            .where(t.attempt.c.campaign_id == stage.campaign_id, t.attempt.c.ended_at.is_(None))
+        )
+        said = await conn.execute(
+            select(t.disposition.c.code, func.count().label("count"))
+            .join(
+                t.attempt,
+                (t.attempt.c.tenant_id == t.disposition.c.tenant_id)
+                & (t.attempt.c.disposition_id == t.disposition.c.id),
+            )
+            .where(t.attempt.c.campaign_id == stage.campaign_id)
+            .group_by(t.disposition.c.code)
+            .order_by(t.disposition.c.code)
+        )
+        dispositions = {row.code: row.count for row in said}
+    return {
+        **summary,
+        "double_dials": sum(stage.carrier.double_dials().values()),
+        "unfinished_attempts": unfinished,
+        "dispositions": dispositions,
+    }
