@@ -122,11 +122,14 @@ class Engine:
         while True:
             item = await self.link.inbox.get()
             match item:
+                case AmiEvent(name="FullyBooted"):
+                    # Said once a login, when modules are loaded: earlier nothing can be dialled.
+                    await self._resync()
                 case AmiEvent():
                     self._events += 1
                     self.tracker.handle(item)
                 case LinkUp():
-                    await self._resync()
+                    pass
                 case LinkDown():
                     self.resynced.clear()
                     self.tracker.link_lost()

@@ -6,11 +6,10 @@ server takes them over; only a regular stop ends it.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import structlog
 from sqlalchemy import select
 
+import asterisk_conf
 from dialer.agents import store as agents
 from dialer.asterisk import packages
 from dialer.asterisk.config import AgentPhone, ManagedAsterisk, TrunkLine, render_managed
@@ -22,7 +21,6 @@ from dialer.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-CONF_DIR = Path(__file__).resolve().parent.parent / "asterisk_conf"
 RELOAD = "module reload res_pjsip.so"
 
 
@@ -62,7 +60,12 @@ async def asterisk_of(
     for folder in (settings.prompts_dir, settings.recording_dir):
         folder.mkdir(parents=True, exist_ok=True)
     return AsteriskServer(
-        binary, settings.data_dir / "asterisk", (CONF_DIR,), await generated_files(settings, database)
+        binary,
+        settings.data_dir / "asterisk",
+        (asterisk_conf.FOLDER,),
+        await generated_files(settings, database),
+        listens=ManagedAsterisk.of(settings),
+        language=settings.locale,
     )
 
 

@@ -218,7 +218,7 @@ class Phones:
             )
         except DozvonError as error:
             log.warning("phone_not_called", agent=shift.agent_id, reason=str(error))
-            if not error.details.get("sent"):
+            if not (isinstance(error, AsteriskUnavailable) and error.sent):
                 self.tracker.lose(leg)
             return
         self.tracker.asked(leg.id, reply.get("ActionID"))

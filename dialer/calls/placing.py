@@ -301,7 +301,7 @@ class Placer:
         except ActionFailed as error:
             self._not_placed(line, Result.FAILED, "originate_refused", error)
         except (ActionTimeout, AsteriskUnavailable) as error:
-            if not error.details.get("sent"):
+            if not error.sent:
                 self._not_placed(line, Result.CANCELED, "link_was_down", error)
             # Else Asterisk may be dialling: the resync after the next login sees what it has.
         except DozvonError as error:  # a value that may not be sent

@@ -52,6 +52,7 @@ EVENTS = frozenset(
         "SoftHangupRequest",
         "Hangup",
         "ContactStatus",
+        "FullyBooted",  # for the engine
     }
 )
 

@@ -26,6 +26,7 @@ from rich.live import Live
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+import asterisk_conf
 from dialer import cli, processes, settings, telemetry
 from dialer.asterisk.config import ha1
 from dialer.asterisk.runtime import AsteriskServer, find_asterisk
@@ -39,7 +40,6 @@ from dialer.demo.phones import AgentPhones, Phone
 from dialer.demo.robots import Robot, Times
 from dialer.errors import Invalid
 from dialer.httpkit.access import Actor
-from dialer.managed import CONF_DIR
 from dialer.ports import free_tcp_port, taken
 from dialer.reports.service import FigureService
 from dialer.users.passwords import Passwords
@@ -150,7 +150,7 @@ async def _work(
     chosen = _settings(folder)
     binary = await find_asterisk(chosen.packages_dir, say)
     # One that an earlier demo left when it was killed has lost its carrier and its phones.
-    await AsteriskServer(binary, chosen.data_dir / "asterisk", (CONF_DIR,), {}).stop()
+    await AsteriskServer(binary, chosen.data_dir / "asterisk", (asterisk_conf.FOLDER,), {}).stop()
     carrier = Carrier(binary, folder / "carrier", Speaker.of(chosen, say).speak)
     stack.push_async_callback(carrier.stop)
     await carrier.start(say)
