@@ -1,0 +1,174 @@
+"""The card of the person on the line: who they are, what was said before, what the talk may come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.calls import call_log, dispositions
+from dialer.calls.call_log import CallRow, Filter
+from dialer.calls.dispositions import Choice
+from dialer.contacts import store as contacts
+from dialer.db.tables import campaign, lead
+from dialer.telemetry import mask_number
+
+#: Earlier attempts at the same number that a card shows.
+EARLIER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class CardPhone:
+    """A number of the person, as the reader may see it."""
+
+    number: str
+    #: mobile, fixed_line, ...
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A contact, as the reader may see it."""
+
+    id: int
+    list_id: int
+    external_id: str | None
+    last_name: str
+    first_name: str
+    middle_name: str
+    email: str
+    timezone: str | None
+    #: other columns of the list, by their header
+    custom: Mapping[str, str]
+    phones: Sequence[CardPhone]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier attempt at the same number."""
+
+    attempt_id: UUID
+    at: datetime
+    result: str | None
+    agent: str | None
+    disposition_ru: str | None
+    disposition_en: str | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What an agent sees of the present call, or of the lead that is shown."""
+
+    campaign_id: int
+    campaign: str
+    #: the dialled number, as the reader may see it
+    number: str
+    #: None: a number that no list has
+    person: Person | None
+    earlier: Sequence[Earlier]
+    choices: Sequence[Choice]
+    #: preview: the lead that is shown; of a call: the lead it was made for
+    lead_id: int | None
+    #: None: nothing is dialled yet
+    call: CallRow | None
+
+
+def shown_number(e164: str, *, whole: bool, current: bool = False) -> str:
+    """A number as the reader may see it: `whole`; of a `current` call enough to say "your number in Moscow";
+    else only enough to tell two apart."""
+    if whole:
+        return e164
+    if current and len(e164) > 7:
+        return e164[:5] + "*" * (len(e164) - 7) + e164[-2:]
+    return mask_number(e164)
+
+
+async def person(
+    conn: AsyncConnection, tenant_id: int, contact_id: int | None, e164: str, *, whole: bool
+) -> Person | None:
+    """The contact, or, of a number typed by hand, the first contact that has it."""
+    if contact_id is not None:
+        found = await contacts.get_contact(conn, tenant_id, contact_id)
+    else:
+        page = await contacts.page_of_contacts(conn, tenant_id, e164=e164, limit=1)
+        found = page[0] if page else None
+    if found is None:
+        return None
+    return Person(
+        id=found.id,
+        list_id=found.list_id,
+        external_id=found.external_id,
+        last_name=found.last_name,
+        first_name=found.first_name,
+        middle_name=found.middle_name,
+        email=found.email,
+        timezone=found.timezone,
+        custom=found.custom,
+        phones=[
+            CardPhone(shown_number(phone.e164, whole=whole, current=phone.e164 == e164), phone.kind)
+            for phone in found.phones
+        ],
+    )
+
+
+async def earlier(
+    conn: AsyncConnection, tenant_id: int, e164: str, *, but: UUID | None = None
+) -> list[Earlier]:
+    """The latest attempts at a number, newest first."""
+    rows = await call_log.page(conn, tenant_id, Filter(e164=e164), limit=EARLIER + 1)
+    return [
+        Earlier(
+            attempt_id=row.id,
+            at=row.created_at,
+            result=row.result,
+            agent=row.agent,
+            disposition_ru=row.disposition_ru,
+            disposition_en=row.disposition_en,
+            note=row.disposition_note,
+        )
+        for row in rows
+        if row.id != but
+    ][:EARLIER]
+
+
+async def of_call(conn: AsyncConnection, tenant_id: int, row: CallRow, *, whole: bool) -> Card:
+    """The card of a call."""
+    return Card(
+        campaign_id=row.campaign_id,
+        campaign=row.campaign,
+        number=shown_number(row.e164, whole=whole, current=row.ended_at is None),
+        person=await person(conn, tenant_id, row.contact_id, row.e164, whole=whole),
+        earlier=await earlier(conn, tenant_id, row.e164, but=row.id),
+        choices=await dispositions.choices(conn, tenant_id, row.campaign_id),
+        lead_id=row.lead_id,
+        call=row,
+    )
+
+
+async def of_lead(conn: AsyncConnection, tenant_id: int, lead_id: int, *, whole: bool) -> Card:
+    """The card of a lead that is shown to an agent."""
+    found = await conn.execute(
+        select(lead.c.campaign_id, campaign.c.name, lead.c.contact_id, lead.c.e164)
+        .join_from(
+            lead,
+            campaign,
+            (campaign.c.tenant_id == lead.c.tenant_id) & (campaign.c.id == lead.c.campaign_id),
+        )
+        .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id)
+    )
+    row = found.one()
+    return Card(
+        campaign_id=row.campaign_id,
+        campaign=row.name,
+        number=shown_number(row.e164, whole=whole, current=True),
+        person=await person(conn, tenant_id, row.contact_id, row.e164, whole=whole),
+        earlier=await earlier(conn, tenant_id, row.e164),
+        choices=await dispositions.choices(conn, tenant_id, row.campaign_id),
+        lead_id=lead_id,
+        call=None,
+    )

@@ -1,0 +1,430 @@
+"""What people can do with calls: start one by hand, end it, say what it came to, look at it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.agents import store as agents
+from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Shift
+from dialer.calls import call_log, card, dispositions
+from dialer.calls.call_log import CallRow, Filter
+from dialer.calls.card import Card, shown_number
+from dialer.calls.commands import CommandDesk
+from dialer.calls.dispositions import Choice, Talk
+from dialer.calls.model import CallState, HungUpBy, Result
+from dialer.clock import utc_now
+from dialer.contacts import numbers
+from dialer.contacts.rejects import RejectCode
+from dialer.db import events
+from dialer.db.session import Database
+from dialer.db.tables import campaign, lead
+from dialer.errors import BadNumber, Invalid, NotAllowed, NotFound, WrongState
+from dialer.httpkit import audit
+from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.said import Said
+from dialer.settings import Settings
+from dialer.telemetry import mask_number
+from scheduler import hopper, retry
+
+#: A callback later than this is a slip of the pen.
+CALLBACK_WITHIN = timedelta(days=366)
+#: Attempts of one piece of the CSV file.
+CSV_PAGE = 1000
+
+_WHY = {
+    RejectCode.LETTERS: "it has letters in it",
+    RejectCode.TOO_SHORT: "it has too few digits",
+    RejectCode.TOO_LONG: "it has too many digits",
+    RejectCode.NO_COUNTRY: "no country has this code",
+    RejectCode.NOT_ASSIGNED: "there is no such area or operator",
+    RejectCode.PREMIUM: "the call would be billed as a paid service",
+}
+_TIMELINE = (
+    "created",
+    "sent",
+    "ringing",
+    "answered",
+    "screened",
+    "assigned",
+    "connected",
+    "hung_up",
+    "ended",
+    "disposed",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A step of a call."""
+
+    at: datetime
+    #: created, sent, ringing, answered, screened, assigned, connected, hung_up, ended, disposed
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """All about one attempt that the reader may see."""
+
+    call: CallRow
+    card: Card
+    timeline: Sequence[Moment]
+    #: a whole recording that the reader may listen to
+    recording: bool
+
+
+class CallService:
+    """The calls of a tenant, as people deal with them."""
+
+    def __init__(self, database: Database, desk: CommandDesk, settings: Settings) -> None:
+        self._database = database
+        self._desk = desk
+        self._settings = settings
+
+    # -- looking -----------------------------------------------------------------------------------------
+
+    async def calls(
+        self,
+        actor: Actor,
+        which: Filter,
+        *,
+        after: tuple[datetime, UUID] | None = None,
+        limit: int = 50,
+    ) -> list[CallRow]:
+        """Attempts, newest first; without the right to read all, those of the actor's own talks."""
+        async with self._database.tenant(actor.tenant_id) as conn:
+            if not actor.may(Right.CALLS_READ):
+                which = replace(which, agent_id=(await _own_agent(conn, actor)).id)
+            rows = await call_log.page(conn, actor.tenant_id, which, after=after, limit=limit)
+        return [_shown(actor, row) for row in rows]
+
+    async def get(self, actor: Actor, attempt_id: UUID) -> CallView:
+        """All about one attempt. Raises NotFound, Forbidden."""
+        whole = actor.may(Right.CALLS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            row, own = await self._readable(conn, actor, attempt_id)
+            found = await card.of_call(conn, actor.tenant_id, row, whole=whole)
+        row = _shown(actor, row)
+        return CallView(
+            call=row,
+            card=replace(found, call=row),
+            timeline=_timeline(row),
+            recording=row.recording_status == "whole" and (own or actor.may(Right.RECORDINGS_LISTEN)),
+        )
+
+    async def card(self, actor: Actor) -> Card | None:
+        """The card of the agent's present call, of the talk whose disposition is owed, or of the lead that is
+        shown; None when there is none. Raises NotFound when the actor is no agent."""
+        actor.require(Right.WORK)
+        whole, tenant_id = actor.may(Right.CALLS_READ), actor.tenant_id
+        async with self._database.tenant(tenant_id) as conn:
+            own = await _own_agent(conn, actor)
+            shift = await agents.shift_of_agent(conn, tenant_id, own.id)
+            if shift is None:
+                return None
+            attempt_id = shift.attempt_id
+            if attempt_id is None and shift.lead_id is not None:
+                return await card.of_lead(conn, tenant_id, shift.lead_id, whole=whole)
+            if attempt_id is None:
+                attempt_id = await agents.owes_disposition(conn, tenant_id, shift.id)
+            if attempt_id is None:
+                return None
+            rows = await call_log.page(conn, tenant_id, Filter(attempt_id=attempt_id), limit=1)
+            found = await card.of_call(conn, tenant_id, rows[0], whole=whole)
+        return replace(found, call=_shown(actor, rows[0]))
+
+    async def log_file(self, actor: Actor, which: Filter, locale: str) -> AsyncIterator[bytes]:
+        """The call log as CSV, oldest first, in pieces. No transaction waits for a slow reader."""
+        actor.require(Right.CALLS_READ)
+        which = replace(which, until=which.until or utc_now())
+        yield call_log.csv_header(locale)
+        after: tuple[datetime, UUID] | None = None
+        while True:
+            async with self._database.tenant(actor.tenant_id) as conn:
+                if after is None:
+                    await audit.record(conn, actor, "calls.export", "calls")
+                rows = await call_log.page(
+                    conn, actor.tenant_id, which, after=after, limit=CSV_PAGE, oldest_first=True
+                )
+            if rows:
+                after = rows[-1].created_at, rows[-1].id
+                yield call_log.csv_rows(rows, locale)
+            if len(rows) < CSV_PAGE:
+                return
+
+    def e164(self, written: str) -> str:
+        """The number as people write it, in E.164. Raises BadNumber."""
+        return _number(written, self._settings.default_region).e164
+
+    # -- what it came to -----------------------------------------------------------------------------------
+
+    async def dispose(
+        self, actor: Actor, attempt_id: UUID, code: str, note: str = "", callback_at: datetime | None = None
+    ) -> CallView:
+        """Save what a talk came to; in wrap-up that ends it and frees the agent.
+
+        May be saved again, which changes it. When this returns, it is kept. Raises NotFound, Forbidden,
+        WrongState, Invalid.
+        """
+        tenant_id, now = actor.tenant_id, utc_now()
+        async with self._database.tenant(tenant_id) as conn:
+            talk = await dispositions.lock_talk(conn, tenant_id, attempt_id)
+            if talk is None:
+                raise NotFound(what="call", key=attempt_id)
+            _require_own(actor, talk.user_id, Right.CALLS_CONTROL)
+            if talk.connected_at is None:
+                raise WrongState(what="The call", state=talk.state, allowed="connected with an agent")
+            choice = _chosen(await dispositions.choices(conn, tenant_id, talk.campaign_id), code)
+            _check_callback(choice, callback_at, now)
+            ended = await dispositions.write(
+                conn, talk, tenant_id, disposition_id=choice.id, note=note, by=actor.user_id, at=now
+            )
+            if talk.lead_id is not None:
+                await _settle_lead(conn, tenant_id, talk, choice, callback_at, now)
+            if talk.session_id is not None and ended:
+                await _free(conn, tenant_id, talk.session_id, attempt_id, now)
+            if talk.disposition_id is not None:
+                await audit.record(
+                    conn,
+                    actor,
+                    "call.dispose_again",
+                    f"attempt:{attempt_id}",
+                    was=talk.disposition_id,
+                    now=choice.id,
+                )
+            await _tell(conn, tenant_id, talk, choice)
+        return await self.get(actor, attempt_id)
+
+    # -- the line ------------------------------------------------------------------------------------------
+
+    async def hang_up(self, actor: Actor, attempt_id: UUID) -> None:
+        """End a call: one's own, or with the right anybody's. Raises NotFound, Forbidden, WrongState,
+        AsteriskUnavailable."""
+        async with self._database.tenant(actor.tenant_id) as conn:
+            talk = await dispositions.lock_talk(conn, actor.tenant_id, attempt_id)
+            if talk is None:
+                raise NotFound(what="call", key=attempt_id)
+            own = _require_own(actor, talk.user_id, Right.CALLS_CONTROL)
+            if talk.hung_up_at is not None:
+                raise WrongState(what="The call", state="over", allowed="on the line")
+            await audit.record(conn, actor, "call.hang_up", f"attempt:{attempt_id}")
+        by = HungUpBy.AGENT if own else HungUpBy.SERVER
+        await self._desk.ask(actor, "hang_up", {"attempt_id": str(attempt_id), "by": by})
+
+    async def dial_lead(self, actor: Actor, lead_id: int) -> UUID:
+        """Dial a lead for the actor's own shift, in a preview or manual campaign; the attempt's id.
+
+        Raises NotFound, WrongState, NotAllowed, NumberBusy, AsteriskUnavailable.
+        """
+        actor.require(Right.CALLS_PLACE)
+        tenant_id = actor.tenant_id
+        async with self._database.tenant(tenant_id) as conn:
+            agent, shift = await _free_shift(conn, actor)
+            row = (
+                await conn.execute(
+                    select(lead.c.campaign_id, lead.c.status).where(
+                        lead.c.tenant_id == tenant_id, lead.c.id == lead_id
+                    )
+                )
+            ).one_or_none()
+            others = row is not None and row.status == "offered" and shift.lead_id != lead_id
+            if row is None or others:
+                raise NotFound(what="lead to dial", key=lead_id)
+            if shift.lead_id not in (None, lead_id):
+                raise WrongState(what="The agent", state="shown another lead", allowed="shown this lead")
+            await _check_campaign(conn, tenant_id, row.campaign_id, agent, ("preview", "manual"))
+            await audit.record(
+                conn, actor, "call.dial", f"lead:{lead_id}", campaign=row.campaign_id, shift=str(shift.id)
+            )
+        return await self._dial(
+            actor, "dial_lead", {"campaign_id": row.campaign_id, "lead_id": lead_id}, shift
+        )
+
+    async def dial_number(self, actor: Actor, campaign_id: int, number: str) -> UUID:
+        """Dial a number typed by hand for the actor's own shift, in a manual campaign; the attempt's id.
+
+        Raises BadNumber and what `dial_lead` raises.
+        """
+        actor.require(Right.CALLS_PLACE)
+        read = _number(number, self._settings.default_region)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            agent, shift = await _free_shift(conn, actor)
+            if shift.lead_id is not None:
+                raise WrongState(what="The agent", state="shown a lead", allowed="shown none")
+            await _check_campaign(conn, actor.tenant_id, campaign_id, agent, ("manual",))
+            await audit.record(
+                conn,
+                actor,
+                "call.dial",
+                f"campaign:{campaign_id}",
+                number=mask_number(read.e164),
+                shift=str(shift.id),
+            )
+        payload = {"campaign_id": campaign_id, "e164": read.e164, "timezones": list(read.timezones)}
+        return await self._dial(actor, "dial_number", payload, shift)
+
+    async def _dial(self, actor: Actor, kind: str, payload: dict[str, Any], shift: Shift) -> UUID:
+        asked = {**payload, "session_id": str(shift.id), "user_id": actor.user_id}
+        reply = await self._desk.ask(actor, kind, asked)
+        return UUID(reply["attempt_id"])
+
+    # -- helpers -------------------------------------------------------------------------------------------
+
+    @staticmethod
+    async def _readable(conn: AsyncConnection, actor: Actor, attempt_id: UUID) -> tuple[CallRow, bool]:
+        """The attempt, and whether it is the actor's own, if the actor may read it."""
+        rows = await call_log.page(conn, actor.tenant_id, Filter(attempt_id=attempt_id), limit=1)
+        own = False
+        if actor.user_id is not None and rows and rows[0].agent_id is not None:
+            found = await agents.agent_of_user(conn, actor.tenant_id, actor.user_id)
+            own = found is not None and found.id == rows[0].agent_id
+        if not own:
+            actor.require(Right.CALLS_READ)
+        if not rows:
+            raise NotFound(what="call", key=attempt_id)
+        return rows[0], own
+
+
+async def _own_agent(conn: AsyncConnection, actor: Actor) -> Agent:
+    actor.require(Right.WORK)
+    found = None
+    if actor.user_id is not None:
+        found = await agents.agent_of_user(conn, actor.tenant_id, actor.user_id)
+    if found is None:
+        raise NotFound(what="agent for the user", key=actor.name)
+    return found
+
+
+async def _free_shift(conn: AsyncConnection, actor: Actor) -> tuple[Agent, Shift]:
+    """The actor's own agent and shift, when a call may be placed for it. The engine asks the state again."""
+    own = await _own_agent(conn, actor)
+    shift = await agents.shift_of_agent(conn, actor.tenant_id, own.id)
+    if shift is None:
+        raise WrongState(what="The agent", state="not logged in", allowed="logged in")
+    if not shift.phone_up:
+        raise WrongState(what="The agent's phone", state="not connected", allowed="connected")
+    if await agents.owes_disposition(conn, actor.tenant_id, shift.id) is not None:
+        raise WrongState(
+            what="The last talk", state="without a disposition", allowed="closed with a disposition"
+        )
+    shown = shift.state is AgentState.RESERVED and shift.attempt_id is None
+    if shift.state not in (AgentState.READY, AgentState.PAUSED) and not shown:
+        raise WrongState(what="The agent", state=shift.state, allowed="ready or paused")
+    return own, shift
+
+
+async def _check_campaign(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, agent: Agent, modes: Sequence[str]
+) -> None:
+    c = campaign.c
+    row = (
+        await conn.execute(
+            select(c.name, c.status, c.mode, c.skill).where(c.tenant_id == tenant_id, c.id == campaign_id)
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound(what="campaign", key=campaign_id)
+    if row.mode not in modes:
+        raise WrongState(what=row.name, state=row.mode, allowed=" or ".join(modes))
+    if row.status != "running":
+        raise WrongState(what=row.name, state=row.status, allowed="running")
+    if row.skill is not None and row.skill not in agent.skills:
+        raise NotAllowed(reason=Said("the agent has not the skill {skill}", skill=row.skill))
+
+
+def _require_own(actor: Actor, user_id: int | None, right: Right) -> bool:
+    """Whether the call is the actor's own; raises Forbidden unless it is or the actor has `right`."""
+    own = user_id is not None and user_id == actor.user_id
+    actor.require(Right.WORK if own else right)
+    return own
+
+
+def _chosen(choices: Sequence[Choice], code: str) -> Choice:
+    for choice in choices:
+        if choice.code == code:
+            return choice
+    raise Invalid(
+        field="code", reason=Said("must be one of: {expected}", expected=", ".join(c.code for c in choices))
+    )
+
+
+def _check_callback(choice: Choice, callback_at: datetime | None, now: datetime) -> None:
+    if callback_at is None:
+        return
+    if choice.kind != "callback":
+        raise Invalid(field="callback_at", reason="goes only with a disposition of the kind callback")
+    if not now < callback_at <= now + CALLBACK_WITHIN:
+        raise Invalid(field="callback_at", reason="must be in the future, within a year")
+
+
+async def _settle_lead(
+    conn: AsyncConnection,
+    tenant_id: int,
+    talk: Talk,
+    choice: Choice,
+    callback_at: datetime | None,
+    now: datetime,
+) -> None:
+    assert talk.lead_id is not None
+    attempts, most = await dispositions.tries(conn, tenant_id, talk.lead_id)
+    fate = retry.after_talk(choice.kind, attempts, max_attempts=most, callback_at=callback_at, now=now)
+    await hopper.talked(conn, tenant_id, talk.lead_id, talk.created_at, fate)
+
+
+async def _free(
+    conn: AsyncConnection, tenant_id: int, session_id: UUID, attempt_id: UUID, now: datetime
+) -> None:
+    """The agent owes nothing for this talk any more."""
+    await agents.release(conn, tenant_id, session_id, attempt_id, now)
+    shift = await agents.find_shift(conn, tenant_id, session_id)
+    if shift is None or shift.state is not AgentState.PAUSED or shift.pause_code != PAUSE_WRAP_UP_OVER:
+        return
+    if await agents.owes_disposition(conn, tenant_id, session_id) is not None:
+        return  # another, later talk
+    await agents.move(
+        conn,
+        tenant_id,
+        session_id,
+        shift.next_state or AgentState.READY,
+        now,
+        leaving=(AgentState.PAUSED,),
+        pause_code=shift.next_pause_code if shift.next_state is AgentState.PAUSED else None,
+    )
+
+
+async def _tell(conn: AsyncConnection, tenant_id: int, talk: Talk, choice: Choice) -> None:
+    about = {"attempt_id": str(talk.id), "campaign_id": talk.campaign_id, "agent_id": talk.agent_id}
+    facts = [("call.disposed", {**about, "code": choice.code, "kind": choice.kind})]
+    if talk.state is CallState.WRAP_UP:
+        facts.append(("call.state", {**about, "state": CallState.ENDED, "result": Result.ANSWERED}))
+    for kind, payload in facts:
+        await events.emit(
+            conn, kind, payload, tenant_id=tenant_id, campaign_id=talk.campaign_id, agent_id=talk.agent_id
+        )
+
+
+def _number(written: str, region: str) -> numbers.PhoneNumber:
+    read = numbers.read_number(written, region)
+    if isinstance(read, numbers.BadNumber):
+        raise BadNumber(reason=_WHY.get(read.code, "it is no phone number"))
+    return read
+
+
+def _shown(actor: Actor, row: CallRow) -> CallRow:
+    """The row with its number as the actor may see it."""
+    whole = actor.may(Right.CALLS_READ)
+    return replace(row, e164=shown_number(row.e164, whole=whole, current=row.ended_at is None))
+
+
+def _timeline(row: CallRow) -> list[Moment]:
+    """The steps of a call in their order."""
+    found = [(getattr(row, f"{what}_at"), what) for what in _TIMELINE]
+    known = [Moment(at, what) for at, what in found if at is not None]
+    return sorted(known, key=lambda moment: moment.at)
