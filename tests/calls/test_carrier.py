@@ -6,6 +6,7 @@ Every call of `SCENARIOS` is made at once, when the first test asks for them; ea
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import os
 import socket
@@ -400,7 +401,10 @@ async def test_the_carrier_is_on_loopback_only(carrier: Carrier, dialer: Dialer)
 
 def sockets_of(pid: int, protocol: str) -> set[tuple[str, int]]:
     """Addresses and ports to which a process is bound (IPv4)."""
-    opened = {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir()}
+    opened = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            opened.add(link.readlink().name)
     bound = set()
     for line in Path(f"/proc/{pid}/net/{protocol}").read_text().splitlines()[1:]:
         words = line.split()
