@@ -7,7 +7,6 @@ wrong words of a command); a traceback is a fault of ours.
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -178,8 +177,3 @@ def run(name: str) -> None:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def print_summary(summary: dict[str, Any]) -> None:
-    """The machine-readable end of a command: one line of JSON, the last of stdout."""
-    print(json.dumps(summary, ensure_ascii=False), flush=True)

@@ -27,7 +27,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import asterisk_conf
-from dialer import cli, processes, settings, telemetry
+from dialer import processes, settings, telemetry
 from dialer.asterisk.config import ha1
 from dialer.asterisk.runtime import AsteriskServer, find_asterisk
 from dialer.asterisk.speech import Speaker
@@ -132,7 +132,7 @@ async def run_demo(demo: Demo) -> int:
                 await asyncio.wait({working})
                 return 130
             summary = working.result()
-    cli.print_summary(summary)
+    screen.print_summary(summary)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -100,3 +101,8 @@ def summary_table(summary: Mapping[str, Any], notes: Sequence[str]) -> Renderabl
     table.add_row("dispositions", said or "none")
     table.add_row("seconds", f"{summary['seconds']:.0f}")
     return Group(table, *(Text(note, style="dim") for note in notes))
+
+
+def print_summary(summary: Mapping[str, Any]) -> None:
+    """The machine-readable end of the demo: one line of JSON, the last of stdout."""
+    print(json.dumps(summary, ensure_ascii=False), flush=True)
