@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Literal, Self
 
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from dialer.httpkit.schema import In
 from dialer.trunks.model import CODECS, DIAL_FORMAT, E164, ENDPOINT, HOST, PREFIX, SIP_SECRET, SIP_USER
 
-Codec = Literal["alaw", "ulaw", "g722", "opus", "gsm", "g729"]
+Codec = Literal["alaw", "ulaw", "g722", "opus", "gsm"]
 
 
 def _of(form: re.Pattern[str], said: str) -> AfterValidator:
@@ -22,9 +23,20 @@ def _of(form: re.Pattern[str], said: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _host(value: str) -> str:
+    if not HOST.fullmatch(value):
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise ValueError("must be a host name or an address") from None
+    return value
+
+
 def _secret(value: SecretStr) -> SecretStr:
     if not SIP_SECRET.fullmatch(value.get_secret_value()):
-        raise ValueError("needs 8 to 128 letters, digits or signs, without space, quotes, brackets, ; and \\")
+        raise ValueError(
+            "needs 8 to 128 letters, digits or signs, not # first, without space, quotes, brackets, ; and \\"
+        )
     return value
 
 
@@ -55,7 +67,7 @@ class TrunkIn(In):
     codecs: list[Codec] = Field(
         default=["alaw"], min_length=1, description="codecs in the order they are offered"
     )
-    sip_host: Annotated[str, _of(HOST, "must be a host name or an address")] | None = Field(
+    sip_host: Annotated[str, AfterValidator(_host)] | None = Field(
         default=None, description="the carrier's host, for a managed Asterisk"
     )
     sip_port: int | None = Field(

@@ -21,14 +21,18 @@ from dialer.errors import BadNumber, UnsafeValue
 E164 = re.compile(r"\+[1-9][0-9]{2,14}")
 PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,45}")
+#: A host's name, or its IPv4 address.
+HOST = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
 SIP_USER = re.compile(r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,63}")
-#: No space, quote, backslash, bracket or semicolon: they mean something in Asterisk's files.
-SIP_SECRET = re.compile(r"[A-Za-z0-9!#$%&()*+,./:<=?@^_{|}~-]{8,128}")
+#: No space, quote, backslash, bracket or semicolon: they mean something in Asterisk's files, and so does # at
+#: the beginning.
+SIP_SECRET = re.compile(r"(?!#)[A-Za-z0-9!#$%&()*+,./:<=?@^_{|}~-]{8,128}")
 #: Digits that a carrier wants in front, then the number with or without its plus.
 DIAL_FORMAT = re.compile(r"[0-9]{0,8}\{(?:e164|digits)\}")
-#: Codecs that may be offered to a carrier.
-CODECS = ("alaw", "ulaw", "g722", "opus", "gsm", "g729")
+#: Codecs that may be offered to a carrier: those that a managed Asterisk loads.
+CODECS = ("alaw", "ulaw", "g722", "opus", "gsm")
 #: Carriers on this machine.
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 

@@ -100,7 +100,7 @@ class TrunkService:
 
 def own_endpoint(tenant_id: int, trunk_id: int) -> str:
     """The name of an endpoint that a managed Asterisk is given: no two trunks share one."""
-    return f"dozvon-trunk-{tenant_id}-{trunk_id}"
+    return f"trunk-{tenant_id}-{trunk_id}"
 
 
 def _values(fields: Mapping[str, Any]) -> dict[str, Any]:
