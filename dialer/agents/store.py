@@ -270,6 +270,49 @@ async def reserve_longest_idle(
     return await find_shift(conn, tenant_id, row.id)
 
 
+async def reserve_own(
+    conn: AsyncConnection,
+    tenant_id: int,
+    session_id: UUID,
+    attempt_id: UUID,
+    lead_id: int | None,
+    at: datetime,
+) -> bool:
+    """Reserve a shift for a call that its agent starts; False unless the agent is free for it.
+
+    Free is who is ready, is paused and owes nothing, or is shown just this lead; never who was chosen for a
+    waiting customer meanwhile. Who dials from a pause goes back to it.
+    """
+    found = await conn.execute(
+        select(
+            agent_session.c.state,
+            agent_session.c.pause_code,
+            agent_session.c.attempt_id,
+            agent_session.c.lead_id,
+        )
+        .where(
+            agent_session.c.tenant_id == tenant_id,
+            agent_session.c.id == session_id,
+            agent_session.c.leg.is_not(None),
+            agent_session.c.logged_out_at.is_(None),
+        )
+        .with_for_update()
+    )
+    row = found.one_or_none()
+    if row is None:
+        return False
+    paused = row.state == AgentState.PAUSED and row.pause_code != PAUSE_WRAP_UP_OVER
+    shown = row.state == AgentState.RESERVED and row.attempt_id is None and row.lead_id is not None
+    if not (row.state == AgentState.READY or paused or (shown and row.lead_id == lead_id)):
+        return False
+    if paused:
+        await ask_next(conn, tenant_id, session_id, AgentState.PAUSED, row.pause_code)
+    leaving = (AgentState(row.state),)
+    return await move(
+        conn, tenant_id, session_id, AgentState.RESERVED, at, leaving=leaving, attempt_id=attempt_id
+    )
+
+
 async def release(
     conn: AsyncConnection, tenant_id: int, session_id: UUID, attempt_id: UUID, at: datetime
 ) -> None:

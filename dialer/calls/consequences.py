@@ -56,6 +56,8 @@ def consequences(before: Call, after: Call) -> tuple[Consequence, ...]:
             found.append(WrapsUp(after.agent.session_id))
         elif after.state is CallState.ENDED:
             found.append(IsFree(after.agent.session_id))
-    if before.agent is not None and after.agent is None:
+    if before.agent is not None and (
+        after.agent is None or after.agent.session_id != before.agent.session_id
+    ):
         found.append(IsFree(before.agent.session_id))
     return tuple(found)

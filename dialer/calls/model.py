@@ -346,7 +346,8 @@ def _after(at: datetime, seconds: float) -> datetime:
 def _hung_up(call: Call, signal: HungUp, at: datetime) -> Call:
     result = call.result
     if result is None and call.answered_at is not None:
-        late = call.deadline is not None and at >= call.deadline
+        # Picked up in the moment that we took the call back: it was us who left.
+        late = call.canceled or (call.deadline is not None and at >= call.deadline)
         result = Result.ABANDONED if late else Result.CALLER_HUNG_UP
     elif result is None:
         result = Result.CANCELED if call.canceled else signal.result

@@ -26,6 +26,7 @@ from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import AsteriskUnavailable, DatabaseUnavailable, DozvonError
 from dialer.ids import new_id
+from scheduler import hopper
 
 log = structlog.get_logger(__name__)
 
@@ -141,6 +142,8 @@ class Phones:
             shift = await agents.find_shift(conn, leg.tenant_id, leg.session_id)
             if shift is None or not await agents.set_leg(conn, leg.tenant_id, shift.id, None, was=leg.id):
                 return
+            if shift.lead_id is not None:
+                await hopper.give_back(conn, leg.tenant_id, shift.lead_id)
             if shift.state not in (AgentState.CALLING, AgentState.LOST, AgentState.OFFLINE):
                 if shift.state is AgentState.PAUSED:
                     await agents.ask_next(conn, leg.tenant_id, shift.id, AgentState.PAUSED, shift.pause_code)

@@ -128,7 +128,7 @@ class Switchboard:
             await agi.set_variable("DOZVON_AGENT", str(decision.leg))
             await agi.set_variable("DOZVON_NEXT", BRIDGE)
         else:
-            if decision is not BRIDGE:
+            if not agi.hung_up.is_set():  # else it is the customer who has left
                 line.ended_by = line.ended_by or HungUpBy.SERVER
             await agi.set_variable("DOZVON_NEXT", decision)
 
