@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -89,20 +89,16 @@ class CommandRunner:
 
     database: Database
     handlers: Mapping[str, Handler]
+    #: what was done and could not be written down: (reply, error) by id. Nothing is done twice.
+    _done: dict[int, tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]] = field(default_factory=dict)
 
     async def run_all(self, tenant_id: int) -> None:
         """Do every command that is waiting, one after another."""
         while (taken := await self._next(tenant_id)) is not None:
             command_id, kind, payload, fresh = taken
-            reply: Mapping[str, Any] | None = None
-            error: Mapping[str, Any] | None = None
-            try:
-                if not fresh:
-                    raise AsteriskUnavailable(reason="the engine was away")
-                reply = await self.handlers[kind](tenant_id, payload)
-            except DozvonError as refused:
-                error = {"id": refused.id, "details": refused.details}
-                log.info("command_refused", command=command_id, kind=kind, reason=str(refused))
+            if command_id not in self._done:
+                self._done[command_id] = await self._do(tenant_id, command_id, kind, payload, fresh=fresh)
+            reply, error = self._done[command_id]
             async with self.database.tenant(tenant_id) as conn:
                 await conn.execute(
                     update(command)
@@ -113,6 +109,22 @@ class CommandRunner:
                     text("SELECT pg_notify(:channel, :payload)"),
                     {"channel": REPLIES, "payload": str(command_id)},
                 )
+            del self._done[command_id]
+
+    async def _do(
+        self, tenant_id: int, command_id: int, kind: str, payload: Mapping[str, Any], *, fresh: bool
+    ) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+        if not fresh:
+            return None, _kept(AsteriskUnavailable(reason="the engine was away"))
+        try:
+            return await self.handlers[kind](tenant_id, payload), None
+        except DozvonError as refused:
+            log.info("command_refused", command=command_id, kind=kind, reason=str(refused))
+            return None, _kept(refused)
+        except Exception:
+            # A mistake of ours in one command must not end the engine, and every talk's care with it.
+            log.exception("command_failed", command=command_id, kind=kind)
+            return None, _kept(DozvonError())
 
     async def _next(self, tenant_id: int) -> tuple[int, str, Mapping[str, Any], bool] | None:
         async with self.database.tenant(tenant_id) as conn:
@@ -126,6 +138,10 @@ class CommandRunner:
         if row is None:
             return None
         return row.id, row.kind, row.payload, utc_now() - row.created_at < FRESH
+
+
+def _kept(error: DozvonError) -> Mapping[str, Any]:
+    return {"id": error.id, "details": error.details}
 
 
 def _error(kept: Mapping[str, Any]) -> DozvonError:
