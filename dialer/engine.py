@@ -16,11 +16,12 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from dialer.agents import store as agents
-from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState
-from dialer.asterisk.ami import AmiEvent, AmiLink, LinkDown, LinkUp
+from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState, Shift
+from dialer.asterisk.ami import AmiEvent, AmiLink, Incoming, LinkDown, LinkUp
 from dialer.asterisk.fastagi import FastAgiServer
 from dialer.calls import store as calls_store
 from dialer.calls.commands import CommandRunner
@@ -38,7 +39,7 @@ from dialer.clock import utc_now
 from dialer.db.listen import ENGINE, Listener
 from dialer.db.session import Database
 from dialer.db.tables import process_status
-from dialer.errors import AsteriskUnavailable, DatabaseUnavailable, NotFound, WrongState
+from dialer.errors import ActionFailed, AsteriskUnavailable, DatabaseUnavailable, NotFound, WrongState
 from dialer.recordings.recorder import Recorder
 from scheduler import hopper
 
@@ -75,6 +76,8 @@ class Engine:
     _notes: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _asterisk_started: str | None = None
     _events: int = 0
+    #: taken from the inbox and not yet looked at
+    _held: Incoming | None = None
 
     def __post_init__(self) -> None:
         self.commands = CommandRunner(
@@ -90,6 +93,7 @@ class Engine:
     async def run(self) -> None:
         """Work until cancelled; the lines stay as they are, the next engine takes them over."""
         self._tenants = await self.database.tenants()
+        self._asterisk_started = await self._last_asterisk()
         for tenant_id in self._tenants:
             adopted = await self.recovery.adopt(tenant_id)
             log.info("adopted", tenant=tenant_id, calls=adopted)
@@ -116,49 +120,82 @@ class Engine:
             await self.journal.finish()
             await self.recorder.close()
 
+    async def _last_asterisk(self) -> str | None:
+        """When the Asterisk that the last engine knew had started: another one has none of its calls."""
+        async with self.database.system() as conn:
+            status = await conn.scalar(
+                select(process_status.c.status).where(process_status.c.name == "engine")
+            )
+        found = (status or {}).get("asterisk_started")
+        return str(found) if found else None
+
     # -- what Asterisk says ------------------------------------------------------------------------------
 
     async def _consume(self) -> None:
         while True:
-            item = await self.link.inbox.get()
+            item = self._held if self._held is not None else await self.link.inbox.get()
+            self._held = None
             match item:
                 case AmiEvent(name="FullyBooted"):
                     # Said once a login, when modules are loaded: earlier nothing can be dialled.
                     await self._resync()
                 case AmiEvent():
-                    self._events += 1
-                    self.tracker.handle(item)
+                    self._take(item)
                 case LinkUp():
                     pass
                 case LinkDown():
                     self.resynced.clear()
                     self.tracker.link_lost()
 
+    def _take(self, event: AmiEvent) -> None:
+        self._events += 1
+        self.tracker.handle(event)
+
+    def _catch_up(self) -> None:
+        """Take the events that have come so far, up to the next login or loss of the link."""
+        inbox = self.link.inbox
+        while self._held is None and not inbox.empty():
+            item = inbox.get_nowait()
+            if isinstance(item, AmiEvent) and item.name != "FullyBooted":
+                self._take(item)
+            else:
+                self._held = item
+
     async def _resync(self) -> None:
         """Put the books in order before anything new is dialled."""
-        try:
-            await self.placer.settled()
-            status = await self.link.send({"Action": "CoreStatus"})
-            started = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
-            died = self._asterisk_started not in (None, started)
-            self._asterisk_started = started
-            suspects = list(self.calls)
-            present = await channels(self.link)
-            for tenant_id in self._tenants:
-                async with self.database.tenant(tenant_id) as conn:
-                    shifts = await agents.open_shifts(conn, tenant_id)
-                self.recovery.resync_legs(shifts, present)
-            await self.recovery.resync_calls(suspects, present, asterisk_died=died)
-        except (AsteriskUnavailable, DatabaseUnavailable) as error:
-            log.warning("resync_again", reason=str(error))
-            if self.link.up:  # the database is away: the link alone will not say so again
-                await asyncio.sleep(0.5)
-                await self._resync()
-            return
+        while self.link.up:
+            try:
+                await self._put_in_order()
+            except (AsteriskUnavailable, ActionFailed, DatabaseUnavailable) as error:
+                log.warning("resync_again", reason=str(error))
+                await asyncio.sleep(0.5)  # the database is away: nothing tells when it is back
+            else:
+                return
+
+    async def _put_in_order(self) -> None:
+        suspects = list(self.calls)
+        await self.placer.settled()
+        status = await self.link.send({"Action": "CoreStatus"})
+        started = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
+        died = self._asterisk_started not in (None, started)
+        shifts: list[Shift] = []
+        for tenant_id in self._tenants:
+            async with self.database.tenant(tenant_id) as conn:
+                shifts += await agents.open_shifts(conn, tenant_id)
+        legs = self.recovery.expect(shifts)
+        present = await channels(self.link)
+        self.recovery.found(suspects, legs, present)
+        # What ended before Asterisk made its list was said before it, and waits in the inbox: who is not on
+        # the list is gone unseen only if that did not say so.
+        self._catch_up()
+        self.recovery.missing(suspects, legs, present, asterisk_died=died)
+        await self.recovery.end_ghosts(present)
+        self._asterisk_started = started
+        for tenant_id in self._tenants:
+            await self.recorder.settle_left(tenant_id, set(self.calls.lines), utc_now())
         log.info("resynced", channels=len(present), calls=len(self.calls.lines), asterisk_died=died)
         self.resynced.set()
         for tenant_id in self._tenants:
-            await self.recorder.settle_left(tenant_id, set(self.calls.lines), utc_now())
             self._look_at("agents", tenant_id)
             self._look_at("campaigns", tenant_id)
 
@@ -247,14 +284,16 @@ class Engine:
             self.recorder.ended(after.tenant_id, after.attempt_id, after.hung_up_at)
 
     async def _keep_house(self) -> None:
-        """Once a second: end wrap-ups over their limit, ask after calls that should have ended, say that we
-        live."""
+        """Once a second: end wrap-ups over their limit, take up what was left behind, ask after calls that
+        should have ended, say that we live."""
         started = utc_now()
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             try:
                 for tenant_id in self._tenants:
                     await self._end_wrap_ups(tenant_id)
+                    if not self.journal.behind:
+                        await self.recovery.left_behind(tenant_id)
                 await self._ask_after_overdue()
                 await self._say(started)
             except (DatabaseUnavailable, AsteriskUnavailable) as error:
@@ -263,7 +302,8 @@ class Engine:
     async def _end_wrap_ups(self, tenant_id: int) -> None:
         now = utc_now()
         async with self.database.tenant(tenant_id) as conn:
-            for attempt_id, session_id in await calls_store.end_overdue_wrap_ups(conn, tenant_id, now):
+            await calls_store.end_overdue_wrap_ups(conn, tenant_id, now)
+            for attempt_id, session_id in await calls_store.shifts_over_wrap_up(conn, tenant_id, now):
                 log.info("wrap_up_over", attempt=str(attempt_id))
                 await agents.move(
                     conn,
@@ -285,11 +325,12 @@ class Engine:
             and now - line.call.created_at > timedelta(seconds=line.terms.ring_timeout_s + OVERDUE_S)
         ]
         if overdue and self.resynced.is_set():
-            await self.recovery.resync_calls(overdue, await channels(self.link))
+            self.recovery.missing(overdue, (), await channels(self.link))
 
     async def _say(self, started: object) -> None:
         status = {
             "asterisk": self.link.up,
+            "asterisk_started": self._asterisk_started,
             "trouble": self.link.trouble,
             "calls": len(self.calls.lines),
             "phones": sum(leg.up for leg in self.tracker.legs.values()),

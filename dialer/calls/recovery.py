@@ -10,17 +10,29 @@ is held against that:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
 import structlog
 
-from dialer.agents.model import Shift
+from dialer.agents import store as agents
+from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.ami import AmiEvent, AmiLink
 from dialer.calls import store
-from dialer.calls.model import Answered, Assignee, Connected, GaveUp, Rang, Vanished
+from dialer.calls.model import (
+    Answered,
+    Assignee,
+    CallState,
+    Connected,
+    GaveUp,
+    NotPlaced,
+    Rang,
+    Result,
+    Vanished,
+)
 from dialer.calls.placing import Placer
 from dialer.calls.switchboard import hang_up_channel
 from dialer.calls.table import CallTable, Line
@@ -30,6 +42,9 @@ from dialer.clock import utc_now
 from dialer.db.session import Database
 
 log = structlog.get_logger(__name__)
+
+#: What no line answers for after so long was left behind; less is a transaction that is being finished.
+LEFT = timedelta(seconds=5)
 
 
 class TermsBook(Protocol):
@@ -100,54 +115,110 @@ class Recovery:
             self.placer.adopt(line)
         return len(left)
 
-    def resync_legs(self, shifts: Sequence[Shift], present: dict[UUID, Seen]) -> None:
-        """Hold the agents' phones against what Asterisk has."""
+    def expect(self, shifts: Sequence[Shift]) -> list[Leg]:
+        """The phones that should be up; from now on what Asterisk says of them is heard."""
+        legs = []
         for shift in shifts:
-            if shift.leg is None:
-                continue
-            seen = present.get(shift.leg)
-            leg = self.tracker.legs.get(shift.leg) or Leg(
-                shift.leg, shift.tenant_id, shift.id, shift.agent_id, shift.endpoint
-            )
-            if seen is None:
-                self.tracker.legs.pop(shift.leg, None)
-                self.tracker.leg_gone(leg)
-            else:
-                self.tracker.legs[shift.leg] = leg
+            if shift.leg is not None:
+                leg = Leg(shift.leg, shift.tenant_id, shift.id, shift.agent_id, shift.endpoint)
+                legs.append(self.tracker.legs.setdefault(shift.leg, leg))
+        return legs
+
+    def found(self, suspects: Sequence[Line], legs: Sequence[Leg], present: Mapping[UUID, Seen]) -> None:
+        """Follow on what Asterisk has."""
+        for leg in legs:
+            if (seen := present.get(leg.id)) is not None:
                 leg.bridge = seen.bridge
-                if seen.state == "Up" and not leg.up:
-                    leg.up = True
-                    self.tracker.leg_up(leg)
-
-    async def resync_calls(
-        self, suspects: Sequence[Line], present: dict[UUID, Seen], *, asterisk_died: bool = False
-    ) -> None:
-        """Hold calls against what Asterisk has. `present` must be newer than the answers to their
-        Originates."""
+                if seen.state == "Up":
+                    self.tracker.raise_leg(leg)
         for line in suspects:
-            attempt_id, now = line.call.attempt_id, utc_now()
-            seen = present.get(attempt_id)
-            if seen is None:
-                detail = "asterisk_restarted" if asterisk_died else "not_seen_to_end"
-                self.calls.apply(attempt_id, Vanished(now, detail=detail, asterisk_died=asterisk_died))
-                continue
-            line.seen = True
-            line.bridge = seen.bridge
-            if seen.state == "Ringing":
-                self.calls.apply(attempt_id, Rang(now))
-            if seen.state != "Up":
-                continue
-            self.calls.apply(attempt_id, Answered(now))
-            leg = next((leg for leg in self.tracker.legs.values() if seen.bridge == leg.bridge), None)
-            if seen.bridge and leg is not None:
-                agent = Assignee(leg.session_id, leg.agent_id, leg.id)
-                self.calls.apply(attempt_id, Connected(now, agent=agent))
-            elif seen.application == "Playback":
-                # Nobody answered the dialplan while we were away: the person hears the message.
-                self.calls.apply(attempt_id, GaveUp(now))
-        await self._end_ghosts(present)
+            if (seen := present.get(line.call.attempt_id)) is not None:
+                self._follow_on(line, seen)
 
-    async def _end_ghosts(self, present: dict[UUID, Seen]) -> None:
+    def _follow_on(self, line: Line, seen: Seen) -> None:
+        attempt_id, now = line.call.attempt_id, utc_now()
+        line.seen = True
+        line.bridge = seen.bridge
+        if seen.state == "Ringing":
+            self.calls.apply(attempt_id, Rang(now))
+        if seen.state != "Up":
+            return
+        self.calls.apply(attempt_id, Answered(now))
+        leg = next((leg for leg in self.tracker.legs.values() if seen.bridge == leg.bridge), None)
+        if seen.bridge and leg is not None:
+            agent = Assignee(leg.session_id, leg.agent_id, leg.id)
+            self.calls.apply(attempt_id, Connected(now, agent=agent))
+        elif seen.application == "Playback":
+            # Nobody answered the dialplan while we were away: the person hears the message.
+            self.calls.apply(attempt_id, GaveUp(now))
+
+    def missing(
+        self,
+        suspects: Sequence[Line],
+        legs: Sequence[Leg],
+        present: Mapping[UUID, Seen],
+        *,
+        asterisk_died: bool = False,
+    ) -> None:
+        """End what Asterisk no longer has. `present` must be newer than the answers to their Originates."""
+        detail = "asterisk_restarted" if asterisk_died else "not_seen_to_end"
+        for line in suspects:
+            if line.call.attempt_id not in present:
+                vanished = Vanished(utc_now(), detail=detail, asterisk_died=asterisk_died)
+                self.calls.apply(line.call.attempt_id, vanished)
+        # After the calls: an agent who had talked until then owes a disposition.
+        for leg in legs:
+            if leg.id not in present:
+                self.tracker.lose(leg)
+
+    async def left_behind(self, tenant_id: int) -> None:
+        """Take up what no line answers for: attempts whose commit was in doubt, shifts whose release was.
+
+        Only while the journal is written up: then a row that says otherwise than the lines is not just late.
+        """
+        now, known = utc_now(), set(self.calls.lines)
+        async with self.database.tenant(tenant_id) as conn:
+            left = await store.calls_on_lines(conn, tenant_id)
+            shifts = await agents.open_shifts(conn, tenant_id)
+        for call, e164, trunk_id in left:
+            if (
+                call.attempt_id in known
+                or call.attempt_id in self.calls.lines
+                or now - call.created_at < LEFT
+            ):
+                continue
+            log.warning("attempt_left_behind", attempt=str(call.attempt_id), state=call.state)
+            terms = await self.terms.terms(tenant_id, call.campaign_id)
+            self.calls.add(Line(call=call, terms=terms, e164=e164, trunk_id=trunk_id))
+            self.placer.adopt(self.calls.lines[call.attempt_id])
+            self.calls.apply(
+                call.attempt_id,
+                NotPlaced(now, result=Result.CANCELED, detail="commit_in_doubt")
+                if call.sent_at is None and call.state is CallState.DIALLING
+                else Vanished(now, detail="not_seen_to_end"),
+            )
+        for shift in shifts:
+            if shift.attempt_id is None or shift.state not in (AgentState.RESERVED, AgentState.TALKING):
+                continue
+            if shift.attempt_id in known | self.calls.lines.keys() or now - shift.state_since < LEFT:
+                continue
+            log.warning("agent_left_behind", agent=shift.agent_id, state=shift.state)
+            async with self.database.tenant(tenant_id) as conn:
+                if await agents.owes_disposition(conn, tenant_id, shift.id) == shift.attempt_id:
+                    await agents.move(
+                        conn,
+                        tenant_id,
+                        shift.id,
+                        AgentState.WRAP_UP,
+                        now,
+                        leaving=(AgentState.RESERVED, AgentState.TALKING),
+                        attempt_id=shift.attempt_id,
+                        only_attempt=shift.attempt_id,
+                    )
+                else:
+                    await agents.release(conn, tenant_id, shift.id, shift.attempt_id, now)
+
+    async def end_ghosts(self, present: Mapping[UUID, Seen]) -> None:
         """End the channels of ours that are on no books: they cost money, and a phone can be in one call."""
         for seen in present.values():
             ghost_call = seen.context == "dozvon-customer" and self.calls.get(seen.id) is None

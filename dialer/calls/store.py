@@ -204,6 +204,8 @@ async def calls_on_lines(conn: AsyncConnection, tenant_id: int) -> list[tuple[Ca
         select(
             attempt,
             agent_session.c.leg,
+            agent_session.c.id.label("shift_id"),
+            agent_session.c.agent_id.label("shift_agent_id"),
             campaign.c.detect_machines,
         )
         .join_from(
@@ -214,8 +216,10 @@ async def calls_on_lines(conn: AsyncConnection, tenant_id: int) -> list[tuple[Ca
         .outerjoin(
             agent_session,
             (agent_session.c.tenant_id == attempt.c.tenant_id)
-            & (agent_session.c.id == attempt.c.session_id)
-            & (agent_session.c.attempt_id == attempt.c.id),
+            # By the shift, not by the attempt's own columns: who was reserved just before a crash is on no
+            # other row.
+            & (agent_session.c.attempt_id == attempt.c.id)
+            & agent_session.c.state.in_(("reserved", "talking")),
         )
         .where(
             attempt.c.tenant_id == tenant_id,
@@ -226,7 +230,7 @@ async def calls_on_lines(conn: AsyncConnection, tenant_id: int) -> list[tuple[Ca
     calls = []
     for row in rows:
         policy = POLICIES[row.policy.split("/")[0]]
-        agent = Assignee(row.session_id, row.agent_id, row.leg) if row.session_id and row.leg else None
+        agent = Assignee(row.shift_id, row.shift_agent_id, row.leg) if row.shift_id and row.leg else None
         call = Call(
             attempt_id=row.id,
             tenant_id=row.tenant_id,
@@ -252,14 +256,12 @@ async def calls_on_lines(conn: AsyncConnection, tenant_id: int) -> list[tuple[Ca
     return calls
 
 
-async def end_overdue_wrap_ups(
-    conn: AsyncConnection, tenant_id: int, now: datetime
-) -> list[tuple[UUID, UUID]]:
-    """End the attempts whose wrap-up limit has passed: (attempt, the agent's shift).
+async def end_overdue_wrap_ups(conn: AsyncConnection, tenant_id: int, now: datetime) -> None:
+    """End the attempts whose wrap-up limit has passed.
 
     Their disposition is still owed by the agent, who gets no call before it is saved.
     """
-    rows = await conn.execute(
+    await conn.execute(
         text(
             """
             UPDATE attempt a SET state = 'ended', ended_at = :now
@@ -267,9 +269,30 @@ async def end_overdue_wrap_ups(
              WHERE a.tenant_id = :tenant_id AND a.state = 'wrap_up'
                AND c.tenant_id = a.tenant_id AND c.id = a.campaign_id
                AND a.hung_up_at + make_interval(secs => c.wrap_up_limit_s) <= :now
-            RETURNING a.id, a.session_id
             """
         ),
         {"tenant_id": tenant_id, "now": now},
     )
-    return [(row.id, row.session_id) for row in rows]
+
+
+async def shifts_over_wrap_up(
+    conn: AsyncConnection, tenant_id: int, now: datetime
+) -> list[tuple[UUID, UUID]]:
+    """The shifts that are still wrapping up a talk whose limit has passed: (attempt, shift).
+
+    The attempt may have ended long ago: an agent whose phone was lost wraps up after its return.
+    """
+    rows = await conn.execute(
+        text(
+            """
+            SELECT s.attempt_id, s.id
+              FROM agent_session s
+              JOIN attempt a ON a.tenant_id = s.tenant_id AND a.id = s.attempt_id
+              JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
+             WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.state = 'wrap_up'
+               AND a.hung_up_at + make_interval(secs => c.wrap_up_limit_s) <= :now
+            """
+        ),
+        {"tenant_id": tenant_id, "now": now},
+    )
+    return [(row.attempt_id, row.id) for row in rows]

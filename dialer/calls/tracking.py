@@ -143,7 +143,7 @@ class Tracker:
             case "BridgeEnter":
                 line.bridge = event.get("BridgeUniqueid")
                 self._joined(line, event)
-            case "BridgeLeave":
+            case "BridgeLeave" if event.get("BridgeUniqueid") == line.bridge:
                 line.bridge = None
             case "HangupRequest":
                 line.ended_by = line.ended_by or HungUpBy.CUSTOMER
@@ -195,20 +195,21 @@ class Tracker:
     def _agent(self, leg: Leg, event: AmiEvent) -> None:
         match event.name:
             case "Newstate" if event.get("ChannelStateDesc") == "Up":
-                self._raise(leg)
+                self.raise_leg(leg)
             case "BridgeEnter":
-                self._raise(leg)
+                self.raise_leg(leg)
                 leg.bridge = event.get("BridgeUniqueid")
                 for line in self.calls:
                     if line.bridge == leg.bridge:
                         self._joined(line, event)
                         break
-            case "BridgeLeave":
+            case "BridgeLeave" if event.get("BridgeUniqueid") == leg.bridge:
                 leg.bridge = None
             case "Hangup":
                 self.lose(leg)
 
-    def _raise(self, leg: Leg) -> None:
+    def raise_leg(self, leg: Leg) -> None:
+        """The phone was picked up."""
         if not leg.up:
             leg.up = True
             self.leg_up(leg)
