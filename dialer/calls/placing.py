@@ -9,8 +9,9 @@ between does not know what happened since.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -24,6 +25,7 @@ from dialer.asterisk.ami import AmiLink, variable
 from dialer.calls import store
 from dialer.calls.model import Assignee, Call, NotPlaced, Result, Sent
 from dialer.calls.store import NewAttempt
+from dialer.calls.switchboard import hang_up_channel
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
@@ -41,13 +43,15 @@ from dialer.errors import (
     WrongState,
 )
 from dialer.ids import new_id
-from dialer.trunks.model import IDLE, Load, Refused, Trunk, choose, dial_string, lines_left
+from dialer.trunks.model import IDLE, Load, Refusal, Refused, Trunk, choose, dial_string, lines_left
 from scheduler import hopper
 from scheduler.hopper import ClaimedLead
 
 log = structlog.get_logger(__name__)
 
 SEND_WITHIN_S = 1.0
+#: When a rule has put off all leads that were looked at, so many more are looked at, so often.
+SIFT, SIFTS = 100, 5
 #: The longest look back that any policy needs.
 HISTORY = timedelta(days=31)
 #: A lead whose zone nobody knows is not dialled; it is asked again after this, in case the record was mended.
@@ -86,11 +90,15 @@ class Placer:
     _sending: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.calls.watchers.append(self._line_freed)
+        self.calls.watchers.append(self._changed)
 
     def lines_left(self, terms: CallTerms) -> int:
-        """Calls that the campaign's trunks can still carry."""
-        return lines_left(terms.trunks, self.loads)
+        """Calls that the campaign's trunks take now: free channels, as far as their calls a second allow."""
+        now = utc_now()
+        return sum(
+            min(lines_left([trunk], self.loads), int(self.loads.get(trunk.id, IDLE).tokens_at(trunk, now)))
+            for trunk in terms.trunks
+        )
 
     def adopt(self, line: Line) -> None:
         """A call that an earlier engine placed holds a line of its trunk."""
@@ -106,15 +114,21 @@ class Placer:
             raise AsteriskUnavailable(reason=self.link.trouble or "the link is down")
         now = utc_now()
         placed: list[Line] = []
-        async with self.database.tenant(terms.tenant_id) as conn:
+        async with self._placing(terms.tenant_id, placed) as conn:
             if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
                 return 0
-            leads = await hopper.claim(conn, terms.tenant_id, terms.campaign_id, wanted, now)
-            if not leads:
-                return 0
-            targets = [Target(lead.e164, lead.timezones, lead) for lead in leads]
-            ready = await self._sift(conn, terms, targets, now)
-            placed = await self._commit(conn, terms, ready, now, by_hand=None)
+            ready: list[Target] = []
+            ask = wanted
+            for _ in range(SIFTS):  # leads that a rule puts off must not hide those behind them
+                leads = await hopper.claim(conn, terms.tenant_id, terms.campaign_id, ask, now)
+                ready = await self._sift(
+                    conn, terms, [Target(lead.e164, lead.timezones, lead) for lead in leads], now
+                )
+                if ready or not leads:
+                    break
+                ask = max(wanted, SIFT)
+            del ready[wanted:]
+            await self._commit(conn, terms, ready, now, placed, by_hand=None)
         self._send(terms, placed)
         return len(placed)
 
@@ -126,7 +140,8 @@ class Placer:
         if not self.link.up:
             raise AsteriskUnavailable(reason=self.link.trouble or "the link is down")
         now = utc_now()
-        async with self.database.tenant(terms.tenant_id) as conn:
+        placed: list[Line] = []
+        async with self._placing(terms.tenant_id, placed) as conn:
             if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
                 raise WrongState(what="The campaign", state="not running", allowed="running")
             if target.lead is not None:
@@ -136,7 +151,7 @@ class Placer:
             denied = await self._denial(conn, terms, target, now)
             if denied is not None:
                 raise NotAllowed(reason=denied.reason)
-            placed = await self._commit(conn, terms, [target], now, by_hand=by_hand)
+            await self._commit(conn, terms, [target], now, placed, by_hand=by_hand)
             if not placed:
                 raise NumberBusy
             line = placed[0]
@@ -151,6 +166,10 @@ class Placer:
                 attempt_id=line.call.attempt_id,
             ):
                 raise WrongState(what="The agent", state="in a call", allowed="ready or paused")
+            if by_hand.shift.state is AgentState.PAUSED:
+                # Who dials in a pause is in a pause again afterwards.
+                code = by_hand.shift.pause_code
+                await agents.ask_next(conn, terms.tenant_id, by_hand.shift.id, AgentState.PAUSED, code)
         self._send(terms, placed)
         return line.call.attempt_id
 
@@ -172,10 +191,15 @@ class Placer:
             if denied is None:
                 ready.append(target)
             elif target.lead is not None:
-                until = denied.until or now + ASK_AGAIN
-                await hopper.postpone(conn, terms.tenant_id, target.lead.id, until)
-                log.info("lead_postponed", lead=target.lead.id, reason=denied.reason, until=until.isoformat())
+                await self._put_off(conn, terms, target.lead, denied.reason, denied.until or now + ASK_AGAIN)
         return ready
+
+    @staticmethod
+    async def _put_off(
+        conn: AsyncConnection, terms: CallTerms, lead: ClaimedLead, reason: str, until: datetime
+    ) -> None:
+        await hopper.postpone(conn, terms.tenant_id, lead.id, until)
+        log.info("lead_postponed", lead=lead.id, reason=reason, until=until.isoformat())
 
     async def _denial(
         self, conn: AsyncConnection, terms: CallTerms, target: Target, now: datetime
@@ -207,13 +231,15 @@ class Placer:
         terms: CallTerms,
         targets: Sequence[Target],
         now: datetime,
+        placed: list[Line],
         *,
         by_hand: ByHand | None,
-    ) -> list[Line]:
-        """Write holds and attempts; the calls as they will stand when the transaction commits."""
+    ) -> None:
+        """Write holds and attempts; `placed` gets the calls as they will stand when the transaction commits,
+        each as soon as it has a channel of its trunk."""
         ids = {target.e164: new_id() for target in targets}
         if not ids:
-            return []
+            return
         held = await store.hold_numbers(conn, terms.tenant_id, ids)
         chosen: list[tuple[Target, Trunk]] = []
         for target in targets:
@@ -225,11 +251,16 @@ class Placer:
                 if by_hand is not None:
                     raise NotAllowed(reason=f"no trunk takes it ({trunk.reason})")
                 log.info("trunk_refused", campaign=terms.campaign_id, reason=trunk.reason)
+                if trunk.reason is Refusal.PREFIX and target.lead is not None:
+                    # No wait mends that: it must not stand before the leads that can be dialled.
+                    until = now + ASK_AGAIN
+                    await self._put_off(conn, terms, target.lead, "no_trunk_for_prefix", until)
                 continue
             self.loads[trunk.id] = self.loads.get(trunk.id, IDLE).placed(trunk, now)
             chosen.append((target, trunk))
+            placed.append(self._line(terms, target, trunk, ids[target.e164], now, by_hand))
         if not chosen:
-            return []
+            return
         shift = by_hand.shift if by_hand else None
         await store.add(
             conn,
@@ -257,25 +288,42 @@ class Placer:
         leads = [target.lead.id for target, _ in chosen if target.lead]
         if leads:
             await hopper.dialling(conn, terms.tenant_id, leads, now)
-        agent = Assignee(shift.id, shift.agent_id, shift.leg) if shift and shift.leg else None
-        return [
-            Line(
-                call=Call(
-                    attempt_id=ids[target.e164],
-                    tenant_id=terms.tenant_id,
-                    campaign_id=terms.campaign_id,
-                    # A person who started the call listens already: no detector stands between.
-                    screens=terms.screens and by_hand is None,
-                    abandon_after_s=terms.policy.abandon_after_s,
-                    created_at=now,
-                    agent=agent,
-                ),
-                terms=terms,
-                e164=target.e164,
-                trunk_id=trunk.id,
-            )
-            for target, trunk in chosen
-        ]
+
+    @staticmethod
+    def _line(
+        terms: CallTerms,
+        target: Target,
+        trunk: Trunk,
+        attempt_id: UUID,
+        now: datetime,
+        by_hand: ByHand | None,
+    ) -> Line:
+        shift = by_hand.shift if by_hand else None
+        call = Call(
+            attempt_id=attempt_id,
+            tenant_id=terms.tenant_id,
+            campaign_id=terms.campaign_id,
+            # A person who started the call listens already: no detector stands between.
+            screens=terms.screens and by_hand is None,
+            abandon_after_s=terms.policy.abandon_after_s,
+            created_at=now,
+            agent=Assignee(shift.id, shift.agent_id, shift.leg) if shift and shift.leg else None,
+        )
+        return Line(call=call, terms=terms, e164=target.e164, trunk_id=trunk.id)
+
+    @contextlib.asynccontextmanager
+    async def _placing(self, tenant_id: int, placed: list[Line]) -> AsyncIterator[AsyncConnection]:
+        """A transaction that gives the channels of `placed` back when it fails.
+
+        Where it fails in its commit the rows may stand all the same: `Recovery.left_behind` finds them.
+        """
+        try:
+            async with self.database.tenant(tenant_id) as conn:
+                yield conn
+        except BaseException:
+            for line in placed:
+                self._release(line.trunk_id)
+            raise
 
     # -- after the commit ------------------------------------------------------------------------------
 
@@ -284,17 +332,25 @@ class Placer:
         trunks = {trunk.id: trunk for trunk in terms.trunks}
         for line in lines:
             self.calls.add(line)
-            task = asyncio.create_task(
-                self._originate(line, trunks[line.trunk_id], committed_s),
-                name=f"originate-{line.call.attempt_id}",
-            )
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            work = self._originate(line, trunks[line.trunk_id], committed_s)
+            self._spawn(work, f"originate-{line.call.attempt_id}")
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _end(self, attempt_id: UUID) -> None:
+        with contextlib.suppress(AsteriskUnavailable):  # logged; the resync sees what Asterisk has
+            await hang_up_channel(self.link, attempt_id)
 
     async def _originate(self, line: Line, trunk: Trunk, committed_s: float) -> None:
         attempt_id = line.call.attempt_id
         if time.monotonic() - committed_s > SEND_WITHIN_S:
             self._not_placed(line, Result.CANCELED, "sent_too_late")
+            return
+        if line.call.canceled:
+            self._not_placed(line, Result.CANCELED, "canceled_before_it_was_sent")
             return
         try:
             reply = await self.link.send(originate(line, trunk, self.agi_address))
@@ -319,9 +375,16 @@ class Placer:
         )
         self.calls.apply(line.call.attempt_id, NotPlaced(utc_now(), result=result, detail=detail))
 
-    def _line_freed(self, line: Line, change: Change) -> None:
-        if change.after.hung_up_at is not None and change.before.hung_up_at is None:
-            self.loads[line.trunk_id] = self.loads.get(line.trunk_id, IDLE).released()
+    def _changed(self, line: Line, change: Change) -> None:
+        before, after = change.before, change.after
+        if after.canceled and after.answered_at is None and before.ringing_at != after.ringing_at:
+            # It was taken back before Asterisk had a channel that could be ended.
+            self._spawn(self._end(after.attempt_id), f"end-{after.attempt_id}")
+        if after.hung_up_at is not None and before.hung_up_at is None:
+            self._release(line.trunk_id)
+
+    def _release(self, trunk_id: int) -> None:
+        self.loads[trunk_id] = self.loads.get(trunk_id, IDLE).released()
 
 
 def originate(line: Line, trunk: Trunk, agi_address: str) -> dict[str, str | list[str]]:
