@@ -181,10 +181,12 @@ class Switchboard:
         finally:
             gone.cancel()
             self._waiting.remove(ticket)
+        if agi.hung_up.is_set() and not ticket.chosen.done():
+            return HANGUP
+        if was_talking:
+            await agi.command("SET", "MUSIC", "OFF")
         if ticket.chosen.done():
             return ticket.chosen.result()
-        if agi.hung_up.is_set():
-            return HANGUP
         if was_talking:
             return MESSAGE
         self.calls.apply(call.attempt_id, GaveUp(utc_now()))
@@ -232,6 +234,9 @@ class Switchboard:
             shift = await agents.find_shift(conn, terms.tenant_id, ticket.kept_for)
             if shift is None or shift.leg is None or shift.state is not AgentState.READY:
                 return
+            leg = self.tracker.legs.get(shift.leg)
+            if leg is None or not leg.up:
+                return  # the row is behind what Asterisk has told us
             if not await agents.move(
                 conn,
                 terms.tenant_id,
