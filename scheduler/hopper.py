@@ -97,6 +97,17 @@ async def offered(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None:
     )
 
 
+async def offered_leads(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> list[int]:
+    """The campaign's leads that are shown to agents; locked."""
+    rows = await conn.execute(
+        select(lead.c.id)
+        .where(lead.c.tenant_id == tenant_id, lead.c.campaign_id == campaign_id, lead.c.status == "offered")
+        .order_by(lead.c.id)
+        .with_for_update()
+    )
+    return list(rows.scalars())
+
+
 async def give_back(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None:
     """An offered lead was not dialled: it waits for its turn again."""
     await conn.execute(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -119,19 +121,35 @@ class Runner:
     async def _read_campaigns(self, tenant_id: int) -> None:
         now_running = {(tenant_id, terms.campaign_id): terms for terms in await self.terms.running(tenant_id)}
         for key in [key for key in self._running if key[0] == tenant_id and key not in now_running]:
-            stopped = self._running.pop(key)
-            await self._stopped(stopped.terms)
+            await self._stopped(self._running[key].terms)
+            del self._running[key]
         for key, terms in now_running.items():
             self._running[key] = _Running(terms)
 
     async def _stopped(self, terms: CallTerms) -> None:
-        """A campaign was paused or stopped: its ringing calls are taken back if it says so."""
+        """A campaign was paused or stopped: the leads it shows are taken back, and its ringing calls if it
+        says so."""
+        await self._take_leads_back(terms)
         if not await self.terms.drops_ringing(terms.tenant_id, terms.campaign_id):
             return
         for line in list(self.calls):
             if line.terms.campaign_id == terms.campaign_id and line.call.answered_at is None:
                 self.calls.apply(line.call.attempt_id, CancelAsked(utc_now(), detail="campaign_paused"))
-                await hang_up_channel(self.placer.link, line.call.attempt_id)
+                try:
+                    await hang_up_channel(self.placer.link, line.call.attempt_id)
+                except AsteriskUnavailable as error:
+                    log.warning("ringing_not_dropped", attempt=str(line.call.attempt_id), reason=str(error))
+
+    async def _take_leads_back(self, terms: CallTerms) -> None:
+        async with self.database.tenant(terms.tenant_id) as conn:
+            for lead_id in await hopper.offered_leads(conn, terms.tenant_id, terms.campaign_id):
+                for shift in await agents.open_shifts(conn, terms.tenant_id):
+                    if shift.lead_id == lead_id and shift.attempt_id is None:
+                        leaving = (AgentState.RESERVED,)
+                        await agents.move(
+                            conn, terms.tenant_id, shift.id, AgentState.READY, utc_now(), leaving=leaving
+                        )
+                await hopper.give_back(conn, terms.tenant_id, lead_id)
 
     # -- what to do ----------------------------------------------------------------------------------------
 
@@ -147,6 +165,7 @@ class Runner:
             # The rows that we read may be behind the agents that we have given out since.
             taken = {line.call.agent.session_id for line in self.calls if line.call.agent}
             at_hand = [shift for shift in shifts if shift.state in _IN_POOL and shift.id not in taken]
+            self._spare_for_calls(tenant_id, at_hand, wanting)
             shares = share([_usable(shift, running) for shift in at_hand], wanting)
             for campaign_id, pool in shares.items():
                 each = running[campaign_id]
@@ -154,6 +173,26 @@ class Runner:
                     await self._offer(each, pool, shifts)
                 else:
                     await self._pace(each, pool)
+
+    def _spare_for_calls(self, tenant_id: int, at_hand: list[Shift], wanting: Mapping[int, int]) -> None:
+        """Leave out the agents that calls in the air will need whose campaign asks for no more of them: its
+        list is empty, or it was paused."""
+        in_air: dict[int, list[CallTerms]] = defaultdict(list)
+        for line in self.calls:
+            terms = line.terms
+            wants_none = terms.tenant_id == tenant_id and terms.campaign_id not in wanting
+            if wants_none and not terms.mode.by_hand and line.call.agent is None and line.call.result is None:
+                in_air[terms.campaign_id].append(terms)
+        for calls in in_air.values():
+            terms = calls[0]
+            per_agent = terms.ratio if terms.mode is DialMode.POWER else 1.0
+            able = [
+                shift
+                for shift in at_hand
+                if shift.state is AgentState.READY and (terms.skill is None or terms.skill in shift.skills)
+            ]
+            for shift in able[: math.ceil(len(calls) / per_agent)]:
+                at_hand.remove(shift)
 
     async def _pace(self, each: _Running, pool: list[AgentInPool]) -> None:
         terms = each.terms
