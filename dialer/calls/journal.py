@@ -30,6 +30,9 @@ from scheduler import hopper, retry
 
 log = structlog.get_logger(__name__)
 
+#: Classes of SQLSTATE that say "not this value": wrong data, broken constraint, no such column. All others
+#: (a deadlock, a full disk, a server that stops) pass.
+CONTENT = ("22", "23", "42")
 #: Changes in one transaction; keeps a transaction short after the database was away.
 BATCH = 500
 RETRY_S = 0.5
@@ -106,8 +109,14 @@ class DatabaseJournal:
             try:
                 async with self._database.tenant(tenant_id) as conn:
                     await _write_change(conn, change)
-            except DBAPIError:
+            except DBAPIError as error:
+                if not _refused_for_content(error):
+                    raise DatabaseUnavailable(reason=str(error.orig)) from error
                 log.exception("journal_refused", attempt=str(change.after.attempt_id), change=repr(change))
+
+
+def _refused_for_content(error: DBAPIError) -> bool:
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith(CONTENT)
 
 
 async def _write_change(conn: AsyncConnection, change: Change) -> None:
