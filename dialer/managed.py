@@ -24,8 +24,10 @@ log = structlog.get_logger(__name__)
 RELOAD = "module reload res_pjsip.so"
 
 
-async def generated_files(settings: Settings, database: Database) -> dict[str, str]:
-    """The files that say which phones and trunks there are, over all tenants."""
+async def generated_files(settings: Settings, database: Database | None) -> dict[str, str]:
+    """The files that say which phones and trunks there are, over all tenants; none without a database."""
+    if database is None:
+        return render_managed(ManagedAsterisk.of(settings), (), ())
     phones: list[AgentPhone] = []
     lines: list[TrunkLine] = []
     for tenant_id in await database.tenants():
@@ -50,7 +52,7 @@ async def generated_files(settings: Settings, database: Database) -> dict[str, s
 
 
 async def asterisk_of(
-    settings: Settings, database: Database, progress: Progress = packages.silent
+    settings: Settings, database: Database | None, progress: Progress = packages.silent
 ) -> AsteriskServer:
     """The installation's Asterisk, with its phones and trunks as the database has them; not started.
 

@@ -162,7 +162,7 @@ async def running(
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(_only_one(settings.data_dir))
+        stack.enter_context(only_one(settings.data_dir))
         postgres: EmbeddedPostgres | None = None
         if settings.database_url is None:
             progress("PostgreSQL: starting the embedded one")
@@ -202,7 +202,7 @@ async def running(
 
 
 @contextlib.contextmanager
-def _only_one(data_dir: Path) -> Any:
+def only_one(data_dir: Path) -> Any:
     """Two servers in one data folder would start and stop each other's parts."""
     fd = os.open(data_dir / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -37,6 +37,12 @@ def head() -> str:
     return revision
 
 
+def revisions() -> list[str]:
+    """All revisions of this version, the first one first."""
+    scripts = ScriptDirectory.from_config(config())
+    return [script.revision for script in reversed(list(scripts.walk_revisions()))]
+
+
 async def current(url: str) -> str | None:
     """The revision of the database, None for an empty one; any role may ask."""
     engine = create_engine(url, pool=1)
