@@ -1,0 +1,105 @@
+"""What the documentation says of the code, made from the code: `python -m support.docs` writes it anew.
+
+A generated part of a page stands between `<!-- name: ... -->` and `<!-- /name -->`; tests/unit/test_docs.py
+fails when a page differs from what stands here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from dialer.agents.model import NEXT, AgentState
+from dialer.calls.model import TRANSITIONS, CallState, Signal
+from dialer.httpkit import stream
+from dialer.httpkit.routes import Route
+
+ROOT = Path(__file__).parents[2]
+API = ROOT / "docs/reference/api.md"
+ARCHITECTURE = ROOT / "docs/architecture.md"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def all_routes() -> Iterator[Route]:
+    """The routes of every feature that has an `http.py`, and of the event stream."""
+    for file in sorted((ROOT / "dialer").glob("*/http.py")):
+        yield from importlib.import_module(f"dialer.{file.parent.name}.http").routes
+    yield from stream.routes
+
+
+def routes() -> str:
+    """Every route with the right that it needs."""
+    rows = [
+        (
+            route.tag,
+            route.method,
+            f"`{route.path}`",
+            "open" if route.public else f"`{route.right.value}`" if route.right else "log-in",
+            route.summary,
+        )
+        for route in all_routes()
+    ]
+    return _table(("", "", "path", "right", "what it does"), sorted(rows, key=lambda row: row[0]))
+
+
+def call_states() -> str:
+    """The transition table of a call: what each signal does in each state."""
+    kinds: list[type[Signal]] = []
+    for _, kind in TRANSITIONS:
+        if kind not in kinds:
+            kinds.append(kind)
+    rows = []
+    for kind in kinds:
+        cells = [f"**{kind.__name__}**"]
+        for state in CallState:
+            after = TRANSITIONS.get((state, kind))
+            cells.append("" if after is None else "·" if after is state else str(after))
+        rows.append(tuple(cells))
+    meanings = "\n".join(f"- **{kind.__name__}**: {inspect.getdoc(kind)}" for kind in kinds)
+    return _table(("", *(str(state) for state in CallState)), rows) + "\n\n" + meanings
+
+
+def agent_states() -> str:
+    """Which state of an agent may follow which."""
+    rows = [
+        (f"**{state}**", ", ".join(str(after) for after in AgentState if after in NEXT[state]) or "none")
+        for state in AgentState
+    ]
+    return _table(("state", "may become"), rows)
+
+
+#: name -> the page it stands on, and what makes it
+PARTS: Mapping[str, tuple[Path, Callable[[], str]]] = {
+    "routes": (API, routes),
+    "call-states": (ARCHITECTURE, call_states),
+    "agent-states": (ARCHITECTURE, agent_states),
+}
+
+
+def part(name: str) -> re.Pattern[str]:
+    """A generated part: its opening line, what is in it, its end."""
+    return re.compile(rf"(<!-- {name}:[^\n]*-->\n)(.*?)(<!-- /{name} -->)", re.DOTALL)
+
+
+def main() -> None:
+    """Write every generated part anew."""
+    for name, (page, make) in PARTS.items():
+        text = page.read_text(encoding="utf-8")
+        made = make()
+        new, count = part(name).subn(lambda old, made=made: f"{old[1]}{made}\n{old[3]}", text)  # type: ignore[misc]
+        assert count == 1, f"{page} has no part {name}"
+        if new != text:
+            page.write_text(new, encoding="utf-8")
+            print(f"{page.relative_to(ROOT)}: {name}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
