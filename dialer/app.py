@@ -35,7 +35,8 @@ from dialer.campaigns.runner import Runner
 from dialer.campaigns.service import CampaignService
 from dialer.campaigns.sounds import PromptSounds
 from dialer.campaigns.terms import DatabaseTermsBook
-from dialer.check import proof
+from dialer.check.proof import ROUTE as PROOF
+from dialer.check.proof import answer as answer_proof
 from dialer.contacts import http as contacts_http
 from dialer.contacts.importing import run_next_import
 from dialer.contacts.service import ContactService
@@ -73,7 +74,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     calls = CallTable(journal)
     tracker = Tracker(calls)
     agi = FastAgiServer(settings.agi_host, settings.agi_port)
-    agi.route(proof.ROUTE, proof.answer)
+    agi.route(PROOF, answer_proof)
     resynced = asyncio.Event()
     terms = DatabaseTermsBook(database, settings.prompts_dir)
     placer = Placer(
