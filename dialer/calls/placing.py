@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
-from dialer.agents.model import AgentState, Shift
+from dialer.agents.model import Shift
 from dialer.asterisk.ami import AmiLink, variable
 from dialer.calls import store
 from dialer.calls.model import Assignee, Call, NotPlaced, Result, Sent
@@ -155,21 +155,11 @@ class Placer:
             if not placed:
                 raise NumberBusy
             line = placed[0]
-            free = (AgentState.READY, AgentState.PAUSED, AgentState.RESERVED)
-            if not await agents.move(
-                conn,
-                terms.tenant_id,
-                by_hand.shift.id,
-                AgentState.RESERVED,
-                now,
-                leaving=free,
-                attempt_id=line.call.attempt_id,
+            lead_id = target.lead.id if target.lead else None
+            if not await agents.reserve_own(
+                conn, terms.tenant_id, by_hand.shift.id, line.call.attempt_id, lead_id, now
             ):
                 raise WrongState(what="The agent", state="in a call", allowed="ready or paused")
-            if by_hand.shift.state is AgentState.PAUSED:
-                # Who dials in a pause is in a pause again afterwards.
-                code = by_hand.shift.pause_code
-                await agents.ask_next(conn, terms.tenant_id, by_hand.shift.id, AgentState.PAUSED, code)
         self._send(terms, placed)
         return line.call.attempt_id
 

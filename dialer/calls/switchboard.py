@@ -128,8 +128,7 @@ class Switchboard:
             await agi.set_variable("DOZVON_AGENT", str(decision.leg))
             await agi.set_variable("DOZVON_NEXT", BRIDGE)
         else:
-            if not agi.hung_up.is_set():  # else it is the customer who has left
-                line.ended_by = line.ended_by or HungUpBy.SERVER
+            line.dismissed = not agi.hung_up.is_set()  # else it is the customer who has left
             await agi.set_variable("DOZVON_NEXT", decision)
 
     async def _decide(self, agi: AgiCall, line: Line, asked_s: float) -> Assignee | str:

@@ -33,6 +33,8 @@ class Line:
     seen: bool = False
     #: the far end gave its final answer (a DialEnd came): not silence
     refused: bool = False
+    #: the dialplan was told to play the message or to hang up: the end is ours unless somebody is first
+    dismissed: bool = False
     #: who asked for the end, as far as seen
     ended_by: HungUpBy | None = None
     #: monotonic seconds of the answer and of the choice of an agent

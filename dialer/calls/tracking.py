@@ -157,9 +157,10 @@ class Tracker:
         code = causes.sip_code(event.get("TechCause"))
         result = causes.unanswered(code, cause, rang=line.call.ringing_at is not None, refused=line.refused)
         detail = "no_response" if result is Result.FAILED and code in (408, 480) else None
+        by = line.ended_by or (HungUpBy.SERVER if line.dismissed else None)
         self.calls.apply(
             line.call.attempt_id,
-            HungUp(utc_now(), result=result, cause=cause, sip_code=code, by=line.ended_by, detail=detail),
+            HungUp(utc_now(), result=result, cause=cause, sip_code=code, by=by, detail=detail),
         )
 
     def _originate_response(self, event: AmiEvent) -> None:
