@@ -247,3 +247,9 @@ class PhonesFailed(DozvonError):
     """The demo's phones do not work: {reason}."""
 
     id = "phones-failed"
+
+
+class ProcessFell(DozvonError):
+    """The server's process {name} does not start ({code}); its last lines in the log say why."""
+
+    id = "process-fell"

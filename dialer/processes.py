@@ -29,7 +29,7 @@ from dialer.asterisk.runtime import AsteriskServer
 from dialer.db import migrate
 from dialer.db.embedded import EmbeddedPostgres, Urls
 from dialer.db.session import Database
-from dialer.errors import DozvonError, SettingsError
+from dialer.errors import DozvonError, ProcessFell, SettingsError
 from dialer.managed import asterisk_of
 from dialer.settings import Settings
 from dialer.users.service import ensure_administrator
@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 NAMES = ("engine", "web", "jobs")
 READY_S = 30.0
 STOP_S = 15.0
+#: A process that falls so often before it is ready is given up.
+FALLS_AT_START = 3
 #: Pauses before what has fallen is started again.
 AGAIN_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 #: Between two looks at an Asterisk that is no child of ours.
@@ -91,6 +93,8 @@ class Child:
                 falls += 1
                 code = self.process.returncode if self.process else None
                 log.error("process_fell", name=self.name, code=code, again_in_s=pause_s)
+                if falls == FALLS_AT_START and not self.ready.done():
+                    self.ready.set_exception(ProcessFell(name=self.name, code=code))
                 await asyncio.sleep(pause_s)
         finally:
             await self._end()
@@ -250,13 +254,12 @@ async def _watched(server: Server) -> AsyncIterator[None]:
 
 
 async def _all_ready(children: Mapping[str, Child]) -> None:
-    waiting = {child.ready for child in children.values()}
-    done, _ = await asyncio.wait(waiting, timeout=READY_S)
-    late = [name for name, child in children.items() if child.ready not in done]
-    if late:
-        raise SettingsError(
-            setting="dozvon serve", reason=f"{', '.join(late)} did not start in {READY_S:g} s; see the log"
-        )
+    try:
+        async with asyncio.timeout(READY_S):
+            await asyncio.gather(*(child.ready for child in children.values()))
+    except TimeoutError:
+        late = ", ".join(name for name, child in children.items() if not child.ready.done())
+        raise ProcessFell(name=late, code=f"not ready within {READY_S:g} s") from None
 
 
 async def _keep_postgres(postgres: EmbeddedPostgres) -> None:

@@ -90,6 +90,12 @@ class Demo:
         """How long it rings before people answer."""
         return REAL_RING_S if self.real_times else SHORT_RING_S
 
+    def contacts(self) -> people.Contacts:
+        """The list that is called."""
+        return people.make_contacts(
+            self.leads, self.seed, HUMAN_SHARE, self.ring_mean_s, self.times.talk_mean_s
+        )
+
     @property
     def ring_timeout_s(self) -> int:
         """How long a call rings before it is given up."""
@@ -117,7 +123,7 @@ async def run_demo(demo: Demo) -> int:
     console = Console(stderr=demo.json_only)
     began = time.monotonic()
     stop = processes.until_signal()
-    folder = settings.default_data_dir() / "demo"
+    folder = settings.load().data_dir / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "demo.log").open("w", encoding="utf-8") as log_file:
         telemetry.configure("info", "json", "demo", log_file)
@@ -294,18 +300,21 @@ async def _upsert(
 async def _at_work(stage: Stage) -> AsyncIterator[None]:
     """The agents log in, and log out at the end."""
     tasks = [asyncio.create_task(robot.run(), name=robot.login) for robot in stage.robots]
-    ready = [asyncio.create_task(robot.at_work.wait()) for robot in stage.robots]
+    ready = asyncio.gather(*(robot.at_work.wait() for robot in stage.robots))
     try:
-        done, _ = await asyncio.wait({*tasks, *ready}, timeout=30, return_when=asyncio.FIRST_EXCEPTION)
+        # A robot ends only by an error, which is then what to say.
+        either: set[asyncio.Future[Any]] = {*tasks, ready}
+        done, _ = await asyncio.wait(either, timeout=30, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
-        if not all(task.done() for task in ready):
+        if not done:
             raise Invalid(field="agents", reason="some phones were not reached in 30 s; see the log")
         yield
     finally:
-        for task in (*tasks, *ready):
-            task.cancel()
-        await asyncio.gather(*tasks, *ready, return_exceptions=True)
+        ready.cancel()
+        for robot in tasks:
+            robot.cancel()
+        await asyncio.gather(*tasks, ready, return_exceptions=True)
         ends = await asyncio.gather(*(robot.log_out() for robot in stage.robots), return_exceptions=True)
         for end in ends:
             if isinstance(end, Exception):
@@ -315,7 +324,7 @@ async def _at_work(stage: Stage) -> AsyncIterator[None]:
 async def _make_campaign(stage: Stage) -> None:
     """What a supervisor does: a list from a file, a campaign over it, start."""
     demo = stage.demo
-    contacts = people.make_contacts(demo.leads, demo.seed, HUMAN_SHARE, demo.ring_mean_s)
+    contacts = demo.contacts()
     name = f"Демонстрация {time.strftime('%d.%m.%Y %H:%M:%S')}"
     async with Api(stage.server.url) as api:
         await api.log_in(SUPERVISOR, stage.supervisor_password)

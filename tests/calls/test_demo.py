@@ -1,0 +1,178 @@
+"""The whole product in one command: `dozvon demo` as a user runs it, undisturbed, interrupted and shot at."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dialer.asterisk.runtime import AsteriskBinary
+from dialer.demo.numbers import ANSWERING, LIVE, Behaviour
+from dialer.demo.run import Demo
+from dialer.settings import load
+
+KEYS = {
+    "attempts", "by_result", "answered", "answered_live", "connected", "abandoned", "connect_rate",
+    "reach_rate", "abandon_rate", "occupancy", "join_ms", "answer_to_agent_ms", "double_dials",
+    "unfinished_attempts", "dispositions", "seconds",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class RunningDemo:
+    """A demo in a data folder of the test's own."""
+
+    process: asyncio.subprocess.Process
+    folder: Path
+
+    async def summary(self, within_s: float = 150.0) -> dict[str, Any]:
+        """The last line of stdout, when it has ended well."""
+        async with asyncio.timeout(within_s):
+            out, err = await self.process.communicate()
+        assert self.process.returncode == 0, err.decode() + self.log()
+        found: dict[str, Any] = json.loads(out.decode().splitlines()[-1])
+        return found
+
+    def log(self) -> str:
+        """What its server wrote."""
+        file = self.folder / "demo" / "demo.log"
+        return file.read_text() if file.exists() else ""
+
+    async def until_logged(self, wanted: Callable[[dict[str, Any]], bool], within_s: float = 60.0) -> None:
+        """Wait for a line of the log; a file tells nobody that it has grown, so it is looked at."""
+        async with asyncio.timeout(within_s):
+            while not any(wanted(json.loads(line)) for line in self.log().splitlines() if line.endswith("}")):
+                assert self.process.returncode is None, "the demo ended early"
+                await asyncio.sleep(0.1)
+
+    def processes(self) -> dict[int, str]:
+        """What it has started and what still lives."""
+        return processes_about(self.folder)
+
+
+def processes_about(folder: Path) -> dict[int, str]:
+    """Every process that works in or for a folder, with its command line."""
+    found = {}
+    mark, ours = os.fsencode(folder), f"PPid:\t{os.getpid()}\n"
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):  # it has ended meanwhile, or is not ours to look at
+            words = (entry / "cmdline").read_bytes()
+            about = words + (entry / "environ").read_bytes() + os.fsencode((entry / "cwd").readlink())
+            # Direct children of this test run watch over the folder; a demo's own are not ours.
+            if mark in about and words and ours not in (entry / "status").read_text():
+                found[int(entry.name)] = words.replace(b"\0", b" ").decode(errors="replace")
+    return found
+
+
+@pytest.fixture
+async def demo(data_folder: Path, asterisk_binary: AsteriskBinary) -> AsyncIterator[Callable[..., Any]]:
+    """Starts `dozvon demo` with the given knobs; whatever is left at the end is ended."""
+    started: list[RunningDemo] = []
+
+    async def start(*knobs: str) -> RunningDemo:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "dialer", "demo", "--no-browser", "--json", *knobs,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={
+                **os.environ,
+                "DOZVON_DATA_DIR": str(data_folder),
+                "DOZVON_CACHE_DIR": str(load().packages_dir),
+            },
+        )  # fmt: skip
+        started.append(RunningDemo(process, data_folder))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.returncode is None:
+            each.process.kill()
+            await each.process.wait()
+        for pid in each.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def planned(leads: int, seed: int) -> Counter[Behaviour]:
+    """What the people of the list do, by the number plan."""
+    demo = Demo(
+        leads=leads, agents=1, seconds=1, json_only=True, browser=False, seed=seed, real_times=False, mode=""
+    )
+    return Counter(number.behaviour for number in demo.contacts().numbers)
+
+
+async def test_demo_dials_its_list_and_counts_rightly(demo: Callable[..., Any]) -> None:
+    """Every contact is dialled once; each result is what the number plan says; its processes are gone."""
+    running: RunningDemo = await demo("--leads", "14", "--agents", "7", "--seconds", "90", "--seed", "5")
+    summary = await running.summary()
+    plan = planned(14, 5)
+    assert summary.keys() >= KEYS
+    assert summary["attempts"] == sum(summary["by_result"].values()) == 14
+    results = summary["by_result"]
+    told = {
+        Behaviour.BUSY: "busy",
+        Behaviour.NO_ANSWER: "no_answer",
+        Behaviour.INVALID: "invalid",
+        Behaviour.CONGESTION: "congestion",
+        Behaviour.DECLINED: "declined",
+    }
+    assert {name: results[name] for name in told.values()} == {
+        name: plan[behaviour] for behaviour, name in told.items()
+    }
+    assert results["machine"] <= plan[Behaviour.MACHINE], "a person was taken for a machine"
+    answering = sum(plan[behaviour] for behaviour in ANSWERING)
+    assert summary["answered"] == summary["answered_live"] + results["machine"] == answering
+    assert summary["answered_live"] >= sum(plan[behaviour] for behaviour in LIVE)
+    assert summary["connected"] == results["answered"] == sum(summary["dispositions"].values()) > 0
+    assert summary["connect_rate"] == summary["answered_live"] / 14
+    assert summary["double_dials"] == summary["unfinished_attempts"] == 0
+    assert 0 < summary["join_ms"]["p95"] < 100
+    assert 0 < summary["occupancy"] < 1
+    assert running.processes() == {}
+
+
+async def test_interrupted_demo_leaves_nothing_but_a_readable_database(demo: Callable[..., Any]) -> None:
+    """Ctrl-C in the middle of talks ends every process; the next demo starts on the same database."""
+    running: RunningDemo = await demo("--leads", "12", "--agents", "6", "--seconds", "90")
+    await running.until_logged(lambda line: line.get("event") == "call" and line.get("state") == "connected")
+    running.process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(40):
+        await running.process.communicate()
+    assert running.process.returncode == 130
+    assert running.processes() == {}
+    again: RunningDemo = await demo("--leads", "4", "--agents", "2", "--seconds", "60", "--seed", "2")
+    summary = await again.summary()
+    assert summary["attempts"] == 4
+    assert summary["unfinished_attempts"] == 0
+
+
+async def test_engine_killed_in_mid_campaign_dials_nobody_twice(demo: Callable[..., Any]) -> None:
+    """kill -9 of the engine during talks: the next adopts them; the campaign ends as if nothing had been."""
+    running: RunningDemo = await demo("--leads", "14", "--agents", "7", "--seconds", "90", "--seed", "5")
+    for _ in range(2):
+        await running.until_logged(
+            lambda line: line.get("event") == "call" and line.get("state") == "connected"
+        )
+        engines = [pid for pid, words in running.processes().items() if words.endswith("run engine ")]
+        assert len(engines) == 1
+        os.kill(engines[0], signal.SIGKILL)
+        await running.until_logged(lambda line: line.get("event") == "process_fell")
+    summary = await running.summary()
+    assert summary["double_dials"] == summary["unfinished_attempts"] == 0
+    assert summary["attempts"] == 14
+    assert summary["connected"] > 0
+    assert sum(summary["dispositions"].values()) == summary["connected"]
+    assert running.processes() == {}
