@@ -182,43 +182,39 @@ class Floor:
         self, count: int, *, campaign_id: int | None = None, first: int = 79160000000
     ) -> list[int]:
         """So many people with one number each, to be dialled now, in the order of their ids."""
-        now, ids = utc_now(), []
+        now = utc_now()
+        numbers = [f"+{first + n}" for n in range(count)]
+        phones = {"position": 1, "kind": "mobile", "timezones": ["Europe/Moscow"]}
+        leads = {
+            "campaign_id": campaign_id or self.campaign_id,
+            "list_id": self.list_id,
+            "timezones": ["Europe/Moscow"],
+            "open_from": now - timedelta(seconds=1),
+            "open_until": now + FAR,
+        }
         async with self.database.tenant(TENANT) as conn:
-            for n in range(count):
-                number = f"+{first + n}"
-                contact_id = await conn.scalar(
-                    insert(t.contact)
-                    .values(tenant_id=TENANT, list_id=self.list_id, last_name=f"Петров{n}", first_name="Пётр")
-                    .returning(t.contact.c.id)
-                )
-                await conn.execute(
-                    insert(t.contact_phone).values(
-                        tenant_id=TENANT,
-                        contact_id=contact_id,
-                        position=1,
-                        e164=number,
-                        kind="mobile",
-                        timezones=["Europe/Moscow"],
-                    )
-                )
-                lead_id = await conn.scalar(
-                    insert(t.lead)
-                    .values(
-                        tenant_id=TENANT,
-                        campaign_id=campaign_id or self.campaign_id,
-                        list_id=self.list_id,
-                        contact_id=contact_id,
-                        e164=number,
-                        timezones=["Europe/Moscow"],
-                        sort_key=n,
-                        open_from=now - timedelta(seconds=1),
-                        open_until=now + FAR,
-                    )
-                    .returning(t.lead.c.id)
-                )
-                assert lead_id is not None
-                ids.append(lead_id)
-        return ids
+            contact_ids = await conn.scalars(
+                insert(t.contact).returning(t.contact.c.id, sort_by_parameter_order=True),
+                [
+                    {
+                        "tenant_id": TENANT,
+                        "list_id": self.list_id,
+                        "last_name": f"Петров{n}",
+                        "first_name": "Пётр",
+                    }
+                    for n in range(count)
+                ],
+            )
+            keys = [
+                {"tenant_id": TENANT, "contact_id": contact_id, "e164": number}
+                for contact_id, number in zip(contact_ids, numbers, strict=True)
+            ]
+            await conn.execute(insert(t.contact_phone), [key | phones for key in keys])
+            made = await conn.scalars(
+                insert(t.lead).returning(t.lead.c.id, sort_by_parameter_order=True),
+                [key | leads | {"sort_key": n} for n, key in enumerate(keys)],
+            )
+            return list(made)
 
     async def place(self, lead_id: int | None = None, *, agent: Seat | None = None) -> Call:
         """An attempt as the engine commits it, of a lead or of a number typed by hand."""
