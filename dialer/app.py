@@ -47,6 +47,8 @@ from dialer.engine import Engine
 from dialer.errors import DatabaseUnavailable
 from dialer.httpkit.application import build_application
 from dialer.managed import Renderer
+from dialer.monitoring import http as monitoring_http
+from dialer.monitoring.service import MonitoringService
 from dialer.recordings import http as recordings_http
 from dialer.recordings.recorder import Recorder
 from dialer.reports import http as reports_http
@@ -140,6 +142,8 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
         },
         background={"listener": listener.run, "numberer": Numberer(database_url).run},
     )
+
+    monitoring_http.add(app, MonitoringService(database))
 
     async def close(_app: web.Application) -> None:
         users.close()

@@ -80,9 +80,9 @@ class Screen:
             said = f"{count(fails, 'thing')} must be mended"
             said += f", {count(warns, 'thing')} should be." if warns else "."
         elif warns:
-            said = f"Ready to dial; {count(warns, 'thing')} should be mended."
+            said = f"Everything needed works; {count(warns, 'thing')} should be mended."
         else:
-            said = "Ready to dial."
+            said = "Everything works."
         style = _STYLES[Level.FAIL if fails else Level.WARN if warns else Level.OK]
         self._console.print()
         self._console.print(Text.assemble((said, f"bold {style}"), ("  " + more if more else "", "dim")))
