@@ -266,7 +266,7 @@ async def end_overdue_wrap_ups(conn: AsyncConnection, tenant_id: int, now: datet
             """
             UPDATE attempt a SET state = 'ended', ended_at = :now
               FROM campaign c
-             WHERE a.tenant_id = :tenant_id AND a.state = 'wrap_up'
+             WHERE a.tenant_id = :tenant_id AND a.ended_at IS NULL AND a.state = 'wrap_up'
                AND c.tenant_id = a.tenant_id AND c.id = a.campaign_id
                AND a.hung_up_at + make_interval(secs => c.wrap_up_limit_s) <= :now
             """

@@ -527,7 +527,17 @@ attempt = _tenant_table(
     Index(None, "tenant_id", "campaign_id", "created_at"),
     Index(None, "tenant_id", "e164", "created_at"),
     Index(None, "tenant_id", "lead_id"),
+    Index(None, "tenant_id", "agent_id", "created_at"),
+    # The call log goes by this key.
+    Index(None, "tenant_id", "created_at", "id"),
     Index("attempt_open_idx", "tenant_id", "id", postgresql_where=text("ended_at IS NULL")),
+    # Asked at each change of a shift: is a disposition owed?
+    Index(
+        "attempt_owed_idx",
+        "tenant_id",
+        "session_id",
+        postgresql_where=text("connected_at IS NOT NULL AND disposed_at IS NULL"),
+    ),
 )
 
 #: A number with an attempt under way, from the claim to the end of its channel: one call a number.

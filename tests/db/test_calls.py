@@ -14,13 +14,14 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import func, insert, select, update
+from sqlalchemy.event import listen, remove
 from support.floor import TENANT, Floor, Seat
 from support.web import Caller, Web, serving
 
 from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState
+from dialer.calls import call_log, store
 from dialer.calls import http as calls_http
-from dialer.calls import store
 from dialer.calls.call_log import Filter
 from dialer.calls.commands import CommandDesk, CommandRunner
 from dialer.calls.model import Call, HungUp, Result
@@ -28,7 +29,7 @@ from dialer.calls.service import CallService
 from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.db.listen import ENGINE, REPLIES, Listener
-from dialer.db.session import Database
+from dialer.db.session import Database, connect
 from dialer.errors import BadNumber, Forbidden, Invalid, NotFound, NumberBusy, WrongState
 from dialer.httpkit.access import Actor, Role
 from dialer.ids import new_id
@@ -543,3 +544,60 @@ async def test_listening(floor: Floor, site: Web, tmp_path: Path) -> None:
     for path in ("../secret.wav", str(tmp_path / "secret.wav"), "2026/none.wav", "2026"):
         await recorded(talks[0], path, "whole")
         assert (await boss.call("GET", url)).status == 404
+
+
+# -- plans ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_questions_asked_often_use_an_index(
+    floor: Floor, database_url: str, owner_url: str
+) -> None:
+    """Under row security the log, what is owed and overdue wrap-ups read no whole table of attempts."""
+    owner = await connect(owner_url)
+    try:
+        await owner.execute(
+            """
+            INSERT INTO attempt (
+                tenant_id, id, campaign_id, e164, trunk_id, caller_id, mode, policy, state, result,
+                created_at, ended_at, connected_at, hung_up_at, disposed_at, session_id
+            )
+            SELECT 1, gen_random_uuid(), $1, '+7495' || n, $2, '+7495', 'power', 'default/1', 'ended',
+                   'answered', now() - n * interval '1 second', now(), now(), now(), now(),
+                   gen_random_uuid()
+              FROM generate_series(1, 20000) n
+            """,
+            floor.campaign_id,
+            floor.trunk_id,
+        )
+        await owner.execute("ANALYZE attempt")
+    finally:
+        await owner.close()
+    asked: list[tuple[str, tuple[Any, ...]]] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, parameters: tuple[Any, ...], *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    seat = await floor.seat()
+    engine = floor.database.engine.sync_engine
+    listen(engine, "before_cursor_execute", note)
+    try:
+        async with floor.database.tenant(TENANT) as conn:
+            after = utc_now() - timedelta(hours=1), new_id()
+            await call_log.page(conn, TENANT, Filter(), after=after, limit=51)
+            await call_log.page(conn, TENANT, Filter(agent_id=seat.agent_id), limit=51)
+            await agents.owes_disposition(conn, TENANT, seat.session_id)
+            await store.end_overdue_wrap_ups(conn, TENANT, utc_now())
+    finally:
+        remove(engine, "before_cursor_execute", note)
+    app = await connect(database_url)
+    try:
+        await app.execute("SELECT set_config('dozvon.tenant', '1', false)")
+        plans = []
+        for statement, parameters in asked:
+            rows = await app.fetch(f"EXPLAIN {statement}", *parameters)
+            plans.append("\n".join(row[0] for row in rows))
+    finally:
+        await app.close()
+    assert len(plans) == 5
+    for plan in plans:
+        assert "Seq Scan on attempt" not in plan, plan

@@ -456,7 +456,13 @@ CREATE TABLE attempt (
 
 CREATE INDEX attempt_open_idx ON attempt (tenant_id, id) WHERE ended_at IS NULL;
 
+CREATE INDEX attempt_owed_idx ON attempt (tenant_id, session_id) WHERE connected_at IS NOT NULL AND disposed_at IS NULL;
+
+CREATE INDEX attempt_tenant_id_agent_id_created_at_idx ON attempt (tenant_id, agent_id, created_at);
+
 CREATE INDEX attempt_tenant_id_campaign_id_created_at_idx ON attempt (tenant_id, campaign_id, created_at);
+
+CREATE INDEX attempt_tenant_id_created_at_id_idx ON attempt (tenant_id, created_at, id);
 
 CREATE INDEX attempt_tenant_id_e164_created_at_idx ON attempt (tenant_id, e164, created_at);
 
