@@ -34,6 +34,8 @@ class RunningDemo:
 
     process: asyncio.subprocess.Process
     folder: Path
+    #: lines of its log that `until_logged` has passed
+    read: int = 0
 
     async def summary(self, within_s: float = 150.0) -> dict[str, Any]:
         """The last line of stdout, when it has ended well."""
@@ -48,10 +50,16 @@ class RunningDemo:
         file = self.folder / "demo" / "demo.log"
         return file.read_text() if file.exists() else ""
 
-    async def until_logged(self, wanted: Callable[[dict[str, Any]], bool], within_s: float = 60.0) -> None:
-        """Wait for a line of the log; a file tells nobody that it has grown, so it is looked at."""
+    async def until_logged(self, within_s: float = 60.0, **wanted: str) -> None:
+        """Wait for the next line of the log with these fields (a file tells nobody that it has grown)."""
         async with asyncio.timeout(within_s):
-            while not any(wanted(json.loads(line)) for line in self.log().splitlines() if line.endswith("}")):
+            while True:
+                lines = self.log().splitlines()
+                for line in lines[self.read :]:
+                    self.read += 1
+                    said = json.loads(line)
+                    if all(said.get(name) == value for name, value in wanted.items()):
+                        return
                 assert self.process.returncode is None, "the demo ended early"
                 await asyncio.sleep(0.1)
 
@@ -147,7 +155,7 @@ async def test_demo_dials_its_list_and_counts_rightly(demo: Callable[..., Any]) 
 async def test_interrupted_demo_leaves_nothing_but_a_readable_database(demo: Callable[..., Any]) -> None:
     """Ctrl-C in the middle of talks ends every process; the next demo starts on the same database."""
     running: RunningDemo = await demo("--leads", "12", "--agents", "6", "--seconds", "90")
-    await running.until_logged(lambda line: line.get("event") == "call" and line.get("state") == "connected")
+    await running.until_logged(event="call", state="connected")
     running.process.send_signal(signal.SIGINT)
     async with asyncio.timeout(40):
         await running.process.communicate()
@@ -163,13 +171,11 @@ async def test_engine_killed_in_mid_campaign_dials_nobody_twice(demo: Callable[.
     """kill -9 of the engine during talks: the next adopts them; the campaign ends as if nothing had been."""
     running: RunningDemo = await demo("--leads", "14", "--agents", "7", "--seconds", "90", "--seed", "5")
     for _ in range(2):
-        await running.until_logged(
-            lambda line: line.get("event") == "call" and line.get("state") == "connected"
-        )
+        await running.until_logged(event="call", state="connected")
         engines = [pid for pid, words in running.processes().items() if words.endswith("run engine ")]
         assert len(engines) == 1
         os.kill(engines[0], signal.SIGKILL)
-        await running.until_logged(lambda line: line.get("event") == "process_fell")
+        await running.until_logged(event="process_fell")
     summary = await running.summary()
     assert summary["double_dials"] == summary["unfinished_attempts"] == 0
     assert summary["attempts"] == 14
