@@ -58,6 +58,7 @@ from dialer.trunks import http as trunks_http
 from dialer.trunks.service import TrunkService
 from dialer.users import http as users_http
 from dialer.users.service import UserService
+from dialer.web.pages import add_pages
 
 log = structlog.get_logger(__name__)
 
@@ -144,6 +145,8 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
     )
 
     monitoring_http.add(app, MonitoringService(database))
+
+    add_pages(app)
 
     async def close(_app: web.Application) -> None:
         users.close()

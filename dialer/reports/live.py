@@ -1,0 +1,139 @@
+"""What is going on now: the wall board of a campaign, the health of the server, an agent's screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dialer.agents import store as agents
+from dialer.agents.model import Agent, AgentState, Shift
+from dialer.calls.card import Card
+from dialer.campaigns.model import Campaign
+from dialer.clock import utc_now
+from dialer.db.session import Database
+from dialer.httpkit.access import Actor, Right
+from dialer.reports import live_store as store
+from dialer.reports.live_store import ManualCampaign, Pace
+
+#: A process that says something each second and was not heard for so long is down.
+SILENT_AFTER = timedelta(seconds=5)
+#: How long a tenant's time zone is remembered, seconds.
+ZONE_KEPT_S = 60.0
+
+#: The order in which a wall board shows agents: first who costs the most attention.
+_ORDER = tuple(
+    AgentState(name)
+    for name in ("lost", "talking", "wrap_up", "reserved", "ready", "paused", "calling", "offline")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OnShift:
+    """An agent who is logged in."""
+
+    agent: Agent
+    shift: Shift
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One campaign at this moment."""
+
+    #: agents of its skill who are logged in
+    agents: Sequence[OnShift]
+    #: agents by state, the states that occur
+    by_state: Mapping[AgentState, int]
+    #: calls that have not ended, by state
+    calls: Mapping[str, int]
+    #: None: nothing was decided yet
+    pace: Pace | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that keeps the server from working."""
+
+    #: engine_down, asterisk_down
+    code: str
+    #: since when, as far as known
+    since: datetime | None
+    #: what the engine says, for people who mend it
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeskExtras:
+    """What an agent's screen shows besides shift and card."""
+
+    #: how long the wrap-up of the card's campaign may last, seconds; None without a card
+    wrap_up_limit_s: int | None
+    #: every zone in which the person on the card may be
+    zones: Sequence[str]
+    manual: Sequence[ManualCampaign]
+
+
+class LiveService:
+    """Looks at a tenant's present."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._zones: dict[int, tuple[float, str]] = {}
+
+    async def board(self, actor: Actor, campaign: Campaign) -> Board:
+        """The wall board of a campaign."""
+        actor.require(Right.AGENTS_READ)
+        tenant_id = actor.tenant_id
+        async with self._database.tenant(tenant_id) as conn:
+            known = {agent.id: agent for agent in await agents.agents(conn, tenant_id)}
+            shifts = await agents.open_shifts(conn, tenant_id)
+            calls = await store.calls_by_state(conn, tenant_id, campaign.id)
+            pace = await store.last_pace(conn, tenant_id, campaign.id)
+        here = [
+            OnShift(known[shift.agent_id], shift)
+            for shift in shifts
+            if shift.agent_id in known and (campaign.skill is None or campaign.skill in shift.skills)
+        ]
+        here.sort(key=lambda one: (_ORDER.index(one.shift.state), one.shift.state_since, one.agent.name))
+        counts = {state: sum(one.shift.state is state for one in here) for state in _ORDER}
+        return Board(here, {state: many for state, many in counts.items() if many}, calls, pace)
+
+    async def troubles(self, now: datetime | None = None) -> list[Trouble]:
+        """What keeps the server from calling; empty: nothing."""
+        now = now or utc_now()
+        async with self._database.system() as conn:
+            rows = {row.name: row for row in await store.processes(conn)}
+        engine = rows.get("engine")
+        if engine is None:
+            return [Trouble("engine_down", None)]
+        if now - engine.seen_at > SILENT_AFTER:
+            return [Trouble("engine_down", engine.seen_at)]
+        if not engine.status.get("asterisk"):
+            return [Trouble("asterisk_down", None, str(engine.status.get("trouble") or ""))]
+        return []
+
+    async def timezone(self, actor: Actor) -> str:
+        """The time zone of the tenant's place."""
+        kept = self._zones.get(actor.tenant_id)
+        if kept is not None and time.monotonic() - kept[0] < ZONE_KEPT_S:
+            return kept[1]
+        async with self._database.tenant(actor.tenant_id) as conn:
+            zone = await store.timezone(conn, actor.tenant_id)
+        self._zones[actor.tenant_id] = (time.monotonic(), zone)
+        return zone
+
+    async def desk(self, actor: Actor, agent: Agent, card: Card | None) -> DeskExtras:
+        """What the screen of an agent shows besides; `agent` is the actor's own."""
+        actor.require(Right.WORK)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            manual = await store.manual_campaigns(conn, actor.tenant_id, agent.skills)
+            if card is None:
+                return DeskExtras(None, (), manual)
+            limit = await store.wrap_up_limit_s(conn, actor.tenant_id, card.campaign_id)
+            zones: Sequence[str] = ()
+            if card.person is not None and card.person.timezone:
+                zones = (card.person.timezone,)
+            elif card.lead_id is not None:
+                zones = await store.zones_of_lead(conn, actor.tenant_id, card.lead_id)
+        return DeskExtras(limit, zones, manual)

@@ -1,0 +1,121 @@
+"""The SQL of what is shown live: calls on the lines, the last pacing decision, what a screen needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.db.tables import CALL_STATES, attempt, campaign, lead, pacing_tick, process_status, tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Why so many calls were placed, and not more."""
+
+    at: datetime
+    #: calls to place
+    dial: int
+    #: the reason's stable name
+    why: str
+    #: the numbers behind it
+    inputs: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRow:
+    """What a process of the server last said of itself."""
+
+    name: str
+    started_at: datetime
+    seen_at: datetime
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ManualCampaign:
+    """A campaign in which an agent types the numbers."""
+
+    id: int
+    name: str
+
+
+async def calls_by_state(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> dict[str, int]:
+    """Calls of the campaign that have not ended, by state; every state is there."""
+    rows = await conn.execute(
+        select(attempt.c.state, func.count().label("calls"))
+        .where(
+            attempt.c.tenant_id == tenant_id,
+            attempt.c.campaign_id == campaign_id,
+            attempt.c.ended_at.is_(None),
+        )
+        .group_by(attempt.c.state)
+    )
+    counts = {row.state: row.calls for row in rows}
+    return {state: counts.get(state, 0) for state in CALL_STATES if state != "ended"}
+
+
+async def last_pace(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> Pace | None:
+    """The latest decision that differed from the one before it."""
+    found = await conn.execute(
+        select(pacing_tick.c.at, pacing_tick.c.dial, pacing_tick.c.why, pacing_tick.c.inputs)
+        .where(pacing_tick.c.tenant_id == tenant_id, pacing_tick.c.campaign_id == campaign_id)
+        .order_by(pacing_tick.c.at.desc(), pacing_tick.c.id.desc())
+        .limit(1)
+    )
+    row = found.one_or_none()
+    return Pace(row.at, row.dial, row.why, row.inputs) if row else None
+
+
+async def processes(conn: AsyncConnection) -> list[ProcessRow]:
+    """Every process that has ever said something."""
+    p = process_status.c
+    rows = await conn.execute(select(p.name, p.started_at, p.seen_at, p.status).order_by(p.name))
+    return [ProcessRow(*row) for row in rows]
+
+
+async def timezone(conn: AsyncConnection, tenant_id: int) -> str:
+    """The tenant's time zone, IANA name."""
+    found: str = (await conn.execute(select(tenant.c.timezone).where(tenant.c.id == tenant_id))).scalar_one()
+    return found
+
+
+async def manual_campaigns(
+    conn: AsyncConnection, tenant_id: int, skills: frozenset[str]
+) -> list[ManualCampaign]:
+    """Running manual campaigns that an agent with these skills may call for."""
+    rows = await conn.execute(
+        select(campaign.c.id, campaign.c.name)
+        .where(
+            campaign.c.tenant_id == tenant_id,
+            campaign.c.status == "running",
+            campaign.c.mode == "manual",
+            or_(campaign.c.skill.is_(None), campaign.c.skill.in_(skills)),
+        )
+        .order_by(campaign.c.name)
+    )
+    return [ManualCampaign(row.id, row.name) for row in rows]
+
+
+async def wrap_up_limit_s(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> int:
+    """How long an agent of the campaign may work after a talk, seconds."""
+    found: int = (
+        await conn.execute(
+            select(campaign.c.wrap_up_limit_s).where(
+                campaign.c.tenant_id == tenant_id, campaign.c.id == campaign_id
+            )
+        )
+    ).scalar_one()
+    return found
+
+
+async def zones_of_lead(conn: AsyncConnection, tenant_id: int, lead_id: int) -> list[str]:
+    """Every zone in which the lead's phone may be."""
+    found = await conn.scalar(
+        select(lead.c.timezones).where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id)
+    )
+    return list(found or [])

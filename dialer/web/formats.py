@@ -1,0 +1,90 @@
+"""Values as people read them, in Russian and English."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+#: Space within a number, and between a number and its unit, that breaks no line.
+THIN, HARD = "\u202f", "\u00a0"
+DASH = "—"
+
+
+def number(value: float | None, locale: str, places: int = 0) -> str:
+    """12 345,6 in Russian, 12,345.6 in English."""
+    if value is None:
+        return DASH
+    text = f"{value:,.{places}f}"
+    return text.replace(",", THIN).replace(".", ",") if locale == "ru" else text
+
+
+def percent(value: float | None, locale: str, places: int = 1) -> str:
+    """A share of one as a percentage."""
+    if value is None:
+        return DASH
+    return number(value * 100, locale, places) + (f"{HARD}%" if locale == "ru" else "%")
+
+
+def duration(seconds: float | None) -> str:
+    """1:05, 2:03:09."""
+    if seconds is None:
+        return DASH
+    whole = max(0, int(seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+def clock(value: datetime | None, zone: str) -> str:
+    """The time of day with seconds."""
+    return value.astimezone(ZoneInfo(zone)).strftime("%H:%M:%S") if value else DASH
+
+
+def precise(value: datetime | None, zone: str) -> str:
+    """The time of day with milliseconds."""
+    return value.astimezone(ZoneInfo(zone)).strftime("%H:%M:%S.%f")[:-3] if value else DASH
+
+
+def moment(value: datetime | None, zone: str, locale: str) -> str:
+    """Day and time."""
+    form = "%d.%m.%Y %H:%M" if locale == "ru" else "%Y-%m-%d %H:%M"
+    return value.astimezone(ZoneInfo(zone)).strftime(form) if value else DASH
+
+
+def masked(e164: str | None) -> str:
+    """A phone number that can be told from others and not dialled: +7 916 ••• •• 67."""
+    if not e164:
+        return DASH
+    digits = e164.removeprefix("+")
+    if len(digits) == 11 and digits.startswith("7"):
+        return f"+7{HARD}{digits[1:4]}{HARD}•••{HARD}••{HARD}{digits[-2:]}"
+    return f"{e164[:4]}{HARD}•••{HARD}{e164[-2:]}"
+
+
+def spaced(e164: str) -> str:
+    """A whole number in groups."""
+    match = re.fullmatch(r"\+7(\d{3})(\d{3})(\d{2})(\d{2})", e164)
+    return f"+7{HARD}{HARD.join(match.groups())}" if match else e164
+
+
+def epoch_ms(value: datetime | None) -> int:
+    """For the browser's timers."""
+    return int(value.timestamp() * 1000) if value else 0
+
+
+def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
+    """The filters of a language."""
+    return {
+        "number": lambda value, places=0: number(value, locale, places),
+        "percent": lambda value, places=1: percent(value, locale, places),
+        "duration": duration,
+        "clock": clock,
+        "precise": precise,
+        "moment": lambda value, zone: moment(value, zone, locale),
+        "masked": masked,
+        "spaced": spaced,
+        "epoch_ms": epoch_ms,
+    }

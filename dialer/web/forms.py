@@ -1,0 +1,87 @@
+"""From a browser's form to the same models that the API has, and back with what is wrong, field by field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+from aiohttp import web
+from multidict import MultiMapping
+from pydantic import BaseModel, ValidationError
+
+from dialer.errors import BadRequest, DozvonError, Invalid
+from dialer.httpkit.i18n import message, said
+from dialer.httpkit.problems import invalid
+
+M = TypeVar("M", bound=BaseModel)
+
+
+async def texts(request: web.Request) -> MultiMapping[str]:
+    """The text fields of a form. Raises BadRequest for a NUL, which PostgreSQL keeps in no text."""
+    form = await request.post()
+    for value in form.values():
+        if isinstance(value, str) and "\0" in value:
+            raise BadRequest(reason="the body holds a NUL character")
+    return form  # type: ignore[return-value]
+
+
+async def field(request: web.Request, name: str, default: str = "") -> str:
+    """One text field."""
+    value = (await texts(request)).get(name, default)
+    return value.strip() if isinstance(value, str) else default
+
+
+def whole(text: str, name: str) -> int:
+    """A number of a row from a form. Raises Invalid."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise Invalid(field=name, reason="must be a whole number")
+    return int(text)
+
+
+def words_of(text: str) -> list[str]:
+    """`продажи, vip` -> two words."""
+    return [word for word in re.split(r"[,;\s]+", text) if word]
+
+
+def given(
+    form: MultiMapping[str],
+    model: type[BaseModel],
+    *,
+    lists: Collection[str] = (),
+    kept: Collection[str] = (),
+) -> dict[str, Any]:
+    """The fields of `model` that a form holds.
+
+    An empty field is left out, so the model's own default stands, unless it is one of `kept` (an empty text
+    is meant). A box that is not ticked sends nothing and means false. `lists` are boxes or words.
+    """
+    found: dict[str, Any] = {}
+    for name, about in model.model_fields.items():
+        if name in lists:
+            found[name] = [word for text in form.getall(name, []) for word in words_of(text)]
+        elif about.annotation is bool:
+            found[name] = name in form
+        elif (text := form.get(name)) is not None and (text.strip() or name in kept):
+            found[name] = text.strip().replace(",", ".") if about.annotation is float else text
+    return found
+
+
+def read(model: type[M], values: Mapping[str, Any]) -> M:
+    """The model of these values. Raises Invalid with every wrong field."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def faults(error: DozvonError, locale: str) -> dict[str, str]:
+    """What is wrong, by field; "" is the form as a whole."""
+    found = error.details.get("errors")
+    if isinstance(found, list):
+        return {
+            str(one["field"]).split(".", maxsplit=1)[0]: str(said(one["reason"], locale)) for one in found
+        }
+    if isinstance(error, Invalid):
+        return {str(error.details["field"]): str(said(error.details["reason"], locale))}
+    return {"": message(error, locale)}

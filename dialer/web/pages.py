@@ -1,0 +1,63 @@
+"""The pages: which address shows what. `add_pages(app)` is all that the application calls."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from dialer.httpkit.access import Right
+from dialer.httpkit.identity import page_actor
+from dialer.httpkit.keys import DATABASE
+from dialer.httpkit.problems import ERROR_PAGE
+from dialer.reports.live import LiveService
+from dialer.web.keys import FILES, LIVE
+from dialer.web.render import is_fragment, page
+from dialer.web.static_files import StaticFiles
+from dialer.web.views import agents, calls, campaigns, desk, door, lists, policies, trunks, users
+
+
+def add_pages(app: web.Application) -> None:
+    """Add all pages to an application that has the services of the features.
+
+    Raises PartMissing when the front-end packages are not installed.
+    """
+    app[FILES] = StaticFiles()
+    app[LIVE] = LiveService(app[DATABASE])
+    app[ERROR_PAGE] = error_page
+    app.router.add_get("/static/{name:[a-z0-9_./-]+}", app[FILES].serve, name="static")
+    app.router.add_get("/favicon.ico", favicon)
+    app.router.add_get("/", home)
+    app.router.add_get("/status", status)
+    for view in (door, campaigns, calls, lists, agents, desk, trunks, policies, users):
+        app.router.add_routes(view.routes)
+
+
+async def home(request: web.Request) -> web.StreamResponse:
+    """Where one's work is."""
+    actor = page_actor(request)
+    return web.Response(
+        status=303, headers={"Location": "/campaigns" if actor.may(Right.CAMPAIGNS_READ) else "/desk"}
+    )
+
+
+async def favicon(request: web.Request) -> web.StreamResponse:
+    """For browsers that ask without being told."""
+    return web.Response(status=303, headers={"Location": request.app[FILES].url("icon.svg")})
+
+
+async def status(request: web.Request) -> web.StreamResponse:
+    """What keeps the server from calling; empty when all is well."""
+    page_actor(request)
+    return await page(request, "parts/status.html", troubles=await request.app[LIVE].troubles())
+
+
+async def error_page(request: web.Request, code: int, title: str, detail: str) -> web.StreamResponse:
+    """An error, for a person: a page, or a notice on the page that asked for a part."""
+    if is_fragment(request):
+        return await page(
+            request,
+            "parts/notice.html",
+            status=code,
+            headers={"HX-Retarget": "#notices", "HX-Reswap": "beforeend"},
+            text=detail,
+        )
+    return await page(request, "error.html", status=code, code=code, title=title, detail=detail)

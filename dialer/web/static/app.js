@@ -1,0 +1,181 @@
+// What pages do in the browser: timers, live parts, keys. No framework beside htmx and idiomorph.
+"use strict";
+
+(() => {
+  const body = document.body;
+  const csrf = document.querySelector('meta[name="csrf"]').content;
+  // The server's clock decides; the browser's may be wrong.
+  const ahead = Number(body.dataset.now) - Date.now();
+
+  // -- htmx -----------------------------------------------------------------------------------------
+
+  body.addEventListener("htmx:configRequest", (event) => {
+    event.detail.headers["X-CSRF-Token"] = csrf;
+    event.detail.headers["Accept"] = "text/html";
+  });
+  body.addEventListener("htmx:beforeSwap", (event) => {
+    // The session is over: a part must not become the log-in page.
+    if (new URL(event.detail.xhr.responseURL || location.href, location.href).pathname === "/login") {
+      event.detail.shouldSwap = false;
+      location.reload();
+    }
+  });
+
+  // What a person has typed, chosen or opened stays when its part of the page is renewed.
+  const TYPED = new Set(["INPUT", "TEXTAREA", "SELECT"]);
+  const keep = (node) => node.closest && node.closest("[data-keep]");
+  Object.assign(Idiomorph.defaults.callbacks, {
+    beforeNodeMorphed(old, fresh) {
+      if (old.nodeType !== 1 || !TYPED.has(old.tagName) || old.type === "hidden") return true;
+      const [mine, theirs] = [keep(old), keep(fresh)];
+      return !(mine && theirs && mine.dataset.keep === theirs.dataset.keep);
+    },
+    beforeAttributeUpdated(name, node) {
+      return !(name === "open" && node.tagName === "DETAILS");
+    },
+  });
+
+  // -- timers ---------------------------------------------------------------------------------------
+
+  const two = (n) => String(n).padStart(2, "0");
+  function duration(seconds) {
+    const s = Math.max(0, Math.floor(seconds));
+    const [h, m] = [Math.floor(s / 3600), Math.floor((s % 3600) / 60)];
+    return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
+  }
+  function tick() {
+    const now = Date.now() + ahead;
+    for (const one of document.querySelectorAll("time[data-since]")) {
+      const seconds = (now - Number(one.dataset.since)) / 1000;
+      const text = duration(seconds);
+      if (one.textContent !== text) one.textContent = text;
+      one.classList.toggle("over", Boolean(one.dataset.limit) && seconds > Number(one.dataset.limit));
+    }
+  }
+  setInterval(tick, 1000);
+  tick();
+
+  // -- live parts -----------------------------------------------------------------------------------
+  // A part says by data-on which kinds of events renew it ("call." means all that begin so). Events that
+  // come together renew it once; it is renewed at most every data-every ms, and always after the last one.
+
+  const GATHER_MS = 25;
+  class Part {
+    constructor(element) {
+      this.element = element;
+      this.kinds = element.dataset.on.split(" ");
+      this.campaign = element.dataset.campaign ? Number(element.dataset.campaign) : null;
+      this.every = Number(element.dataset.every);
+      this.last = -Infinity;
+      this.timer = 0;
+      this.busy = false;
+      this.again = false;
+      element.addEventListener("htmx:afterRequest", (event) => {
+        if (event.detail.elt !== element) return;
+        this.busy = false;
+        if (event.detail.failed && event.detail.xhr.status === 0) setTimeout(() => this.renew(), 2000);
+        if (this.again) this.renew();
+      });
+      element.addEventListener("htmx:afterSettle", () => { tick(); announce(); });
+    }
+
+    wants(kind, event) {
+      const mine = this.campaign === null || event.campaign_id === null || event.campaign_id === this.campaign
+        || kind.startsWith("agent.");
+      return mine && this.kinds.some((one) => (one.endsWith(".") ? kind.startsWith(one) : kind === one));
+    }
+
+    renew() {
+      if (this.busy) { this.again = true; return; }
+      if (this.timer) return;
+      const wait = Math.max(GATHER_MS, this.last + this.every - performance.now());
+      this.timer = setTimeout(() => {
+        this.timer = 0;
+        this.again = false;
+        this.busy = true;
+        this.last = performance.now();
+        htmx.trigger(this.element, "refresh");
+      }, wait);
+    }
+  }
+  const parts = [...document.querySelectorAll("[data-on]")].map((element) => new Part(element));
+  body.addEventListener("refresh-all", () => parts.forEach((part) => part.renew()));
+
+  // -- the stream of events -------------------------------------------------------------------------
+
+  const KINDS = [
+    "agent.state", "agent.phone_not_reached", "call.state", "call.assigned", "call.disposed", "campaign.status",
+    "campaign.pace", "import.progress", "lead.offered", "trunk.changed",
+  ];
+  const SILENT_MS = 40000; // the server says something every 15 s
+  const strip = document.getElementById("link-lost");
+  let last = body.dataset.since;
+  let source = null;
+  let heard = 0;
+  let wasLost = false;
+
+  function hear(message) {
+    heard = performance.now();
+    if (message.lastEventId) last = message.lastEventId;
+  }
+  function connect() {
+    if (source) source.close();
+    const mine = "mine" in body.dataset ? "&agent=me" : "";
+    source = new EventSource(`/api/v1/events?after=${last}${mine}`);
+    heard = performance.now();
+    source.addEventListener("open", () => {
+      strip.hidden = true;
+      if (wasLost) parts.forEach((part) => part.renew());
+      wasLost = false;
+    });
+    source.addEventListener("error", () => {
+      wasLost = true;
+      strip.hidden = false;
+      // The browser tries again by itself, except after a refusal.
+      if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
+    });
+    source.addEventListener("alive", hear);
+    source.addEventListener("reset", (message) => { hear(message); parts.forEach((part) => part.renew()); });
+    for (const kind of KINDS) {
+      source.addEventListener(kind, (message) => {
+        hear(message);
+        const event = JSON.parse(message.data);
+        for (const part of parts) if (part.wants(kind, event)) part.renew();
+      });
+    }
+  }
+  if (parts.length && last !== undefined) {
+    connect();
+    setInterval(() => { if (performance.now() - heard > SILENT_MS) connect(); }, 5000);
+    addEventListener("pagehide", () => source.close());
+    addEventListener("pageshow", (event) => { if (event.persisted) { connect(); parts.forEach((part) => part.renew()); } });
+  }
+
+  // -- the desk -------------------------------------------------------------------------------------
+
+  let shown = "";
+  function announce() {
+    const card = document.querySelector(".card[data-card]");
+    const now = card ? card.dataset.card : "";
+    if (now === shown) return;
+    shown = now;
+    const said = document.getElementById("said");
+    if (said) said.textContent = card ? card.dataset.who : "";
+    if (body.dataset.title) document.title = card ? `● ${card.dataset.who}` : body.dataset.title;
+  }
+  announce();
+
+  document.addEventListener("keydown", (event) => {
+    const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code);
+    if (!digit || event.ctrlKey || event.metaKey || event.shiftKey || event.repeat) return;
+    const typing = event.target.matches("input, textarea, select, [contenteditable]");
+    if (typing && !event.altKey) return;
+    const button = document.querySelector(`button[data-key="${digit[1]}"]`);
+    if (button && !button.disabled) { event.preventDefault(); button.click(); }
+  });
+
+  document.addEventListener("click", (event) => {
+    const close = event.target.closest("[data-close]");
+    if (close) close.parentElement.remove();
+  });
+})();

@@ -1,0 +1,110 @@
+"""Agents as a supervisor sees them: who they are, what each does, and what can be done for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from dialer.agents.http import AGENTS, AgentIn
+from dialer.campaigns.http import CAMPAIGNS
+from dialer.errors import DozvonError
+from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.identity import page_actor
+from dialer.httpkit.keys import SETTINGS
+from dialer.httpkit.problems import locale_of
+from dialer.httpkit.stream import HUB
+from dialer.users.http import USERS
+from dialer.web import forms
+from dialer.web.render import is_fragment, page
+from dialer.web.views.door import see
+
+routes = web.RouteTableDef()
+USERS_SHOWN = 200
+
+
+@routes.get("/agents")
+async def list_(request: web.Request) -> web.StreamResponse:
+    """All agents with their states."""
+    return await _page(request, page_actor(request, Right.AGENTS_READ))
+
+
+@routes.get("/agents/table")
+async def table(request: web.Request) -> web.StreamResponse:
+    """The part of the page that changes."""
+    actor = page_actor(request, Right.AGENTS_READ)
+    return await page(request, "parts/agents_table.html", **await _table(request, actor))
+
+
+@routes.post("/agents")
+async def create(request: web.Request) -> web.StreamResponse:
+    """Make a user an agent; the phone's password is on the page that comes back, and nowhere else."""
+    actor = page_actor(request, Right.AGENTS_EDIT)
+    form = await forms.texts(request)
+    values = forms.given(form, AgentIn, lists=("skills",))
+    try:
+        wanted = forms.read(AgentIn, values)
+        made = await request.app[AGENTS].create(
+            actor, user_id=wanted.user_id, name=wanted.name, endpoint=wanted.endpoint, skills=wanted.skills
+        )
+    except DozvonError as error:
+        faults = forms.faults(error, locale_of(request))
+        return await _page(request, actor, status=error.status, values=dict(form), faults=faults)
+    return await _page(request, actor, made=made)
+
+
+@routes.post("/agents/{agent_id:[0-9]{1,18}}/{action:login|ready|pause|logout}")
+async def act(request: web.Request) -> web.StreamResponse:
+    """Log somebody in, make ready, pause, log out."""
+    actor = page_actor(request, Right.AGENTS_CONTROL)
+    service, agent_id = request.app[AGENTS], int(request.match_info["agent_id"])
+    match request.match_info["action"]:
+        case "login":
+            await service.log_in(actor, agent_id)
+        case "ready":
+            await service.ready(actor, agent_id)
+        case "pause":
+            await service.pause(actor, agent_id, await forms.field(request, "code"))
+        case "logout":
+            await service.log_out(actor, agent_id)
+    if is_fragment(request):
+        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
+    return see("/agents")
+
+
+async def _table(request: web.Request, actor: Actor) -> dict[str, Any]:
+    return {
+        "agents": await request.app[AGENTS].agents(actor),
+        "pauses": {code.code: code for code in await request.app[CAMPAIGNS].pause_codes(actor)},
+    }
+
+
+async def _page(
+    request: web.Request,
+    actor: Actor,
+    *,
+    status: int = 200,
+    values: dict[str, Any] | None = None,
+    faults: dict[str, str] | None = None,
+    made: object = None,
+) -> web.StreamResponse:
+    since = await request.app[HUB].newest()
+    context = await _table(request, actor)
+    taken = {agent.user_id for agent, _ in context["agents"]}
+    free = []
+    if actor.may(Right.USERS_EDIT):
+        users, _ = await request.app[USERS].fetch(actor, None, USERS_SHOWN)
+        free = [user for user in users if user.id not in taken and user.disabled_at is None]
+    settings = request.app[SETTINGS]
+    return await page(
+        request,
+        "agents.html",
+        status=status,
+        since=since,
+        free=free,
+        values=values or {},
+        faults=faults or {},
+        made=made,
+        registrar=f"{settings.sip_host}:{settings.sip_port}",
+        **context,
+    )

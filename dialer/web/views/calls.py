@@ -1,0 +1,130 @@
+"""The call log and one call."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import urlencode
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from dialer.agents.http import AGENTS
+from dialer.calls.call_log import CallRow, Filter
+from dialer.calls.http import CALLS
+from dialer.campaigns.http import CAMPAIGNS
+from dialer.db.tables import RESULTS
+from dialer.errors import DozvonError, Invalid, NotFound
+from dialer.httpkit.access import Right
+from dialer.httpkit.identity import page_actor
+from dialer.httpkit.paging import cut, decode
+from dialer.httpkit.problems import locale_of
+from dialer.web import forms
+from dialer.web.keys import LIVE
+from dialer.web.render import page
+from dialer.web.views.door import see
+
+routes = web.RouteTableDef()
+PAGE = 50
+FIELDS = ("campaign", "agent", "result", "number", "from", "until")
+
+
+@routes.get("/calls")
+async def list_(request: web.Request) -> web.StreamResponse:
+    """Calls, newest first, filtered."""
+    actor = page_actor(request, Right.CALLS_READ)
+    asked = {name: request.query.get(name, "").strip() for name in FIELDS}
+    zone = ZoneInfo(await request.app[LIVE].timezone(actor))
+    rows: list[CallRow] = []
+    following: str | None = None
+    faults: dict[str, str] = {}
+    status = 200
+    which = Filter()
+    try:
+        which = await _filter(request, asked, zone)
+        key = decode(request.query.get("cursor"), datetime, UUID)
+        found = await request.app[CALLS].calls(
+            actor, which, after=(key[0], key[1]) if key else None, limit=PAGE + 1
+        )
+        rows, following = cut(found, PAGE, lambda row: (row.created_at, row.id))
+    except DozvonError as error:
+        faults, status = forms.faults(error, locale_of(request)), error.status
+    given = {name: value for name, value in asked.items() if value}
+    return await page(
+        request,
+        "calls.html",
+        status=status,
+        rows=rows,
+        asked=asked,
+        filtered=bool(given),
+        faults=faults,
+        results=RESULTS,
+        campaigns=await request.app[CAMPAIGNS].campaigns(actor, limit=200),
+        agents=[agent for agent, _ in await request.app[AGENTS].agents(actor)],
+        following="/calls?" + urlencode({**given, "cursor": following}) if following else None,
+        csv=_csv_address(which, asked),
+    )
+
+
+async def _filter(request: web.Request, asked: dict[str, str], zone: ZoneInfo) -> Filter:
+    if asked["result"] and asked["result"] not in RESULTS:
+        raise Invalid(field="result", reason="is not known here")
+    number = asked["number"]
+    return Filter(
+        campaign_id=forms.whole(asked["campaign"], "campaign") if asked["campaign"] else None,
+        agent_id=forms.whole(asked["agent"], "agent") if asked["agent"] else None,
+        result=asked["result"] or None,
+        e164=request.app[CALLS].e164(number) if number else None,
+        since=_moment(asked["from"], "from", zone),
+        until=_moment(asked["until"], "until", zone),
+    )
+
+
+def _moment(text: str, field: str, zone: ZoneInfo) -> datetime | None:
+    """A moment of the tenant's place from `2026-01-31T09:00` or a date."""
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid(field=field, reason="must be a date like 2026-01-31") from None
+    if found.tzinfo is None:
+        found = datetime.combine(found.date(), found.time(), zone)
+    return found
+
+
+def _csv_address(which: Filter, asked: dict[str, str]) -> str:
+    """The same calls as a file, from the API."""
+    wanted = {
+        "campaign": which.campaign_id,
+        "agent": which.agent_id,
+        "result": which.result,
+        "number": asked["number"] or None,
+        "from": which.since.isoformat() if which.since else None,
+        "until": which.until.isoformat() if which.until else None,
+    }
+    given = {name: value for name, value in wanted.items() if value is not None}
+    return "/api/v1/calls.csv" + (f"?{urlencode(given)}" if given else "")
+
+
+@routes.get("/calls/{attempt_id}")
+async def one(request: web.Request) -> web.StreamResponse:
+    """One call with its steps."""
+    actor = page_actor(request)
+    view = await request.app[CALLS].get(actor, _id(request))
+    return await page(request, "call.html", view=view, call=view.call)
+
+
+@routes.post("/calls/{attempt_id}/hang-up")
+async def hang_up(request: web.Request) -> web.StreamResponse:
+    """End a call."""
+    actor = page_actor(request)
+    await request.app[CALLS].hang_up(actor, _id(request))
+    return see(f"/calls/{_id(request)}")
+
+
+def _id(request: web.Request) -> UUID:
+    try:
+        return UUID(request.match_info["attempt_id"])
+    except ValueError:
+        raise NotFound(what="call", key=request.match_info["attempt_id"]) from None

@@ -1,0 +1,237 @@
+"""Campaigns: the list, the form, and one campaign live."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from dialer.calls.call_log import Filter
+from dialer.calls.http import CALLS
+from dialer.campaigns.fields import CampaignEdit, CampaignIn
+from dialer.campaigns.http import CAMPAIGNS
+from dialer.campaigns.model import Campaign, Status
+from dialer.clock import utc_now
+from dialer.compliance.model import POLICIES
+from dialer.contacts.http import CONTACTS
+from dialer.errors import DozvonError, NotFound
+from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.identity import page_actor
+from dialer.httpkit.problems import locale_of
+from dialer.httpkit.stream import HUB
+from dialer.reports.figures import FORMULAS, Group
+from dialer.reports.http import FIGURES
+from dialer.trunks.http import TRUNKS
+from dialer.web import forms
+from dialer.web.keys import LIVE
+from dialer.web.render import is_fragment, page
+from dialer.web.views.door import see
+
+routes = web.RouteTableDef()
+
+#: Texts whose emptiness is meant.
+KEPT = ("caller_name", "abandon_message")
+LAST_CALLS = 14
+PAGE = 50
+
+
+# -- the list ----------------------------------------------------------------------------------------------
+
+
+@routes.get("/campaigns")
+async def list_(request: web.Request) -> web.StreamResponse:
+    """All campaigns, newest first."""
+    actor = page_actor(request, Right.CAMPAIGNS_READ)
+    service = request.app[CAMPAIGNS]
+    since = await request.app[HUB].newest()
+    before = request.query.get("before")
+    found = await service.campaigns(
+        actor, before=forms.whole(before, "before") if before else None, limit=PAGE + 1
+    )
+    views = [await service.campaign(actor, one.id) for one in found[:PAGE]]
+    figures = await _figures_of_all(request, actor)
+    template = "parts/campaign_rows.html" if is_fragment(request) else "campaigns.html"
+    more = found[PAGE - 1].id if len(found) > PAGE else None
+    return await page(request, template, views=views, figures=figures, more=more, since=since)
+
+
+async def _figures_of_all(request: web.Request, actor: Actor) -> dict[int | None, Any]:
+    """Today's figures by campaign."""
+    report = await request.app[FIGURES].figures(actor, Group.CAMPAIGN)
+    return {row.key: row for row in report.rows}
+
+
+# -- making and changing -----------------------------------------------------------------------------------
+
+
+@routes.get("/campaigns/new")
+async def new_form(request: web.Request) -> web.StreamResponse:
+    """The form of a new campaign."""
+    actor = page_actor(request, Right.CAMPAIGNS_EDIT)
+    values = {name: about.get_default() for name, about in CampaignIn.model_fields.items()}
+    return await _form(request, actor, None, values | {"name": ""}, {})
+
+
+@routes.post("/campaigns/new")
+async def create(request: web.Request) -> web.StreamResponse:
+    """Make a draft."""
+    actor = page_actor(request, Right.CAMPAIGNS_EDIT)
+    values = _values(await forms.texts(request))
+    try:
+        view = await request.app[CAMPAIGNS].create(actor, forms.read(CampaignIn, values))
+    except DozvonError as error:
+        faults = forms.faults(error, locale_of(request))
+        return await _form(request, actor, None, values, faults, error.status)
+    return see(f"/campaigns/{view.campaign.id}")
+
+
+@routes.get("/campaigns/{campaign_id:[0-9]{1,18}}/edit")
+async def edit_form(request: web.Request) -> web.StreamResponse:
+    """The form of a campaign."""
+    actor = page_actor(request, Right.CAMPAIGNS_EDIT)
+    view = await request.app[CAMPAIGNS].campaign(actor, _id(request))
+    values = {
+        name: list(view.trunks) if name == "trunks" else getattr(view.campaign, name)
+        for name in CampaignIn.model_fields
+    }
+    return await _form(request, actor, view.campaign, values, {})
+
+
+@routes.post("/campaigns/{campaign_id:[0-9]{1,18}}/edit")
+async def edit(request: web.Request) -> web.StreamResponse:
+    """Change a draft or paused campaign."""
+    actor = page_actor(request, Right.CAMPAIGNS_EDIT)
+    service, campaign_id = request.app[CAMPAIGNS], _id(request)
+    values = _values(await forms.texts(request))
+    try:
+        # What the form does not have stays: settings of the detector, waits by result.
+        changes = {name: value for name, value in values.items() if name not in ("amd", "retry_after_s")}
+        changes.setdefault("skill", None)
+        await service.edit(actor, campaign_id, forms.read(CampaignEdit, changes))
+    except NotFound:
+        raise
+    except DozvonError as error:
+        now = (await service.campaign(actor, campaign_id)).campaign
+        faults = forms.faults(error, locale_of(request))
+        return await _form(request, actor, now, values, faults, error.status)
+    return see(f"/campaigns/{campaign_id}")
+
+
+def _values(form: Any) -> dict[str, Any]:
+    return forms.given(form, CampaignIn, lists=("trunks",), kept=KEPT)
+
+
+async def _form(
+    request: web.Request,
+    actor: Actor,
+    campaign: Campaign | None,
+    values: dict[str, Any],
+    faults: dict[str, str],
+    status: int = 200,
+) -> web.StreamResponse:
+    defaults = {name: about.get_default() for name, about in CampaignIn.model_fields.items()}
+    chosen = {str(one) for one in values.get("trunks", [])}
+    return await page(
+        request,
+        "campaign_form.html",
+        status=status,
+        campaign=campaign,
+        values=defaults | {"name": ""} | values,
+        chosen=chosen,
+        faults=faults,
+        trunks=await request.app[TRUNKS].trunks(actor),
+        policies=list(POLICIES.values()),
+    )
+
+
+# -- running -----------------------------------------------------------------------------------------------
+
+
+@routes.post("/campaigns/{campaign_id:[0-9]{1,18}}/{action:start|pause|resume|stop|delete}")
+async def act(request: web.Request) -> web.StreamResponse:
+    """Start, pause, resume, stop, or remove a draft."""
+    action, campaign_id = request.match_info["action"], _id(request)
+    right = Right.CAMPAIGNS_EDIT if action == "delete" else Right.CAMPAIGNS_RUN
+    actor = page_actor(request, right)
+    await getattr(request.app[CAMPAIGNS], action)(actor, campaign_id)
+    if is_fragment(request):
+        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
+    back = "/campaigns" if action == "delete" else await forms.field(request, "back", "")
+    return see(back if back == "/campaigns" else f"/campaigns/{campaign_id}")
+
+
+@routes.post("/campaigns/{campaign_id:[0-9]{1,18}}/lists")
+async def add_list(request: web.Request) -> web.StreamResponse:
+    """Have the campaign call a list."""
+    actor = page_actor(request, Right.CAMPAIGNS_EDIT)
+    list_id = forms.whole(await forms.field(request, "list"), "list")
+    await request.app[CONTACTS].add_list_to_campaign(actor, list_id, _id(request))
+    return see(f"/campaigns/{_id(request)}")
+
+
+# -- live --------------------------------------------------------------------------------------------------
+
+
+@routes.get("/campaigns/{campaign_id:[0-9]{1,18}}")
+async def live(request: web.Request) -> web.StreamResponse:
+    """One campaign as it goes on."""
+    actor = page_actor(request, Right.CAMPAIGNS_READ)
+    # First the number, then what is read: no change in between is lost.
+    since = await request.app[HUB].newest()
+    context = await _board(request, actor) | await _figures(request, actor)
+    lists = await request.app[CONTACTS].lists(actor, limit=100)
+    return await page(request, "campaign_live.html", since=since, lists=lists, **context)
+
+
+@routes.get("/campaigns/{campaign_id:[0-9]{1,18}}/board")
+async def board(request: web.Request) -> web.StreamResponse:
+    """The part of the page that changes with every call."""
+    actor = page_actor(request, Right.CAMPAIGNS_READ)
+    return await page(request, "parts/board.html", **await _board(request, actor))
+
+
+@routes.get("/campaigns/{campaign_id:[0-9]{1,18}}/figures")
+async def figures(request: web.Request) -> web.StreamResponse:
+    """The figures of the page."""
+    actor = page_actor(request, Right.CAMPAIGNS_READ)
+    return await page(request, "parts/figures.html", **await _figures(request, actor))
+
+
+async def _board(request: web.Request, actor: Actor) -> dict[str, Any]:
+    view = await request.app[CAMPAIGNS].campaign(actor, _id(request))
+    last = await request.app[CALLS].calls(actor, Filter(campaign_id=view.campaign.id), limit=LAST_CALLS)
+    return {
+        "view": view,
+        "campaign": view.campaign,
+        "policy": POLICIES[view.campaign.policy],
+        "board": await request.app[LIVE].board(actor, view.campaign),
+        "last": last,
+        "pauses": {code.code: code for code in await request.app[CAMPAIGNS].pause_codes(actor)},
+    }
+
+
+async def _figures(request: web.Request, actor: Actor) -> dict[str, Any]:
+    view = await request.app[CAMPAIGNS].campaign(actor, _id(request))
+    policy = POLICIES[view.campaign.policy]
+    service, locale = request.app[FIGURES], locale_of(request)
+    total = (await service.campaign_figures(actor, view.campaign.id)).total
+    since = utc_now() - timedelta(seconds=policy.abandon_window_s)
+    started = view.campaign.started_at or view.campaign.created_at
+    if view.campaign.created_at < since and started < since:
+        window = (await service.campaign_figures(actor, view.campaign.id, since=since)).total
+    else:
+        window = total  # all of its life is inside the policy's time
+    return {
+        "view": view,
+        "campaign": view.campaign,
+        "policy": policy,
+        "total": total,
+        "window": window,
+        "formulas": {name: formula.text(locale) for name, formula in FORMULAS.items()},
+        "editable": view.campaign.status in (Status.DRAFT, Status.PAUSED),
+    }
+
+
+def _id(request: web.Request) -> int:
+    return int(request.match_info["campaign_id"])

@@ -1,0 +1,155 @@
+"""The page an agent works with: the own state, who is on the line, what it came to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from dialer.agents.http import AGENTS
+from dialer.calls.http import CALLS
+from dialer.campaigns.http import CAMPAIGNS
+from dialer.clock import utc_now
+from dialer.compliance.model import zone_of
+from dialer.errors import Invalid, NotFound
+from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.identity import page_actor
+from dialer.httpkit.stream import HUB
+from dialer.web import forms
+from dialer.web.keys import LIVE
+from dialer.web.render import is_fragment, page
+from dialer.web.views.door import see
+
+routes = web.RouteTableDef()
+LONGEST_NOTE = 2000
+
+
+@routes.get("/desk")
+async def desk(request: web.Request) -> web.StreamResponse:
+    """The page."""
+    actor = page_actor(request, Right.WORK)
+    since = await request.app[HUB].newest()
+    try:
+        context = await _context(request, actor)
+    except NotFound:
+        # A user with the right to work who was not given a phone yet.
+        return await page(request, "no_desk.html")
+    return await page(request, "desk.html", since=since, **context)
+
+
+@routes.get("/desk/panel")
+async def panel(request: web.Request) -> web.StreamResponse:
+    """All of it that changes."""
+    actor = page_actor(request, Right.WORK)
+    return await page(request, "parts/desk.html", **await _context(request, actor))
+
+
+async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
+    app = request.app
+    agent, shift = await app[AGENTS].agent(actor, await app[AGENTS].own_id(actor))
+    card = await app[CALLS].card(actor)
+    extras = await app[LIVE].desk(actor, agent, card)
+    now = utc_now()
+    places = {name: zone_of(name) for name in extras.zones}
+    codes = await app[CAMPAIGNS].pause_codes(actor)
+    return {
+        "agent": agent,
+        "shift": shift,
+        "card": card,
+        "extras": extras,
+        "codes": codes,
+        "pauses": {code.code: code for code in codes},
+        "local_times": sorted({now.astimezone(zone).strftime("%H:%M") for zone in places.values() if zone}),
+    }
+
+
+def _done(request: web.Request) -> web.StreamResponse:
+    """What was asked is done: the page reads itself anew."""
+    if is_fragment(request):
+        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
+    return see("/desk")
+
+
+@routes.post("/desk/{action:login|ready|pause|logout|skip}")
+async def act(request: web.Request) -> web.StreamResponse:
+    """Change the own state."""
+    actor = page_actor(request, Right.WORK)
+    service = request.app[AGENTS]
+    agent_id = await service.own_id(actor)
+    match request.match_info["action"]:
+        case "login":
+            await service.log_in(actor, agent_id)
+        case "ready":
+            await service.ready(actor, agent_id)
+        case "pause":
+            await service.pause(actor, agent_id, await forms.field(request, "code"))
+        case "logout":
+            await service.log_out(actor, agent_id)
+        case "skip":
+            await service.skip_lead(actor, agent_id)
+    return _done(request)
+
+
+@routes.post("/desk/call")
+async def call(request: web.Request) -> web.StreamResponse:
+    """Preview: call the shown lead."""
+    actor = page_actor(request, Right.CALLS_PLACE)
+    await request.app[CALLS].dial_lead(actor, forms.whole(await forms.field(request, "lead"), "lead"))
+    return _done(request)
+
+
+@routes.post("/desk/dial")
+async def dial(request: web.Request) -> web.StreamResponse:
+    """Manual: call a typed number."""
+    actor = page_actor(request, Right.CALLS_PLACE)
+    campaign_id = forms.whole(await forms.field(request, "campaign"), "campaign")
+    await request.app[CALLS].dial_number(actor, campaign_id, (await forms.field(request, "number"))[:50])
+    return _done(request)
+
+
+@routes.post("/desk/hang-up")
+async def hang_up(request: web.Request) -> web.StreamResponse:
+    """End the own call."""
+    actor = page_actor(request, Right.WORK)
+    await request.app[CALLS].hang_up(actor, await _attempt(request))
+    return _done(request)
+
+
+@routes.post("/desk/disposition")
+async def dispose(request: web.Request) -> web.StreamResponse:
+    """Save what the talk came to."""
+    actor = page_actor(request, Right.WORK)
+    note = await forms.field(request, "note")
+    if len(note) > LONGEST_NOTE:
+        raise Invalid(field="note", reason="does not have the right form")
+    zone = ZoneInfo(await request.app[LIVE].timezone(actor))
+    await request.app[CALLS].dispose(
+        actor,
+        await _attempt(request),
+        await forms.field(request, "code"),
+        note,
+        await _callback(request, zone),
+    )
+    return _done(request)
+
+
+async def _callback(request: web.Request, zone: ZoneInfo) -> datetime | None:
+    """When the person wants to be called, by the clock of the centre; it goes only with a callback."""
+    text = await forms.field(request, "callback_at")
+    if not text or await forms.field(request, "kind") != "callback":
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=zone)
+    except ValueError:
+        raise Invalid(field="callback_at", reason="must be a date like 2026-01-31") from None
+
+
+async def _attempt(request: web.Request) -> UUID:
+    text = await forms.field(request, "attempt")
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(what="call", key=text) from None

@@ -1,0 +1,115 @@
+"""Logging in and out, one's language and password."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from dialer.errors import DozvonError, TooManyRequests, WrongPassword
+from dialer.httpkit.i18n import LOCALES
+from dialer.httpkit.identity import (
+    address_of,
+    clear_session_cookie,
+    page_actor,
+    safe_next,
+    session_token,
+    set_session_cookie,
+)
+from dialer.httpkit.keys import ACTOR, LOCALE, SETTINGS
+from dialer.httpkit.problems import locale_of
+from dialer.users.http import USERS
+from dialer.web import forms
+from dialer.web.render import page
+
+routes = web.RouteTableDef()
+
+
+def see(path: str) -> web.Response:
+    """Go there with a GET."""
+    return web.Response(status=303, headers={"Location": path})
+
+
+def _choose_language(request: web.Request, wanted: str | None) -> None:
+    """Nobody is logged in: the language of this page is the one chosen on it."""
+    if wanted in LOCALES and ACTOR not in request:
+        request[LOCALE] = wanted
+
+
+@routes.get("/login")
+async def login_page(request: web.Request) -> web.StreamResponse:
+    """The log-in page."""
+    target = safe_next(request.query.get("next"))
+    if ACTOR in request:
+        return see(target)
+    _choose_language(request, request.query.get("lang"))
+    return await page(request, "login.html", target=target, login="", fault=None)
+
+
+@routes.post("/login")
+async def log_in(request: web.Request) -> web.StreamResponse:
+    """Begin a session."""
+    form = await forms.texts(request)
+    _choose_language(request, form.get("lang"))
+    target = safe_next(form.get("next"))
+    login, password = form.get("login", "")[:200], form.get("password", "")[:1000]
+    try:
+        session = await request.app[USERS].log_in(login, password, address_of(request))
+    except (WrongPassword, TooManyRequests) as error:
+        fault = forms.faults(error, locale_of(request))[""]
+        return await page(
+            request,
+            "login.html",
+            status=error.status if isinstance(error, TooManyRequests) else 401,
+            target=target,
+            login=login,
+            fault=fault,
+        )
+    reply = see(target)
+    set_session_cookie(reply, request.app[SETTINGS], session.token)
+    return reply
+
+
+@routes.post("/logout")
+async def log_out(request: web.Request) -> web.StreamResponse:
+    """End the session."""
+    actor = page_actor(request)
+    token = session_token(request)
+    if token is not None:
+        await request.app[USERS].log_out(actor, token)
+    reply = see("/login")
+    clear_session_cookie(reply, request.app[SETTINGS])
+    return reply
+
+
+@routes.post("/language")
+async def set_language(request: web.Request) -> web.StreamResponse:
+    """Keep one's language, and show the same page in it."""
+    actor = page_actor(request)
+    wanted = await forms.field(request, "lang")
+    if wanted in LOCALES:
+        await request.app[USERS].change_me(actor, locale=wanted)
+    return see(safe_next(await forms.field(request, "next", "/")))
+
+
+@routes.get("/me")
+async def me(request: web.Request) -> web.StreamResponse:
+    """One's own account."""
+    page_actor(request)
+    return await page(request, "me.html", faults={}, saved="saved" in request.query)
+
+
+@routes.post("/me")
+async def change_password(request: web.Request) -> web.StreamResponse:
+    """Another password."""
+    actor = page_actor(request)
+    form = await forms.texts(request)
+    try:
+        await request.app[USERS].change_me(
+            actor,
+            password=form.get("password", ""),
+            old_password=form.get("old_password", ""),
+            session_token=session_token(request),
+        )
+    except DozvonError as error:
+        found = forms.faults(error, locale_of(request))
+        return await page(request, "me.html", status=error.status, faults=found, saved=False)
+    return see("/me?saved")

@@ -1,0 +1,175 @@
+"""The words of states, results, modes and reasons, in the reader's language.
+
+Each is a message id in English under its kind as context, so that an agent's "ready" may differ from another
+one; `mark` marks sentences. A test holds that every one has its Russian words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from dialer.httpkit.i18n import translator
+from dialer.reports.live_store import Pace
+
+
+def mark(text: str) -> str:
+    """Mark a text as a message id; it is looked up when it is shown."""
+    return text
+
+
+#: kind (the message's context) -> name -> text.
+WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "agent": {
+            "calling": "phone is called",
+            "paused": "on pause",
+            "ready": "ready",
+            "reserved": "chosen for a call",
+            "talking": "talking",
+            "wrap_up": "wrap-up",
+            "lost": "phone is lost",
+            "offline": "logged out",
+        },
+        "agents": {
+            "calling": "Phone is called",
+            "paused": "On pause",
+            "ready": "Ready",
+            "reserved": "Chosen",
+            "talking": "Talking",
+            "wrap_up": "Wrap-up",
+            "lost": "Phone lost",
+            "offline": "Logged out",
+        },
+        "call": {
+            "dialling": "dialling",
+            "ringing": "ringing",
+            "answered": "answered",
+            "screening": "machine check",
+            "waiting": "waiting for an agent",
+            "connected": "in a talk",
+            "wrap_up": "wrap-up",
+            "ended": "ended",
+        },
+        "result": {
+            "answered": "talk",
+            "busy": "busy",
+            "no_answer": "no answer",
+            "invalid": "wrong number",
+            "congestion": "network congestion",
+            "declined": "declined",
+            "machine": "answering machine",
+            "abandoned": "abandoned",
+            "caller_hung_up": "hung up before an agent",
+            "failed": "failure",
+            "canceled": "taken back",
+            "unknown": "not known",
+        },
+        "campaign": {
+            "draft": "draft",
+            "running": "running",
+            "paused": "campaign paused",
+            "stopped": "stopped",
+        },
+        "mode": {
+            "manual": "Manual",
+            "preview": "Preview",
+            "progressive": "Progressive",
+            "power": "Power",
+            "predictive": "Predictive",
+        },
+        "mode_help": {
+            "manual": "an agent types the number",
+            "preview": "an agent sees the card first and starts the call",
+            "progressive": "one call for each free agent",
+            "power": "a fixed number of calls for each free agent",
+            "predictive": "not available yet",
+        },
+        "lead": {
+            "new": "not called yet",
+            "offered": "shown to an agent",
+            "dialling": "being called",
+            "waiting": "waiting for the next attempt",
+            "closed": "closed",
+        },
+        "import": {
+            "queued": "queued",
+            "running": "loading",
+            "done": "loaded",
+            "failed": "import failed",
+        },
+        "role": {
+            "operator": "operator",
+            "supervisor": "supervisor",
+            "administrator": "administrator",
+        },
+        "moment": {
+            "created": "The attempt was written down",
+            "sent": "Asterisk has accepted the call",
+            "ringing": "The phone rings",
+            "answered": "Answered",
+            "screened": "Checked for a machine",
+            "assigned": "An agent is chosen",
+            "connected": "Connected with the agent",
+            "hung_up": "The line is free",
+            "ended": "The call is closed",
+            "disposed": "The disposition is saved",
+        },
+        "hung_up_by": {
+            "customer": "the customer",
+            "agent": "the agent",
+            "server": "the server",
+        },
+        "purpose": {
+            "service": "service",
+            "advertising": "advertising",
+            "collection": "debt collection",
+            "any": "any purpose",
+        },
+        "clock": {
+            "answer": "from the answer",
+            "greeting_end": "from the end of the greeting",
+        },
+        "pause": {
+            "login": "after log-in",
+            "wrap_up_over": "the disposition is owed",
+            "phone_returned": "the phone is back",
+        },
+    }
+)
+
+#: Why the pace is what it is: sentences over the numbers of the decision.
+PACE: Mapping[str, str] = MappingProxyType(
+    {
+        "by_hand": mark("Agents start the calls themselves."),
+        "no_agents": mark("No call is placed: no agent of this campaign is logged in."),
+        "no_ready_agents": mark("No call is placed: no agent is ready ({in_air} in the air)."),
+        "enough_in_air": mark("Enough is in the air: {in_air} for {ready} ready (ratio {ratio})."),
+        "no_lines": mark("No call is placed: the trunks have no free channel ({in_air} in the air)."),
+        "no_leads": mark("No call is placed: no number may be called now, by hours or retry time."),
+        "agents_free": mark("{dial} placed: {ready} ready, {in_air} in the air, ratio {ratio}."),
+    }
+)
+
+
+def word(locale: str, kind: str, name: str | None) -> str:
+    """The word of a state or the like; what has none is shown as it is."""
+    if name is None:
+        return ""
+    text = WORDS[kind].get(name)
+    return translator(locale).pgettext(kind, text) if text else name
+
+
+def pace(locale: str, decision: Pace | None) -> str:
+    """Why the pace is what it is, in words."""
+    texts = translator(locale)
+    if decision is None:
+        return texts.gettext(mark("Nothing was decided yet."))
+    sentence = PACE.get(decision.why)
+    if sentence is None:
+        return decision.why
+    values = {"ready": 0, "in_air": 0, "ratio": 1, **decision.inputs, "dial": decision.dial}
+    shown = {
+        name: f"{value:g}".replace(".", "," if locale == "ru" else ".") for name, value in values.items()
+    }
+    return texts.gettext(sentence).format(**shown)
