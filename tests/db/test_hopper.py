@@ -46,7 +46,7 @@ async def test_the_order_and_the_limit(floor: Floor) -> None:
 
 async def test_what_may_not_be_dialled_now(floor: Floor) -> None:
     """Leads outside their hours, closed, offered, under way, or whose number is in a call do not come."""
-    leads = await floor.leads(6)
+    leads = await floor.leads(7)
     now = utc_now()
     changes: list[dict[str, Any]] = [
         {"open_from": now + timedelta(hours=1)},
@@ -58,7 +58,22 @@ async def test_what_may_not_be_dialled_now(floor: Floor) -> None:
         for lead_id, change in zip(leads, changes, strict=False):
             await conn.execute(update(t.lead).where(t.lead.c.id == lead_id).values(**change))
     await floor.place(leads[4])
-    assert await claim(floor) == [leads[5]]
+    number = (await floor.row(t.lead, leads[5])).e164
+    async with floor.database.tenant(TENANT) as conn:  # as a call of another campaign holds it
+        assert await store.hold_numbers(conn, TENANT, {number: new_id()})
+    assert await claim(floor) == [leads[6]]
+
+
+async def test_a_claim_waits_for_no_other(floor: Floor) -> None:
+    """While one claim is open another gets the leads behind it, at once."""
+    leads = await floor.leads(4)
+    async with floor.database.tenant(TENANT) as conn:
+        first = await hopper.claim(conn, TENANT, floor.campaign_id, 2, utc_now())
+        assert [one.id for one in first] == leads[:2]
+        async with asyncio.timeout(2):
+            assert await claim(floor) == leads[2:]
+            async with floor.database.tenant(TENANT) as other:
+                assert await hopper.claim_one(other, TENANT, floor.campaign_id, leads[0]) is None
 
 
 async def test_one_chosen_lead(floor: Floor) -> None:
