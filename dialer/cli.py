@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,13 +55,27 @@ def list_settings() -> None:
     table = Table(title="DOZVON_... in the environment, or in the TOML file that DOZVON_CONFIG names")
     for column in ("setting", "default", "meaning"):
         table.add_column(column, overflow="fold")
-    for name, field in settings.Settings.model_fields.items():
-        default = "" if field.default is None or field.default_factory else str(field.default)
-        table.add_row(f"DOZVON_{name.upper()}", default, field.description)
+    for row in _each_setting():
+        table.add_row(*row)
     Console().print(table)
 
 
-@app.command()
+def _each_setting() -> Iterator[tuple[str, str, str]]:
+    """Name in the environment, default and meaning of every setting."""
+    for name, field in settings.Settings.model_fields.items():
+        derived = field.default is None or field.default_factory
+        yield f"DOZVON_{name.upper()}", "" if derived else str(field.default), field.description or ""
+
+
+def _settings_help() -> str:
+    """The settings as paragraphs under a command's help."""
+    lines = [
+        f"{name}{f' [{default}]' if default else ''}: {meaning}" for name, default, meaning in _each_setting()
+    ]
+    return "\n\n".join(("Settings, from the environment or the TOML file DOZVON_CONFIG, [default]:", *lines))
+
+
+@app.command(epilog=_settings_help())
 def serve() -> None:
     """Run the server: pages and API, engine, and, unless told otherwise, its own PostgreSQL and Asterisk."""
     from dialer import processes
@@ -127,7 +141,7 @@ def import_(
     campaign: Annotated[int | None, typer.Option(help="id of the campaign to make leads for")] = None,
 ) -> None:
     """Bring a CSV file of contacts in; the server may be running or not."""
-    from dialer.contacts.command import import_command
+    from dialer.import_command import import_command
 
     chosen = settings.load()
     telemetry.configure("warning", "console", "import")
