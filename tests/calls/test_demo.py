@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.processes import processes_about
 
 from dialer.asterisk.runtime import AsteriskBinary
 from dialer.demo.numbers import ANSWERING, LIVE, Behaviour
@@ -66,22 +67,6 @@ class RunningDemo:
     def processes(self) -> dict[int, str]:
         """What it has started and what still lives."""
         return processes_about(self.folder)
-
-
-def processes_about(folder: Path) -> dict[int, str]:
-    """Every process that works in or for a folder, with its command line."""
-    found = {}
-    mark, ours = os.fsencode(folder), f"PPid:\t{os.getpid()}\n"
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):  # it has ended meanwhile, or is not ours to look at
-            words = (entry / "cmdline").read_bytes()
-            about = words + (entry / "environ").read_bytes() + os.fsencode((entry / "cwd").readlink())
-            # Direct children of this test run watch over the folder; a demo's own are not ours.
-            if mark in about and words and ours not in (entry / "status").read_text():
-                found[int(entry.name)] = words.replace(b"\0", b" ").decode(errors="replace")
-    return found
 
 
 @pytest.fixture
