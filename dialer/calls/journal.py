@@ -160,12 +160,14 @@ async def _follow(conn: AsyncConnection, call: Call, consequence: Consequence, *
                 await hopper.settle(conn, tenant_id, lead.lead_id, result, fate)
         case Talks(session_id):
             assert call.connected_at is not None
+            # A customer who was kept for the agent, or offered to another, is joined a second time.
+            joined_at = max(call.connected_at, call.assigned_at or call.connected_at)
             await agents.move(
                 conn,
                 tenant_id,
                 session_id,
                 AgentState.TALKING,
-                call.connected_at,
+                joined_at,
                 attempt_id=attempt_id,
                 only_attempt=attempt_id,
             )

@@ -269,7 +269,8 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
         case Screened():
             return _screened(_answered(call, at), signal, at)
         case Assigned():
-            if call.agent is not None or call.result is not None:
+            # A result is there when the agent of the talk was lost: the customer is kept for this one.
+            if call.agent is not None or call.result not in (None, Result.ANSWERED):
                 return call
             return replace(call, agent=signal.agent, assigned_at=at)
         case Unassigned():
