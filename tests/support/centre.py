@@ -7,9 +7,13 @@ a campaign of its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,21 +28,34 @@ from dialer.app import build_engine
 from dialer.asterisk.config import AgentPhone, ha1, render_managed
 from dialer.asterisk.runtime import AsteriskBinary, AsteriskServer
 from dialer.asterisk.speech import Speaker
+from dialer.calls.commands import CommandDesk
+from dialer.calls.service import CallService
 from dialer.db import tables as t
-from dialer.db.listen import EVENTS, Listener
+from dialer.db.listen import EVENTS, REPLIES, Listener
 from dialer.db.session import Database
 from dialer.demo.carrier import Carrier
 from dialer.demo.phones import AgentPhones, Phone
 from dialer.engine import Engine
-from dialer.httpkit.access import Actor
+from dialer.errors import WrongState
+from dialer.httpkit.access import Actor, Role
 from dialer.settings import Settings, load
 from support.asterisk import asterisk_folder, free_port, free_ports
 
-__all__ = ["floor", "centre"]
+__all__ = ["centre", "floor"]
 
 TENANT = 1
 PHONES = 4
+#: Endpoints without a phone: for tests whose phones die.
+MORTALS = ("mortal-0", "mortal-1")
 PASSWORD = "test-phone-password"  # of phones on loopback, for the length of a test
+#: A trunk to where nobody is, of whom Asterisk does not ask.
+NOWHERE = """
+[nowhere](dozvon-trunk)
+aors = nowhere
+[nowhere]
+type = aor
+contact = sip:127.0.0.1:{port}
+"""
 
 
 @dataclass(slots=True)
@@ -51,6 +68,15 @@ class Floor:
     phones: AgentPhones
     settings: Settings
     message: Path
+
+    def more_phones(self, *users: str) -> AgentPhones:
+        """Phones of a test's own, not started: they may die."""
+        return AgentPhones(
+            [Phone(user, PASSWORD) for user in users],
+            registrar=f"127.0.0.1:{self.settings.sip_port}",
+            carrier=self.carrier,
+            per_process=1,
+        )
 
 
 @pytest.fixture(scope="session")
@@ -75,13 +101,19 @@ async def floor(asterisk_binary: AsteriskBinary) -> AsyncIterator[Floor]:
         stack.push_async_callback(carrier.stop)
         await carrier.start()
         users = [f"agent-{n}" for n in range(PHONES)]
+        files = dict(
+            render_managed(
+                managed,
+                [AgentPhone(user, ha1(user, PASSWORD)) for user in (*users, *MORTALS)],
+                [carrier.trunk(), replace(carrier.trunk("dead"), port=free_port(socket.SOCK_DGRAM))],
+            )
+        )
+        files["pjsip.conf"] += NOWHERE.format(port=free_port(socket.SOCK_DGRAM))
         server = AsteriskServer(
             asterisk_binary,
             folder / "asterisk",
             [asterisk_conf.FOLDER],
-            render_managed(
-                managed, [AgentPhone(user, ha1(user, PASSWORD)) for user in users], [carrier.trunk()]
-            ),
+            files,
             listens=managed,
         )
         stack.push_async_callback(server.stop)
@@ -111,9 +143,12 @@ class Centre:
     database: Database
     listener: Listener
     agents: AgentService
+    calls: CallService
     actor: Actor = field(default_factory=lambda: Actor.server(TENANT))
     trunk_id: int = 0
     engine: Engine | None = None
+    process: asyncio.subprocess.Process | None = None
+    _campaigns: int = 0
     _running: asyncio.Task[None] | None = None
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -140,12 +175,39 @@ class Centre:
             await self.engine.database.close()
             self.engine = None
 
+    async def start_engine_process(self) -> None:
+        """Start an engine as a process of its own, to be killed."""
+        said = {
+            f"DOZVON_{name.upper()}": getattr(value, "get_secret_value", value.__str__)()
+            for name in self.settings.model_fields_set
+            if (value := getattr(self.settings, name)) is not None
+        }
+        self.process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "dialer", "run", "engine"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **said, "DOZVON_DATABASE_URL": self.database_url},
+        )
+        assert self.process.stdout is not None
+        assert await asyncio.wait_for(self.process.stdout.readline(), 10), "the engine did not start"
+
+    async def kill_engine_process(self) -> None:
+        """kill -9."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+            await self.process.wait()
+            self.process = None
+
     # -- what a test has -----------------------------------------------------------------------------
 
-    async def campaign(self, numbers: Iterable[str], **fields: Any) -> int:
+    async def campaign(
+        self, numbers: Iterable[str], *, trunk_id: int | None = None, name: str = "", **fields: Any
+    ) -> int:
         """A running campaign over these numbers; `fields` are its columns."""
+        self._campaigns += 1
         values = {
-            "name": "Проба",
+            "name": name or f"Проба {self._campaigns}",
             "status": "running",
             "mode": "progressive",
             "policy": "demo",
@@ -163,7 +225,7 @@ class Centre:
             assert campaign_id is not None
             await conn.execute(
                 insert(t.campaign_trunk).values(
-                    tenant_id=TENANT, campaign_id=campaign_id, position=1, trunk_id=self.trunk_id
+                    tenant_id=TENANT, campaign_id=campaign_id, position=1, trunk_id=trunk_id or self.trunk_id
                 )
             )
             await conn.execute(
@@ -178,6 +240,23 @@ class Centre:
             )
         await self.add_leads(campaign_id, numbers)
         return campaign_id
+
+    async def add_trunk(self, endpoint: str, **fields: Any) -> int:
+        """A trunk over this endpoint of Asterisk."""
+        values = {
+            "name": f"Транк {endpoint} {fields}",
+            "endpoint": endpoint,
+            "caller_id": "+74950000000",
+            "allowed_prefixes": ["+7"],
+            "max_cps": 50,
+            "sip_host": "127.0.0.1",
+        } | fields
+        async with self.database.tenant(TENANT) as conn:
+            made = await conn.scalar(
+                insert(t.trunk).values(tenant_id=TENANT, **values).returning(t.trunk.c.id)
+            )
+        assert made is not None
+        return int(made)
 
     async def add_leads(self, campaign_id: int, numbers: Iterable[str]) -> None:
         """More numbers for the campaign."""
@@ -207,20 +286,27 @@ class Centre:
                     )
                 )
             await conn.execute(
-                text("SELECT pg_notify('dozvon_engine', '{\"tenant\": 1, \"what\": \"campaigns\"}')")
+                text('SELECT pg_notify(\'dozvon_engine\', \'{"tenant": 1, "what": "campaigns"}\')')
             )
 
-    async def add_agents(self, count: int, *, ready: bool = True, skills: Sequence[str] = ()) -> list[int]:
-        """Agents at the floor's phones, logged in."""
+    async def add_agents(
+        self,
+        count: int = 0,
+        *,
+        phones: Sequence[str] = (),
+        ready: bool = True,
+        skills: Sequence[str] = (),
+    ) -> list[int]:
+        """Agents at the floor's first `count` phones, or at the named ones, logged in."""
         made = []
-        for n in range(count):
+        for endpoint in phones or [f"agent-{n}" for n in range(count)]:
             async with self.database.tenant(TENANT) as conn:
                 user_id = await conn.scalar(
                     insert(t.app_user)
                     .values(
                         tenant_id=TENANT,
-                        login=f"agent{n}",
-                        name=f"Оператор {n}",
+                        login=endpoint,
+                        name=f"Оператор {endpoint}",
                         role="operator",
                         password_hash="-",
                     )
@@ -228,7 +314,7 @@ class Centre:
                 )
             assert user_id is not None
             new = await self.agents.create(
-                self.actor, user_id=user_id, name=f"Оператор {n}", endpoint=f"agent-{n}", skills=skills
+                self.actor, user_id=user_id, name=f"Оператор {endpoint}", endpoint=endpoint, skills=skills
             )
             made.append(new.agent.id)
             await self.agents.log_in(self.actor, new.agent.id)
@@ -237,6 +323,34 @@ class Centre:
             if ready:
                 await self.agents.ready(self.actor, agent_id)
         return made
+
+    async def person(self, agent_id: int) -> Actor:
+        """The agent as who is logged in at a page."""
+        agent, _ = await self.agents.agent(self.actor, agent_id)
+        return Actor(TENANT, agent.user_id, Role.OPERATOR, agent.name, "ru")
+
+    async def dispose(self, attempt_id: UUID) -> None:
+        """The agent of the talk saves what it came to."""
+        await self.calls.dispose(self.actor, attempt_id, "sale")
+
+    async def keep_disposing(self) -> None:
+        """Save a disposition for each talk as soon as it is owed, until cancelled."""
+        while True:
+            owing: list[Row[Any]] = await self.until_attempts(1, "wrap_up", within_s=3600)
+            for attempt in owing:
+                with contextlib.suppress(WrongState):  # its wrap-up is not in the agent's row yet
+                    await self.dispose(attempt.id)
+
+    async def leads(self, campaign_id: int) -> list[Row[Any]]:
+        """The campaign's leads, in its order."""
+        async with self.database.tenant(TENANT) as conn:
+            query = select(t.lead).where(t.lead.c.campaign_id == campaign_id).order_by(t.lead.c.sort_key)
+            return list(await conn.execute(query))
+
+    async def rows(self, table: Any) -> list[Row[Any]]:
+        """All rows of a table."""
+        async with self.database.tenant(TENANT) as conn:
+            return list(await conn.execute(select(table)))
 
     async def shift(self, agent_id: int) -> Shift | None:
         """The agent's open shift."""
@@ -254,11 +368,9 @@ class Centre:
     async def set_status(self, campaign_id: int, status: str) -> None:
         """Pause or resume as the service does."""
         async with self.database.tenant(TENANT) as conn:
+            await conn.execute(update(t.campaign).where(t.campaign.c.id == campaign_id).values(status=status))
             await conn.execute(
-                update(t.campaign).where(t.campaign.c.id == campaign_id).values(status=status)
-            )
-            await conn.execute(
-                text("SELECT pg_notify('dozvon_engine', '{\"tenant\": 1, \"what\": \"campaigns\"}')")
+                text('SELECT pg_notify(\'dozvon_engine\', \'{"tenant": 1, "what": "campaigns"}\')')
             )
 
     # -- waiting for what happens ----------------------------------------------------------------------
@@ -268,7 +380,7 @@ class Centre:
         try:
             async with asyncio.timeout(within_s), self._changed:
                 while not (found := await check()):
-                    if self._running is not None and self._running.done():
+                    if self._running is not None and self._running.done() and not self._running.cancelled():
                         await self._running  # the engine fell: that is what to say
                     await self._changed.wait()
         except TimeoutError:
@@ -320,10 +432,12 @@ class Centre:
 
 
 @asynccontextmanager
-async def open_centre(floor: Floor, database_url: str, **settings: Any) -> AsyncIterator[Centre]:
-    """A contact centre over a fresh database, its engine started."""
+async def open_centre(
+    floor: Floor, database_url: str, *, own_process: bool = False, **settings: Any
+) -> AsyncIterator[Centre]:
+    """A contact centre over a fresh database, its engine started; `own_process`: to be killed."""
     database = Database.open(database_url, pool=5)
-    listener = Listener(database_url, ("dozvon_outbox", EVENTS))
+    listener = Listener(database_url, ("dozvon_outbox", EVENTS, REPLIES))
     centre = Centre(
         floor=floor,
         settings=floor.settings.model_copy(update=settings),
@@ -331,30 +445,17 @@ async def open_centre(floor: Floor, database_url: str, **settings: Any) -> Async
         database=database,
         listener=listener,
         agents=AgentService(database, managed=False),
+        calls=CallService(database, CommandDesk(database, listener), floor.settings),
     )
     tasks = [asyncio.create_task(listener.run()), asyncio.create_task(centre.watch())]
     try:
-        async with database.tenant(TENANT) as conn:
-            trunk_id = await conn.scalar(
-                insert(t.trunk)
-                .values(
-                    tenant_id=TENANT,
-                    name="Петля",
-                    endpoint="carrier",
-                    caller_id="+74950000000",
-                    allowed_prefixes=["+7"],
-                    max_cps=50,
-                    sip_host="127.0.0.1",
-                )
-                .returning(t.trunk.c.id)
-            )
-        assert trunk_id is not None
-        centre.trunk_id = trunk_id
+        centre.trunk_id = await centre.add_trunk("carrier")
         await listener.listening()
-        await centre.start_engine()
+        await (centre.start_engine_process() if own_process else centre.start_engine())
         yield centre
     finally:
         await centre.stop_engine()
+        await centre.kill_engine_process()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
