@@ -13,12 +13,9 @@ import aiohttp
 from rich.console import Console
 
 from dialer import __version__
-from dialer.check import machine
-from dialer.check.database import database as look_at_database
-from dialer.check.lines import lines
-from dialer.check.manager import asterisk_findings, judge_no_login, linked
+from dialer.check import database as the_database
+from dialer.check import lines, machine, manager, proof
 from dialer.check.model import Finding, Findings, Level, fail, ok
-from dialer.check.proof import proof
 from dialer.check.screen import Screen
 from dialer.db import migrate
 from dialer.db.embedded import Urls
@@ -65,15 +62,15 @@ async def _parts(settings: Settings, installation: Installation, screen: Screen)
         try:
             await installation.asterisk(database)
             screen.doing("asking Asterisk")
-            async with linked(settings) as link:
-                await _each(screen, asterisk_findings(settings, link))
+            async with manager.linked(settings) as link:
+                await _each(screen, manager.look(settings, link))
                 screen.doing("making a call to itself")
-                await _each(screen, proof(settings, link, served=installation.served))
+                await _each(screen, proof.look(settings, link, served=installation.served))
                 screen.heading("Lines")
                 screen.doing("asking the carriers")
-                await _each(screen, lines(settings, database, link))
+                await _each(screen, lines.look(settings, database, link))
         except (AsteriskUnavailable, ActionFailed) as error:
-            screen.line(judge_no_login(settings, str(error.details.get("reason", error))))
+            screen.line(manager.judge_no_login(settings, str(error.details.get("reason", error))))
         except DozvonError as error:
             screen.line(fail("Asterisk", str(error), "mend this, then run the check again"))
     finally:
@@ -86,8 +83,8 @@ async def _database(settings: Settings, installation: Installation, screen: Scre
     try:
         urls = await installation.database()
         screen.doing("asking the database")
-        await _each(screen, look_at_database(settings, urls))
-        return urls if await migrate.current(urls.app) == migrate.head() else None
+        await _each(screen, the_database.look(settings, urls))
+        return urls if await the_database.revision(urls) == migrate.head() else None
     except DatabaseUnavailable as error:
         # Said already where the look found it so; what did not even start has had no line yet.
         if screen.counts[Level.FAIL] == 0:

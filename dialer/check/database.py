@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import asyncpg
+from sqlalchemy.exc import DBAPIError
 
 from dialer.check.model import Finding, Findings, count, fail, names, ok, warn
 from dialer.db import migrate
@@ -43,7 +44,7 @@ CONNECTIONS = """
 """
 
 
-async def database(settings: Settings, urls: Urls) -> Findings:
+async def look(settings: Settings, urls: Urls) -> Findings:
     """All findings of the database; those that need a migrated one only where it is."""
     try:
         app = await connect(urls.app, application="dozvon check")
@@ -51,7 +52,7 @@ async def database(settings: Settings, urls: Urls) -> Findings:
         yield unreachable(settings, str(error.details["reason"]))
         return
     try:
-        async for finding in _look(settings, urls, app):
+        async for finding in _connected(settings, urls, app):
             yield finding
     except CONNECTION_ERRORS as error:
         yield unreachable(settings, str(error) or type(error).__name__)
@@ -59,12 +60,12 @@ async def database(settings: Settings, urls: Urls) -> Findings:
         await app.close(timeout=5)
 
 
-async def _look(settings: Settings, urls: Urls, app: asyncpg.Connection) -> Findings:
+async def _connected(settings: Settings, urls: Urls, app: asyncpg.Connection) -> Findings:
     yield judge_version(await app.fetchval("SHOW server_version"), embedded=settings.database_url is None)
     for what, url in (("app role", urls.app), ("owner role", urls.owner)):
         yield await _role(what, url)
     head = migrate.head()
-    current = await migrate.current(urls.app)
+    current = await revision(urls)
     yield judge_migrations(current, head, migrate.revisions())
     if current is not None:
         protected = await app.fetchval(PROTECTED)
@@ -77,6 +78,16 @@ async def _look(settings: Settings, urls: Urls, app: asyncpg.Connection) -> Find
     # The answer was true somewhere between the question and its arrival.
     yield judge_clock((theirs - before - (after - before) / 2).total_seconds())
     yield judge_connections(await app.fetchval(CONNECTIONS), settings.database_pool)
+
+
+async def revision(urls: Urls) -> str | None:
+    """The revision of the database; None where it is empty, or nobody of ours may read it."""
+    for url in (urls.owner, urls.app):  # a half-made one tells only its owner
+        try:
+            return await migrate.current(url)
+        except (DatabaseUnavailable, DBAPIError):
+            continue
+    return None
 
 
 async def _role(what: str, url: str) -> Finding:

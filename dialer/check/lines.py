@@ -38,7 +38,7 @@ class Endpoint:
     registered: int
 
 
-async def lines(settings: Settings, database: Database | None, link: AmiLink) -> Findings:
+async def look(settings: Settings, database: Database | None, link: AmiLink) -> Findings:
     """All findings of lines. `database`: None where it cannot be read."""
     if settings.asterisk == "managed":
         yield judge_languages(settings.data_dir / "asterisk/data/sounds")

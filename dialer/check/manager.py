@@ -41,8 +41,8 @@ async def linked(settings: Settings) -> AsyncIterator[AmiLink]:
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def manager(settings: Settings, link: AmiLink) -> Findings:
-    """All findings of a log-in that succeeded. Raises AsteriskUnavailable when the link breaks."""
+async def _logged_in(settings: Settings, link: AmiLink) -> Findings:
+    """As `look`. Raises AsteriskUnavailable when the link breaks, ActionFailed."""
     where = f"{settings.ami_user} at {settings.ami_host}:{settings.ami_port}"
     yield ok("log-in", where)
     allowed = frozenset((await link.send({"Action": "ListCommands"})).fields)
@@ -155,10 +155,10 @@ def judge_dialplan(
     return ok("dialplan", f"contexts {names(wanted)}")
 
 
-async def asterisk_findings(settings: Settings, link: AmiLink) -> Findings:
-    """`manager`, and a link that breaks as a finding."""
+async def look(settings: Settings, link: AmiLink) -> Findings:
+    """All findings of a log-in that succeeded."""
     try:
-        async for finding in manager(settings, link):
+        async for finding in _logged_in(settings, link):
             yield finding
     except (AsteriskUnavailable, ActionFailed) as error:
         yield fail("Asterisk", str(error), "look at Asterisk's log, then run this check again")

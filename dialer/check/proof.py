@@ -58,7 +58,7 @@ class Proof:
     heard: set[str] = field(default_factory=set)
 
 
-async def proof(settings: Settings, link: AmiLink, *, served: bool) -> Findings:
+async def look(settings: Settings, link: AmiLink, *, served: bool) -> Findings:
     """Make the call and judge it. The engine answers it while the server runs, else a stand-in does."""
     try:
         async with _answered(settings, served=served) as address:
@@ -108,6 +108,8 @@ async def _call(settings: Settings, link: AmiLink, address: str) -> Proof:
                 {
                     "Action": "Originate",
                     "Channel": "Local/s@dozvon-check/n",
+                    "ChannelId": f"check-{token}",
+                    "OtherChannelId": f"check-{token}-2",
                     "Application": "Wait",
                     "Data": str(int(CALL_S)),
                     "Timeout": str(int(CALL_S * 1000)),
@@ -142,13 +144,8 @@ async def _listen(link: AmiLink, made: Proof, token: str) -> None:
             made.agi, made.said = event.get("Agi"), event.get("Next")
             made.playback = event.get("Playback")
             made.ended = True
-        elif _failed_to_start(event):
-            made.refused = "Asterisk has no context dozvon-check"
-
-
-def _failed_to_start(event: AmiEvent) -> bool:
-    ours = event.name == "OriginateResponse" and "dozvon-check" in event.get("Channel")
-    return ours and event.get("Response") != "Success"
+        elif event.name == "Hangup" and event.get("Uniqueid") == f"check-{token}":
+            made.refused = "it ended before its time"
 
 
 async def _size(path: Path) -> int:

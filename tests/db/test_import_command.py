@@ -1,0 +1,102 @@
+"""`dozvon import`, from the file to the summary."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from dialer.contacts.service import ContactService
+from dialer.db.embedded import EmbeddedPostgres
+from dialer.db.session import Database
+from dialer.errors import NotFound
+from dialer.httpkit.access import Actor
+from dialer.import_command import bring, import_command
+from dialer.settings import Settings, load
+
+BOSS = Actor.server(1)
+FILE = "Фамилия;Телефон\nИванов;89161234567\nПетров;нет\n;\nИ;+79161234567\n"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings with a data folder of the test's own."""
+    return load(data_dir=tmp_path / "data")
+
+
+@pytest.fixture
+def service(database: Database, settings: Settings) -> ContactService:
+    """What the command works with."""
+    return ContactService(database, settings)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file with each kind of row."""
+    path = tmp_path / "весна.csv"
+    path.write_text(FILE)
+    return path
+
+
+async def run(service: ContactService, file: Path, list_name: str = "Весна") -> tuple[int, list[list[str]]]:
+    """Exit status, and the words of each line said."""
+    said = io.StringIO()
+    status = await bring(service, Console(file=said, width=200), BOSS, file, list_name, None)
+    return status, [line.split() for line in said.getvalue().splitlines()]
+
+
+def written(file: Path) -> list[Path]:
+    """Files of rejects beside the file."""
+    return list(file.parent.glob("*.rejects-*.csv"))
+
+
+async def test_summary_and_rejects(service: ContactService, file: Path) -> None:
+    """Each kind of row is counted; the bad one lies in a file beside, as the service writes it."""
+    status, said = await run(service, file)
+    assert status == 0
+    assert [words[:2] for words in said[:5]] == [
+        ["rows", "4"],
+        ["loaded", "1"],
+        ["duplicates", "1"],
+        ["rejected", "1"],
+        ["blank", "1"],
+    ]
+    (rejects,) = written(file)
+    assert said[5][-1] == str(rejects)
+    assert rejects.read_text(encoding="utf-8-sig") == "row,column,code,value\n2,Телефон,letters,нет\n"
+
+
+async def test_again_into_the_same_list(service: ContactService, file: Path) -> None:
+    """The same name is the same list; no rejects of another import are written over."""
+    await run(service, file)
+    status, said = await run(service, file)
+    assert (status, said[1][:2], said[2][:2]) == (0, ["loaded", "0"], ["duplicates", "2"])
+    assert len(await service.lists(BOSS)) == 1
+    assert len(written(file)) == 2
+
+
+async def test_clean_file_leaves_no_rejects(service: ContactService, tmp_path: Path) -> None:
+    """Nothing rejected, nothing written."""
+    path = tmp_path / "clean.csv"
+    path.write_text("phone\n+79161234567\n")
+    _, said = await run(service, path)
+    assert "rejects" not in [words[0] for words in said]
+    assert not written(path)
+
+
+async def test_unknown_campaign(service: ContactService, file: Path) -> None:
+    """Nothing is left of an import for a campaign that is not there, not even the new list."""
+    with pytest.raises(NotFound, match="campaign 9"):
+        await bring(service, Console(file=io.StringIO()), BOSS, file, "Весна", 9)
+    assert await service.lists(BOSS) == []
+
+
+async def test_without_a_server(data_folder: Path, file: Path) -> None:
+    """On an installation that lies still the embedded database is started, brought up to date and stopped."""
+    said = io.StringIO()
+    settings = load(data_dir=data_folder)
+    assert await import_command(settings, Console(file=said, width=200), file, "Весна", None) == 0
+    assert "loaded" in said.getvalue()
+    assert EmbeddedPostgres(data_folder).pid is None
