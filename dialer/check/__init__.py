@@ -97,8 +97,8 @@ async def _database(settings: Settings, installation: Installation, screen: Scre
 
 async def _health(settings: Settings) -> Finding:
     """What the running server says of itself."""
-    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
-    url = f"http://{host.replace('0.0.0.0', '127.0.0.1')}:{settings.http_port}"  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.http_host, settings.http_host)  # noqa: S104
+    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.http_port}"
     mend = "read the server's log"
     if settings.http_port == 0:
         return ok("pages", "the server runs on a port of its own choice")

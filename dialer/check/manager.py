@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -34,7 +35,7 @@ async def linked(settings: Settings) -> AsyncIterator[AmiLink]:
     )
     running = asyncio.create_task(link.run())
     try:
-        await link.wait_up(LOGIN_S)
+        await _first_end(link)
         yield link
     finally:
         await link.close()
@@ -56,6 +57,17 @@ async def _logged_in(settings: Settings, link: AmiLink) -> Findings:
         yield judge_modules(dict(_MODULE.findall(await link.command("module show"))))
     if "ShowDialPlan" in allowed:
         yield judge_dialplan(needs.dialplan(), await _dialplan(link), managed=settings.asterisk == "managed")
+
+
+async def _first_end(link: AmiLink) -> None:
+    """Wait for the end of the first try to log in; the link itself would try again. Raises
+    AsteriskUnavailable."""
+    before = link.trouble
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LOGIN_S):
+            while not link.up and link.trouble == before:  # noqa: ASYNC110 - a failed try is told to nobody
+                await asyncio.sleep(0.02)
+    await link.wait_up(0.02)
 
 
 async def _dialplan(link: AmiLink) -> dict[str, list[needs.Step]]:
