@@ -71,6 +71,7 @@ class Child:
     """One process of the server, started again when it falls."""
 
     name: str
+    #: all of it: nothing is inherited beside it
     environment: Mapping[str, str]
     #: where its log goes; None: with ours
     log_file: TextIO | None = None
@@ -109,7 +110,7 @@ class Child:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=self.log_file,
-            env={**os.environ, **self.environment},
+            env=self.environment,
         )
         assert self.process.stdout is not None
         line = await self.process.stdout.readline()
@@ -195,7 +196,7 @@ async def running(
             progress(f"Asterisk {asterisk.binary.version}: starting it")
             stack.push_async_callback(asterisk.stop)
             await asterisk.start()
-        environment = _environment(settings, urls)
+        environment = child_environment(settings, urls, os.environ)
         children = {name: Child(name, environment, log_file) for name in NAMES}
         server = Server(settings, urls, database, children, first_password, postgres, asterisk)
         async with _watched(server):
@@ -221,10 +222,14 @@ def only_one(data_dir: Path) -> Any:
         os.close(fd)
 
 
-def _environment(settings: Settings, urls: Urls) -> dict[str, str]:
-    """What the children need to have the same settings as we do, ours from wherever they came."""
-    said = {}
-    for name in type(settings).model_fields:
+def child_environment(settings: Settings, urls: Urls, inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which a child has the same settings as we do, ours from wherever they came.
+
+    But for the owner's way to the database: migrations are ours, and row security binds the children.
+    """
+    ours = {name for name in inherited if name.startswith("DOZVON_")} - {"DOZVON_CONFIG"}
+    said = {name: value for name, value in inherited.items() if name not in ours}
+    for name in type(settings).model_fields.keys() - {"database_owner_url"}:
         value = getattr(settings, name)
         if value is None:
             continue

@@ -1,0 +1,52 @@
+"""What the processes of the server are told of its settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from dialer.db.embedded import Urls
+from dialer.processes import child_environment
+from dialer.settings import Settings, load
+
+URLS = Urls(
+    app="postgresql://dozvon_app:app-password@db/dozvon", owner="postgresql://dozvon_owner:key@db/dozvon"
+)
+
+
+def settings(tmp_path: Path) -> Settings:
+    """Settings that are none of the defaults."""
+    return load(
+        data_dir=tmp_path,
+        database_url=SecretStr(URLS.app),
+        database_owner_url=SecretStr(URLS.owner),
+        http_port=18080,
+        ami_timeout_s=2.5,
+        public_url="https://dialer.example.org",
+        log_level="warning",
+    )
+
+
+def test_children_never_get_the_owners_key(tmp_path: Path) -> None:
+    """The owner's credentials are in no child's environment, wherever the server had them from."""
+    inherited = {"PATH": "/bin", "DOZVON_DATABASE_OWNER_URL": URLS.owner}
+    given = child_environment(settings(tmp_path), URLS, inherited)
+    assert [name for name, value in given.items() if "key@" in value] == []
+    assert given["DOZVON_DATABASE_URL"] == URLS.app
+    assert given["PATH"] == "/bin"
+
+
+def test_children_have_the_servers_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that reads its environment has what the server has, but for that key; what the server was told
+    otherwise by its own environment does not come through."""
+    ours = settings(tmp_path)
+    inherited = {"DOZVON_HTTP_PORT": "1", "DOZVON_AGI_ADDRESS": "elsewhere:1"}
+    for name, value in child_environment(ours, URLS, inherited).items():
+        if name.startswith("DOZVON_"):
+            monkeypatch.setenv(name, value)
+    assert load().model_dump(exclude={"database_owner_url"}) == ours.model_dump(
+        exclude={"database_owner_url"}
+    )
+    assert load().database_owner_url is None
