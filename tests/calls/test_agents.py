@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 
 import pytest
-from support.centre import MORTALS, Centre
+from support.centre import MORTALS, Centre, said
 
 from dialer.agents.model import AgentState, Shift
-from dialer.asterisk.ami import Address, AmiEvent, AmiLink
+from dialer.asterisk.ami import AmiEvent, AmiLink
 from dialer.calls import switchboard
 from dialer.clock import utc_now
 from dialer.demo.numbers import PREFIXES, Behaviour, encode
@@ -161,15 +161,10 @@ async def test_what_is_asked_for_in_a_talk_is_done_after_it(centre: Centre) -> N
     attempt = await centre.until_attempt(shift.attempt_id, "wrap_up")
     assert attempt.hung_up_by == "agent"
     await centre.until_agent(agent_id, AgentState.WRAP_UP)
-    async with manager(centre) as link:
+    async with centre.manager("Hangup") as link:
         await centre.dispose(shift.attempt_id)
         assert await centre.shift(agent_id) is None
-        async with asyncio.timeout(3):
-            while True:
-                item = await link.inbox.get()
-                if isinstance(item, AmiEvent) and item.name == "Hangup":
-                    assert item["Uniqueid"] == str(shift.leg)
-                    break
+        await said(link, "Hangup", Uniqueid=str(shift.leg), within_s=3)
 
 
 async def test_the_wrap_up_limit(centre: Centre) -> None:
@@ -208,22 +203,6 @@ async def test_the_longest_idle_with_the_skill_is_next(centre: Centre) -> None:
 
 
 @contextlib.asynccontextmanager
-async def manager(centre: Centre) -> AsyncIterator[AmiLink]:
-    """A login of the test's own, to hear what Asterisk itself says."""
-    address = Address(
-        "127.0.0.1", centre.settings.ami_port, centre.settings.ami_user, centre.settings.ami_password()
-    )
-    link = AmiLink(address, wanted={"Hangup", "BridgeEnter", "BridgeLeave"})
-    task = asyncio.create_task(link.run())
-    try:
-        await link.wait_up(5)
-        yield link
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@contextlib.asynccontextmanager
 async def bridges(centre: Centre) -> AsyncIterator[dict[str, list[tuple[str, str]]]]:
     """What Asterisk says of each bridge, in its order: (BridgeEnter or BridgeLeave, Uniqueid)."""
     seen: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -231,10 +210,10 @@ async def bridges(centre: Centre) -> AsyncIterator[dict[str, list[tuple[str, str
     async def read(link: AmiLink) -> None:
         while True:
             item = await link.inbox.get()
-            if isinstance(item, AmiEvent) and item.name in ("BridgeEnter", "BridgeLeave"):
+            if isinstance(item, AmiEvent):
                 seen[item["BridgeUniqueid"]].append((item.name, item["Uniqueid"]))
 
-    async with manager(centre) as link:
+    async with centre.manager("BridgeEnter", "BridgeLeave") as link:
         task = asyncio.create_task(read(link))
         try:
             yield seen
@@ -269,8 +248,8 @@ async def test_no_agent_is_ever_given_to_two_customers(centre: Centre) -> None:
         spans.sort()
         assert all(ended <= begun for (_, ended), (begun, _) in itertools.pairwise(spans))
     customers = {str(a.id) for a in attempts}
-    for said in seen.values():
+    for moves in seen.values():
         inside: set[str] = set()
-        for what, channel in said:
+        for what, channel in moves:
             inside = inside | {channel} if what == "BridgeEnter" else inside - {channel}
             assert len(inside & customers) <= 1 and len(inside) <= 2

@@ -147,12 +147,12 @@ async def test_hours_hold_for_hands_and_lists_alike(centre: Centre) -> None:
     """Outside the campaign's hours a person is refused, and a list waits for its hours."""
     (agent_id,) = await centre.add_agents(1)
     hour = datetime.now(ZoneInfo("Europe/Moscow")) + timedelta(hours=2)
-    window = {"call_from": f"{hour:%H}:00", "call_until": f"{hour:%H}:30"}
-    by_hand = await centre.campaign([], mode="manual", **window)
+    opens, closes = f"{hour:%H}:00", f"{hour:%H}:30"
+    by_hand = await centre.campaign([], mode="manual", call_from=opens, call_until=closes)
     number = encode(Behaviour.HUMAN).e164
     with pytest.raises(NotAllowed, match="hours"):
         await centre.calls.dial_number(await centre.person(agent_id), by_hand, number)
-    listed = await centre.campaign([number], **window)
+    listed = await centre.campaign([number], call_from=opens, call_until=closes)
 
     async def waits() -> bool:
         (lead,) = await centre.leads(listed)

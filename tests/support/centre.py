@@ -25,6 +25,7 @@ import asterisk_conf
 from dialer.agents.model import AgentState, Shift
 from dialer.agents.service import AgentService
 from dialer.app import build_engine
+from dialer.asterisk.ami import Address, AmiEvent, AmiLink
 from dialer.asterisk.config import AgentPhone, ha1, render_managed
 from dialer.asterisk.runtime import AsteriskBinary, AsteriskServer
 from dialer.asterisk.speech import Speaker
@@ -35,8 +36,9 @@ from dialer.db.listen import EVENTS, REPLIES, Listener
 from dialer.db.session import Database
 from dialer.demo.carrier import Carrier
 from dialer.demo.phones import AgentPhones, Phone
+from dialer.demo.voices import read_wav, write_wav
 from dialer.engine import Engine
-from dialer.errors import WrongState
+from dialer.errors import DatabaseUnavailable, WrongState
 from dialer.httpkit.access import Actor, Role
 from dialer.settings import Settings, load
 from support.asterisk import asterisk_folder, free_port, free_ports
@@ -67,7 +69,9 @@ class Floor:
     carrier: Carrier
     phones: AgentPhones
     settings: Settings
+    #: as Asterisk names sounds: about two seconds, and three times that
     message: Path
+    long_message: Path
 
     def more_phones(self, *users: str) -> AgentPhones:
         """Phones of a test's own, not started: they may die."""
@@ -130,7 +134,10 @@ async def floor(asterisk_binary: AsteriskBinary) -> AsyncIterator[Floor]:
         stack.push_async_callback(phones.stop)
         await phones.start()
         await phones.wait_registered()
-        yield Floor(folder, server, carrier, phones, settings, message.with_suffix(""))
+        long_message = message.with_name("long.wav")
+        write_wav(long_message, 3 * read_wav(message))
+        names = (message.with_suffix(""), long_message.with_suffix(""))
+        yield Floor(folder, server, carrier, phones, settings, *names)
 
 
 @dataclass(slots=True)
@@ -199,6 +206,20 @@ class Centre:
             await self.process.wait()
             self.process = None
 
+    @asynccontextmanager
+    async def manager(self, *names: str) -> AsyncIterator[AmiLink]:
+        """A login of the test's own, to hear Asterisk say the events of these names."""
+        settings = self.floor.settings
+        address = Address("127.0.0.1", settings.ami_port, settings.ami_user, settings.ami_password())
+        link = AmiLink(address, wanted=set(names))
+        task = asyncio.create_task(link.run())
+        try:
+            await link.wait_up(5)
+            yield link
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
     # -- what a test has -----------------------------------------------------------------------------
 
     async def campaign(
@@ -222,7 +243,7 @@ class Centre:
             campaign_id = await conn.scalar(
                 insert(t.campaign).values(tenant_id=TENANT, **values).returning(t.campaign.c.id)
             )
-            assert campaign_id is not None
+            assert isinstance(campaign_id, int)
             await conn.execute(
                 insert(t.campaign_trunk).values(
                     tenant_id=TENANT, campaign_id=campaign_id, position=1, trunk_id=trunk_id or self.trunk_id
@@ -255,8 +276,8 @@ class Centre:
             made = await conn.scalar(
                 insert(t.trunk).values(tenant_id=TENANT, **values).returning(t.trunk.c.id)
             )
-        assert made is not None
-        return int(made)
+        assert isinstance(made, int)
+        return made
 
     async def add_leads(self, campaign_id: int, numbers: Iterable[str]) -> None:
         """More numbers for the campaign."""
@@ -379,7 +400,7 @@ class Centre:
         """Wait until `check()` (a coroutine function) gives something true; looked at on each event."""
         try:
             async with asyncio.timeout(within_s), self._changed:
-                while not (found := await check()):
+                while not (found := await _if_read(check)):
                     if self._running is not None and self._running.done() and not self._running.cancelled():
                         await self._running  # the engine fell: that is what to say
                     await self._changed.wait()
@@ -460,6 +481,23 @@ async def open_centre(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await database.close()
+
+
+async def _if_read(check: Callable[[], Any]) -> Any:
+    """What `check` finds; nothing while the database drops us: a test may do that to it."""
+    with contextlib.suppress(DatabaseUnavailable):
+        return await check()
+
+
+async def said(link: AmiLink, name: str, *, within_s: float = 10.0, **fields: str) -> AmiEvent:
+    """The next event of that name with those fields."""
+    async with asyncio.timeout(within_s):
+        while True:
+            item = await link.inbox.get()
+            if not isinstance(item, AmiEvent) or item.name != name:
+                continue
+            if all(item.get(key) == value for key, value in fields.items()):
+                return item
 
 
 @pytest.fixture
