@@ -91,7 +91,9 @@ METRICS: Final[Mapping[str, Described]] = MappingProxyType(
             "Always 1; titles, modes and states of campaigns that run or are paused.",
         ),
         "dozvon_leads_left": Described(
-            "gauge", ("campaign",), "Leads that may still be dialled, of campaigns that run or are paused."
+            "gauge",
+            ("campaign",),
+            "Leads that may still be dialled, of campaigns that run or are paused; counted once a minute.",
         ),
         "dozvon_commands_waiting": Described(
             "gauge", (), "Things asked of the engine by pages and API that it has not done yet."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +21,7 @@ from dialer.monitoring.model import SILENT_S, Sample
 from dialer.reports import figures_store
 from dialer.reports.figures import Group, ratio
 
+LEADS_EVERY_S = 60.0
 #: Told as 0 where there are none: a gap is no news of an alert.
 _OPEN_STATES = tuple(state for state in CALL_STATES if state != "ended")
 _SHIFT_STATES = tuple(state for state in AGENT_STATES if state != "offline")
@@ -26,10 +29,13 @@ _IMPORTS = tuple(status for status in IMPORT_STATUSES if status in ("queued", "r
 
 
 class MonitoringService:
-    """What a machine that watches over the server is told."""
+    """What a machine that watches over the server is told. `seconds` is for tests."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seconds: Callable[[], float] = monotonic) -> None:
         self._database = database
+        self._seconds = seconds
+        #: leads left by tenant: when counted, and by campaign
+        self._leads: dict[int, tuple[float, Mapping[int, int]]] = {}
 
     async def health(self) -> Mapping[str, str]:
         """The parts by name: `ok`, or `down`."""
@@ -73,11 +79,23 @@ class MonitoringService:
         totals = _Totals()
         for one in [tenant_id] if tenant_id is not None else await self._database.tenants():
             async with self._database.tenant(one) as conn:
-                await _of_tenant(found, totals, conn, one, engine.started_at if engine else now, now)
+                alive = await store.campaigns(conn, one)
+                for campaign, left in (await self._leads_left(conn, one, {row[0] for row in alive})).items():
+                    found["dozvon_leads_left"].append(((str(campaign),), left))
+                await _of_tenant(found, totals, conn, one, alive, engine.started_at if engine else now, now)
         found["dozvon_agents"] += [((state,), totals.agents[state]) for state in _SHIFT_STATES]
         found["dozvon_imports"] += [((status,), totals.imports[status]) for status in _IMPORTS]
         found["dozvon_commands_waiting"].append(((), totals.commands))
         found["dozvon_events_waiting"].append(((), totals.events))
+
+    async def _leads_left(self, conn: AsyncConnection, tenant_id: int, alive: set[int]) -> Mapping[int, int]:
+        """Leads left of these campaigns. To count a million takes most of a second, so that is not done at
+        each scrape."""
+        counted_at, left = self._leads.get(tenant_id, (-math.inf, {}))
+        if self._seconds() - counted_at >= LEADS_EVERY_S or left.keys() != alive:
+            left = dict.fromkeys(alive, 0) | await store.leads_left(conn, tenant_id)
+            self._leads[tenant_id] = (self._seconds(), left)
+        return left
 
 
 class _Totals:
@@ -95,10 +113,10 @@ async def _of_tenant(
     totals: _Totals,
     conn: AsyncConnection,
     tenant_id: int,
+    alive: Sequence[store.Campaign],
     started_at: datetime,
     now: datetime,
 ) -> None:
-    alive = await store.campaigns(conn, tenant_id)
     found["dozvon_campaign_info"] += [
         ((str(campaign), title, mode, status), 1) for campaign, title, mode, status in alive
     ]
@@ -109,8 +127,6 @@ async def _of_tenant(
     found["dozvon_attempts_total"] += [
         ((str(campaign), result), many) for (campaign, result), many in attempts.items()
     ]
-    left = {campaign: 0 for campaign, *_ in alive} | await store.leads_left(conn, tenant_id)
-    found["dozvon_leads_left"] += [((str(campaign),), many) for campaign, many in left.items()]
     zone = await figures_store.timezone(conn, tenant_id)
     midnight = datetime.combine(now.astimezone(ZoneInfo(zone)).date(), time(), ZoneInfo(zone)).astimezone(UTC)
     today = await figures_store.counts(

@@ -16,6 +16,10 @@ from dialer.db import tables as t
 ALIVE = ("running", "paused")
 
 
+#: (id, title, mode, status)
+Campaign = tuple[int, str, str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
     """What the engine last said of itself."""
@@ -40,8 +44,8 @@ async def engine_status(conn: AsyncConnection) -> EngineStatus | None:
     return EngineStatus(row.started_at, float(row.silent_s), row.status) if row else None
 
 
-async def campaigns(conn: AsyncConnection, tenant_id: int) -> list[tuple[int, str, str, str]]:
-    """(id, title, mode, status) of those that run or are paused."""
+async def campaigns(conn: AsyncConnection, tenant_id: int) -> list[Campaign]:
+    """Those that run or are paused."""
     c = t.campaign.c
     rows = await conn.execute(
         select(c.id, c.name, c.mode, c.status).where(c.tenant_id == tenant_id, c.status.in_(ALIVE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -87,6 +87,31 @@ async def attempts(
             )
 
 
+async def leads(database: Database, campaign_id: int, many: int) -> None:
+    """So many more leads, each a person of its own."""
+    async with database.tenant(1) as conn:
+        for _ in range(many):
+            mark = uuid4().hex
+            list_id = await conn.scalar(
+                insert(t.contact_list).values(tenant_id=1, name=mark).returning(t.contact_list.c.id)
+            )
+            contact_id = await conn.scalar(
+                insert(t.contact).values(tenant_id=1, list_id=list_id).returning(t.contact.c.id)
+            )
+            await conn.execute(
+                insert(t.lead).values(
+                    tenant_id=1,
+                    campaign_id=campaign_id,
+                    list_id=list_id,
+                    contact_id=contact_id,
+                    e164=f"+7{int(mark, 16) % 10**10:010}",
+                    timezones=[],
+                    open_from=NOW,
+                    open_until=NOW,
+                )
+            )
+
+
 async def scraped(caller: Caller) -> dict[tuple[str, frozenset[str]], float]:
     """Samples by name and label values."""
     reply = await caller.call("GET", "/metrics")
@@ -146,6 +171,27 @@ async def test_counter_begins_with_the_engine(watched: Web, database: Database) 
     await attempts(database, one, ("ended", "busy"), created_at=NOW - timedelta(minutes=59))
     told = await scraped(await watched.stranger())
     assert told["dozvon_attempts_total", frozenset({str(one), "busy"})] == 1
+
+
+async def test_leads_are_counted_once_a_minute(database: Database) -> None:
+    """A count of millions is not made at each scrape; a campaign that has started is told at once."""
+    now = 0.0
+    service = MonitoringService(database, seconds=lambda: now)
+
+    async def left() -> dict[Sequence[str], float]:
+        return dict((await service.samples(None))["dozvon_leads_left"])
+
+    one = await campaign(database)
+    await leads(database, one, 2)
+    assert await left() == {(str(one),): 2}
+    await leads(database, one, 3)
+    now = 59.9
+    assert await left() == {(str(one),): 2}
+    two = await campaign(database, name="Лето", status="paused")
+    assert await left() == {(str(one),): 5, (str(two),): 0}
+    await leads(database, two, 1)
+    now = 119.9
+    assert await left() == {(str(one),): 5, (str(two),): 1}
 
 
 async def test_every_metric_is_documented_and_told(watched: Web, database: Database) -> None:
