@@ -157,7 +157,7 @@ def word(locale: str, kind: str, name: str | None) -> str:
     if name is None:
         return ""
     text = WORDS[kind].get(name)
-    return translator(locale).pgettext(kind, text) if text else name
+    return str(translator(locale).pgettext(kind, text)) if text else name
 
 
 def pace(locale: str, decision: Pace | None) -> str:

@@ -181,7 +181,7 @@ async def live(request: web.Request) -> web.StreamResponse:
     since = await request.app[HUB].newest()
     context = await _board(request, actor) | await _figures(request, actor)
     lists = await request.app[CONTACTS].lists(actor, limit=100)
-    return await page(request, "campaign_live.html", since=since, lists=lists, **context)
+    return await page(request, "campaign_live.html", part=False, since=since, lists=lists, **context)
 
 
 @routes.get("/campaigns/{campaign_id:[0-9]{1,18}}/board")
@@ -195,7 +195,7 @@ async def board(request: web.Request) -> web.StreamResponse:
 async def figures(request: web.Request) -> web.StreamResponse:
     """The figures of the page."""
     actor = page_actor(request, Right.CAMPAIGNS_READ)
-    return await page(request, "parts/figures.html", **await _figures(request, actor))
+    return await page(request, "parts/figures.html", part=True, **await _figures(request, actor))
 
 
 async def _board(request: web.Request, actor: Actor) -> dict[str, Any]:

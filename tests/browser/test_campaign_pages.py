@@ -1,0 +1,191 @@
+"""Campaigns in a browser: made from a form, refused with reasons, watched live."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from playwright.async_api import expect
+from sqlalchemy import update
+from support.browser import Visitor, Visitors
+from support.stage import TENANT, Stage
+
+from dialer.campaigns.service import CampaignService
+from dialer.clock import utc_now
+from dialer.db import tables as t
+from dialer.httpkit.access import Actor, Role
+
+
+async def watching(visit: Visitors, stage: Stage) -> Visitor:
+    """A supervisor at the live page, whose stream of events is open."""
+    person = await visit(Role.SUPERVISOR)
+    async with person.page.expect_response(lambda reply: "/api/v1/events" in reply.url):
+        await person.open(f"/campaigns/{stage.campaign_id}")
+    # Would be lost by a reload.
+    await person.page.evaluate("window.sameDocument = true")
+    return person
+
+
+async def test_a_campaign_is_made_from_the_form_and_says_why_it_cannot_start(
+    visit: Visitors, stage: Stage
+) -> None:
+    """A wrong field keeps its neighbours; the draft lists every reason; starting it says them."""
+    person = await visit(Role.SUPERVISOR, locale="ru")
+    person.expected |= {409, 422}
+    page = person.page
+    await person.open("/campaigns/new")
+    await page.fill("#f-name", "Зимние шины")
+    await page.fill("#f-call_from", "22:00")
+    await page.click("text=Сохранить")
+    assert await page.input_value("#f-name") == "Зимние шины"
+    assert "call_from" in await page.inner_text("main p.strip.bad")
+    await page.fill("#f-call_from", "10:00")
+    await page.click("text=Сохранить")
+    await page.wait_for_url(lambda url: url.rstrip("0123456789").endswith("/campaigns/"))
+    reasons = await page.locator(".reasons li").all_inner_texts()
+    assert len(reasons) == 3
+    assert any("транк" in reason for reason in reasons)
+    await page.click("button:has-text('Запустить')")
+    notice = page.locator("#notices .notice")
+    await expect(notice).to_contain_text("Кампания не может начаться")
+    for reason in reasons:
+        await expect(notice).to_contain_text(reason.rstrip("."))
+    assert await page.inner_text(".head .chip") == "черновик"
+
+
+async def test_settings_are_changed_on_the_form(visit: Visitors, stage: Stage) -> None:
+    """What is saved comes back; a box that is no longer ticked is off; what the form has not stays."""
+    service, server = CampaignService(stage.database), Actor.server(TENANT)
+    await service.pause(server, stage.campaign_id)
+    person = await visit(Role.SUPERVISOR)
+    page = person.page
+    await person.open(f"/campaigns/{stage.campaign_id}/edit")
+    assert await page.is_checked("#f-detect_machines")
+    await page.uncheck("#f-detect_machines")
+    await page.check("input[value=power]")
+    await page.fill("#f-ratio", "2.5")
+    await page.click("button:has-text('Save')")
+    await page.wait_for_url(f"**/campaigns/{stage.campaign_id}")
+    now = (await service.campaign(server, stage.campaign_id)).campaign
+    assert (now.mode, now.ratio, now.detect_machines, now.record) == ("power", 2.5, False, True)
+    assert (now.caller_name, now.policy) == ("Автосалон «Заря»", "ru-service")
+
+
+async def test_the_live_page_follows_an_event_within_a_second(visit: Visitors, stage: Stage) -> None:
+    """An agent's state and a call's end are on the page in less than a second, without a reload."""
+    person = await watching(visit, stage)
+    row = person.page.locator(f"#agent-{stage.agents[0]}")
+    await expect(row).to_contain_text("ready")
+    begun = time.monotonic()
+    await stage.put(stage.agents[0], "wrap_up")
+    await expect(row).to_contain_text("wrap-up", timeout=1000)
+    attempt_id = await stage.assign(stage.agents[5], surname="Жуков")
+    call = person.page.locator(f"#call-{attempt_id}")
+    await expect(call).to_contain_text("Жуков", timeout=1000)
+    now = utc_now()
+    await stage.change(
+        attempt_id, stage.agents[5], state="ended", result="caller_hung_up", hung_up_at=now, ended_at=now
+    )
+    await expect(call).to_contain_text("hung up before an agent", timeout=1000)
+    assert time.monotonic() - begun < 3
+    assert await person.page.evaluate("window.sameDocument") is True
+
+
+async def test_what_a_person_has_opened_stays_open_while_the_page_lives(
+    visit: Visitors, stage: Stage
+) -> None:
+    """A formula that was opened is still open, and the same element, after the figures were renewed."""
+    person = await watching(visit, stage)
+    page = person.page
+    figure = page.locator("details.figure").first
+    await figure.click()
+    assert "answered live / attempts" in await figure.inner_text()
+    await figure.evaluate("element => { element.marked = true }")
+    attempts = page.get_by_title("attempts with a known result").locator(".value")
+    before = int(await attempts.inner_text())
+    attempt_id = await stage.assign(stage.agents[0])
+    now = utc_now()
+    await stage.change(attempt_id, None, state="ended", result="caller_hung_up", hung_up_at=now, ended_at=now)
+    await expect(attempts).to_have_text(str(before + 1), timeout=2000)
+    assert await figure.evaluate("element => element.open && element.marked")
+
+
+async def test_a_flood_of_events_costs_few_requests(visit: Visitors, stage: Stage) -> None:
+    """A hundred events in a second renew the board four times at most, and the last one is not missed."""
+    person = await watching(visit, stage)
+    asked: list[str] = []
+    person.page.on("request", lambda request: asked.append(request.url) if "/board" in request.url else None)
+    begun = time.monotonic()
+    for n in range(100):
+        await stage.put(stage.agents[0], ("paused", "ready")[n % 2])
+    await stage.put(stage.agents[0], "wrap_up")
+    took = time.monotonic() - begun
+    await expect(person.page.locator(f"#agent-{stage.agents[0]}")).to_contain_text("wrap-up", timeout=1000)
+    assert len(asked) <= 4 * (took + 1)
+
+
+async def test_a_supervisor_pauses_and_resumes(visit: Visitors, stage: Stage) -> None:
+    """The buttons act at once, in place; the page says why nothing is dialled."""
+    async with stage.database.tenant(TENANT) as conn:
+        # The sound of the message is there already: no voice is needed to resume.
+        await conn.execute(update(t.campaign).values(abandon_sound="campaigns/1"))
+    person = await watching(visit, stage)
+    page = person.page
+    await page.click("button:has-text('Pause')")
+    await expect(page.locator(".head .chip")).to_have_text("campaign paused", timeout=2000)
+    await expect(page.locator(".pace")).to_contain_text("does not run", timeout=2000)
+    await page.click("button:has-text('Resume')")
+    await expect(page.locator(".head .chip")).to_have_text("running", timeout=2000)
+    assert await page.evaluate("window.sameDocument") is True
+
+
+async def test_the_abandon_rate_over_its_limit_is_marked(visit: Visitors, stage: Stage) -> None:
+    """The share is of the policy's window and turns red above the policy's line."""
+    person = await watching(visit, stage)
+    figure = person.page.locator("details.figure", has_text="Abandon rate")
+    assert "over" not in (await figure.get_attribute("class") or "")
+    now = utc_now()
+    async with stage.database.tenant(TENANT) as conn:
+        for _ in range(3):
+            await stage.attempt(
+                conn, at=now - timedelta(seconds=20), e164="+79160000001", state="ended", result="abandoned",
+                answered_at=now - timedelta(seconds=9), hung_up_at=now, ended_at=now,
+            )  # fmt: skip
+        await stage.tell(conn, "call.state")
+    await expect(person.page.locator("details.figure.over")).to_contain_text("limit 3%", timeout=2000)
+
+
+async def test_calls_are_filtered_and_each_has_its_steps(visit: Visitors, stage: Stage) -> None:
+    """The log narrows by result and number, offers the same as CSV, and a call shows how it went."""
+    person = await visit(Role.SUPERVISOR)
+    page = person.page
+    await person.open(f"/calls?campaign={stage.campaign_id}&result=machine")
+    shown = await page.locator("table.calls tbody tr td:nth-child(4)").all_inner_texts()
+    assert shown and set(shown) == {"answering machine"}
+    assert "result=machine" in (await page.get_attribute("text=Download as CSV", "href") or "")
+    await page.select_option("#result", "answered")
+    await page.click("button:has-text('Show')")
+    await page.locator("table.calls tbody tr a").last.click()
+    await page.wait_for_url("**/calls/*-*")
+    steps = await page.locator(".timeline li").all_inner_texts()
+    assert "written down" in steps[0]
+    assert any("Connected with the agent" in step for step in steps)
+    person.expected.add(422)
+    await person.open("/calls?number=12")
+    assert await page.locator(".fault").count() == 1
+
+
+async def test_an_engine_that_is_away_is_told_of(visit: Visitors, stage: Stage) -> None:
+    """A strip says that nothing is dialled, and goes when the engine is back."""
+    person = await watching(visit, stage)
+    strip = person.page.locator("#status .strip")
+    await expect(strip).to_have_count(0)
+    async with stage.database.system() as conn:
+        await conn.execute(update(t.process_status).values(seen_at=utc_now() - timedelta(minutes=1)))
+    await expect(strip).to_contain_text("The engine does not work", timeout=5000)
+    async with stage.database.system() as conn:
+        status = {"asterisk": False, "trouble": "connection refused"}
+        seen = utc_now() + timedelta(hours=1)
+        await conn.execute(update(t.process_status).values(seen_at=seen, status=status))
+    await expect(strip).to_contain_text("No connection with Asterisk", timeout=5000)
+    await expect(strip).to_contain_text("connection refused")

@@ -1,0 +1,159 @@
+"""The agent's page: the card before the voice, dispositions by key, preview, a typed number."""
+
+from __future__ import annotations
+
+import random
+from uuid import UUID
+
+from playwright.async_api import expect
+from sqlalchemy import select, update
+from support.browser import Visitor, Visitors
+from support.stage import TENANT, Stage, add_person
+
+from dialer.clock import utc_now
+from dialer.db import events
+from dialer.db import tables as t
+from dialer.httpkit.access import Actor
+
+
+async def at_desk(visit: Visitors, stage: Stage, n: int = 0, locale: str = "en") -> Visitor:
+    """The agent `n` at the own page, whose stream of events is open."""
+    user = await visit.web.users.get(Actor.server(TENANT), stage.users[n])
+    person = await visit(user, locale=locale)
+    async with person.page.expect_response(lambda reply: "agent=me" in reply.url):
+        await person.open("/desk")
+    await person.page.evaluate("window.sameDocument = true")
+    return person
+
+
+async def talk(stage: Stage, agent_id: int) -> UUID:
+    """A customer is put through."""
+    attempt_id = await stage.assign(agent_id)
+    await stage.put(agent_id, "talking", attempt_id)
+    await stage.change(attempt_id, agent_id, state="connected", connected_at=utc_now(), result="answered")
+    return attempt_id
+
+
+async def test_the_card_is_there_before_the_voice_in_less_than_a_second(
+    visit: Visitors, stage: Stage
+) -> None:
+    """On the choice of the agent: name, masked number, local time, the list's own columns."""
+    person = await at_desk(visit, stage, locale="ru")
+    page = person.page
+    await expect(page.locator(".waiting")).to_contain_text("Ждём клиента")
+    await stage.assign(stage.agents[0], surname="Жуков")
+    await expect(page.locator("#customer")).to_contain_text("Жуков", timeout=1000)
+    card = await page.inner_text(".card")
+    assert "+7 916 ••• •• " in card.replace("\xa0", " ")
+    assert "местное время" in card
+    assert "Автомобиль" in card
+    assert "Осенний тест-драйв" in card
+    assert (await page.title()).startswith("● Жуков")
+    assert await page.evaluate("window.sameDocument") is True
+
+
+async def test_a_disposition_is_saved_by_its_key_with_the_note(visit: Visitors, stage: Stage) -> None:
+    """The note survives every change of the page; in it digits are digits; outside, 4 saves the fourth."""
+    person = await at_desk(visit, stage)
+    page, agent_id = person.page, stage.agents[0]
+    attempt_id = await talk(stage, agent_id)
+    await page.wait_for_selector(".choices")
+    await page.fill("#note", "просил 2 варианта")
+    await page.press("#note", "4")
+    now = utc_now()
+    await stage.put(agent_id, "wrap_up", attempt_id)
+    await stage.change(attempt_id, agent_id, state="wrap_up", hung_up_at=now)
+    await expect(page.locator("#my-state")).to_have_text("Wrap-up", timeout=2000)
+    assert await page.input_value("#note") == "просил 2 варианта4"
+    label = (await page.locator("button[data-key='4']").inner_text()).split("\n")[-1].split(" ", 1)[-1]
+    await page.locator("h2", has_text="What it came to").click()
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press("4")
+    await expect(page.locator("#my-state")).to_have_text("Ready", timeout=2000)
+    async with stage.database.tenant(TENANT) as conn:
+        kept = (
+            await conn.execute(
+                select(t.disposition.c.label_en, t.attempt.c.disposition_note, t.attempt.c.disposed_by)
+                .join(t.disposition, t.disposition.c.id == t.attempt.c.disposition_id)
+                .where(t.attempt.c.id == attempt_id)
+            )
+        ).one()
+    assert kept.label_en in label
+    assert (kept.disposition_note, kept.disposed_by) == ("просил 2 варианта4", stage.users[0])
+
+
+async def test_the_page_is_worked_without_a_mouse(visit: Visitors, stage: Stage) -> None:
+    """With Tab and Enter: pause with a reason, be ready again."""
+    person = await at_desk(visit, stage)
+    page = person.page
+    await page.focus("#pause-code")
+    await page.keyboard.type("Lunch")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#my-state")).to_have_text("On pause", timeout=2000)
+    await expect(page.locator(".me")).to_contain_text("Lunch")
+    await page.focus(".me button.main")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#my-state")).to_have_text("Ready", timeout=2000)
+
+
+async def test_a_shift_begins_and_ends_on_the_page(visit: Visitors, stage: Stage) -> None:
+    """Log out, log in again: the page says that the phone rings now."""
+    person = await at_desk(visit, stage)
+    page = person.page
+    await page.click("text=Log out of the phone")
+    await expect(page.locator("#my-state")).to_have_text("Logged out", timeout=2000)
+    await page.click("text=Log in with the phone")
+    await expect(page.locator("#my-state")).to_have_text("Phone is called", timeout=2000)
+    await expect(page.locator(".me")).to_contain_text("agent-1")
+
+
+async def test_an_offered_lead_can_be_called_or_skipped(visit: Visitors, stage: Stage) -> None:
+    """Preview: the card has Call and Skip; skipping passes the lead on, the refusal of a call is told."""
+    person = await at_desk(visit, stage)
+    page, agent_id = person.page, stage.agents[0]
+    async with stage.database.tenant(TENANT) as conn:
+        _, lead_id, _ = await add_person(
+            conn,
+            stage.list_id,
+            stage.campaign_id,
+            random.Random(3),
+            surname="Беляев",
+            lead={"status": "offered"},
+        )
+        await conn.execute(
+            update(t.agent_session)
+            .where(t.agent_session.c.id == stage.shifts[agent_id])
+            .values(state="reserved", lead_id=lead_id)
+        )
+        await stage.tell(conn, "lead.offered", agent_id, lead_id=lead_id)
+    await expect(page.locator("#customer")).to_contain_text("Беляев", timeout=1000)
+    person.expected.add(409)  # the campaign is progressive: nobody calls its leads by hand
+    await page.click(".card button.main")
+    await expect(page.locator("#notices")).to_contain_text("progressive")
+    await page.click("button:has-text('Skip')")
+    await expect(page.locator("#my-state")).to_have_text("Ready", timeout=2000)
+
+
+async def test_a_manual_campaign_gives_a_field_for_the_number(visit: Visitors, stage: Stage) -> None:
+    """It is there while such a campaign runs; a number that is none is refused in words."""
+    async with stage.database.tenant(TENANT) as conn:
+        await conn.execute(update(t.campaign).values(mode="manual"))
+    person = await at_desk(visit, stage)
+    person.expected.add(422)
+    await person.page.fill("#dial-number", "12")
+    await person.page.press("#dial-number", "Enter")
+    await expect(person.page.locator("#notices")).to_contain_text("The phone number cannot be used")
+
+
+async def test_another_agents_events_do_not_reach_the_page(visit: Visitors, stage: Stage) -> None:
+    """An agent's stream holds the own events only."""
+    person = await at_desk(visit, stage)
+    asked: list[str] = []
+    person.page.on("request", lambda request: asked.append(request.url) if "/desk/" in request.url else None)
+    await stage.put(stage.agents[1], "paused")
+    async with stage.database.tenant(TENANT) as conn:
+        await events.emit(conn, "agent.state", {}, tenant_id=TENANT, agent_id=stage.agents[0])
+    async with person.page.expect_response("**/desk/panel"):
+        pass
+    assert len(asked) == 1

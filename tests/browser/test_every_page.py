@@ -1,0 +1,84 @@
+"""What holds for every page: both languages, any width, no breach of the policy, fit for everybody."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from support.browser import Visitor, Visitors
+from support.stage import TENANT, Stage
+from support.web import Web
+
+from dialer.httpkit.access import Actor, Role
+from dialer.web.frontend import MODULES
+from dialer.web.keys import FILES
+
+PATHS = (
+    "/campaigns", "/campaigns/new", "/campaigns/{campaign}", "/campaigns/{campaign}/edit", "/calls", "/lists",
+    "/lists/{list}", "/agents", "/trunks", "/policies", "/users", "/tokens", "/me", "/desk",
+)  # fmt: skip
+AXE = MODULES / "axe-core/axe.min.js"
+
+
+async def faults(person: Visitor) -> list[str]:
+    """Serious faults that axe finds on the page."""
+    # By the debugger, which no policy of the page holds back.
+    await person.page.evaluate(await asyncio.to_thread(AXE.read_text))
+    found: dict[str, Any] = await person.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:200]}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize(("locale", "dark"), [("ru", False), ("en", True)])
+async def test_every_page_is_sound(visit: Visitors, stage: Stage, locale: str, dark: bool) -> None:
+    """No console error, no serious accessibility fault, no sideways scroll at a phone's width."""
+    person = await visit(Role.ADMINISTRATOR, locale=locale, dark=dark)
+    for path in PATHS:
+        path = path.format(campaign=stage.campaign_id, list=stage.list_id)  # noqa: PLW2901
+        await person.page.set_viewport_size({"width": 1366, "height": 768})
+        await person.open(path)
+        assert await person.page.get_attribute("html", "lang") == locale
+        assert await faults(person) == [], path
+        await person.page.set_viewport_size({"width": 390, "height": 844})
+        assert await person.page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        assert person.complaints == [], path
+
+
+async def test_the_desk_in_a_talk_is_sound(visit: Visitors, stage: Stage) -> None:
+    """The fullest state of the agent's page, at all widths."""
+    user = await visit.web.users.get(Actor.server(TENANT), stage.users[1])
+    person = await visit(user, locale="ru")
+    await person.open("/desk")
+    await person.page.wait_for_selector(".choices")
+    assert await faults(person) == []
+    for width in (390, 768, 1366, 1920):
+        await person.page.set_viewport_size({"width": width, "height": 800})
+        assert await person.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+async def test_pages_allow_no_inline_script_or_style(pages: Web) -> None:
+    """The policy of pages names no unsafe source, and no page is kept by a cache."""
+    async with ClientSession() as http, http.get(pages.url + "/login") as reply:
+        policy = reply.headers["Content-Security-Policy"]
+        assert "unsafe" not in policy
+        assert reply.headers["Cache-Control"] == "no-store"
+        text = await reply.text()
+    assert "style=" not in text
+    assert "<script>" not in text
+
+
+async def test_static_files_are_kept_by_browsers_until_they_change(pages: Web) -> None:
+    """Under the address with their version for ever, under any other never; what is no file is not found."""
+    async with ClientSession() as http:
+        async with http.get(pages.url + "/static/app.css") as plain:
+            assert plain.headers["Cache-Control"] == "no-cache"
+        async with http.get(pages.url + pages.app[FILES].url("app.css")) as current:
+            assert "immutable" in current.headers["Cache-Control"]
+            assert current.content_type == "text/css"
+        async with http.get(pages.url + "/static/..%2fpages.py") as outside:
+            assert outside.status == 404
