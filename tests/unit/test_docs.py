@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import subprocess
+import textwrap
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ PAGES = sorted(
     if page.is_file()  # a reader may have opened one with an editor that keeps others beside it
 )
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-FENCE = re.compile(r"^```(\w*)[ ]*(\d*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^[ ]*```(\w*)[ ]*(\d*)\n(.*?)^[ ]*```", re.MULTILINE | re.DOTALL)
 
 
 def named(page: Path) -> str:
@@ -58,7 +59,10 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
-    return [Block(m[1], int(m[2] or 0), m[3]) for m in FENCE.finditer(page.read_text(encoding="utf-8"))]
+    return [
+        Block(m[1], int(m[2] or 0), textwrap.dedent(m[3]))
+        for m in FENCE.finditer(page.read_text(encoding="utf-8"))
+    ]
 
 
 # -- what is made from the code ----------------------------------------------------------------------------
@@ -140,7 +144,9 @@ def shell_lines(page: Path) -> Iterator[list[str]]:
             if "'" in line and line.count("'") % 2:
                 continue  # a quoted body over several lines: run as a whole elsewhere
             words = shlex.split(line, comments=True)
-            while words and re.fullmatch(r"\w+=.*", words[0]):
+            if words[:1] == ["sudo"]:
+                words = words[3:] if words[1] == "-u" else words[1:]
+            while words and re.fullmatch(r"env|\w+=.*", words[0]):
                 words = words[1:]
             if words:
                 yield words
@@ -155,7 +161,8 @@ def test_every_command_of_ours_exists(page: Path) -> None:
     for words in shell_lines(page):
         program = Path(words[0]).name
         if program == "make":
-            targets = [word for word in words[1:] if "=" not in word and not word.startswith("-")]
+            rest = words[3:] if words[1] == "-C" else words[1:]
+            targets = [word for word in rest if "=" not in word]
             assert set(targets) <= made, f"make {targets}: no such target"
             arguments = next((word.removeprefix("ARGS=") for word in words if word.startswith("ARGS=")), "")
             if arguments and targets in (["demo"], ["serve"]):
