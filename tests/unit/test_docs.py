@@ -96,15 +96,16 @@ def test_the_order_of_the_rooms_is_the_one_that_is_checked() -> None:
     order = next(one for one in pyproject["tool"]["importlinter"]["contracts"] if one["id"] == "order")
     text = docs.ARCHITECTURE.read_text(encoding="utf-8")
     picture = text[text.index("```text\n    __main__") :].split("```")[1]
-    at = -1
+    above = -1
     for layer in order["layers"]:
+        lines = set()
         for module in re.findall(r"[\w.]+", layer):
-            name = module.removeprefix("dialer.")
-            found = re.search(rf"(?m)^ .*\b{name}\b", picture)
-            assert found, f"the picture does not show {name}"
-            line = picture[: found.start()].count("\n")
-            assert line >= at, f"{name} stands too high in the picture"
-        at = line
+            found = re.search(rf"(?m)^ .*\b{module.removeprefix('dialer.')}\b", picture)
+            assert found, f"the picture does not show {module}"
+            lines.add(picture[: found.end()].count("\n"))
+        assert len(lines) == 1, f"{layer}: not on one line"
+        assert min(lines) > above, f"{layer}: too high in the picture"
+        above = min(lines)
 
 
 # -- what is named -------------------------------------------------------------------------------------------
