@@ -170,7 +170,7 @@ async def test_what_is_asked_for_in_a_talk_is_done_after_it(centre: Centre) -> N
 async def test_the_wrap_up_limit(centre: Centre) -> None:
     """Over the limit the agent is paused, and cannot be ready before the disposition is saved."""
     (agent_id,) = await centre.add_agents(1)
-    number = encode(Behaviour.LEAVES_TALK, ring_s=0.5, detail=5).e164
+    number = encode(Behaviour.LEAVES_EARLY, ring_s=0.5, detail=10).e164
     await centre.campaign([number, human(1)], wrap_up_limit_s=1)
     wrapping = await centre.until_agent(agent_id, AgentState.WRAP_UP)
     assert wrapping.attempt_id is not None
@@ -191,7 +191,7 @@ async def test_the_longest_idle_with_the_skill_is_next(centre: Centre) -> None:
     first, second = await centre.add_agents(phones=["agent-1", "agent-2"], skills=["kz"])
     order = []
     for n in range(4):
-        number = encode(Behaviour.LEAVES_TALK, ring_s=0.5, detail=1 + n).e164
+        number = encode(Behaviour.LEAVES_EARLY, ring_s=0.5, detail=10 + n).e164
         campaign_id = await centre.campaign([number], skill="kz")
         (talk,) = await centre.until_attempts(1, "wrap_up", campaign_id=campaign_id)
         order.append(talk.agent_id)
@@ -227,7 +227,9 @@ async def test_no_agent_is_ever_given_to_two_customers(centre: Centre) -> None:
     and by what Asterisk says of its bridges; everyone is served or counted."""
     await centre.add_agents(3)
     numbers = [
-        encode(Behaviour.LEAVES_TALK, ring_s=0.5 * (n % 3), detail=1 + n % 8, prefix=PREFIXES[n // 8]).e164
+        encode(
+            Behaviour.LEAVES_EARLY, ring_s=0.5 * (n % 3), detail=8 + 3 * (n % 8), prefix=PREFIXES[n // 8]
+        ).e164
         for n in range(30)
     ]
     disposing = asyncio.create_task(centre.keep_disposing())

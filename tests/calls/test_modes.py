@@ -35,7 +35,7 @@ async def test_progressive_never_has_more_calls_than_agents_for_them(centre: Cen
     numbers = [
         encode(behaviour, ring_s=0.5 * (n % 3), detail=detail + n).e164
         for n in range(5)
-        for behaviour, detail in ((Behaviour.LEAVES_TALK, 2), (Behaviour.BUSY, 0), (Behaviour.DECLINED, 0))
+        for behaviour, detail in ((Behaviour.LEAVES_EARLY, 10), (Behaviour.BUSY, 0), (Behaviour.DECLINED, 0))
     ]
     async with disposing(centre):
         campaign_id = await centre.campaign(numbers)
@@ -120,7 +120,7 @@ async def test_manual_dials_for_the_agent_who_asks(centre: Centre) -> None:
     """A number typed by hand comes to the agent who typed it, from a pause too, and is one call only."""
     first, second = await centre.add_agents(2)
     campaign_id = await centre.campaign([], mode="manual")
-    number = encode(Behaviour.LEAVES_TALK, ring_s=1.0, detail=30).e164
+    number = encode(Behaviour.LEAVES_EARLY, ring_s=1.0, detail=20).e164
     one, two = await centre.person(first), await centre.person(second)
     attempt_id = await centre.calls.dial_number(one, campaign_id, number)
     with pytest.raises(NumberBusy):

@@ -252,9 +252,9 @@ async def test_a_database_that_drops_its_connections_loses_nothing(
     before = centre.floor.carrier.invites()
     agents = await centre.add_agents(2)
     numbers = [
-        encode(behaviour, ring_s=0.5, detail=2 + n).e164
+        encode(behaviour, ring_s=0.5, detail=8 + n).e164
         for n in range(12)
-        for behaviour in (Behaviour.BUSY, Behaviour.LEAVES_TALK)
+        for behaviour in (Behaviour.BUSY, Behaviour.LEAVES_EARLY)
     ]
     disposing = asyncio.create_task(keep_disposing(centre))
     admin = await asyncpg.connect(_fresh.admin)
