@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from playwright.async_api import expect
 from sqlalchemy import select, update
@@ -80,6 +82,25 @@ async def test_a_disposition_is_saved_by_its_key_with_the_note(visit: Visitors, 
         ).one()
     assert kept.label_en in label
     assert (kept.disposition_note, kept.disposed_by) == ("просил 2 варианта4", stage.users[0])
+
+
+async def test_a_call_back_is_kept_with_its_time(visit: Visitors, stage: Stage) -> None:
+    """The time is of the centre's place; the lead waits for it."""
+    person = await at_desk(visit, stage)
+    page, agent_id = person.page, stage.agents[0]
+    attempt_id = await talk(stage, agent_id)
+    moscow = ZoneInfo("Europe/Moscow")
+    wanted = (utc_now() + timedelta(days=2)).astimezone(moscow).replace(second=0, microsecond=0)
+    await page.fill("#callback-at", wanted.strftime("%Y-%m-%dT%H:%M"))
+    await page.click("button[value=callback]")
+    await expect(page.locator("button.chosen")).to_contain_text("Call back", timeout=2000)
+    async with stage.database.tenant(TENANT) as conn:
+        opens = await conn.scalar(
+            select(t.lead.c.open_from)
+            .join(t.attempt, t.attempt.c.lead_id == t.lead.c.id)
+            .where(t.attempt.c.id == attempt_id)
+        )
+    assert opens == wanted
 
 
 async def test_the_page_is_worked_without_a_mouse(visit: Visitors, stage: Stage) -> None:

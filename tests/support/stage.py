@@ -87,13 +87,19 @@ class Stage:
     async def assign(self, agent_id: int, *, surname: str = "Кузнецов") -> UUID:
         """A customer has answered and this agent is chosen: the card must be there before the voice."""
         now = utc_now()
+        made_at = now - timedelta(seconds=9)
         async with self.database.tenant(TENANT) as conn:
             contact_id, lead_id, number = await add_person(
-                conn, self.list_id, self.campaign_id, random.Random(7), surname=surname
+                conn,
+                self.list_id,
+                self.campaign_id,
+                random.Random(7),
+                surname=surname,
+                lead={"status": "dialling", "attempts": 1, "last_attempt_at": made_at},
             )
             attempt_id = await self.attempt(
                 conn,
-                at=now - timedelta(seconds=9),
+                at=made_at,
                 e164=number,
                 state="waiting",
                 contact_id=contact_id,

@@ -53,7 +53,9 @@ async def list_(request: web.Request) -> web.StreamResponse:
     figures = await _figures_of_all(request, actor)
     template = "parts/campaign_rows.html" if is_fragment(request) else "campaigns.html"
     more = found[PAGE - 1].id if len(found) > PAGE else None
-    return await page(request, template, views=views, figures=figures, more=more, since=since)
+    return await page(
+        request, template, views=views, figures=figures, more=more, since=since, here=request.path_qs
+    )
 
 
 async def _figures_of_all(request: web.Request, actor: Actor) -> dict[int | None, Any]:

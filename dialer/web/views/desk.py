@@ -125,22 +125,21 @@ async def dispose(request: web.Request) -> web.StreamResponse:
     note = await forms.field(request, "note")
     if len(note) > LONGEST_NOTE:
         raise Invalid(field="note", reason="does not have the right form")
-    zone = ZoneInfo(await request.app[LIVE].timezone(actor))
-    await request.app[CALLS].dispose(
-        actor,
-        await _attempt(request),
-        await forms.field(request, "code"),
-        note,
-        await _callback(request, zone),
-    )
+    attempt_id, code = await _attempt(request), await forms.field(request, "code")
+    callback_at = await _callback(request, actor, attempt_id, code)
+    await request.app[CALLS].dispose(actor, attempt_id, code, note, callback_at)
     return _done(request)
 
 
-async def _callback(request: web.Request, zone: ZoneInfo) -> datetime | None:
-    """When the person wants to be called, by the clock of the centre; it goes only with a callback."""
+async def _callback(request: web.Request, actor: Actor, attempt_id: UUID, code: str) -> datetime | None:
+    """When the person wants to be called, by the centre's clock; other dispositions leave the field be."""
     text = await forms.field(request, "callback_at")
-    if not text or await forms.field(request, "kind") != "callback":
+    if not text:
         return None
+    choices = (await request.app[CALLS].get(actor, attempt_id)).card.choices
+    if not any(one.code == code and one.kind == "callback" for one in choices):
+        return None
+    zone = ZoneInfo(await request.app[LIVE].timezone(actor))
     try:
         return datetime.fromisoformat(text).replace(tzinfo=zone)
     except ValueError:
