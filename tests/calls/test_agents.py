@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 
 import pytest
-from support.centre import MORTALS, Centre, said
+from support.centre import Centre
+from support.line import MORTALS, said
 
 from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.ami import AmiEvent, AmiLink

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import asyncpg
-from support.centre import Centre, Floor, open_centre, said
+from support.centre import Centre, open_centre
+from support.line import Floor, said
 from support.postgres import FreshDatabase
 
 from dialer.agents.model import AgentState
