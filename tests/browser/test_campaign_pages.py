@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import timedelta
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from sqlalchemy import update
 from support.browser import Visitor, Visitors
 from support.stage import TENANT, Stage
@@ -122,6 +123,28 @@ async def test_a_flood_of_events_costs_few_requests(visit: Visitors, stage: Stag
     took = time.monotonic() - begun
     await expect(person.page.locator(f"#agent-{stage.agents[0]}")).to_contain_text("wrap-up", timeout=1000)
     assert len(asked) <= 4 * (took + 1)
+
+
+async def test_an_event_that_comes_during_a_renewal_is_not_missed(visit: Visitors, stage: Stage) -> None:
+    """The reply under way is older than the event: the board is read once more after it."""
+    person = await watching(visit, stage)
+    page, read, known = person.page, asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        reply = await route.fetch()
+        read.set()
+        await known.wait()
+        await route.fulfill(response=reply)
+
+    await page.route("**/board", hold)
+    await stage.put(stage.agents[0], "paused")
+    await asyncio.wait_for(read.wait(), 5)
+    async with page.expect_request("**/figures"):  # so the page has seen the event before it, too
+        await stage.put(stage.agents[0], "wrap_up")
+        async with stage.database.tenant(TENANT) as conn:
+            await stage.tell(conn, "call.state")
+    known.set()
+    await expect(page.locator(f"#agent-{stage.agents[0]}")).to_contain_text("wrap-up", timeout=2000)
 
 
 async def test_a_supervisor_pauses_and_resumes(visit: Visitors, stage: Stage) -> None:
