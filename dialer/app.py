@@ -22,6 +22,7 @@ from dialer.asterisk.speech import Speaker
 from dialer.calls import http as calls_http
 from dialer.calls.commands import CommandDesk
 from dialer.calls.journal import DatabaseJournal
+from dialer.calls.lines import TrunkLines
 from dialer.calls.phones import Phones
 from dialer.calls.placing import Placer
 from dialer.calls.recovery import Recovery
@@ -80,13 +81,9 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     agi.route(PROOF, answer_proof)
     resynced = asyncio.Event()
     terms = DatabaseTermsBook(database, settings.prompts_dir)
-    placer = Placer(
-        database,
-        link,
-        calls,
-        tracker,
-        settings.agi_address or f"{settings.agi_host}:{settings.agi_port}",
-    )
+    lines = TrunkLines()
+    tracker.contacts.append(lines.contact)
+    placer = Placer(database, link, calls, tracker, lines, settings.agi_address or "")
     switchboard = Switchboard(database, link, calls, tracker, settings.keep_customer_s, resynced)
     return Engine(
         database=database,

@@ -16,7 +16,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from dialer.agents import store as agents
@@ -29,7 +28,7 @@ from dialer.calls.journal import DatabaseJournal
 from dialer.calls.model import CallState, HungUpBy
 from dialer.calls.phones import Phones
 from dialer.calls.placing import ByHand, Placer, Target
-from dialer.calls.recovery import Recovery, channels
+from dialer.calls.recovery import Recovery, channels, contacts
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Tracker
@@ -39,7 +38,14 @@ from dialer.clock import utc_now
 from dialer.db.listen import ENGINE, Listener
 from dialer.db.session import Database
 from dialer.db.tables import process_status
-from dialer.errors import ActionFailed, AsteriskUnavailable, DatabaseUnavailable, NotFound, WrongState
+from dialer.errors import (
+    ActionFailed,
+    AsteriskUnavailable,
+    DatabaseUnavailable,
+    DozvonError,
+    NotFound,
+    WrongState,
+)
 from dialer.recordings.recorder import Recorder
 from scheduler import hopper
 
@@ -93,13 +99,13 @@ class Engine:
     async def run(self) -> None:
         """Work until cancelled; the lines stay as they are, the next engine takes them over."""
         self._tenants = await self.database.tenants()
-        self._asterisk_started = await self._last_asterisk()
         for tenant_id in self._tenants:
             adopted = await self.recovery.adopt(tenant_id)
             log.info("adopted", tenant=tenant_id, calls=adopted)
         self.listener.subscribe(ENGINE, self._notes.put_nowait)
         self.agi.route("customer", self.switchboard.customer)
         await self.agi.start()
+        self.placer.agi_address = self.placer.agi_address or self.agi.address
         try:
             async with asyncio.TaskGroup() as tasks:
                 for name, work in {
@@ -119,15 +125,6 @@ class Engine:
             await self.link.close()
             await self.journal.finish()
             await self.recorder.close()
-
-    async def _last_asterisk(self) -> str | None:
-        """When the Asterisk that the last engine knew had started: another one has none of its calls."""
-        async with self.database.system() as conn:
-            status = await conn.scalar(
-                select(process_status.c.status).where(process_status.c.name == "engine")
-            )
-        found = (status or {}).get("asterisk_started")
-        return str(found) if found else None
 
     # -- what Asterisk says ------------------------------------------------------------------------------
 
@@ -177,7 +174,10 @@ class Engine:
         await self.placer.settled()
         status = await self.link.send({"Action": "CoreStatus"})
         started = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
+        # Only of an Asterisk that we have seen ourselves is it certain that nobody answered since.
         died = self._asterisk_started not in (None, started)
+        for endpoint, reachable in (await contacts(self.link)).items():
+            self.tracker.contact(endpoint, reachable)
         shifts: list[Shift] = []
         for tenant_id in self._tenants:
             async with self.database.tenant(tenant_id) as conn:
@@ -214,8 +214,8 @@ class Engine:
                     for tenant_id in self._tenants:
                         for what in ("trunks", "agents", "campaigns", "commands"):
                             await self._told(what, tenant_id)
-            except (DatabaseUnavailable, AsteriskUnavailable) as error:
-                log.warning("note_not_followed", note=note, reason=str(error))
+            except DozvonError as error:  # the database or Asterisk is away, or a file cannot be rendered
+                log.error("note_not_followed", note=note, reason=str(error))  # noqa: TRY400
 
     async def _told(self, what: str, tenant_id: int) -> None:
         if tenant_id not in self._tenants:
@@ -294,8 +294,8 @@ class Engine:
                     await self._end_wrap_ups(tenant_id)
                     if not self.journal.behind:
                         await self.recovery.left_behind(tenant_id)
-                await self._ask_after_overdue()
                 await self._say(started)
+                await self._ask_after_overdue()
             except (DatabaseUnavailable, AsteriskUnavailable) as error:
                 log.warning("housekeeping_waits", reason=str(error))
 
@@ -330,7 +330,6 @@ class Engine:
     async def _say(self, started: object) -> None:
         status = {
             "asterisk": self.link.up,
-            "asterisk_started": self._asterisk_started,
             "trouble": self.link.trouble,
             "calls": len(self.calls.lines),
             "phones": sum(leg.up for leg in self.tracker.legs.values()),

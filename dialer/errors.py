@@ -117,7 +117,8 @@ class KeyReused(DozvonError):
 
 
 class StillAtWork(DozvonError):
-    """The first request with this Idempotency-Key has not ended; look whether its work is done before a new key."""
+    """The first request with this Idempotency-Key has not ended; look whether its work is done before a new
+    key."""
 
     id, status = "still-at-work", 409
 

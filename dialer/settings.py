@@ -95,7 +95,8 @@ class Settings(BaseSettings):
         None,
         pattern=r"^https?://[^/?#]+/?$",
         description="address by which people reach the server through a proxy (https://dialer.example.org); "
-        "decides which host names are answered, makes cookies Secure, trusts X-Forwarded-For of a local proxy",
+        "decides which host names are answered, makes cookies Secure, trusts X-Forwarded-For of a local "
+        "proxy",
     )
     session_hours: int = Field(12, ge=1, le=168, description="hours until a person must log in again")
 

@@ -75,7 +75,7 @@ class Phones:
     def __post_init__(self) -> None:
         self.tracker.leg_up = lambda leg: self._news.put_nowait(_Up(leg))
         self.tracker.leg_gone = lambda leg: self._news.put_nowait(_Gone(leg))
-        self.tracker.contact = self._contact
+        self.tracker.contacts.append(self._contact)
 
     def look(self, tenant_id: int) -> None:
         """Shifts of the tenant may have changed: call new phones, end those of closed shifts."""

@@ -23,6 +23,7 @@ from dialer.agents import store as agents
 from dialer.agents.model import Shift
 from dialer.asterisk.ami import AmiLink, variable
 from dialer.calls import store
+from dialer.calls.lines import TrunkLines
 from dialer.calls.model import Assignee, Call, NotPlaced, Result, Sent
 from dialer.calls.store import NewAttempt
 from dialer.calls.switchboard import hang_up_channel
@@ -43,7 +44,7 @@ from dialer.errors import (
     WrongState,
 )
 from dialer.ids import new_id
-from dialer.trunks.model import IDLE, Load, Refusal, Refused, Trunk, choose, dial_string, lines_left
+from dialer.trunks.model import Refusal, Refused, Trunk, dial_string
 from scheduler import hopper
 from scheduler.hopper import ClaimedLead
 
@@ -83,27 +84,21 @@ class Placer:
     link: AmiLink
     calls: CallTable
     tracker: Tracker
-    #: host:port by which Asterisk reaches this engine's FastAGI server
+    lines: TrunkLines
+    #: host:port by which Asterisk reaches this engine's FastAGI server; empty: what that has bound
     agi_address: str
-    #: what each trunk carries now, by id
-    loads: dict[int, Load] = field(default_factory=dict)
     _sending: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.calls.watchers.append(self._changed)
 
     def lines_left(self, terms: CallTerms) -> int:
-        """Calls that the campaign's trunks take now: free channels, as far as their calls a second allow."""
-        now = utc_now()
-        return sum(
-            min(lines_left([trunk], self.loads), int(self.loads.get(trunk.id, IDLE).tokens_at(trunk, now)))
-            for trunk in terms.trunks
-        )
+        """Calls that the campaign's trunks can take now."""
+        return self.lines.left(terms.trunks, utc_now())
 
     def adopt(self, line: Line) -> None:
         """A call that an earlier engine placed holds a line of its trunk."""
-        load = self.loads.get(line.trunk_id, IDLE)
-        self.loads[line.trunk_id] = Load(load.channels + 1, load.tokens, load.filled_at, load.reachable)
+        self.lines.adopt(line.trunk_id)
 
     async def next_leads(self, terms: CallTerms, wanted: int) -> int:
         """Dial up to `wanted` of the campaign's next leads; how many were.
@@ -235,7 +230,7 @@ class Placer:
         for target in targets:
             if target.e164 not in held:
                 continue
-            trunk = choose(terms.trunks, self.loads, target.e164, now)
+            trunk = self.lines.choose(terms.trunks, target.e164, now)
             if isinstance(trunk, Refused):
                 await store.release_number(conn, terms.tenant_id, ids[target.e164])
                 if by_hand is not None:
@@ -246,7 +241,7 @@ class Placer:
                     until = now + ASK_AGAIN
                     await self._put_off(conn, terms, target.lead, "no_trunk_for_prefix", until)
                 continue
-            self.loads[trunk.id] = self.loads.get(trunk.id, IDLE).placed(trunk, now)
+            self.lines.take(trunk, now)
             chosen.append((target, trunk))
             placed.append(self._line(terms, target, trunk, ids[target.e164], now, by_hand))
         if not chosen:
@@ -312,7 +307,7 @@ class Placer:
                 yield conn
         except BaseException:
             for line in placed:
-                self._release(line.trunk_id)
+                self.lines.release(line.trunk_id)
             raise
 
     # -- after the commit ------------------------------------------------------------------------------
@@ -371,10 +366,7 @@ class Placer:
             # It was taken back before Asterisk had a channel that could be ended.
             self._spawn(self._end(after.attempt_id), f"end-{after.attempt_id}")
         if after.hung_up_at is not None and before.hung_up_at is None:
-            self._release(line.trunk_id)
-
-    def _release(self, trunk_id: int) -> None:
-        self.loads[trunk_id] = self.loads.get(trunk_id, IDLE).released()
+            self.lines.release(line.trunk_id)
 
 
 def originate(line: Line, trunk: Trunk, agi_address: str) -> dict[str, str | list[str]]:

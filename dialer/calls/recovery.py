@@ -40,6 +40,7 @@ from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Leg, Tracker
 from dialer.clock import utc_now
 from dialer.db.session import Database
+from dialer.errors import ActionFailed
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +75,21 @@ async def channels(link: AmiLink) -> dict[UUID, Seen]:
         seen = _seen(item)
         if seen is not None:
             found[seen.id] = seen
+    return found
+
+
+async def contacts(link: AmiLink) -> dict[str, bool]:
+    """Whether each endpoint that has a contact can be reached, as far as Asterisk asks. Raises
+    AsteriskUnavailable."""
+    try:
+        items = await link.send_list({"Action": "PJSIPShowContacts"})
+    except ActionFailed:
+        return {}  # what Asterisk answers where there is no contact
+    found: dict[str, bool] = {}
+    for item in items:
+        reachable = item.get("Status") != "Unreachable"
+        endpoint = item.get("Endpoint") or item.get("Aor")
+        found[endpoint] = found.get(endpoint, False) or reachable
     return found
 
 

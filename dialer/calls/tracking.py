@@ -35,6 +35,9 @@ from dialer.clock import utc_now
 
 log = structlog.get_logger(__name__)
 
+#: What Asterisk says of a contact that cannot, and that can be called.
+GONE = frozenset({"Removed", "Unreachable"})
+PRESENT = frozenset({"Created", "Reachable", "NonQualified", "Updated"})
 #: Answers to Originates that are kept until their id is known; the oldest go first.
 MAX_EARLY = 1000
 #: The events that the tracker understands: the link drops the others before parsing them.
@@ -85,7 +88,7 @@ class Tracker:
     leg_up: LegWatcher = lambda leg: None
     leg_gone: LegWatcher = lambda leg: None
     #: told with an endpoint's name and whether its phone can be reached
-    contact: Callable[[str, bool], None] = lambda endpoint, reachable: None
+    contacts: list[Callable[[str, bool], None]] = field(default_factory=list)
     #: ActionIDs of Originates whose channel we have not seen, and answers that came before we knew the id
     _asked: dict[str, UUID] = field(default_factory=dict)
     _early: dict[str, AmiEvent] = field(default_factory=dict)
@@ -225,12 +228,16 @@ class Tracker:
             self.calls.apply(line.call.attempt_id, Unassigned(utc_now()))
 
     def _contact_status(self, event: AmiEvent) -> None:
-        """The phone's registration came or went; the endpoint's name is that of its AOR."""
-        status, endpoint = event.get("ContactStatus"), event.get("EndpointName") or event.get("AOR")
-        if status in ("Removed", "Unreachable"):
-            self.contact(endpoint, False)
-        elif status in ("Created", "Reachable", "NonQualified", "Updated"):
-            self.contact(endpoint, True)
+        """A phone's registration came or went, or a trunk's carrier answers or no longer does; the endpoint's
+        name is that of its AOR."""
+        status = event.get("ContactStatus")
+        if status in (*GONE, *PRESENT):
+            self.contact(event.get("EndpointName") or event.get("AOR"), status in PRESENT)
+
+    def contact(self, endpoint: str, reachable: bool) -> None:
+        """Tell everyone whether the endpoint can be reached."""
+        for watcher in self.contacts:
+            watcher(endpoint, reachable)
 
     # -- both ------------------------------------------------------------------------------------------
 

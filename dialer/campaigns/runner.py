@@ -124,7 +124,8 @@ class Runner:
             await self._stopped(self._running[key].terms)
             del self._running[key]
         for key, terms in now_running.items():
-            self._running[key] = _Running(terms)
+            before = self._running.get(key)
+            self._running[key] = _Running(terms, last=before.last if before else None)
 
     async def _stopped(self, terms: CallTerms) -> None:
         """A campaign was paused or stopped: the leads it shows are taken back, and its ringing calls if it

@@ -114,7 +114,13 @@ async def test_our_dialplan_is_loaded_and_no_other(start_asterisk: StartAsterisk
     shown = await running.server.cli("dialplan show")
     # Names that begin so are of modules, which nobody can dial into.
     contexts = {name for name in re.findall(r"Context '([^']+)'", shown) if not name.startswith("__")}
-    assert contexts == {"dozvon-customer", "dozvon-agent", "dozvon-inbound", "dozvon-closed"}
+    assert contexts == {
+        "dozvon-customer",
+        "dozvon-agent",
+        "dozvon-check",
+        "dozvon-inbound",
+        "dozvon-closed",
+    }
     for closed in ("dozvon-inbound", "dozvon-closed"):
         assert "0 extensions" in (await running.server.cli(f"dialplan show {closed}")).replace("-= ", "")
 

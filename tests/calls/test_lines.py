@@ -1,0 +1,52 @@
+"""Which trunk a call takes when a carrier does not answer."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert
+from support.centre import TENANT, Centre
+
+from dialer.db import tables as t
+from dialer.demo.numbers import Behaviour, encode
+
+
+async def test_a_dead_carrier_is_passed_over(centre: Centre) -> None:
+    """The first trunk's carrier does not answer Asterisk: calls go by the second, and none fails."""
+    assert centre.engine is not None
+    dead = await centre.add_trunk("dead")
+    await centre.add_agents(1)
+
+    async def known() -> bool:
+        assert centre.engine is not None
+        return "dead" in centre.engine.placer.lines.unreachable
+
+    # Asterisk asks each carrier from time to time; the engine learns it at its login or when it changes.
+    if not await known():
+        async with centre.manager("ContactStatus") as manager:
+            await centre.floor.asterisk.cli("pjsip qualify dead")
+            while not await known():
+                await manager.inbox.get()
+    campaign_id = await centre.campaign([], trunk_id=dead)
+    async with centre.database.tenant(TENANT) as conn:
+        await conn.execute(
+            insert(t.campaign_trunk).values(
+                tenant_id=TENANT, campaign_id=campaign_id, position=2, trunk_id=centre.trunk_id
+            )
+        )
+    await centre.add_leads(campaign_id, [encode(Behaviour.BUSY, ring_s=0.5).e164])
+    (attempt,) = await centre.until_attempts(1, "ended", campaign_id=campaign_id)
+    assert (attempt.trunk_id, attempt.result) == (centre.trunk_id, "busy")
+
+
+async def test_without_a_living_carrier_nothing_is_dialled(centre: Centre) -> None:
+    """The only trunk is dead: no attempt is made, and the pace says that there are no lines."""
+    assert centre.engine is not None
+    dead = await centre.add_trunk("dead")
+    await centre.add_agents(1)
+    centre.engine.tracker.contact("dead", False)
+    campaign_id = await centre.campaign([encode(Behaviour.HUMAN).e164], trunk_id=dead)
+
+    async def said() -> bool:
+        return any(tick.why == "no_lines" for tick in await centre.rows(t.pacing_tick))
+
+    await centre.until("the pace says why", said)
+    assert await centre.attempts(campaign_id) == []
