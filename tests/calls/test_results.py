@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from support.centre import Centre, results
 
@@ -43,6 +44,7 @@ async def test_answered_call_reaches_the_agent(centre: Centre) -> None:
     number = encode(Behaviour.LEAVES_TALK, ring_s=1.0, detail=20).e164
     await centre.campaign([number])
     shift = await centre.until_agent(agent_id, AgentState.TALKING)
+    assert shift.attempt_id is not None
     attempt = await centre.until_attempt(shift.attempt_id, "wrap_up")
     assert (attempt.result, attempt.agent_id, attempt.hung_up_by) == ("answered", agent_id, "customer")
     assert 0 < attempt.join_ms < 100
@@ -141,7 +143,7 @@ async def test_the_clock_of_abandonment(centre: Centre) -> None:
     await centre.add_agents(phones=["agent-0"], skills=["plain"])
     await centre.add_agents(phones=["agent-1"], skills=["screened"])
     people = [encode(Behaviour.HUMAN, ring_s=0.5, detail=n).e164 for n in range(4)]
-    power = {"mode": "power", "ratio": 2.0}
+    power: dict[str, Any] = {"mode": "power", "ratio": 2.0}
     plain = await centre.campaign(people[:2], skill="plain", **power)
     screened = await centre.campaign(people[2:], skill="screened", detect_machines=True, **power)
     silence_s = AMD_DEFAULTS["after_greeting_silence"] / 1000
