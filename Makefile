@@ -31,7 +31,7 @@ serve: setup  ## The server, with its own PostgreSQL and Asterisk
 	$(BIN)/dozvon serve $(ARGS)
 
 test: setup  ## All tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 lint: setup  ## Style, types, direction of imports
 	$(BIN)/ruff check .

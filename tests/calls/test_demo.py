@@ -22,6 +22,9 @@ from dialer.demo.numbers import ANSWERING, LIVE, Behaviour
 from dialer.demo.run import Demo
 from dialer.settings import load
 
+#: A demo takes most of a minute, two of them more, and several tests share the machine.
+pytestmark = pytest.mark.timeout(300)
+
 KEYS = {
     "attempts", "by_result", "answered", "answered_live", "connected", "abandoned", "connect_rate",
     "reach_rate", "abandon_rate", "occupancy", "join_ms", "answer_to_agent_ms", "double_dials",
