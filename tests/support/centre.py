@@ -285,13 +285,14 @@ class Centre:
         async with self.database.tenant(TENANT) as conn:
             return list(await conn.execute(query))
 
-    async def set_status(self, campaign_id: int, status: str) -> None:
-        """Pause or resume as the service does."""
+    async def set_status(self, campaign_id: int, status: str, *, tell: bool = True) -> None:
+        """Pause or resume as the service does; `tell`: with the note that the engine looks at."""
         async with self.database.tenant(TENANT) as conn:
             await conn.execute(update(t.campaign).where(t.campaign.c.id == campaign_id).values(status=status))
-            await conn.execute(
-                text('SELECT pg_notify(\'dozvon_engine\', \'{"tenant": 1, "what": "campaigns"}\')')
-            )
+            if tell:
+                await conn.execute(
+                    text('SELECT pg_notify(\'dozvon_engine\', \'{"tenant": 1, "what": "campaigns"}\')')
+                )
 
     # -- waiting for what happens ----------------------------------------------------------------------
 
