@@ -120,17 +120,11 @@ class Phones:
                 owed = await agents.owes_disposition(conn, leg.tenant_id, shift.id)
                 if owed is not None:
                     await agents.move(conn, leg.tenant_id, shift.id, AgentState.WRAP_UP, now, attempt_id=owed)
-                elif shift.next_state is AgentState.PAUSED:
-                    await agents.move(
-                        conn,
-                        leg.tenant_id,
-                        shift.id,
-                        AgentState.PAUSED,
-                        now,
-                        pause_code=shift.next_pause_code,
-                    )
                 else:
-                    await agents.move(conn, leg.tenant_id, shift.id, AgentState.READY, now)
+                    # To what was asked for in the call that the phone was lost in, were it the way home.
+                    code = shift.next_pause_code if shift.next_state is AgentState.PAUSED else None
+                    to = shift.next_state or AgentState.READY
+                    await agents.move(conn, leg.tenant_id, shift.id, to, now, pause_code=code)
         log.info("phone_up", agent=leg.agent_id)
         self.changed()
 
@@ -140,6 +134,10 @@ class Phones:
         now = utc_now()
         async with self.database.tenant(leg.tenant_id) as conn:
             shift = await agents.find_shift(conn, leg.tenant_id, leg.session_id)
+            if shift is not None and shift.lead_id is not None:
+                # Everybody takes the lead before the shift, so that none waits for the other for ever.
+                await hopper.lock(conn, leg.tenant_id, shift.lead_id)
+                shift = await agents.find_shift(conn, leg.tenant_id, leg.session_id)
             if shift is None or not await agents.set_leg(conn, leg.tenant_id, shift.id, None, was=leg.id):
                 return
             if shift.lead_id is not None:

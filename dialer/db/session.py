@@ -24,6 +24,9 @@ from dialer.errors import DatabaseUnavailable
 CONNECT_TIMEOUT_S = 10.0
 #: What the network, the server's refusal and a broken conversation raise.
 CONNECTION_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+#: Classes of SQLSTATE that say "not now": a deadlock, a full disk, a lock or a statement given up, a server
+#: that stops. The transaction was rolled back; the same one may succeed later.
+PASSING = ("40", "53", "55", "57", "58")
 
 _SET_TENANT = text("SELECT set_config('dozvon.tenant', :tenant, true)")
 
@@ -41,6 +44,10 @@ async def connect(url: str, *, application: str = "dozvon") -> asyncpg.Connectio
 def encode_json(value: object) -> str:
     """JSON of a payload: times in ISO 8601, UUIDs as text."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_json_default)
+
+
+def _passes(error: exc.DBAPIError) -> bool:
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith(PASSING)
 
 
 def _json_default(value: object) -> str:
@@ -90,8 +97,9 @@ class Database:
     async def tenant(self, tenant_id: int) -> AsyncIterator[AsyncConnection]:
         """ONE transaction that sees and writes the rows of `tenant_id` only.
 
-        Raises DatabaseUnavailable when no connection can be had, or when it breaks: then the transaction
-        was rolled back, unless it broke in the commit itself, which may have happened.
+        Raises DatabaseUnavailable when no connection can be had, when it breaks, or when the database gives
+        the transaction up (a deadlock): then it was rolled back, unless the connection broke in the commit
+        itself, which may have happened.
         """
         async with self.system() as conn:
             await conn.execute(_SET_TENANT, {"tenant": str(tenant_id)})
@@ -105,7 +113,7 @@ class Database:
             async with self.engine.begin() as conn:
                 yield conn
         except exc.DBAPIError as error:
-            if not error.connection_invalidated:
+            if not (error.connection_invalidated or _passes(error)):
                 raise
             raise DatabaseUnavailable(reason=str(error.orig)) from error
         except exc.TimeoutError as error:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import insert, select, text
+from sqlalchemy.exc import IntegrityError
 
 from dialer.db import tables as t
 from dialer.db.session import Database, connect
@@ -76,3 +77,32 @@ async def test_no_server_is_one_clear_error() -> None:
     with pytest.raises(DatabaseUnavailable):
         await nowhere.tenants()
     await nowhere.close()
+
+
+async def test_a_deadlock_is_one_clear_error(database: Database) -> None:
+    """Of two transactions that wait for each other one ends with DatabaseUnavailable: to be tried again, like
+    any other bad moment of the database, and no reason for a process to fall."""
+    async with database.tenant(1) as conn:
+        for name in ("one", "other"):
+            await conn.execute(insert(t.contact_list).values(tenant_id=1, name=name))
+    met = asyncio.Barrier(2)
+
+    async def lock(*names: str) -> None:
+        async with database.tenant(1) as conn:
+            for name in names:
+                await conn.execute(
+                    select(t.contact_list.c.id).where(t.contact_list.c.name == name).with_for_update()
+                )
+                if name == names[0]:
+                    await met.wait()
+
+    ends = await asyncio.gather(lock("one", "other"), lock("other", "one"), return_exceptions=True)
+    assert [type(end) for end in ends if end is not None] == [DatabaseUnavailable]
+
+
+async def test_a_mistake_of_ours_stays_what_it_is(database: Database) -> None:
+    """A broken constraint does not pass by itself: its own error is raised."""
+    with pytest.raises(IntegrityError):
+        async with database.tenant(1) as conn:
+            for _ in range(2):
+                await conn.execute(insert(t.contact_list).values(tenant_id=1, name="twice"))

@@ -1,0 +1,101 @@
+"""Agents' phones that come and go, and what becomes of the shift: without an Asterisk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from support.floor import TENANT, Floor, Seat
+
+from dialer.agents import store
+from dialer.agents.model import AgentState
+from dialer.agents.service import AgentService
+from dialer.calls.journal import DatabaseJournal
+from dialer.calls.phones import Phones
+from dialer.calls.table import CallTable
+from dialer.calls.tracking import Leg, Tracker
+from dialer.clock import utc_now
+from dialer.db.session import Database
+from scheduler import hopper
+
+
+class NoAsterisk:
+    """A link that is down: no phone is called."""
+
+    up = False
+
+
+@pytest.fixture
+async def floor(database: Database) -> Floor:
+    """A running campaign."""
+    return await Floor.open(database)
+
+
+@pytest.fixture
+async def tracker(database: Database) -> AsyncIterator[Tracker]:
+    """Hears of phones; what it tells is followed by running phones."""
+    tracker = Tracker(CallTable(DatabaseJournal(database)))
+    link: Any = NoAsterisk()
+    running = asyncio.create_task(Phones(database, link, tracker, lambda: None).run())
+    yield tracker
+    assert not running.done(), "the phones fell"
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+def leg_of(seat: Seat, tracker: Tracker) -> Leg:
+    """The seat's phone, up."""
+    assert seat.shift is not None
+    assert seat.shift.leg is not None
+    leg = Leg(seat.shift.leg, TENANT, seat.session_id, seat.agent_id, seat.shift.endpoint, up=True)
+    tracker.legs[leg.id] = leg
+    return leg
+
+
+async def reaches(floor: Floor, seat: Seat, state: AgentState) -> None:
+    """Wait until the shift is in this state."""
+    async with asyncio.timeout(5):
+        while (await floor.shift(seat)).state is not state:  # noqa: ASYNC110 another process writes it
+            await asyncio.sleep(0.02)
+
+
+async def test_a_phone_that_drops_while_its_agent_passes_a_lead_on(floor: Floor, tracker: Tracker) -> None:
+    """Who takes both takes the lead before the shift: the two never wait for each other."""
+    (lead_id,) = await floor.leads(1)
+    seat = await floor.seat()
+    leg = leg_of(seat, tracker)
+    async with floor.database.tenant(TENANT) as conn:
+        await hopper.offered(conn, TENANT, lead_id)
+        await store.move(conn, TENANT, seat.session_id, AgentState.RESERVED, utc_now(), lead_id=lead_id)
+    async with asyncio.timeout(0.9):  # a deadlock is found after a second
+        async with floor.database.tenant(TENANT) as conn:
+            await hopper.lock(conn, TENANT, lead_id)
+            tracker.lose(leg)
+            await asyncio.sleep(0.2)  # the phones are at it
+            await store.shift_of_agent(conn, TENANT, seat.agent_id, lock=True)
+    await reaches(floor, seat, AgentState.LOST)
+    async with floor.database.tenant(TENANT) as conn:
+        assert await hopper.claim_one(conn, TENANT, floor.campaign_id, lead_id)
+
+
+async def test_who_wanted_to_go_home_is_not_called_back(
+    floor: Floor, tracker: Tracker, database: Database
+) -> None:
+    """A log-out asked for in a call stands when the phone is lost before it: the phone's return ends the
+    shift, it gives the agent no customer."""
+    seat = await floor.seat()
+    leg = leg_of(seat, tracker)
+    await floor.place(agent=seat)
+    await AgentService(database, managed=True).log_out(seat.actor, seat.agent_id)
+    tracker.lose(leg)
+    await reaches(floor, seat, AgentState.LOST)
+    async with database.tenant(TENANT) as conn:
+        await store.set_leg(conn, TENANT, seat.session_id, leg.id, was=None)
+    tracker.legs[leg.id] = leg
+    leg.up = False
+    tracker.raise_leg(leg)
+    await reaches(floor, seat, AgentState.OFFLINE)
