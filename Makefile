@@ -31,6 +31,7 @@ serve: setup  ## The server, with its own PostgreSQL and Asterisk
 	$(BIN)/dozvon serve $(ARGS)
 
 test: setup  ## All tests
+	$(BIN)/python -m dialer.web.frontend --tests
 	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 lint: setup  ## Style, types, direction of imports

@@ -28,7 +28,7 @@ from dialer.calls.journal import DatabaseJournal
 from dialer.calls.model import CallState, HungUpBy
 from dialer.calls.phones import Phones
 from dialer.calls.placing import ByHand, Placer, Target
-from dialer.calls.recovery import Recovery, channels, contacts
+from dialer.calls.recovery import Recovery, channels, reachable
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Tracker
@@ -47,6 +47,7 @@ from dialer.errors import (
     WrongState,
 )
 from dialer.recordings.recorder import Recorder
+from dialer.trunks import store as trunks
 from scheduler import hopper
 
 log = structlog.get_logger(__name__)
@@ -176,12 +177,14 @@ class Engine:
         started = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
         # Only of an Asterisk that we have seen ourselves is it certain that nobody answered since.
         died = self._asterisk_started not in (None, started)
-        for endpoint, reachable in (await contacts(self.link)).items():
-            self.tracker.contact(endpoint, reachable)
         shifts: list[Shift] = []
+        carriers: set[str] = set()
         for tenant_id in self._tenants:
             async with self.database.tenant(tenant_id) as conn:
                 shifts += await agents.open_shifts(conn, tenant_id)
+                carriers |= {trunk.endpoint for trunk in await trunks.trunks(conn, tenant_id)}
+        for endpoint in carriers:
+            self.placer.lines.contact(endpoint, await reachable(self.link, endpoint))
         legs = self.recovery.expect(shifts)
         present = await channels(self.link)
         self.recovery.found(suspects, legs, present)

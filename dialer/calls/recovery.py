@@ -78,19 +78,17 @@ async def channels(link: AmiLink) -> dict[UUID, Seen]:
     return found
 
 
-async def contacts(link: AmiLink) -> dict[str, bool]:
-    """Whether each endpoint that has a contact can be reached, as far as Asterisk asks. Raises
-    AsteriskUnavailable."""
+async def reachable(link: AmiLink, endpoint: str) -> bool:
+    """Whether a trunk's carrier answers, as far as Asterisk asks it. Raises AsteriskUnavailable.
+
+    By the contacts' status, not by the endpoint's state: that is also unavailable where nobody is asked.
+    """
     try:
-        items = await link.send_list({"Action": "PJSIPShowContacts"})
+        items = await link.send_list({"Action": "PJSIPShowEndpoint", "Endpoint": endpoint})
     except ActionFailed:
-        return {}  # what Asterisk answers where there is no contact
-    found: dict[str, bool] = {}
-    for item in items:
-        reachable = item.get("Status") != "Unreachable"
-        endpoint = item.get("Endpoint") or item.get("Aor")
-        found[endpoint] = found.get(endpoint, False) or reachable
-    return found
+        return True  # no such endpoint: the call itself will say so
+    told = [item.get("Status") for item in items if item.name == "ContactStatusDetail"]
+    return not told or any(status != "Unreachable" for status in told)
 
 
 def _seen(item: AmiEvent) -> Seen | None:

@@ -13,7 +13,7 @@ import asterisk_conf
 
 #: What the engine asks of the manager interface.
 ENGINE_ACTIONS: Final = frozenset(
-    {"CoreShowChannels", "CoreStatus", "Hangup", "MixMonitor", "Originate", "Ping"}
+    {"CoreShowChannels", "CoreStatus", "Hangup", "MixMonitor", "Originate", "PJSIPShowEndpoint", "Ping"}
 )
 #: What `dozvon check` asks besides.
 CHECK_ACTIONS: Final = frozenset(
@@ -21,7 +21,6 @@ CHECK_ACTIONS: Final = frozenset(
         "Command",
         "CoreSettings",
         "PJSIPQualify",
-        "PJSIPShowEndpoint",
         "PJSIPShowEndpoints",
         "ShowDialPlan",
     }
