@@ -205,10 +205,12 @@ class Placer:
         often = attempts_allowed(terms.policy, [made for made, _, _ in history], now)
         if often is not None:
             return often
-        if history:
-            _, result, ended_at = history[0]
-            return redial_allowed(terms.policy, terms.mode, result, ended_at, now)
-        return None
+        # Of every earlier attempt, not of the last alone: a call by hand since makes an abandoned number no
+        # freer.
+        redials = (
+            redial_allowed(terms.policy, terms.mode, result, ended_at, now) for _, result, ended_at in history
+        )
+        return next((denied for denied in redials if denied is not None), None)
 
     async def _commit(
         self,

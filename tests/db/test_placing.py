@@ -1,0 +1,128 @@
+"""What is asked before a number is dialled, and what stands in the database when Asterisk is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+from support.floor import TENANT, Floor
+
+from dialer.asterisk.ami import AmiReply
+from dialer.calls.journal import DatabaseJournal
+from dialer.calls.lines import TrunkLines
+from dialer.calls.model import Answered, GaveUp, HungUp, Result
+from dialer.calls.placing import Placer, Target
+from dialer.calls.table import CallTable
+from dialer.calls.terms import CallTerms
+from dialer.calls.tracking import Tracker
+from dialer.clock import utc_now
+from dialer.compliance.model import POLICIES, Hours
+from dialer.db import tables as t
+from dialer.db.session import Database
+from dialer.pacing.model import DialMode
+from dialer.trunks.model import Trunk
+
+HOUR = 3600
+
+
+@dataclass
+class Line:
+    """A link to an Asterisk that takes everything: what it was asked, and which attempts stood then."""
+
+    database: Database
+    asked: list[Mapping[str, Any]] = field(default_factory=list)
+    committed: set[UUID] = field(default_factory=set)
+    held: set[UUID] = field(default_factory=set)
+    up: bool = True
+
+    async def send(self, action: Mapping[str, Any]) -> AmiReply:
+        """Take an action."""
+        self.asked.append(action)
+        async with self.database.tenant(TENANT) as conn:  # another transaction: it sees what is committed
+            self.committed |= set(await conn.scalars(select(t.attempt.c.id)))
+            self.held |= set(await conn.scalars(select(t.active_number.c.attempt_id)))
+        return AmiReply({"ActionID": str(len(self.asked))})
+
+
+@pytest.fixture
+async def floor(database: Database) -> Floor:
+    """A running campaign."""
+    return await Floor.open(database)
+
+
+def placer_of(floor: Floor, line: Line) -> Placer:
+    """Places calls over the line."""
+    calls = CallTable(DatabaseJournal(floor.database))
+    link: Any = line
+    return Placer(floor.database, link, calls, Tracker(calls), TrunkLines(), "127.0.0.1:4573")
+
+
+def terms_of(floor: Floor, **changes: Any) -> CallTerms:
+    """Terms that let a number be dialled round the clock."""
+    trunk = Trunk(floor.trunk_id, "carrier", "carrier", "+74950000000", 30, 100.0, ("+7",))
+    terms = CallTerms(
+        tenant_id=TENANT,
+        campaign_id=floor.campaign_id,
+        mode=DialMode.PROGRESSIVE,
+        ratio=1.0,
+        priority=0,
+        policy=replace(POLICIES["demo"], redial_after_abandoned_s=72 * HOUR),
+        skill=None,
+        ring_timeout_s=20,
+        screens=False,
+        amd={},
+        record=False,
+        wrap_up_limit_s=60,
+        abandon_sound="message",
+        window=Hours(0, 24 * 60),
+        max_attempts=9,
+        retry_after_s={},
+        trunks=[trunk],
+    )
+    return replace(terms, **changes)
+
+
+async def test_an_attempt_stands_before_asterisk_is_asked(floor: Floor) -> None:
+    """When an Originate goes out, the attempt that it names and the hold on its number are committed."""
+    await floor.leads(3)
+    line = Line(floor.database)
+    placer = placer_of(floor, line)
+    assert await placer.next_leads(terms_of(floor), 3) == 3
+    await placer.settled()
+    named = {UUID(action["ChannelId"]) for action in line.asked}
+    assert len(named) == 3
+    assert named == line.committed == line.held
+
+
+async def test_an_abandoned_number_stays_so_after_a_call_by_hand(floor: Floor) -> None:
+    """A person's call to an abandoned number does not open it to the machine before its time."""
+    (lead_id,) = await floor.leads(1)
+    e164 = (await floor.row(t.lead, lead_id)).e164
+    line = Line(floor.database)
+    placer = placer_of(floor, line)
+    now = utc_now()
+    for ends in (
+        (Answered(now), GaveUp(now), HungUp(now, result=Result.FAILED)),
+        (HungUp(now, result=Result.BUSY),),
+    ):
+        call = await floor.place(lead_id)
+        await floor.signals(call, *ends)
+    async with floor.database.tenant(TENANT) as conn:
+        await conn.execute(
+            t.lead.update()
+            .where(t.lead.c.id == lead_id)
+            .values(status="waiting", open_from=now - timedelta(seconds=1))
+        )
+    assert await placer.next_leads(terms_of(floor), 1) == 0
+    assert line.asked == []
+    lead = await floor.row(t.lead, lead_id)
+    assert timedelta(hours=71) < lead.open_from - now < timedelta(hours=73)
+    target = Target(e164, ("Europe/Moscow",))
+    async with floor.database.tenant(TENANT) as conn:
+        by_hand = terms_of(floor, mode=DialMode.MANUAL)
+        assert await placer._denial(conn, by_hand, target, now) is None
