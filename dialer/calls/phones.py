@@ -31,6 +31,8 @@ from scheduler import hopper
 log = structlog.get_logger(__name__)
 
 RING_S = 20
+#: A phone of which nothing was heard so long after its ringing should have ended is given up.
+OVERDUE_S = 10.0
 #: Between two calls of a phone that does not answer.
 CALL_AGAIN_S = 2.0
 #: A log-in whose phone cannot be reached for so long is given up; a lost phone is waited for longer.
@@ -162,9 +164,7 @@ class Phones:
             return
         for leg in legs:
             log.info("phone_unreachable", agent=leg.agent_id)
-            self.tracker.lose(leg)
-            self._hanging.add(task := asyncio.create_task(self._end(leg.id)))
-            task.add_done_callback(self._hanging.discard)
+            self._give_up(leg)
 
     # -- calling and ending -----------------------------------------------------------------------------
 
@@ -199,10 +199,16 @@ class Phones:
         if loop.time() < self._not_before_s.get(shift.id, 0.0) or not self.link.up:
             return
         leg = Leg(new_id(), shift.tenant_id, shift.id, shift.agent_id, shift.endpoint)
-        async with self.database.tenant(shift.tenant_id) as conn:
-            if not await agents.set_leg(conn, shift.tenant_id, shift.id, leg.id, was=None):
-                return
         self.tracker.legs[leg.id] = leg
+        try:
+            async with self.database.tenant(shift.tenant_id) as conn:
+                if not await agents.set_leg(conn, shift.tenant_id, shift.id, leg.id, was=None):
+                    del self.tracker.legs[leg.id]
+                    return
+        except DatabaseUnavailable:
+            self.tracker.lose(leg)  # the row may name it all the same
+            raise
+        self._later(RING_S + OVERDUE_S, functools.partial(self._overdue, leg))
         try:
             reply = await self.link.send(
                 {
@@ -223,6 +229,18 @@ class Phones:
                 self.tracker.lose(leg)
             return
         self.tracker.asked(leg.id, reply.get("ActionID"))
+
+    def _overdue(self, leg: Leg) -> None:
+        """Nothing says that an Originate whose answer was lost came to nothing."""
+        if leg.up or leg.id not in self.tracker.legs:
+            return
+        log.warning("phone_overdue", agent=leg.agent_id)
+        self._give_up(leg)
+
+    def _give_up(self, leg: Leg) -> None:
+        self.tracker.lose(leg)
+        self._hanging.add(task := asyncio.create_task(self._end(leg.id)))
+        task.add_done_callback(self._hanging.discard)
 
     async def _end(self, leg: UUID) -> None:
         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -13,19 +14,28 @@ from support.floor import TENANT, Floor, Seat
 from dialer.agents import store
 from dialer.agents.model import AgentState
 from dialer.agents.service import AgentService
+from dialer.calls import phones as phones_module
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.phones import Phones
 from dialer.calls.table import CallTable
 from dialer.calls.tracking import Leg, Tracker
 from dialer.clock import utc_now
 from dialer.db.session import Database
+from dialer.errors import ActionTimeout
 from scheduler import hopper
 
 
-class NoAsterisk:
-    """A link that is down: no phone is called."""
+@dataclass(slots=True)
+class Silent:
+    """A link to an Asterisk that takes an action and never says what came of it."""
 
-    up = False
+    asked: list[Mapping[str, Any]] = field(default_factory=list)
+    up: bool = True
+
+    async def send(self, action: Mapping[str, Any]) -> None:
+        """Take an action."""
+        self.asked.append(action)
+        raise ActionTimeout(action=action["Action"], seconds=5, sent=True)
 
 
 @pytest.fixture
@@ -35,12 +45,23 @@ async def floor(database: Database) -> Floor:
 
 
 @pytest.fixture
-async def tracker(database: Database) -> AsyncIterator[Tracker]:
+def asterisk() -> Silent:
+    """What the phones speak to."""
+    return Silent()
+
+
+@pytest.fixture
+def phones(database: Database, asterisk: Silent) -> Phones:
+    """The phones of an engine."""
+    link: Any = asterisk
+    return Phones(database, link, Tracker(CallTable(DatabaseJournal(database))), lambda: None)
+
+
+@pytest.fixture
+async def tracker(phones: Phones) -> AsyncIterator[Tracker]:
     """Hears of phones; what it tells is followed by running phones."""
-    tracker = Tracker(CallTable(DatabaseJournal(database)))
-    link: Any = NoAsterisk()
-    running = asyncio.create_task(Phones(database, link, tracker, lambda: None).run())
-    yield tracker
+    running = asyncio.create_task(phones.run())
+    yield phones.tracker
     assert not running.done(), "the phones fell"
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -99,3 +120,21 @@ async def test_who_wanted_to_go_home_is_not_called_back(
     leg.up = False
     tracker.raise_leg(leg)
     await reaches(floor, seat, AgentState.OFFLINE)
+
+
+async def test_a_phone_of_which_nothing_is_heard_is_called_again(
+    floor: Floor, phones: Phones, tracker: Tracker, asterisk: Silent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call of a phone whose answer was lost leaves nobody waiting for it for ever."""
+    for name in ("RING_S", "OVERDUE_S", "CALL_AGAIN_S"):
+        monkeypatch.setattr(phones_module, name, 0)
+    seat = await floor.seat(AgentState.CALLING)
+    async with floor.database.tenant(TENANT) as conn:
+        await store.set_leg(conn, TENANT, seat.session_id, None, was=seat.assignee.leg)
+    phones.look(TENANT)
+    async with asyncio.timeout(5):
+        while sum(action["Action"] == "Originate" for action in asterisk.asked) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    first = asterisk.asked[0]["ChannelId"]
+    assert {"Action": "Hangup", "Channel": first, "Cause": "16"} in asterisk.asked
+    assert (await floor.shift(seat)).state is AgentState.CALLING
