@@ -81,6 +81,8 @@ class Engine:
     commands: CommandRunner = field(init=False)
     _tenants: list[int] = field(default_factory=list)
     _notes: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    #: (what, tenant) of notes whose following takes time
+    _errands: asyncio.Queue[tuple[str, int]] = field(default_factory=asyncio.Queue)
     _asterisk_started: str | None = None
     _events: int = 0
     #: taken from the inbox and not yet looked at
@@ -115,6 +117,7 @@ class Engine:
                     "ami": self.link.run,
                     "consumer": self._consume,
                     "notes": self._take_notes,
+                    "errands": self._run_errands,
                     "switchboard": self.switchboard.run,
                     "phones": self.phones.run,
                     "pacing": self.runner.run,
@@ -205,34 +208,45 @@ class Engine:
     # -- what the other processes say --------------------------------------------------------------------
 
     async def _take_notes(self) -> None:
+        """Follow what can be followed at once, and put the rest into the queue of errands: a customer who
+        waits hears of a free agent at once, whatever else was asked for."""
         while True:
             note = await self._notes.get()
             try:
                 if note:
                     told = json.loads(note)
-                    await self._told(told["what"], told["tenant"])
+                    self._told(told["what"], told["tenant"])
                 else:
                     # Notes may have been missed: look at everything.
                     self._tenants = await self.database.tenants()
                     for tenant_id in self._tenants:
                         for what in ("trunks", "agents", "campaigns", "commands"):
-                            await self._told(what, tenant_id)
-            except DozvonError as error:  # the database or Asterisk is away, or a file cannot be rendered
+                            self._told(what, tenant_id)
+            except DatabaseUnavailable as error:
                 log.error("note_not_followed", note=note, reason=str(error))  # noqa: TRY400
 
-    async def _told(self, what: str, tenant_id: int) -> None:
+    def _told(self, what: str, tenant_id: int) -> None:
         if tenant_id not in self._tenants:
             self._tenants.append(tenant_id)
-        match what:
-            case "commands":
-                await self.commands.run_all(tenant_id)
-            case "trunks" | "phones":
-                if self.render is not None:
+        if what in ("commands", "trunks", "phones"):
+            self._errands.put_nowait((what, tenant_id))
+        else:
+            self._look_at(what, tenant_id)
+
+    async def _run_errands(self) -> None:
+        """Do what takes time, one after another."""
+        while True:
+            what, tenant_id = await self._errands.get()
+            try:
+                if what == "commands":
+                    await self.commands.run_all(tenant_id)
+                elif self.render is not None:
                     await self.render()
+            except DozvonError as error:  # the database or Asterisk is away, or a file cannot be rendered
+                log.error("errand_not_done", what=what, reason=str(error))  # noqa: TRY400
+            if what != "commands":
                 self._look_at("agents", tenant_id)
                 self._look_at("campaigns", tenant_id)
-            case _:
-                self._look_at(what, tenant_id)
 
     def _look_at(self, what: str, tenant_id: int) -> None:
         match what:
