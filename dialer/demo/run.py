@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import secrets
 import sys
 import time
 import webbrowser
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -23,32 +22,27 @@ from typing import Any, TextIO
 import structlog
 from rich.console import Console
 from rich.live import Live
-from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import func, select
 
 import asterisk_conf
 from dialer import processes, settings, telemetry
-from dialer.asterisk.config import ha1
 from dialer.asterisk.runtime import AsteriskServer, find_asterisk
 from dialer.asterisk.speech import Speaker
 from dialer.db import tables as t
-from dialer.db.session import Database
-from dialer.demo import people, screen
+from dialer.demo import people
 from dialer.demo.api import Api
 from dialer.demo.carrier import Carrier, free_udp_port
 from dialer.demo.phones import AgentPhones, Phone
 from dialer.demo.robots import Robot, Times
+from dialer.demo.screen import Screen, print_summary, terminal_locale
+from dialer.demo.setup import SUPERVISOR, TENANT, TRUNK, Setup
 from dialer.errors import Invalid
 from dialer.httpkit.access import Actor
 from dialer.ports import free_tcp_port, taken
 from dialer.reports.service import FigureService
-from dialer.users.passwords import Passwords
 
 log = structlog.get_logger(__name__)
 
-TENANT = 1
-TRUNK = "carrier"
-SUPERVISOR = "demo"
 HTTP_PORT = 8080
 #: Voice ports: two a leg, and a customer's call has a leg of ours and the agent's.
 RTP_PORTS = 2000
@@ -61,6 +55,8 @@ MESSAGE = (
 
 SHORT = Times(talk_mean_s=8, talk_cv=0.8, wrap_up_mean_s=2, wrap_up_cv=0.5)
 REAL = Times(talk_mean_s=120, talk_cv=1.0, wrap_up_mean_s=15, wrap_up_cv=0.5)
+#: Said of SHORT against REAL.
+SHORTENED = "Times are shortened: talks 8 s, wrap-up 2 s, ringing 4 s on average (--real-times: 120, 15, 12)."
 SHORT_RING_S, REAL_RING_S = 4.0, 12.0
 HUMAN_SHARE = 0.5
 
@@ -108,6 +104,7 @@ class Stage:
 
     demo: Demo
     console: Console
+    screen: Screen
     server: processes.Server
     carrier: Carrier
     robots: list[Robot]
@@ -121,6 +118,7 @@ async def run_demo(demo: Demo) -> int:
     if demo.mode not in ("progressive", "power"):
         raise Invalid(field="--mode", reason=f"must be progressive or power, not {demo.mode!r}")
     console = Console(stderr=demo.json_only)
+    screen = Screen(terminal_locale())
     began = time.monotonic()
     stop = processes.until_signal()
     folder = settings.load().data_dir / "demo"
@@ -128,23 +126,24 @@ async def run_demo(demo: Demo) -> int:
     with (folder / "demo.log").open("w", encoding="utf-8") as log_file:
         telemetry.configure("info", "json", "demo", log_file)
         async with contextlib.AsyncExitStack() as stack:
-            working = asyncio.create_task(_work(demo, console, folder, log_file, stack, began))
+            working = asyncio.create_task(_work(demo, console, screen, folder, log_file, stack, began))
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             if not working.done():
-                console.print("stopping: calls end, agents log out, nothing is left behind")
+                console.print(screen.say("stopping: calls end, agents log out, nothing is left behind"))
                 working.cancel()
                 await asyncio.wait({working})
                 return 130
             summary = working.result()
-    screen.print_summary(summary)
+    print_summary(summary)
     return 0
 
 
 async def _work(
     demo: Demo,
     console: Console,
+    screen: Screen,
     folder: Path,
     log_file: TextIO,
     stack: contextlib.AsyncExitStack,
@@ -160,7 +159,7 @@ async def _work(
     carrier = Carrier(binary, folder / "carrier", Speaker.of(chosen, say).speak)
     stack.push_async_callback(carrier.stop)
     await carrier.start(say)
-    setup = _Setup(demo, carrier)
+    setup = Setup(demo.agents, carrier)
     server = await stack.enter_async_context(
         processes.running(chosen, progress=say, log_file=log_file, prepare=setup)
     )
@@ -172,28 +171,32 @@ async def _work(
     stack.push_async_callback(phones.stop)
     await phones.start()
     await phones.wait_registered()
-    say(f"{demo.agents} agents at {phones.what}, registered")
+    say(screen.say("{agents} agents, registered: {phones}", agents=demo.agents, phones=phones.what))
     robots = [
         Robot(server.url, login, web, demo.times, random.Random(f"{demo.seed} {login}"))  # noqa: S311
         for login, web, _ in setup.agents
     ]
-    stage = Stage(demo, console, server, carrier, robots, setup.supervisor_password)
+    stage = Stage(demo, console, screen, server, carrier, robots, setup.supervisor_password)
     async with _at_work(stage):
         await _make_campaign(stage)
         if not demo.real_times:
-            console.print(
-                "Times are shortened: talks 8 s, wrap-up 2 s, ringing 4 s on average"
-                " (--real-times: 120, 15, 12)."
-            )
-        who = f"user [bold]{SUPERVISOR}[/], password [bold]{setup.supervisor_password}[/]"
-        console.print(f"Look at it: {server.url}  {who}")
+            console.print(screen.say(SHORTENED))
+        console.print(
+            screen.say(
+                "Look at it: {url}  user {user}, password {password}",
+                url=server.url,
+                user=SUPERVISOR,
+                password=setup.supervisor_password,
+            ),
+            highlight=False,
+        )
         if demo.browser and sys.stdout.isatty():
             await asyncio.to_thread(webbrowser.open, f"{server.url}/campaigns/{stage.campaign_id}")
         await _watch(stage)
         summary = await _summary(stage)
     summary["seconds"] = round(time.monotonic() - began, 1)
-    notes = [] if demo.real_times else ["Times were shortened; rates of a real campaign differ."]
-    console.print(screen.summary_table(summary, notes))
+    notes = [] if demo.real_times else [screen.say("Times were shortened; a real campaign's rates differ.")]
+    console.print(screen.summary(summary, notes))
     return summary
 
 
@@ -214,86 +217,6 @@ def _settings(folder: Path) -> settings.Settings:
         rtp_port_to=rtp + RTP_PORTS - 1,
         log_format="json",
     )
-
-
-class _Setup:
-    """Puts the demo's trunk, agents and supervisor into the database before Asterisk reads it."""
-
-    def __init__(self, demo: Demo, carrier: Carrier) -> None:
-        self._demo = demo
-        self._carrier = carrier
-        self.supervisor_password = secrets.token_urlsafe(9)
-        #: login (also the phone's), password at the server, password of the phone
-        self.agents = [
-            (f"demo-agent-{n}", secrets.token_urlsafe(12), secrets.token_urlsafe(12))
-            for n in range(1, demo.agents + 1)
-        ]
-
-    async def __call__(self, database: Database) -> None:
-        passwords = Passwords()
-        try:
-            supervisor = await passwords.hash(self.supervisor_password)
-            hashes = {login: await passwords.hash(web) for login, web, _ in self.agents}
-        finally:
-            passwords.close()
-        async with database.tenant(TENANT) as conn:
-            # What a demo that was killed left running belongs to it.
-            await conn.execute(
-                update(t.campaign)
-                .where(t.campaign.c.status.in_(("running", "paused")))
-                .values(status="stopped", ended_at=func.now())
-            )
-            await self._trunk(conn)
-            await _user(conn, SUPERVISOR, "Супервизор демонстрации", "supervisor", supervisor)
-            for login, _, phone in self.agents:
-                name = f"Оператор {login.rsplit('-', 1)[1]}"
-                user_id = await _user(conn, login, name, "operator", hashes[login])
-                await _upsert(
-                    conn,
-                    t.agent,
-                    {"endpoint": login},
-                    {"user_id": user_id, "name": name, "sip_ha1": ha1(login, phone), "enabled": True},
-                )
-
-    async def _trunk(self, conn: AsyncConnection) -> None:
-        line = self._carrier.trunk()
-        await _upsert(
-            conn,
-            t.trunk,
-            {"name": "Петля"},
-            {
-                "endpoint": TRUNK,
-                "caller_id": "+74951234567",
-                "max_channels": line.max_channels,
-                "max_cps": 20.0,
-                "allowed_prefixes": ["+7"],
-                "sip_host": line.host,
-                "sip_port": line.port,
-                "sip_user": line.user,
-                "sip_secret": line.secret,
-                "codecs": list(line.codecs),
-            },
-        )
-
-
-async def _user(conn: AsyncConnection, login: str, name: str, role: str, password_hash: str) -> int:
-    return await _upsert(
-        conn, t.app_user, {"login": login}, {"name": name, "role": role, "password_hash": password_hash}
-    )
-
-
-async def _upsert(
-    conn: AsyncConnection, table: Any, key: Mapping[str, Any], values: Mapping[str, Any]
-) -> int:
-    """Change the row of this key, or make it; its id."""
-    where = [table.c.tenant_id == TENANT, *(table.c[name] == value for name, value in key.items())]
-    found = await conn.scalar(update(table).where(*where).values(values).returning(table.c.id))
-    if found is None:
-        found = await conn.scalar(
-            table.insert().values(tenant_id=TENANT, **key, **values).returning(table.c.id)
-        )
-    assert isinstance(found, int)
-    return found
 
 
 @contextlib.asynccontextmanager
@@ -360,8 +283,9 @@ async def _make_campaign(stage: Stage) -> None:
             job = await api.call("GET", f"/imports/{job['id']}")
         stage.list_size = job["loaded"]
         stage.console.print(
-            f"list: {job['rows']} rows, {job['loaded']} contacts, {job['duplicates']} duplicates, "
-            f"{job['rejected']} rejected",
+            stage.screen.say(
+                "list: {rows} rows, {loaded} contacts, {duplicates} duplicates, {rejected} rejected", **job
+            ),
             style="dim",
             highlight=False,
         )
@@ -415,8 +339,9 @@ async def _look(stage: Stage) -> _View:
     figures = await _figures(stage)
     total = sum(leads.values())
     return _View(
-        screen.live(
-            title=f"Campaign {stage.campaign_id}, {stage.demo.mode}",
+        stage.screen.live(
+            title=f"{stage.screen.say('Campaign')} {stage.campaign_id}: "
+            f"{stage.screen.word('mode', stage.demo.mode)}",
             url=f"{stage.server.url}/campaigns/{stage.campaign_id}",
             leads=total,
             dialled=total - leads[0],

@@ -1,0 +1,99 @@
+"""What the demo puts into the database before Asterisk reads it: its trunk, its agents, its supervisor."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import func, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.asterisk.config import ha1
+from dialer.db import tables as t
+from dialer.db.session import Database
+from dialer.demo.carrier import Carrier
+from dialer.users.passwords import Passwords
+
+TENANT: Final = 1
+TRUNK: Final = "carrier"
+SUPERVISOR: Final = "demo"
+
+
+class Setup:
+    """Puts the demo's trunk, agents and supervisor into the database before Asterisk reads it."""
+
+    def __init__(self, agents: int, carrier: Carrier) -> None:
+        self._carrier = carrier
+        self.supervisor_password = secrets.token_urlsafe(9)
+        #: login (also the phone's), password at the server, password of the phone
+        self.agents = [
+            (f"demo-agent-{n}", secrets.token_urlsafe(12), secrets.token_urlsafe(12))
+            for n in range(1, agents + 1)
+        ]
+
+    async def __call__(self, database: Database) -> None:
+        passwords = Passwords()
+        try:
+            supervisor = await passwords.hash(self.supervisor_password)
+            hashes = {login: await passwords.hash(web) for login, web, _ in self.agents}
+        finally:
+            passwords.close()
+        async with database.tenant(TENANT) as conn:
+            # What a demo that was killed left running belongs to it.
+            await conn.execute(
+                update(t.campaign)
+                .where(t.campaign.c.status.in_(("running", "paused")))
+                .values(status="stopped", ended_at=func.now())
+            )
+            await self._trunk(conn)
+            await _user(conn, SUPERVISOR, "Супервизор демонстрации", "supervisor", supervisor)
+            for login, _, phone in self.agents:
+                name = f"Оператор {login.rsplit('-', 1)[1]}"
+                user_id = await _user(conn, login, name, "operator", hashes[login])
+                await _upsert(
+                    conn,
+                    t.agent,
+                    {"endpoint": login},
+                    {"user_id": user_id, "name": name, "sip_ha1": ha1(login, phone), "enabled": True},
+                )
+
+    async def _trunk(self, conn: AsyncConnection) -> None:
+        line = self._carrier.trunk()
+        await _upsert(
+            conn,
+            t.trunk,
+            {"name": "Петля"},
+            {
+                "endpoint": TRUNK,
+                "caller_id": "+74951234567",
+                "max_channels": line.max_channels,
+                "max_cps": 20.0,
+                "allowed_prefixes": ["+7"],
+                "sip_host": line.host,
+                "sip_port": line.port,
+                "sip_user": line.user,
+                "sip_secret": line.secret,
+                "codecs": list(line.codecs),
+            },
+        )
+
+
+async def _user(conn: AsyncConnection, login: str, name: str, role: str, password_hash: str) -> int:
+    return await _upsert(
+        conn, t.app_user, {"login": login}, {"name": name, "role": role, "password_hash": password_hash}
+    )
+
+
+async def _upsert(
+    conn: AsyncConnection, table: Any, key: Mapping[str, Any], values: Mapping[str, Any]
+) -> int:
+    """Change the row of this key, or make it; its id."""
+    where = [table.c.tenant_id == TENANT, *(table.c[name] == value for name, value in key.items())]
+    found = await conn.scalar(update(table).where(*where).values(values).returning(table.c.id))
+    if found is None:
+        found = await conn.scalar(
+            table.insert().values(tenant_id=TENANT, **key, **values).returning(table.c.id)
+        )
+    assert isinstance(found, int)
+    return found
