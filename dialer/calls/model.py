@@ -347,9 +347,10 @@ def _after(at: datetime, seconds: float) -> datetime:
 def _hung_up(call: Call, signal: HungUp, at: datetime) -> Call:
     result = call.result
     if result is None and call.answered_at is not None:
-        # Picked up in the moment that we took the call back: it was us who left.
-        late = call.canceled or (call.deadline is not None and at >= call.deadline)
-        result = Result.ABANDONED if late else Result.CALLER_HUNG_UP
+        # Not the caller who left: picked up as we took the call back, or our dialplan had no answer from us.
+        ours = call.canceled or signal.by in (HungUpBy.AGENT, HungUpBy.SERVER)
+        late = call.deadline is not None and at >= call.deadline
+        result = Result.ABANDONED if ours or late else Result.CALLER_HUNG_UP
     elif result is None:
         result = Result.CANCELED if call.canceled else signal.result
     call = replace(

@@ -28,6 +28,7 @@ from dialer.calls.model import (
     Assignee,
     Call,
     CallState,
+    CancelAsked,
     GaveUp,
     HungUpBy,
     Result,
@@ -291,6 +292,7 @@ class Switchboard:
         if line is None:
             return
         line.ended_by = line.ended_by or by
+        self.calls.apply(attempt_id, CancelAsked(utc_now(), detail="hung_up"))  # no answer is waited for
         await hang_up_channel(self.link, attempt_id)
 
 

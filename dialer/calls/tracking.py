@@ -160,7 +160,10 @@ class Tracker:
         code = causes.sip_code(event.get("TechCause"))
         result = causes.unanswered(code, cause, rang=line.call.ringing_at is not None, refused=line.refused)
         detail = "no_response" if result is Result.FAILED and code in (408, 480) else None
-        by = line.ended_by or (HungUpBy.SERVER if line.dismissed else None)
+        # The far end's leaving is a HangupRequest; who had answered and is gone without one came to the end
+        # of our dialplan, told so by us or, with nobody to tell it, by itself.
+        ours = line.dismissed or line.call.answered_at is not None
+        by = line.ended_by or (HungUpBy.SERVER if ours else None)
         self.calls.apply(
             line.call.attempt_id,
             HungUp(utc_now(), result=result, cause=cause, sip_code=code, by=by, detail=detail),

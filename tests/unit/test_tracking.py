@@ -1,0 +1,102 @@
+"""What Asterisk says of a call's end, and who ended it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from dialer.asterisk.ami import AmiEvent
+from dialer.calls.model import Call, HungUpBy, Result
+from dialer.calls.switchboard import Switchboard
+from dialer.calls.table import CallTable, Change, Line
+from dialer.calls.tracking import Tracker
+from dialer.clock import utc_now
+from dialer.ids import new_id
+
+UP = ("Newstate", {"ChannelStateDesc": "Up"})
+RINGS = ("Newstate", {"ChannelStateDesc": "Ringing"})
+#: The events of a call, and then what is written of it.
+ENDS: Sequence[tuple[Sequence[tuple[str, Mapping[str, str]]], Result, HungUpBy | None]] = [
+    (
+        [UP, ("HangupRequest", {"Cause": "16"}), ("Hangup", {"Cause": "16"})],
+        Result.CALLER_HUNG_UP,
+        HungUpBy.CUSTOMER,
+    ),
+    # Nobody answered the dialplan: it played the message and came to its end.
+    ([UP, ("Hangup", {"Cause": "0"})], Result.ABANDONED, HungUpBy.SERVER),
+    # The voice of a dead phone stopped: Asterisk gave it up.
+    ([UP, ("SoftHangupRequest", {"Cause": "44"}), ("Hangup", {})], Result.ABANDONED, HungUpBy.SERVER),
+    ([RINGS, ("DialEnd", {"DialStatus": "BUSY"}), ("Hangup", {"TechCause": "486"})], Result.BUSY, None),
+]
+
+
+class Notes:
+    """A journal that is thrown away."""
+
+    def put(self, change: Change) -> None:
+        """Take a change."""
+
+
+def table_with(call: Call) -> CallTable:
+    """The table of an engine that has placed this one call."""
+    table = CallTable(Notes())
+    terms: Any = None  # nobody looks at them
+    table.add(Line(call=call, terms=terms, e164="", trunk_id=1))
+    return table
+
+
+def placed() -> Call:
+    """A call that Asterisk has been asked for."""
+    return Call(new_id(), 1, 1, screens=False, abandon_after_s=2.0, created_at=utc_now())
+
+
+def hear(tracker: Tracker, call: Call, events: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+    """Asterisk says these of the call."""
+    for name, fields in events:
+        key = "DestUniqueid" if name.startswith("Dial") else "Uniqueid"
+        tracker.handle(AmiEvent(name, {key: str(call.attempt_id), **fields}, 0.0))
+
+
+@pytest.mark.parametrize(("events", "result", "by"), ENDS)
+def test_who_ended_the_call_decides_what_it_came_to(
+    events: Sequence[tuple[str, Mapping[str, str]]], result: Result, by: HungUpBy | None
+) -> None:
+    """A caller who hangs up says so; who is gone without a word was let go by us."""
+    call = placed()
+    table = table_with(call)
+    ends: list[Call] = []
+    table.watchers.append(lambda _line, change: ends.append(change.after))
+    hear(Tracker(table), call, events)
+    assert (ends[-1].result, ends[-1].hung_up_by) == (result, by)
+
+
+async def test_a_call_that_a_person_ends_while_it_rings_was_taken_back() -> None:
+    """It is no failure of the line: it is canceled, and dialled again soon."""
+    call = placed()
+    table = table_with(call)
+    ends: list[Call] = []
+    table.watchers.append(lambda _line, change: ends.append(change.after))
+    tracker = Tracker(table)
+
+    class Link:
+        """Does what it is told."""
+
+        async def send(self, action: Mapping[str, str]) -> None:
+            """Hang up."""
+            await asyncio.sleep(0)
+            assert action["Channel"] == str(call.attempt_id)
+            hear(tracker, call, [("DialEnd", {"DialStatus": "NOANSWER"}), ("Hangup", {"Cause": "16"})])
+
+    link: Any = Link()
+    nothing: Any = None
+    switchboard = Switchboard(nothing, link, table, tracker, keep_s=15)
+    hear(tracker, call, [RINGS])
+    await switchboard.hang_up(call.attempt_id, HungUpBy.AGENT)
+    assert (ends[-1].result, ends[-1].hung_up_by, ends[-1].detail) == (
+        Result.CANCELED,
+        HungUpBy.AGENT,
+        "hung_up",
+    )
