@@ -2,7 +2,7 @@
 
 The calendar's and the retry rule's answers stand on the lead itself (`open_from`, `open_until`), so the claim
 is one indexed statement with SKIP LOCKED. Whoever claims must settle: `dialling` in the same transaction as
-the attempt, or `postpone` or `close` for a lead that the rules turn out to forbid.
+the attempt, or `postpone` for a lead that the rules turn out to forbid.
 """
 
 from __future__ import annotations
@@ -136,15 +136,6 @@ async def postpone(conn: AsyncConnection, tenant_id: int, lead_id: int, until: d
         update(lead)
         .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id)
         .values(status="waiting", open_from=until)
-    )
-
-
-async def close(conn: AsyncConnection, tenant_id: int, lead_id: int, reason: str) -> None:
-    """The lead will not be dialled."""
-    await conn.execute(
-        update(lead)
-        .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id)
-        .values(status="closed", closed_reason=reason)
     )
 
 

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +38,7 @@ from dialer.calls.model import (
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now
+from dialer.compliance.model import greeting_end_at
 from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AsteriskUnavailable, DatabaseUnavailable
@@ -147,8 +148,8 @@ class Switchboard:
             kept_for = line.lost_agent.session_id if line.lost_agent else None
         greeting_end = None
         if line.terms.clock_at_greeting_end and status:
-            before_s = line.terms.greeting_ends_before_s if cause.startswith("HUMAN") else 0.0
-            greeting_end = now - timedelta(seconds=before_s)
+            silence_ms = line.terms.amd_settings["after_greeting_silence"]
+            greeting_end = greeting_end_at(now, cause, silence_ms)
         call = self.calls.apply(
             attempt_id,
             Screened(now, status=status, cause=cause, greeting_end=greeting_end),

@@ -65,11 +65,6 @@ class CallTerms:
         return ",".join(str(value) for value in self.amd_settings.values()) if self.screens else ""
 
     @property
-    def greeting_ends_before_s(self) -> float:
-        """How long before the detector's decision a person's greeting had ended, where the clock asks."""
-        return self.amd_settings["after_greeting_silence"] / 1000
-
-    @property
     def clock_at_greeting_end(self) -> bool:
         """Whether the wait is counted from the end of the greeting."""
         return self.policy.clock is ClockStart.GREETING_END

@@ -28,7 +28,6 @@ __all__ = [
     "Purpose",
     "Reason",
     "Week",
-    "abandon_deadline",
     "allowed_now",
     "attempts_allowed",
     "greeting_end_at",
@@ -89,19 +88,6 @@ def greeting_end_at(decided_at: datetime, machine_cause: str, after_greeting_sil
     if machine_cause.startswith("HUMAN"):
         return decided_at - timedelta(milliseconds=after_greeting_silence_ms)
     return decided_at
-
-
-def abandon_deadline(policy: Policy, answered_at: datetime, greeting_end_at: datetime | None) -> datetime:
-    """When an answered call becomes abandoned if no agent is with it.
-
-    Without screening nobody knows the end of the greeting (None): then the answer starts the clock under
-    every policy, which is never later than the rule allows. While a call is being screened there is no
-    deadline yet: ask when the screening has decided.
-    """
-    starts = answered_at
-    if policy.clock is ClockStart.GREETING_END and greeting_end_at is not None:
-        starts = max(answered_at, greeting_end_at)
-    return starts + timedelta(seconds=policy.abandon_after_s)
 
 
 # -- the hours ---------------------------------------------------------------------------------------------

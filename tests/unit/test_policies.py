@@ -22,7 +22,6 @@ from dialer.compliance.model import (
     Purpose,
     Reason,
     Week,
-    abandon_deadline,
     allowed_now,
     attempts_allowed,
     greeting_end_at,
@@ -215,30 +214,6 @@ def test_no_open_answer_contradicts_a_clock_on_the_wall(
 
 
 # -- how long an answered person waits ---------------------------------------------------------------------
-
-ANSWERED = utc("2026-05-04 09:00:00")
-
-
-@pytest.mark.parametrize(
-    ("clock", "greeting_end_s", "deadline_s"),
-    [
-        (ClockStart.ANSWER, None, 2.0),
-        (ClockStart.ANSWER, 1.3, 2.0),
-        (ClockStart.GREETING_END, 1.3, 3.3),
-        # Not screened: nobody knows the greeting's end, so the answer starts the clock.
-        (ClockStart.GREETING_END, None, 2.0),
-        # A greeting cannot end before the answer, whatever the clocks of two processes say.
-        (ClockStart.GREETING_END, -0.5, 2.0),
-    ],
-)
-def test_the_policy_says_when_a_wait_becomes_abandoned(
-    clock: ClockStart, greeting_end_s: float | None, deadline_s: float
-) -> None:
-    """Two seconds from where the policy's clock starts."""
-    end = None if greeting_end_s is None else ANSWERED + timedelta(seconds=greeting_end_s)
-    assert abandon_deadline(replace(PLAIN, clock=clock), ANSWERED, end) == ANSWERED + timedelta(
-        seconds=deadline_s
-    )
 
 
 def test_the_greeting_ended_before_the_silence_that_proved_it() -> None:
