@@ -16,8 +16,10 @@ import webbrowser
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
+from zoneinfo import ZoneInfo
 
 import structlog
 from rich.console import Console
@@ -59,6 +61,8 @@ REAL = Times(talk_mean_s=120, talk_cv=1.0, wrap_up_mean_s=15, wrap_up_cv=0.5)
 SHORTENED = "Times are shortened: talks 8 s, wrap-up 2 s, ringing 4 s on average (--real-times: 120, 15, 12)."
 SHORT_RING_S, REAL_RING_S = 4.0, 12.0
 HUMAN_SHARE = 0.5
+#: The zone of a new tenant, in which the pages show times.
+ZONE = ZoneInfo("Europe/Moscow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +252,7 @@ async def _make_campaign(stage: Stage) -> None:
     """What a supervisor does: a list from a file, a campaign over it, start."""
     demo = stage.demo
     contacts = demo.contacts()
-    name = f"Демонстрация {time.strftime('%d.%m.%Y %H:%M:%S')}"
+    name = f"Демонстрация {datetime.now(ZONE):%d.%m.%Y %H:%M:%S}"
     async with Api(stage.server.url) as api:
         await api.log_in(SUPERVISOR, stage.supervisor_password)
         listed = await api.call("POST", "/lists", {"name": name})

@@ -47,7 +47,7 @@ class Setup:
                 .values(status="stopped", ended_at=func.now())
             )
             await self._trunk(conn)
-            await _user(conn, SUPERVISOR, "Супервизор демонстрации", "supervisor", supervisor)
+            await _user(conn, SUPERVISOR, "Супервизор", "supervisor", supervisor)
             for login, _, phone in self.agents:
                 name = f"Оператор {login.rsplit('-', 1)[1]}"
                 user_id = await _user(conn, login, name, "operator", hashes[login])
