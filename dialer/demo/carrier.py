@@ -6,8 +6,10 @@ every message stands. Everything binds to 127.0.0.1, on ports and with a secret 
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
+import signal
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,9 +48,14 @@ class CarrierPhone:
 
 
 class Carrier:
-    """One loopback carrier in one run folder. Not for two tasks at once."""
+    """One loopback carrier in one run folder. Not for two tasks at once.
 
-    def __init__(self, binary: AsteriskBinary, run_dir: Path, speak: Speak, *, locale: str = "ru") -> None:
+    With no `speak` it finds in `voices_dir` what its people say.
+    """
+
+    def __init__(
+        self, binary: AsteriskBinary, run_dir: Path, speak: Speak | None, *, locale: str = "ru"
+    ) -> None:
         self._speak = speak
         self._locale = locale
         self.user = "dialer"
@@ -74,8 +81,9 @@ class Carrier:
         await self._server.stop()
         self.log_path.unlink(missing_ok=True)
         self._counter, self._counted_to = InviteCounter(), 0
-        progress("loopback carrier: recording what its people say")
-        await make_voices(self._speak, self.voices_dir, locale=self._locale)
+        if self._speak is not None:
+            progress("loopback carrier: recording what its people say")
+            await make_voices(self._speak, self.voices_dir, locale=self._locale)
         for _ in range(_TRIES):
             port = free_udp_port()
             self._server.write_generated(self._generated(port))
@@ -92,6 +100,17 @@ class Carrier:
     async def stop(self) -> None:
         """Stop it; its calls are hung up. The log stays."""
         await self._server.stop()
+
+    def kill(self) -> None:
+        """It is gone without a word to anybody, as a machine that lost its power."""
+        if (pid := self._server.pid) is not None:
+            os.kill(pid, signal.SIGKILL)
+
+    def beside(self, name: str) -> Carrier:
+        """Another like it, not started, in the folder `name` below it and with its voices."""
+        other = Carrier(self._server.binary, self._server.run_dir / name, None, locale=self._locale)
+        other.voices_dir = self.voices_dir
+        return other
 
     def trunk(self, endpoint: str = "carrier", *, max_channels: int = 200) -> TrunkLine:
         """The dialer's way to it, for the dialer's Asterisk. It must be started."""

@@ -55,6 +55,9 @@ class _Backend(Protocol):
     async def stop(self) -> None: ...
     async def hangup(self, user: str) -> None: ...
     async def unregister(self, user: str) -> None: ...
+    async def register(self, user: str) -> None: ...
+    async def packets(self, user: str) -> Packets: ...
+    async def die(self, user: str) -> None: ...
 
 
 def available() -> Kind:
@@ -66,7 +69,8 @@ class AgentPhones:
     """Phones that are ready for agents to be logged in at.
 
     `registrar` is host:port of the dialer's SIP, `carrier` a started carrier: its voice file is what agents
-    say. With `per_process=1` each softphone is a process that can die alone.
+    say. Phones that are `apart` can die: softphones each in a process of its own, phones of the carrier's
+    kind together, on one more Asterisk. Without it a carrier can have the phones of one AgentPhones only.
     """
 
     def __init__(
@@ -76,18 +80,16 @@ class AgentPhones:
         registrar: str,
         carrier: Carrier,
         kind: Kind | None = None,
-        per_process: int = PER_PROCESS,
+        apart: bool = False,
     ) -> None:
         self.kind: Kind = kind or available()
         self._backend: _Backend
-        self._softphones: _Softphones | None = None
         if self.kind == "softphones":
-            size = min(per_process, PER_PROCESS)
+            size = 1 if apart else PER_PROCESS
             chunks = [phones[i : i + size] for i in range(0, len(phones), size)]
-            voice = carrier.voices_dir / "agent.wav"
-            self._backend = self._softphones = _Softphones(chunks, registrar, voice)
+            self._backend = _Softphones(chunks, registrar, carrier.voices_dir / "agent.wav")
         else:
-            self._backend = _CarrierPhones(phones, registrar, carrier)
+            self._backend = _CarrierPhones(phones, registrar, carrier, apart=apart)
 
     @property
     def what(self) -> str:
@@ -119,28 +121,17 @@ class AgentPhones:
         """The phone leaves in good order: its contact is removed."""
         await self._backend.unregister(user)
 
-    # -- softphones only ---------------------------------------------------------------------------------
-
     async def register(self, user: str) -> None:
         """The phone comes back."""
-        await self._need_softphones().tell("register", user)
-
-    async def silence(self, user: str) -> None:
-        """The agent says nothing; packets go on."""
-        await self._need_softphones().tell("silence", user)
+        await self._backend.register(user)
 
     async def packets(self, user: str) -> Packets:
         """Voice packets of its call. Raises PhonesFailed when it has none."""
-        return await self._need_softphones().packets(user)
+        return await self._backend.packets(user)
 
     async def die(self, user: str) -> None:
-        """The phone, and every other of its process, is gone without a word to anybody."""
-        await self._need_softphones().die(user)
-
-    def _need_softphones(self) -> _Softphones:
-        if self._softphones is None:
-            raise PhonesFailed(reason="only softphones can do this")
-        return self._softphones
+        """The phone, and every other that shares its process, is gone without a word to anybody."""
+        await self._backend.die(user)
 
 
 class _Softphones:
@@ -202,14 +193,17 @@ class _Softphones:
         self._registered.clear()
 
     async def hangup(self, user: str) -> None:
-        await self.tell("hangup", user)
+        await self._tell("hangup", user)
 
     async def unregister(self, user: str) -> None:
-        await self.tell("unregister", user)
+        await self._tell("unregister", user)
+
+    async def register(self, user: str) -> None:
+        await self._tell("register", user)
 
     async def packets(self, user: str) -> Packets:
         self._answers.pop(user, None)
-        await self.tell("stats", user)
+        await self._tell("stats", user)
         async with self._changed:
             await asyncio.wait_for(
                 self._changed.wait_for(lambda: user in self._answers or self._failure is not None), _STOP_S
@@ -222,10 +216,10 @@ class _Softphones:
     async def die(self, user: str) -> None:
         process = self._processes[user]
         self._dying.add(process)
-        await self.tell("die", user)
+        await self._tell("die", user)
         await process.wait()
 
-    async def tell(self, what: str, user: str) -> None:
+    async def _tell(self, what: str, user: str) -> None:
         await _write(self._processes[user], do=what, user=user)
 
     async def _read(self, process: Process) -> None:
@@ -261,33 +255,76 @@ class _Softphones:
 
 
 class _CarrierPhones:
-    def __init__(self, phones: Sequence[Phone], registrar: str, carrier: Carrier) -> None:
+    def __init__(self, phones: Sequence[Phone], registrar: str, carrier: Carrier, *, apart: bool) -> None:
         self._phones = phones
         self._registrar = registrar
-        self._carrier = carrier
+        self._apart = apart
+        #: Its Asterisk runs and has them.
+        self._live = False
+        self._carrier = carrier.beside(f"phones-{phones[0].user}") if apart else carrier
 
     async def start(self) -> None:
+        if self._apart:
+            await self._carrier.start()
         try:
             await self._carrier.set_phones(
                 [CarrierPhone(phone.user, phone.password, self._registrar) for phone in self._phones]
             )
         except ValueError as error:
             raise PhonesFailed(reason=str(error)) from error
+        self._live = True
 
     async def wait_registered(self) -> None:
         wanted = {phone.user for phone in self._phones}
         await _poll(lambda: self._all_registered(wanted))
 
     async def stop(self) -> None:
-        await self._carrier.set_phones(())
+        if self._live:
+            self._live = False
+            for phone in self._phones:
+                await self.hangup(phone.user)
+            await self._carrier.cli("pjsip send unregister *all")
+            try:
+                await asyncio.wait_for(_poll(self._none_registered), _STOP_S)
+            except TimeoutError:
+                log.warning("phones.still_registered")
+            await self._carrier.set_phones(())
+        if self._apart:
+            await self._carrier.stop()
 
     async def hangup(self, user: str) -> None:
-        for line in (await self._carrier.cli("core show channels concise")).splitlines():
-            if line.startswith(f"PJSIP/{PHONE_PREFIX}{user}-"):
-                await self._carrier.cli(f"channel request hangup {line.split('!')[0]}")
+        for channel in await self._channels(user):
+            await self._carrier.cli(f"channel request hangup {channel}")
 
     async def unregister(self, user: str) -> None:
         await self._carrier.cli(f"pjsip send unregister {PHONE_PREFIX}{user}")
+
+    async def register(self, user: str) -> None:
+        await self._carrier.cli(f"pjsip send register {PHONE_PREFIX}{user}")
+
+    async def packets(self, user: str) -> Packets:
+        for channel in await self._channels(user):
+            said = await self._carrier.cli(f"pjsip show channelstats like {channel}")
+            for line in said.splitlines():
+                if " alaw " in line:
+                    # ... count, lost, percent, jitter of each direction; round trip
+                    received, *_, sent, _, _, _, _ = line.split()[-9:]
+                    return Packets(int(sent), int(received))
+        raise PhonesFailed(reason=f"{user} has no call")
+
+    async def die(self, user: str) -> None:
+        if not self._apart:
+            raise PhonesFailed(reason=f"{user} is on the carrier's own Asterisk")
+        self._live = False
+        self._carrier.kill()
+
+    async def _channels(self, user: str) -> list[str]:
+        said = await self._carrier.cli("core show channels concise")
+        names = (line.split("!")[0] for line in said.splitlines())
+        return [name for name in names if name.startswith(f"PJSIP/{PHONE_PREFIX}{user}-")]
+
+    async def _none_registered(self) -> bool:
+        return not await self._carrier.registered_phones()
 
     async def _all_registered(self, wanted: set[str]) -> bool:
         return wanted <= await self._carrier.registered_phones()

@@ -5,7 +5,7 @@ otherwise. On stdin comes a line of JSON that says who they are, then commands, 
 events, a line each. It ends when stdin is closed, at SIGTERM, or with its parent.
 
     {"phones": [{"user": "agent1", "password": "...", "registrar": "127.0.0.1:5060"}], "voice": "agent.wav"}
-    {"do": "hangup", "user": "agent1"}       also unregister, register, silence (send silence), speak, stats
+    {"do": "hangup", "user": "agent1"}       also unregister, register, stats
     {"do": "die"}                            be gone without a word, as a phone that lost its power
 
     {"event": "ready"}
@@ -85,7 +85,6 @@ class Leg(pj.Call):  # type: ignore[misc]
     def __init__(self, phone: Phone, call_id: int) -> None:
         super().__init__(phone, call_id)
         self.phone = phone
-        self.silent = False
 
     def onCallState(self, _prm: Any) -> None:  # noqa: N802
         """Say when the call is up and when it is down."""
@@ -105,34 +104,16 @@ class Leg(pj.Call):  # type: ignore[misc]
 
     def onCallMediaState(self, _prm: Any) -> None:  # noqa: N802
         """Send our voice into each stream that is there; a re-INVITE makes a new one."""
-        if not self.silent:
-            self.speak()
-
-    def speak(self) -> None:
-        """Send the voice file."""
-        self.silent = False
-        for media in self._audio():
-            self.phone.voice.startTransmit(media)
-
-    def hush(self) -> None:
-        """Send silence: packets go on."""
-        self.silent = True
-        for media in self._audio():
-            self.phone.voice.stopTransmit(media)
+        # `info` owns the media it lists: without the variable they are read after they were freed.
+        info = self.getInfo()
+        for media in info.media:
+            if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
+                self.phone.voice.startTransmit(self.getAudioMedia(media.index))
 
     def packets(self) -> tuple[int, int]:
         """Voice packets sent and received."""
         stat = self.getStreamStat(0)
         return stat.rtcp.txStat.pkt, stat.rtcp.rxStat.pkt
-
-    def _audio(self) -> list[Any]:
-        # `info` owns the media it lists: without the variable they are read after they were freed.
-        info = self.getInfo()
-        return [
-            self.getAudioMedia(media.index)
-            for media in info.media
-            if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE
-        ]
 
 
 class Softphones:
@@ -202,10 +183,6 @@ class Softphones:
                 self._say("error", user=user, reason=f"no call to {what}")
             elif what == "hangup":
                 phone.call.hangup(pj.CallOpParam())
-            elif what == "silence":
-                phone.call.hush()
-            elif what == "speak":
-                phone.call.speak()
             elif what == "stats":
                 sent, received = phone.call.packets()
                 self._say("stats", user=user, sent=sent, received=received)

@@ -57,7 +57,7 @@ class Floor:
             [Phone(user, PASSWORD) for user in users],
             registrar=f"127.0.0.1:{self.settings.sip_port}",
             carrier=self.carrier,
-            per_process=1,
+            apart=True,
         )
 
 
@@ -107,7 +107,7 @@ async def floor(asterisk_binary: AsteriskBinary) -> AsyncIterator[Floor]:
             [Phone(user, PASSWORD) for user in users],
             registrar=f"127.0.0.1:{managed.sip_port}",
             carrier=carrier,
-            per_process=1,
+            apart=True,
         )
         stack.push_async_callback(phones.stop)
         await phones.start()

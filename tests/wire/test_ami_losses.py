@@ -253,6 +253,7 @@ async def test_a_slow_consumer_gets_all_events_in_order(asterisk: FakeAmi) -> No
         peer = await asterisk.logged_in()
         for i in range(3_000):
             peer.event("Newstate", N=str(i))
+        await link.wait_up(5)
         assert (await link.send({"Action": "Ping"}))["Ping"] == "Pong"
         await booted(link)
         assert [int((await take(link))["N"]) for _ in range(3_000)] == list(range(3_000))
