@@ -96,7 +96,7 @@ class AgentPhones:
         """What they are, for a person."""
         if self.kind == "softphones":
             return "PJSUA2 softphones"
-        return "phones on the loopback carrier's Asterisk (PJSUA2 has no wheel for this Python)"
+        return "phones on the loopback carrier's Asterisk (PJSUA2 has no wheel for this machine)"
 
     async def start(self) -> None:
         """Start them; they register by themselves. Raises PhonesFailed."""
