@@ -99,7 +99,8 @@ class Switchboard:
         """Give out agents until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):  # then a kept customer is open to all
-                await asyncio.wait_for(self._look.wait(), self._next_opening_s())
+                async with asyncio.timeout(self._next_opening_s()):
+                    await self._look.wait()
             self._look.clear()
             try:
                 await self._give_out()
@@ -117,7 +118,8 @@ class Switchboard:
         line = self.calls.get(attempt_id)
         if line is None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.resynced.wait(), RESYNC_WAIT_S)
+                async with asyncio.timeout(RESYNC_WAIT_S):
+                    await self.resynced.wait()
             line = self.calls.get(attempt_id)
         if line is None:
             log.warning("unknown_customer", attempt=str(attempt_id))

@@ -87,7 +87,9 @@ class Runner:
             # Not before we know what Asterisk has; not while we do not see what it does.
             await self.resynced.wait()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), self.tick_s)
+                # Not wait_for: on Python 3.11 that loses a cancellation that comes with the event.
+                async with asyncio.timeout(self.tick_s):
+                    await self._look.wait()
             self._look.clear()
             try:
                 await self._refresh()

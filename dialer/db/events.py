@@ -149,7 +149,8 @@ class Numberer:
             # Asked again and again: a statement that waited for the lock would hold back vacuum for hours.
             while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", NUMBERER_LOCK, timeout=10):
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(lost.wait(), LOOK_EVERY_S)
+                    async with asyncio.timeout(LOOK_EVERY_S):
+                        await lost.wait()
             loop = asyncio.get_running_loop()
             clean_at = loop.time()
             while not lost.is_set():
@@ -160,7 +161,8 @@ class Numberer:
                     await self._clean(connection)
                     clean_at = loop.time() + CLEAN_EVERY_S
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(outbox.wait(), LOOK_EVERY_S)
+                    async with asyncio.timeout(LOOK_EVERY_S):
+                        await outbox.wait()
         finally:
             connection.terminate()
 

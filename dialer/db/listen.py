@@ -81,7 +81,8 @@ class Listener:
                 self._deliver(channel, MISSED)
             while not lost.is_set():
                 try:
-                    await asyncio.wait_for(lost.wait(), PROBE_S)
+                    async with asyncio.timeout(PROBE_S):
+                        await lost.wait()
                 except TimeoutError:
                     # A machine that vanished closes no socket: only a question finds that out.
                     await connection.execute("SELECT 1", timeout=PROBE_TIMEOUT_S)
