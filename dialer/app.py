@@ -43,6 +43,7 @@ from dialer.contacts.importing import run_next_import
 from dialer.contacts.service import ContactService
 from dialer.db.events import Numberer
 from dialer.db.listen import ENGINE, EVENTS, JOBS, REPLIES, Listener
+from dialer.db.lock import Alone
 from dialer.db.session import Database
 from dialer.engine import Engine
 from dialer.errors import DatabaseUnavailable
@@ -87,6 +88,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     switchboard = Switchboard(database, link, calls, tracker, settings.keep_customer_s, resynced)
     return Engine(
         database=database,
+        alone=Alone(database_url),
         listener=listener,
         link=link,
         agi=agi,

@@ -36,6 +36,7 @@ from dialer.campaigns.runner import Runner
 from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
 from dialer.db.listen import ENGINE, Listener
+from dialer.db.lock import Alone
 from dialer.db.session import Database
 from dialer.db.tables import process_status
 from dialer.errors import (
@@ -62,6 +63,7 @@ class Engine:
     """All parts of the engine; `run` until cancelled."""
 
     database: Database
+    alone: Alone
     listener: Listener
     link: AmiLink
     agi: FastAgiServer
@@ -100,7 +102,17 @@ class Engine:
         self.calls.watchers.append(self._record)
 
     async def run(self) -> None:
-        """Work until cancelled; the lines stay as they are, the next engine takes them over."""
+        """Work until cancelled; the lines stay as they are, the next engine takes them over.
+
+        While another engine works for this database it stands by.
+        """
+        try:
+            await self.alone.wait()
+            await self._work()
+        finally:
+            self.alone.end()
+
+    async def _work(self) -> None:
         self._tenants = await self.database.tenants()
         for tenant_id in self._tenants:
             adopted = await self.recovery.adopt(tenant_id)
@@ -112,6 +124,7 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for name, work in {
+                    "alone": self.alone.keep,
                     "listener": self.listener.run,
                     "journal": self.journal.run,
                     "ami": self.link.run,
