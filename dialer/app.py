@@ -53,6 +53,7 @@ from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
 from dialer.recordings import http as recordings_http
 from dialer.recordings.recorder import Recorder
+from dialer.recordings.service import RecordingService
 from dialer.reports import http as reports_http
 from dialer.reports.service import FigureService
 from dialer.settings import Settings
@@ -138,6 +139,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             contacts_http.CONTACTS: ContactService(database, settings),
             agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
             calls_http.CALLS: CallService(database, desk, settings),
+            recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),
         },
         background={"listener": listener.run, "numberer": Numberer(database_url).run},

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dialer import __version__, settings, telemetry
+from dialer.db.session import Database
 from dialer.errors import DozvonError
 
 app = typer.Typer(
@@ -79,15 +80,19 @@ def _settings_help() -> str:
 def serve() -> None:
     """Run the server: pages and API, engine, and, unless told otherwise, its own PostgreSQL and Asterisk."""
     from dialer import processes
+    from dialer.users.service import ensure_administrator
 
     chosen = settings.load()
     telemetry.configure(chosen.log_level, chosen.log_format, "serve")
 
+    async def first_log_in(database: Database) -> None:
+        # Said at once: what fails later in this start must not take the password with it.
+        if password := await ensure_administrator(database):
+            _say(f"first log-in: user admin, password {password} (shown only now)")
+
     async def work() -> None:
         stop = processes.until_signal()
-        async with processes.running(chosen, progress=_say) as server:
-            if server.first_password:
-                _say(f"first log-in: user admin, password {server.first_password} (shown only now)")
+        async with processes.running(chosen, progress=_say, prepare=first_log_in):
             await stop.wait()
             _say("stopping")
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import ctypes
 import fcntl
+import itertools
 import json
 import os
 import signal
@@ -31,8 +32,8 @@ from dialer.db.embedded import EmbeddedPostgres, Urls
 from dialer.db.session import Database
 from dialer.errors import DozvonError, ProcessFell, SettingsError
 from dialer.managed import asterisk_of
+from dialer.ports import taken
 from dialer.settings import Settings
-from dialer.users.service import ensure_administrator
 
 log = structlog.get_logger(__name__)
 
@@ -111,6 +112,8 @@ class Child:
             stdout=asyncio.subprocess.PIPE,
             stderr=self.log_file,
             env=self.environment,
+            # A terminal's Ctrl-C goes to a whole group of processes: it is ours to stop the others, in order.
+            start_new_session=True,
         )
         assert self.process.stdout is not None
         line = await self.process.stdout.readline()
@@ -125,7 +128,8 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), STOP_S)
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
         except TimeoutError:
             log.error("process_killed", name=self.name, after_s=STOP_S)  # noqa: TRY400
             process.kill()
@@ -140,8 +144,6 @@ class Server:
     urls: Urls
     database: Database
     children: Mapping[str, Child]
-    #: shown once: the first administrator's password, if one was made at this start
-    first_password: str | None
     postgres: EmbeddedPostgres | None
     asterisk: AsteriskServer | None
 
@@ -168,6 +170,12 @@ async def running(
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(only_one(settings.data_dir))
+        if settings.http_port and taken(settings.http_port, settings.http_host):
+            raise SettingsError(
+                setting="DOZVON_HTTP_PORT",
+                reason=f"{settings.http_host}:{settings.http_port} cannot be had: another program listens "
+                "there, or DOZVON_HTTP_HOST is no address of this machine",
+            )
         postgres: EmbeddedPostgres | None = None
         if settings.database_url is None:
             progress("PostgreSQL: starting the embedded one")
@@ -187,7 +195,6 @@ async def running(
         await migrate.upgrade(urls.owner)
         database = Database.open(urls.app, pool=2)
         stack.push_async_callback(database.close)
-        first_password = await ensure_administrator(database)
         if prepare is not None:
             await prepare(database)
         asterisk: AsteriskServer | None = None
@@ -198,7 +205,7 @@ async def running(
             await asterisk.start()
         environment = child_environment(settings, urls, os.environ)
         children = {name: Child(name, environment, log_file) for name in NAMES}
-        server = Server(settings, urls, database, children, first_password, postgres, asterisk)
+        server = Server(settings, urls, database, children, postgres, asterisk)
         async with _watched(server):
             progress("starting engine, web and jobs")
             await _all_ready(children)
@@ -207,9 +214,9 @@ async def running(
 
 
 @contextlib.contextmanager
-def only_one(data_dir: Path) -> Any:
-    """Two servers in one data folder would start and stop each other's parts."""
-    fd = os.open(data_dir / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
+def only_one(data_dir: Path, lock: str = "serve.lock") -> Any:
+    """Two servers in one data folder would start and stop each other's parts. Raises SettingsError."""
+    fd = os.open(data_dir / lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -283,7 +290,7 @@ async def _keep_asterisk(asterisk: AsteriskServer) -> None:
 
 
 async def _again(start: Callable[[], Awaitable[object]]) -> None:
-    for pause_s in (*AGAIN_S, *iter(lambda: AGAIN_S[-1], None)):
+    for pause_s in itertools.chain(AGAIN_S, itertools.repeat(AGAIN_S[-1])):
         try:
             await start()
         except DozvonError as error:

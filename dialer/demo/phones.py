@@ -105,7 +105,8 @@ class AgentPhones:
     async def wait_registered(self, timeout_s: float = 20.0) -> None:
         """Return when all are registered. Raises PhonesFailed with those that are not."""
         try:
-            await asyncio.wait_for(self._backend.wait_registered(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._backend.wait_registered()
         except TimeoutError:
             raise PhonesFailed(reason=f"some are not registered after {timeout_s:g} s") from None
 
@@ -152,7 +153,10 @@ class _Softphones:
     async def start(self) -> None:
         for chunk in self._chunks:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "dialer.demo.softphone"), stdin=PIPE, stdout=PIPE
+                *(sys.executable, "-m", "dialer.demo.softphone"),
+                stdin=PIPE,
+                stdout=PIPE,
+                start_new_session=True,  # a terminal's Ctrl-C is for the demo, which ends them in order
             )
             self._readers.append(asyncio.create_task(self._read(process)))
             for phone in chunk:
@@ -182,7 +186,8 @@ class _Softphones:
                 process.stdin.close()
         for process in processes:
             try:
-                await asyncio.wait_for(process.wait(), _STOP_S)
+                async with asyncio.timeout(_STOP_S):
+                    await process.wait()
             except TimeoutError:
                 log.warning("phones.killed", pid=process.pid)
                 process.kill()

@@ -89,10 +89,11 @@ class Robot:
             await api.call("POST", "/agents/me/logout")
 
     async def _act(self, api: Api, state: str, attempt: str | None) -> None:
+        if state not in ("calling", "lost", "offline"):
+            self.at_work.set()
         try:
             match state:
                 case "paused":
-                    self.at_work.set()
                     await api.call("POST", "/agents/me/ready")
                 case "talking" if attempt:
                     # Whatever comes first: the talk is said out, or the customer hangs up (news).

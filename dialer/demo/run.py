@@ -45,6 +45,7 @@ from dialer.reports.service import FigureService
 
 log = structlog.get_logger(__name__)
 
+LOG = "demo.log"
 HTTP_PORT = 8080
 #: Voice ports: two a leg, and a customer's call has a leg of ours and the agent's.
 RTP_PORTS = 2000
@@ -127,7 +128,9 @@ async def run_demo(demo: Demo) -> int:
     stop = processes.until_signal()
     folder = settings.load().data_dir / "demo"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "demo.log").open("w", encoding="utf-8") as log_file:
+    # The lock comes before all else: an earlier demo may be running, whose log and carrier are its own.
+    with processes.only_one(folder, "demo.lock"), (folder / LOG).open("w", encoding="utf-8") as log_file:
+        (folder / LOG).chmod(0o600)
         telemetry.configure("info", "json", "demo", log_file)
         async with contextlib.AsyncExitStack() as stack:
             working = asyncio.create_task(_work(demo, console, screen, folder, log_file, stack, began))
@@ -235,7 +238,8 @@ async def _at_work(stage: Stage) -> AsyncIterator[None]:
         for task in done:
             task.result()
         if not done:
-            raise Invalid(field="agents", reason="some phones were not reached in 30 s; see the log")
+            log_path = stage.server.settings.data_dir / LOG
+            raise Invalid(field="agents", reason=f"some phones were not reached in 30 s; see {log_path}")
         yield
     finally:
         ready.cancel()

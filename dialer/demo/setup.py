@@ -46,6 +46,7 @@ class Setup:
                 .where(t.campaign.c.status.in_(("running", "paused")))
                 .values(status="stopped", ended_at=func.now())
             )
+            await _end_shifts(conn)
             await self._trunk(conn)
             await _user(conn, SUPERVISOR, "Супервизор", "supervisor", supervisor)
             for login, _, phone in self.agents:
@@ -77,6 +78,25 @@ class Setup:
                 "codecs": list(line.codecs),
             },
         )
+
+
+async def _end_shifts(conn: AsyncConnection) -> None:
+    """End the shifts that such a demo left open: their phones are gone for good."""
+    now = func.now()
+    await conn.execute(update(t.agent_time).where(t.agent_time.c.ended_at.is_(None)).values(ended_at=now))
+    await conn.execute(
+        update(t.agent_session)
+        .where(t.agent_session.c.logged_out_at.is_(None))
+        .values(
+            state="offline",
+            state_since=now,
+            logged_out_at=now,
+            leg=None,
+            attempt_id=None,
+            lead_id=None,
+            next_state=None,
+        )
+    )
 
 
 async def _user(conn: AsyncConnection, login: str, name: str, role: str, password_hash: str) -> int:

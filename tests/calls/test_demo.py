@@ -83,6 +83,7 @@ async def demo(data_folder: Path, asterisk_binary: AsteriskBinary) -> AsyncItera
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a group of its own, as a terminal gives it
             env={
                 **os.environ,
                 "DOZVON_DATA_DIR": str(data_folder),
@@ -141,14 +142,21 @@ async def test_demo_dials_its_list_and_counts_rightly(demo: Callable[..., Any]) 
 
 
 async def test_interrupted_demo_leaves_nothing_but_a_readable_database(demo: Callable[..., Any]) -> None:
-    """Ctrl-C in the middle of talks ends every process; the next demo starts on the same database."""
+    """A terminal's Ctrl-C, which its whole group gets, ends every process in order; the next demo starts on
+    the same database, and so does one after a kill -9."""
     running: RunningDemo = await demo("--leads", "12", "--agents", "6", "--seconds", "90")
     await running.until_logged(event="call", state="connected")
-    running.process.send_signal(signal.SIGINT)
+    os.killpg(running.process.pid, signal.SIGINT)
     async with asyncio.timeout(40):
         await running.process.communicate()
     assert running.process.returncode == 130
     assert running.processes() == {}
+    assert "not_logged_out" not in running.log()
+    assert "process_fell" not in running.log()
+    killed: RunningDemo = await demo("--leads", "12", "--agents", "6", "--seconds", "90")
+    await killed.until_logged(event="call", state="connected")
+    killed.process.kill()
+    await killed.process.communicate()
     again: RunningDemo = await demo("--leads", "4", "--agents", "2", "--seconds", "60", "--seed", "2")
     summary = await again.summary()
     assert summary["attempts"] == 4

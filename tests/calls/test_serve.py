@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +27,21 @@ class RunningServer:
 
     process: asyncio.subprocess.Process
     folder: Path
+    #: what it has said so far
+    heard: list[str] = field(default_factory=list)
 
     async def until_said(self, words: str, within_s: float = 60.0) -> str:
         """The next line of stderr that holds these words."""
         assert self.process.stderr is not None
-        heard: list[str] = []
         try:
             async with asyncio.timeout(within_s):
                 while line := (await self.process.stderr.readline()).decode():
-                    heard.append(line)
+                    self.heard.append(line)
                     if words in line:
                         return line.strip()
         except TimeoutError:
             pass
-        raise AssertionError(f"it never said {words!r}: {''.join(heard[-20:])}")
+        raise AssertionError(f"it never said {words!r}: {''.join(self.heard[-20:])}")
 
     async def ended(self, within_s: float = 40.0) -> int:
         """Its exit status."""
@@ -95,8 +96,8 @@ async def test_first_start_makes_an_administrator_and_a_regular_stop_ends_everyt
 ) -> None:
     """The password is shown once and works; SIGTERM leaves no process; the second start shows none."""
     running: RunningServer = await serve()
-    url = (await running.until_said("pages and API")).split()[-1]
     password = (await running.until_said("first log-in")).split("password ")[1].split()[0]
+    url = (await running.until_said("pages and API")).split()[-1]
     async with ClientSession() as http:
         body = {"login": "admin", "password": password}
         async with http.post(f"{url}/api/v1/session", json=body) as reply:
@@ -107,7 +108,8 @@ async def test_first_start_makes_an_administrator_and_a_regular_stop_ends_everyt
     assert await running.ended() == 0
     assert processes_about(running.folder) == {}
     again: RunningServer = await serve()
-    assert "first log-in" not in await again.until_said("pages and API")
+    await again.until_said("pages and API")
+    assert not any("first log-in" in line for line in again.heard)
     again.process.send_signal(signal.SIGINT)
     assert await again.ended() == 0
 
@@ -136,6 +138,35 @@ async def test_killed_server_leaves_lines_and_data_and_the_next_start_takes_them
     again.process.send_signal(signal.SIGTERM)
     assert await again.ended() == 0
     assert processes_about(again.folder) == {}
+
+
+async def test_asterisk_and_postgresql_that_fall_come_back(serve: Callable[..., Any]) -> None:
+    """kill -9 of either: the server starts it again, and answers as healthy as before."""
+    running: RunningServer = await serve()
+    url = (await running.until_said("pages and API")).split()[-1]
+    async with ClientSession() as http:
+
+        async def healthy(within_s: float = 40.0) -> None:
+            async with asyncio.timeout(within_s):
+                while True:  # health is asked for: that is what it is for
+                    async with http.get(f"{url}/healthz") as reply:
+                        if reply.status == 200:
+                            return
+                    await asyncio.sleep(0.2)
+
+        await healthy()
+        for name, said in (("sbin/asterisk", "asterisk_fell"), ("bin/postgres", "postgres_fell")):
+            pid = min(named(running.folder, name))  # the first of PostgreSQL's is its postmaster
+            os.kill(pid, signal.SIGKILL)
+            await running.until_said(said)
+            await healthy()
+            assert pid not in named(running.folder, name)
+        recording = f"{url}/api/v1/calls/00000000-0000-7000-8000-000000000000/recording"
+        async with http.get(recording) as reply:
+            assert reply.status == 401  # and not a fault of ours
+    running.process.send_signal(signal.SIGTERM)
+    assert await running.ended() == 0
+    assert processes_about(running.folder) == {}
 
 
 @pytest.mark.parametrize(
