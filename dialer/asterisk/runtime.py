@@ -169,7 +169,8 @@ class AsteriskServer:
             cwd="/",
         )
         try:
-            out, err = await asyncio.wait_for(process.communicate(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                out, err = await process.communicate()
         except TimeoutError:
             raise ActionTimeout(action=command, seconds=timeout_s) from None
         finally:
@@ -252,6 +253,7 @@ class AsteriskServer:
                 errors="replace",
                 cwd="/",
                 start_new_session=True,
+                umask=0o077,  # talks that it records are nobody else's to hear
                 timeout=deadline_s,
                 check=False,
             )
@@ -328,7 +330,8 @@ class _ProcessHandle:
         ended = asyncio.Event()
         loop.add_reader(self._fd, ended.set)
         try:
-            await asyncio.wait_for(ended.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await ended.wait()
         except TimeoutError:
             return bool(select.select([self._fd], [], [], 0)[0])
         finally:

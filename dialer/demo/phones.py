@@ -209,10 +209,8 @@ class _Softphones:
     async def packets(self, user: str) -> Packets:
         self._answers.pop(user, None)
         await self._tell("stats", user)
-        async with self._changed:
-            await asyncio.wait_for(
-                self._changed.wait_for(lambda: user in self._answers or self._failure is not None), _STOP_S
-            )
+        async with asyncio.timeout(_STOP_S), self._changed:
+            await self._changed.wait_for(lambda: user in self._answers or self._failure is not None)
         answer = self._answers.get(user, self._failure or "")
         if not isinstance(answer, Packets):
             raise PhonesFailed(reason=answer)
@@ -290,7 +288,8 @@ class _CarrierPhones:
                 await self.hangup(phone.user)
             await self._carrier.cli("pjsip send unregister *all")
             try:
-                await asyncio.wait_for(_poll(self._none_registered), _STOP_S)
+                async with asyncio.timeout(_STOP_S):
+                    await _poll(self._none_registered)
             except TimeoutError:
                 log.warning("phones.still_registered")
             await self._carrier.set_phones(())

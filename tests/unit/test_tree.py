@@ -192,6 +192,21 @@ def test_tests_are_not_skipped() -> None:
     assert [path for path, text in PYTHON.items() if marks.search(text)] == []
 
 
+def test_no_wait_can_lose_its_end() -> None:
+    """Nothing that runs uses `asyncio.wait_for`: on Python 3.11 it returns as if nobody had cancelled it when
+    the cancellation comes in one turn of the loop with what it waits for. `asyncio.timeout` does not."""
+    used = [
+        f"{path}:{node.lineno}"
+        for path, text in PYTHON.items()
+        if path.startswith(tuple(f"{name}/" for name in PACKAGES))
+        for node in ast.walk(ast.parse(text))
+        # The `wait_for` of a condition is another one.
+        if (isinstance(node, ast.Attribute) and ast.unparse(node) == "asyncio.wait_for")
+        or (isinstance(node, ast.ImportFrom) and "wait_for" in {alias.name for alias in node.names})
+    ]
+    assert used == []
+
+
 def test_the_gpl_is_kept_out_of_the_server() -> None:
     """One module names PJSUA2's package in an import: the demo's softphone."""
     users = [path for path in PYTHON if any(name.split(".")[0] == "pjsua2" for name in imported_by(path))]
