@@ -111,17 +111,19 @@ class AgentService:
     # -- the shift --------------------------------------------------------------------------------------
 
     async def log_in(self, actor: Actor, agent_id: int) -> Shift:
-        """Begin a shift: the phone is called. An open shift is kept as it is."""
+        """Begin a shift: the phone is called. An open shift goes on, even if a log-out waits."""
         now = utc_now()
         try:
             async with self._database.tenant(actor.tenant_id) as conn:
                 agent = await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
                 if not agent.enabled:
                     raise WrongState(what=agent.name, state="switched off", allowed="enabled")
-                shift = await store.shift_of_agent(conn, actor.tenant_id, agent_id)
+                shift = await store.shift_of_agent(conn, actor.tenant_id, agent_id, lock=True)
                 if shift is None:
                     await store.open_shift(conn, actor.tenant_id, agent_id, new_id(), now)
                     await audit.record(conn, actor, "agent.login", f"agent:{agent_id}")
+                elif shift.next_state is AgentState.OFFLINE:
+                    await store.ask_next(conn, actor.tenant_id, shift.id, None, None)
                 return await self._open(conn, actor, agent_id)
         except IntegrityError:
             # Two tabs at once: the other one's shift is the agent's.

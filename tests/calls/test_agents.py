@@ -171,7 +171,7 @@ async def test_what_is_asked_for_in_a_talk_is_done_after_it(centre: Centre) -> N
 async def test_the_wrap_up_limit(centre: Centre) -> None:
     """Over the limit the agent is paused, and cannot be ready before the disposition is saved."""
     (agent_id,) = await centre.add_agents(1)
-    number = encode(Behaviour.LEAVES_EARLY, ring_s=0.5, detail=10).e164
+    number = encode(Behaviour.LEAVES_EARLY, ring_s=0.5, detail=25).e164
     await centre.campaign([number, human(1)], wrap_up_limit_s=1)
     wrapping = await centre.until_agent(agent_id, AgentState.WRAP_UP)
     assert wrapping.attempt_id is not None

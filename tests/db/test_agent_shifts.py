@@ -128,6 +128,20 @@ async def test_pause_in_a_talk_comes_after_it(floor: Floor, service: AgentServic
     assert (await floor.shift(seat)).state is AgentState.OFFLINE
 
 
+async def test_a_log_in_takes_back_a_log_out_that_waits(floor: Floor, service: AgentService) -> None:
+    """Who logged out in a call and is back before its end stays: the shift goes on after the call."""
+    seat = await floor.seat()
+    call = await floor.talk(seat)
+    waits = await service.log_out(seat.actor, seat.agent_id)
+    assert waits is not None and waits.next_state is AgentState.OFFLINE
+    back = await service.log_in(seat.actor, seat.agent_id)
+    assert (back.id, back.next_state) == (seat.session_id, None)
+    await floor.hang_up(call)
+    async with floor.database.tenant(TENANT) as conn:
+        await store.release(conn, TENANT, seat.session_id, call.attempt_id, utc_now())
+    assert (await floor.shift(seat)).state is AgentState.READY
+
+
 @pytest.mark.parametrize("code", ["nothing", PAUSE_WRAP_UP_OVER, "login"])
 async def test_unknown_pause_codes(floor: Floor, service: AgentService, code: str) -> None:
     """A pause needs a code of the tenant's own; the server's own codes are not for people."""
