@@ -59,8 +59,11 @@ async def asterisk_of(
     Raises PartMissing where no Asterisk can be had.
     """
     binary = await find_asterisk(settings.packages_dir, progress)
-    for folder in (settings.prompts_dir, settings.recording_dir):
-        folder.mkdir(parents=True, exist_ok=True)
+    settings.prompts_dir.mkdir(parents=True, exist_ok=True)
+    settings.recording_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if settings.recordings_dir is None:
+        # Our own folder, whoever made it before; one that was named is as open as its owner made it.
+        settings.recording_dir.chmod(0o700)
     return AsteriskServer(
         binary,
         settings.data_dir / "asterisk",
@@ -78,11 +81,16 @@ class Renderer:
         self._settings = settings
         self._database = database
         self._server: AsteriskServer | None = None
+        #: files were written that Asterisk has not read yet
+        self._unread = False
 
     async def __call__(self) -> None:
         """Write the files anew and have Asterisk read them, if anything changed."""
         if self._server is None:
             self._server = await asterisk_of(self._settings, self._database)
-        if self._server.write_generated(await generated_files(self._settings, self._database)):
+        files = await generated_files(self._settings, self._database)
+        self._unread = self._server.write_generated(files) or self._unread
+        if self._unread:
             await self._server.cli(RELOAD)
+            self._unread = False
             log.info("asterisk_reloaded")

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.db.tables import lead
+from dialer.db.tables import attempt, lead
 from scheduler.retry import Again, Close
 
 
@@ -108,6 +109,34 @@ async def offered_leads(conn: AsyncConnection, tenant_id: int, campaign_id: int)
     return list(rows.scalars())
 
 
+async def showing(conn: AsyncConnection, tenant_id: int) -> set[int]:
+    """The campaigns that have leads shown to agents."""
+    rows = await conn.execute(
+        select(lead.c.campaign_id).where(lead.c.tenant_id == tenant_id, lead.c.status == "offered").distinct()
+    )
+    return set(rows.scalars())
+
+
+async def do_not_call(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> None:
+    """The person of this attempt asked not to be called: their number is closed in every campaign."""
+    number = select(attempt.c.e164).where(attempt.c.tenant_id == tenant_id, attempt.c.id == attempt_id)
+    leads = (
+        select(lead.c.id)
+        .where(
+            lead.c.tenant_id == tenant_id,
+            lead.c.e164 == number.scalar_subquery(),
+            lead.c.status.in_(("new", "waiting", "offered")),
+        )
+        .order_by(lead.c.id)
+        .with_for_update()
+    )
+    await conn.execute(
+        update(lead)
+        .where(lead.c.tenant_id == tenant_id, lead.c.id.in_(leads))
+        .values(status="closed", closed_reason="do_not_call")
+    )
+
+
 async def give_back(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None:
     """An offered lead was not dialled: it waits for its turn again."""
     await conn.execute(
@@ -140,9 +169,12 @@ async def postpone(conn: AsyncConnection, tenant_id: int, lead_id: int, until: d
 
 
 async def settle(
-    conn: AsyncConnection, tenant_id: int, lead_id: int, result: str, fate: Again | Close
+    conn: AsyncConnection, tenant_id: int, lead_id: int, made_at: datetime, result: str, fate: Again | Close
 ) -> None:
-    """The lead's attempt has ended with `result`; `fate` is what the retry rule says."""
+    """The lead's attempt of `made_at` has ended with `result`; `fate` is what the retry rule says.
+
+    A lead that was dialled again since keeps its course: what is said twice is done once.
+    """
     changes: dict[str, object] = {"last_result": result}
     match fate:
         case Again(at):
@@ -151,7 +183,12 @@ async def settle(
             changes |= {"status": "closed", "closed_reason": reason}
     await conn.execute(
         update(lead)
-        .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id, lead.c.status == "dialling")
+        .where(
+            lead.c.tenant_id == tenant_id,
+            lead.c.id == lead_id,
+            lead.c.status == "dialling",
+            lead.c.last_attempt_at == made_at,
+        )
         .values(changes)
     )
 

@@ -157,7 +157,7 @@ async def _follow(conn: AsyncConnection, call: Call, consequence: Consequence, *
                     retry_after_s=lead.retry_after_s,
                     now=call.hung_up_at,
                 )
-                await hopper.settle(conn, tenant_id, lead.lead_id, result, fate)
+                await hopper.settle(conn, tenant_id, lead.lead_id, call.created_at, result, fate)
         case Talks(session_id):
             assert call.connected_at is not None
             # A customer who was kept for the agent, or offered to another, is joined a second time.

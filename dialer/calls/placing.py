@@ -76,6 +76,15 @@ class ByHand:
     shift: Shift
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What came of a wish to dial."""
+
+    dialled: int
+    #: where that is 0: `no_leads`, `no_lines` or `not_running`
+    why_not: str = ""
+
+
 @dataclass(slots=True)
 class Placer:
     """Places the calls of one engine."""
@@ -100,8 +109,8 @@ class Placer:
         """A call that an earlier engine placed holds a line of its trunk."""
         self.lines.adopt(line.trunk_id)
 
-    async def next_leads(self, terms: CallTerms, wanted: int) -> int:
-        """Dial up to `wanted` of the campaign's next leads; how many were.
+    async def next_leads(self, terms: CallTerms, wanted: int) -> Placed:
+        """Dial up to `wanted` of the campaign's next leads.
 
         Raises DatabaseUnavailable (nothing was dialled) and AsteriskUnavailable while the link is down.
         """
@@ -111,7 +120,7 @@ class Placer:
         placed: list[Line] = []
         async with self._placing(terms.tenant_id, placed) as conn:
             if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
-                return 0
+                return Placed(0, "not_running")
             ready: list[Target] = []
             ask = wanted
             for _ in range(SIFTS):  # leads that a rule puts off must not hide those behind them
@@ -125,7 +134,9 @@ class Placer:
             del ready[wanted:]
             await self._commit(conn, terms, ready, now, placed, by_hand=None)
         self._send(terms, placed)
-        return len(placed)
+        if placed:
+            return Placed(len(placed))
+        return Placed(0, "no_lines" if ready else "no_leads")
 
     async def one(self, terms: CallTerms, target: Target, by_hand: ByHand) -> UUID:
         """Dial one number that a person asked for, for that person; its attempt's id.

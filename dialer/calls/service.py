@@ -188,6 +188,8 @@ class CallService:
             )
             if talk.lead_id is not None:
                 await _settle_lead(conn, tenant_id, talk, choice, callback_at, now)
+            if choice.kind == "do_not_call":
+                await hopper.do_not_call(conn, tenant_id, attempt_id)
             if talk.session_id is not None and ended:
                 await _free(conn, tenant_id, talk.session_id, attempt_id, now)
             if talk.disposition_id is not None:

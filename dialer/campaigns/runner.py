@@ -64,6 +64,8 @@ class Runner:
     resynced: asyncio.Event
     _running: dict[tuple[int, int], _Running] = field(default_factory=dict)
     _shifts: dict[int, list[Shift]] = field(default_factory=dict)
+    #: tenants whose campaigns have been read since the start
+    _seen: set[int] = field(default_factory=set)
     _stale_campaigns: set[int] = field(default_factory=set)
     _stale_agents: set[int] = field(default_factory=set)
     _look: asyncio.Event = field(default_factory=asyncio.Event)
@@ -122,12 +124,23 @@ class Runner:
 
     async def _read_campaigns(self, tenant_id: int) -> None:
         now_running = {(tenant_id, terms.campaign_id): terms for terms in await self.terms.running(tenant_id)}
+        if tenant_id not in self._seen:
+            await self._stopped_while_away(tenant_id, {campaign_id for _, campaign_id in now_running})
+            self._seen.add(tenant_id)
         for key in [key for key in self._running if key[0] == tenant_id and key not in now_running]:
             await self._stopped(self._running[key].terms)
             del self._running[key]
         for key, terms in now_running.items():
             before = self._running.get(key)
             self._running[key] = _Running(terms, last=before.last if before else None)
+
+    async def _stopped_while_away(self, tenant_id: int, running: set[int]) -> None:
+        """What a pause does, for campaigns that were paused while no engine looked."""
+        async with self.database.tenant(tenant_id) as conn:
+            left = await hopper.showing(conn, tenant_id)
+        left |= {line.terms.campaign_id for line in self.calls if line.terms.tenant_id == tenant_id}
+        for campaign_id in sorted(left - running):
+            await self._stopped(await self.terms.terms(tenant_id, campaign_id))
 
     async def _stopped(self, terms: CallTerms) -> None:
         """A campaign was paused or stopped: the leads it shows are taken back, and its ringing calls if it
@@ -213,9 +226,12 @@ class Runner:
             lines_left=self.placer.lines_left(terms),
         )
         decision = plan(snapshot, utc_now())
-        if decision.dial and await self.placer.next_leads(terms, decision.dial) == 0:
-            each.dry_until_s = asyncio.get_running_loop().time() + DRY_S
-            decision = Plan(0, why="no_leads", inputs=decision.inputs)
+        if decision.dial:
+            placed = await self.placer.next_leads(terms, decision.dial)
+            if placed.why_not == "no_leads":
+                each.dry_until_s = asyncio.get_running_loop().time() + DRY_S
+            if placed.why_not:
+                decision = Plan(0, why=placed.why_not, inputs=decision.inputs)
         if each.last is None or (decision.dial, decision.why) != (each.last.dial, each.last.why):
             await self._keep(terms, decision)
         each.last = decision

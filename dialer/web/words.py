@@ -146,6 +146,7 @@ PACE: Mapping[str, str] = MappingProxyType(
         "no_ready_agents": mark("No call is placed: no agent is ready ({in_air} in the air)."),
         "enough_in_air": mark("Enough is in the air: {in_air} for {ready} ready (ratio {ratio})."),
         "no_lines": mark("No call is placed: the trunks have no free channel ({in_air} in the air)."),
+        "not_running": mark("No call is placed: the campaign was paused just now."),
         "no_leads": mark("No call is placed: no number may be called now, by hours or retry time."),
         "agents_free": mark("{dial} placed: {ready} ready, {in_air} in the air, ratio {ratio}."),
     }

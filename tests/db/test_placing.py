@@ -16,7 +16,7 @@ from dialer.asterisk.ami import AmiReply
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.lines import TrunkLines
 from dialer.calls.model import Answered, GaveUp, HungUp, Result
-from dialer.calls.placing import Placer, Target
+from dialer.calls.placing import Placed, Placer, Target
 from dialer.calls.table import CallTable
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
@@ -92,7 +92,7 @@ async def test_an_attempt_stands_before_asterisk_is_asked(floor: Floor) -> None:
     await floor.leads(3)
     line = Line(floor.database)
     placer = placer_of(floor, line)
-    assert await placer.next_leads(terms_of(floor), 3) == 3
+    assert await placer.next_leads(terms_of(floor), 3) == Placed(3)
     await placer.settled()
     named = {UUID(action["ChannelId"]) for action in line.asked}
     assert len(named) == 3
@@ -118,7 +118,7 @@ async def test_an_abandoned_number_stays_so_after_a_call_by_hand(floor: Floor) -
             .where(t.lead.c.id == lead_id)
             .values(status="waiting", open_from=now - timedelta(seconds=1))
         )
-    assert await placer.next_leads(terms_of(floor), 1) == 0
+    assert await placer.next_leads(terms_of(floor), 1) == Placed(0, "no_leads")
     assert line.asked == []
     lead = await floor.row(t.lead, lead_id)
     assert timedelta(hours=71) < lead.open_from - now < timedelta(hours=73)
