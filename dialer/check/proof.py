@@ -99,7 +99,7 @@ async def _call(settings: Settings, link: AmiLink, address: str) -> Proof:
     made = Proof(address)
     token = uuid4().hex
     recording = settings.recording_dir / f".check-{token}.wav"
-    recording.parent.mkdir(parents=True, exist_ok=True)
+    recording.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _sound(settings.prompts_dir, token) as sound:
         while not link.inbox.empty():
             link.inbox.get_nowait()

@@ -38,6 +38,14 @@ def relative_path(attempt_id: UUID, at: datetime) -> str:
     return f"{at:%Y/%m/%d}/{attempt_id}.wav"
 
 
+def make_day(folder: Path, path: str) -> None:
+    """Make the folders above a recording, each as open as the folder of all: ours alone, or a group's."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mode = folder.stat().st_mode & 0o777
+    for part in reversed(Path(path).parents):
+        (folder / part).mkdir(exist_ok=True, mode=mode)
+
+
 def whole_seconds(path: Path) -> float | None:
     """The length of a finished WAV in seconds; None while it is being written or where there is none."""
     try:
@@ -97,7 +105,7 @@ class Recorder:
         path = relative_path(attempt_id, at)
         file = self.folder / path
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            await asyncio.to_thread(make_day, self.folder, path)
             async with self.database.tenant(tenant_id) as conn:
                 await conn.execute(
                     insert(recording).values(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import stat
 import wave
+from pathlib import Path
 
 import pytest
 from support.centre import Centre
@@ -83,3 +85,7 @@ async def test_a_talk_is_recorded_whole(centre: Centre) -> None:
     with wave.open(str(centre.settings.recording_dir / row.path)) as file:
         assert file.getnframes() / file.getframerate() == pytest.approx(row.duration_s, abs=0.01)
         assert len(set(file.readframes(file.getnframes()))) > 100
+    whole = centre.settings.recording_dir / row.path
+    assert stat.S_IMODE(whole.stat().st_mode) == 0o600, "others could listen"
+    days = [centre.settings.recording_dir / part for part in Path(row.path).parents]
+    assert {stat.S_IMODE(day.stat().st_mode) for day in days} == {0o700}
