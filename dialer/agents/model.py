@@ -75,6 +75,16 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """A user who talks with customers and has no phone yet."""
+
+    #: of the user
+    id: int
+    name: str
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shift:
     """An agent's shift as its row stands (`agent_session` joined with `agent`)."""
 

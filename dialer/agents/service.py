@@ -17,6 +17,7 @@ from dialer.agents.model import (
     SYSTEM_PAUSE_CODES,
     Agent,
     AgentState,
+    Candidate,
     Shift,
 )
 from dialer.asterisk.config import ha1
@@ -60,6 +61,12 @@ class AgentService:
             found = await store.agents(conn, actor.tenant_id)
             shifts = {shift.agent_id: shift for shift in await store.open_shifts(conn, actor.tenant_id)}
         return [(agent, shifts.get(agent.id)) for agent in found]
+
+    async def candidates(self, actor: Actor) -> list[Candidate]:
+        """Users who can be made agents. Raises Forbidden."""
+        actor.require(Right.AGENTS_EDIT)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await store.candidates(conn, actor.tenant_id)
 
     async def agent(self, actor: Actor, agent_id: int) -> tuple[Agent, Shift | None]:
         """One agent with the open shift. Raises NotFound, Forbidden."""

@@ -15,9 +15,9 @@ from uuid import UUID
 from sqlalchemy import Row, case, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Shift, before
+from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Candidate, Shift, before
 from dialer.db import events
-from dialer.db.tables import agent, agent_session, agent_time
+from dialer.db.tables import agent, agent_session, agent_time, app_user
 
 _SHIFT = select(
     agent_session.c.id,
@@ -95,6 +95,22 @@ async def agents(conn: AsyncConnection, tenant_id: int) -> list[Agent]:
     """All agents of the tenant, by name."""
     rows = await conn.execute(select(agent).where(agent.c.tenant_id == tenant_id).order_by(agent.c.name))
     return [_agent(row) for row in rows]
+
+
+async def candidates(conn: AsyncConnection, tenant_id: int) -> list[Candidate]:
+    """Operators who can log in and are no agents yet, by name."""
+    rows = await conn.execute(
+        select(app_user.c.id, app_user.c.name, app_user.c.login)
+        .outerjoin(agent, (agent.c.tenant_id == app_user.c.tenant_id) & (agent.c.user_id == app_user.c.id))
+        .where(
+            app_user.c.tenant_id == tenant_id,
+            app_user.c.role == "operator",
+            app_user.c.disabled_at.is_(None),
+            agent.c.id.is_(None),
+        )
+        .order_by(app_user.c.name, app_user.c.id)
+    )
+    return [Candidate(row.id, row.name, row.login) for row in rows]
 
 
 async def agent_of_user(conn: AsyncConnection, tenant_id: int, user_id: int) -> Agent | None:

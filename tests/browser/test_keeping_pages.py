@@ -74,7 +74,8 @@ async def test_a_phones_password_is_shown_once(visit: Visitors, stage: Stage) ->
 
 async def test_a_taken_phone_is_refused_and_the_form_keeps_its_values(visit: Visitors, stage: Stage) -> None:
     """The reason stands on the page, what was typed is not lost."""
-    person = await visit(Role.ADMINISTRATOR, locale="ru")
+    await stage.web.user(Role.OPERATOR)
+    person = await visit(Role.SUPERVISOR, locale="ru")
     person.expected.add(409)
     await person.open("/agents")
     await person.page.fill("#f-name", "Второй")

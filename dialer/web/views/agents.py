@@ -14,13 +14,11 @@ from dialer.httpkit.identity import page_actor
 from dialer.httpkit.keys import SETTINGS
 from dialer.httpkit.problems import locale_of
 from dialer.httpkit.stream import HUB
-from dialer.users.http import USERS
 from dialer.web import forms
 from dialer.web.render import is_fragment, page
 from dialer.web.views.door import see
 
 routes = web.RouteTableDef()
-USERS_SHOWN = 200
 
 
 @routes.get("/agents")
@@ -90,11 +88,7 @@ async def _page(
 ) -> web.StreamResponse:
     since = await request.app[HUB].newest()
     context = await _table(request, actor)
-    taken = {agent.user_id for agent, _ in context["agents"]}
-    free = []
-    if actor.may(Right.USERS_EDIT):
-        users, _ = await request.app[USERS].fetch(actor, None, USERS_SHOWN)
-        free = [user for user in users if user.id not in taken and user.disabled_at is None]
+    free = await request.app[AGENTS].candidates(actor) if actor.may(Right.AGENTS_EDIT) else []
     settings = request.app[SETTINGS]
     return await page(
         request,
