@@ -15,12 +15,12 @@ from dialer.errors import Conflict, WrongState
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Out
+from dialer.httpkit.schema import In, Line, Out
 
 AGENTS = web.AppKey("agents", AgentService)
 routes = Routes("agents")
 
-Skill = Annotated[str, Field(min_length=1, max_length=50)]
+Skill = Annotated[Line, Field(min_length=1, max_length=50)]
 
 
 class ShiftOut(Out):
@@ -91,7 +91,7 @@ class AgentIn(In):
     """A user to be made an agent."""
 
     user_id: int = Field(ge=1, le=MAX_ID)
-    name: str = Field(min_length=1, max_length=100, description="the name that people see")
+    name: Line = Field(min_length=1, max_length=100, description="the name that people see")
     endpoint: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$",
         description="name of the phone: its PJSIP endpoint and SIP user",

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from uuid import UUID
 
 from aiohttp import web
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from dialer.calls.call_log import CallRow, Filter
 from dialer.calls.card import Card
@@ -16,7 +16,7 @@ from dialer.errors import AsteriskUnavailable, BadNumber, NotAllowed, NumberBusy
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Out
+from dialer.httpkit.schema import In, Moment, Out
 
 CALLS = web.AppKey("calls", CallService)
 routes = Routes("calls")
@@ -227,7 +227,7 @@ class DispositionIn(In):
 
     code: str = Field(min_length=1, max_length=50, description="one of the campaign's dispositions")
     note: str = Field(default="", max_length=2000)
-    callback_at: AwareDatetime | None = Field(
+    callback_at: Moment | None = Field(
         default=None, description="with a disposition of the kind callback: when the person wants it"
     )
 
@@ -238,8 +238,8 @@ class LogQuery(In):
     campaign: int | None = Field(None, ge=1, le=MAX_ID)
     agent: int | None = Field(None, ge=1, le=MAX_ID)
     result: Result | None = None
-    from_: AwareDatetime | None = Field(None, alias="from", description="made at this moment or later")
-    until: AwareDatetime | None = Field(None, description="made before this moment")
+    from_: Moment | None = Field(None, alias="from", description="made at this moment or later")
+    until: Moment | None = Field(None, description="made before this moment")
     number: str | None = Field(None, min_length=1, max_length=50, description="exactly this number")
 
 

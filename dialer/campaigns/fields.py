@@ -11,7 +11,7 @@ from dialer.calls.terms import AMD_DEFAULTS
 from dialer.compliance.model import POLICIES, Hours
 from dialer.db.tables import DISPOSITION_KINDS, RESULTS
 from dialer.httpkit.said import Said
-from dialer.httpkit.schema import In
+from dialer.httpkit.schema import In, Line
 
 Mode = Literal["manual", "preview", "progressive", "power", "predictive"]
 Kind = Literal[
@@ -39,7 +39,7 @@ LONGEST_RETRY_S = 366 * 24 * 3600
 class CampaignIn(In):
     """A campaign as it is asked for."""
 
-    name: str = Field(min_length=1, max_length=100, description="unique name")
+    name: Line = Field(min_length=1, max_length=100, description="unique name")
     mode: Mode = Field(
         default="progressive", description="who decides that a number is dialled, and how many at once"
     )
@@ -47,7 +47,7 @@ class CampaignIn(In):
     policy: str = Field(
         default="default", max_length=50, description="code of the rules that it follows (see policies)"
     )
-    skill: str | None = Field(
+    skill: Line | None = Field(
         default=None, min_length=1, max_length=50, description="only agents with this skill; null: any agent"
     )
     priority: int = Field(
@@ -62,7 +62,7 @@ class CampaignIn(In):
     wrap_up_limit_s: int = Field(
         default=60, ge=1, le=3600, description="how long an agent may work after a talk, seconds"
     )
-    caller_name: str = Field(
+    caller_name: Line = Field(
         default="", max_length=100, description="who calls, as the message below says it"
     )
     abandon_message: str = Field(
@@ -148,14 +148,14 @@ class CampaignEdit(In):
     mode: Mode | None = None
     ratio: float | None = None
     policy: str | None = None
-    skill: str | None = Field(default=None, description="null: any agent")
+    skill: Line | None = Field(default=None, description="null: any agent")
     priority: int | None = None
     ring_timeout_s: int | None = None
     detect_machines: bool | None = None
     amd: dict[str, int] | None = None
     record: bool | None = None
     wrap_up_limit_s: int | None = None
-    caller_name: str | None = None
+    caller_name: Line | None = None
     abandon_message: str | None = None
     drop_ringing_on_pause: bool | None = None
     call_from: str | None = None
@@ -174,8 +174,8 @@ class DispositionIn(In):
     code: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]{0,49}$", description="stable name, unique in the campaign"
     )
-    label_ru: str = Field(min_length=1, max_length=100)
-    label_en: str = Field(min_length=1, max_length=100)
+    label_ru: Line = Field(min_length=1, max_length=100)
+    label_en: Line = Field(min_length=1, max_length=100)
     kind: Kind = Field(description="what it means for reports and for the next attempt")
 
 
@@ -199,8 +199,8 @@ class PauseCodeIn(In):
     """Why an agent takes no calls."""
 
     code: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,49}$", description="stable name")
-    label_ru: str = Field(min_length=1, max_length=100)
-    label_en: str = Field(min_length=1, max_length=100)
+    label_ru: Line = Field(min_length=1, max_length=100)
+    label_en: Line = Field(min_length=1, max_length=100)
     limit_s: int | None = Field(
         default=None,
         ge=1,

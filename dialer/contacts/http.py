@@ -23,7 +23,7 @@ from dialer.httpkit.access import Right
 from dialer.httpkit.i18n import message
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Out
+from dialer.httpkit.schema import In, Line, Out
 
 CONTACTS = web.AppKey("contacts", ContactService)
 
@@ -33,7 +33,7 @@ routes = Routes("contacts")
 class ListIn(In):
     """A list to be made, or its new name."""
 
-    name: str = Field(min_length=1, max_length=100)
+    name: Line = Field(min_length=1, max_length=100)
 
 
 class ListOut(Out):
@@ -119,7 +119,7 @@ class ImportQuery(In):
     """Where a file goes besides its list."""
 
     campaign: int | None = Field(None, ge=1, le=MAX_ID, description="make leads for this campaign too")
-    filename: str = Field("contacts.csv", max_length=200, description="the name that people know it by")
+    filename: Line = Field("contacts.csv", max_length=200, description="the name that people know it by")
 
 
 @routes.post("/lists", right=Right.CONTACTS_EDIT, status=201, errors=(Conflict,))

@@ -25,7 +25,7 @@ from aiohttp import web
 
 from dialer.db.listen import Listener
 from dialer.db.session import Database
-from dialer.httpkit import openapi, stream
+from dialer.httpkit import audit, openapi, stream
 from dialer.httpkit.binding import mount
 from dialer.httpkit.idempotency import forget_old
 from dialer.httpkit.identity import IDENTITIES, Identities, identify
@@ -61,7 +61,7 @@ def build_application(
 
     `listener` must listen to the channel of events; who runs it is the caller's choice: give `listener.run`
     and other tasks (the numberer) in `background`, and they run while the application does. `tables` are
-    the features' routes; the event stream is added here.
+    the features' routes; the event stream and the log of changes are added here.
     """
     app = web.Application(
         middlewares=[observe, problems, check_host, identify, check_csrf], client_max_size=FORM_LIMIT
@@ -73,7 +73,7 @@ def build_application(
     for key, service in (services or {}).items():
         app[key] = service
     hub = app[stream.HUB] = stream.EventHub(database, listener)
-    mounted = [*tables, stream.routes]
+    mounted = [*tables, audit.routes, stream.routes]
     mount(app, mounted)
     app[openapi.DOCUMENT] = openapi.document(mounted)
     app.router.add_get(openapi.PATH, openapi.serve_document, name="openapi")

@@ -14,7 +14,7 @@ import base64
 import json
 import math
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -65,7 +65,7 @@ def decode(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
         padded = cursor + "=" * (-len(cursor) % 4)
         plain = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         return tuple(_revive(value, kind) for value, kind in zip(plain, types, strict=True))
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise BadRequest(reason="the cursor is not one that this list has given") from None
 
 
@@ -74,7 +74,8 @@ def _revive(value: object, kind: type) -> object:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
             raise ValueError
-        return moment
+        # The ends of the calendar cannot be told in UTC, as the database wants it.
+        return moment.astimezone(UTC)
     if kind is UUID and isinstance(value, str):
         return UUID(value)
     # `type() is`: to Python a bool is an int, not to us. NaN and infinity have no place in an order.

@@ -34,6 +34,7 @@ from dialer.errors import (
 from dialer.httpkit.i18n import message, negotiate, said, translator
 from dialer.httpkit.keys import LOCALE, REQUEST_ID, SETTINGS
 from dialer.httpkit.said import Said
+from dialer.httpkit.schema import LINE
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -113,6 +114,8 @@ def invalid(error: ValidationError, where: str = "") -> Invalid:
         if one["type"] == "value_error" and isinstance(context.get("error"), ValueError):
             first = context["error"].args[0] if context["error"].args else ""
             reason = first if isinstance(first, str) else str(first)
+        elif context.get("pattern") == LINE:
+            reason = "may have no line breaks and no control characters"
         else:
             reason = Said(template, **context) if template else one["msg"]
         found.append({"field": place or where or "body", "reason": reason})

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+#: Moments that a call can be about. Those near the ends of the calendar cannot be told in every time zone.
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+#: One line without control characters.
+LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+
+
+def near(moment: datetime) -> datetime:
+    """The moment, if it is of our time. Raises ValueError."""
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError("must be of the years 2000 to 2100")
+    return moment
+
+
+#: An aware moment that a request may name.
+Moment = Annotated[AwareDatetime, AfterValidator(near)]
+#: A name or a label: what is shown in a row, written into configuration and spoken of in logs.
+Line = Annotated[str, StringConstraints(pattern=LINE)]
 
 
 class In(BaseModel):

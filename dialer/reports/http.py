@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Self
 
 from aiohttp import web
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from dialer.httpkit.access import Right
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Out
+from dialer.httpkit.schema import In, Moment, Out
 from dialer.reports.figures import FORMULAS, Figures, Group
 from dialer.reports.service import FigureService, Report
 
@@ -84,8 +84,8 @@ class ReportOut(Out):
 class SpanQuery(In):
     """From when until when attempts were made."""
 
-    from_: AwareDatetime | None = Field(default=None, alias="from", description="first moment")
-    until: AwareDatetime | None = Field(default=None, description="first moment after; without it now")
+    from_: Moment | None = Field(default=None, alias="from", description="first moment")
+    until: Moment | None = Field(default=None, description="first moment after; without it now")
 
 
 class FiguresQuery(SpanQuery):

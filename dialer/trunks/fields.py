@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from dialer.httpkit.schema import In
+from dialer.httpkit.schema import In, Line
 from dialer.trunks.model import CODECS, DIAL_FORMAT, E164, ENDPOINT, HOST, PREFIX, SIP_SECRET, SIP_USER
 
 Codec = Literal["alaw", "ulaw", "g722", "opus", "gsm"]
@@ -47,7 +47,7 @@ class TrunkIn(In):
     `endpoint` names a PJSIP endpoint that your own Asterisk has.
     """
 
-    name: str = Field(min_length=1, max_length=100, description="unique name")
+    name: Line = Field(min_length=1, max_length=100, description="unique name")
     endpoint: Annotated[str, _of(ENDPOINT, "may have letters, digits, _ and - (64 at most)")] | None = Field(
         default=None, description="PJSIP endpoint of your own Asterisk; null with sip_host"
     )

@@ -14,7 +14,7 @@ from dialer.httpkit.identity import address_of, clear_session_cookie, session_to
 from dialer.httpkit.keys import CSRF, SETTINGS
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery
 from dialer.httpkit.routes import PREFIX, Call, Routes
-from dialer.httpkit.schema import In, Out
+from dialer.httpkit.schema import In, Line, Out
 from dialer.users.model import User
 from dialer.users.service import UserService
 
@@ -22,7 +22,7 @@ USERS = web.AppKey("users", UserService)
 routes = Routes("users")
 
 Locale = Literal["ru", "en"]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Name = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
 #: A password keeps its spaces.
 Password = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1, max_length=1000)]
 

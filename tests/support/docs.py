@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dialer.agents.model import NEXT, AgentState
 from dialer.calls.model import TRANSITIONS, CallState, Signal
-from dialer.httpkit import stream
+from dialer.httpkit import audit, stream
 from dialer.httpkit.routes import Route
 
 ROOT = Path(__file__).parents[2]
@@ -29,10 +29,11 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def all_routes() -> Iterator[Route]:
-    """The routes of every feature that has an `http.py`, and of the event stream."""
+    """The routes of every feature that has an `http.py`, of the log of changes, of the event stream."""
     for file in sorted((ROOT / "dialer").glob("*/http.py")):
         module = importlib.import_module(f"dialer.{file.parent.name}.http")
         yield from vars(module).get("routes", ())  # some are outside of /api/v1
+    yield from audit.routes
     yield from stream.routes
 
 

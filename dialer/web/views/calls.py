@@ -19,6 +19,7 @@ from dialer.httpkit.access import Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.paging import cut, decode
 from dialer.httpkit.problems import locale_of
+from dialer.httpkit.schema import near
 from dialer.web import forms
 from dialer.web.keys import LIVE
 from dialer.web.render import page
@@ -88,6 +89,10 @@ def _moment(text: str, field: str, zone: ZoneInfo) -> datetime | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise Invalid(field=field, reason="must be a date like 2026-01-31") from None
+    try:
+        near(found)
+    except ValueError as error:
+        raise Invalid(field=field, reason=str(error)) from None
     if found.tzinfo is None:
         found = datetime.combine(found.date(), found.time(), zone)
     return found

@@ -17,6 +17,7 @@ from dialer.compliance.model import zone_of
 from dialer.errors import Invalid, NotFound
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
+from dialer.httpkit.schema import near
 from dialer.httpkit.stream import HUB
 from dialer.web import forms
 from dialer.web.keys import LIVE
@@ -141,9 +142,13 @@ async def _callback(request: web.Request, actor: Actor, attempt_id: UUID, code: 
         return None
     zone = ZoneInfo(await request.app[LIVE].timezone(actor))
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=zone)
+        found = datetime.fromisoformat(text).replace(tzinfo=zone)
     except ValueError:
         raise Invalid(field="callback_at", reason="must be a date like 2026-01-31") from None
+    try:
+        return near(found)
+    except ValueError as error:
+        raise Invalid(field="callback_at", reason=str(error)) from None
 
 
 async def _attempt(request: web.Request) -> UUID:
