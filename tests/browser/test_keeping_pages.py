@@ -135,3 +135,12 @@ async def test_an_api_token_is_shown_once_and_revoked(visit: Visitors, stage: St
     await page.click("button:has-text('Revoke')")
     await expect(page.locator("table")).to_contain_text("revoked")
     assert (await program.call("GET", "~/me", headers=headers)).status == 401
+
+
+async def test_a_calls_result_is_seen_on_a_phone(visit: Visitors, stage: Stage) -> None:
+    """The column stands within the screen, without scrolling to the side."""
+    person = await visit(Role.SUPERVISOR, locale="ru", width=390, height=844)
+    await person.open("/calls")
+    box = await person.page.locator("table.calls th:nth-child(4)").bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 390
