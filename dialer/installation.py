@@ -35,7 +35,7 @@ class Installation:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Installation:
-        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.settings.writable_data_dir()
         try:
             self._stack.enter_context(only_one(self.settings.data_dir))
         except SettingsError:

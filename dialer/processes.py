@@ -167,7 +167,7 @@ async def running(
     SettingsError, PartMissing, DatabaseUnavailable, AsteriskUnavailable: each one line that says how to mend
     it.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.writable_data_dir()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(only_one(settings.data_dir))
         if settings.http_port and taken(settings.http_port, settings.http_host):

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
+import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -59,7 +62,7 @@ class Settings(BaseSettings):
     database_owner_url: SecretStr | None = Field(
         None, description="the same database as its owner, for migrations; needed with database_url"
     )
-    database_pool: int = Field(10, ge=1, le=200, description="connections of each process to the database")
+    database_pool: int = Field(10, ge=2, le=200, description="connections of each process to the database")
 
     asterisk: Literal["managed", "external"] = Field(
         "managed", description="managed: the server starts and stops Asterisk itself; external: yours, by AMI"
@@ -118,6 +121,18 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
 
+    @field_validator("rtp_port_to")
+    @classmethod
+    def _room_for_a_talk(cls, value: int, info: ValidationInfo) -> int:
+        first = info.data.get("rtp_port_from")
+        if first is not None and value < first + 3:
+            raise PydanticCustomError(
+                "rtp_ports",
+                "must be at least 3 above DOZVON_RTP_PORT_FROM, which is {first} (a talk takes four ports)",
+                {"first": first},
+            )
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -146,6 +161,20 @@ class Settings(BaseSettings):
     def recording_dir(self) -> Path:
         """Where Asterisk writes recordings."""
         return self.recordings_dir or self.data_dir / "recordings"
+
+    def writable_data_dir(self) -> Path:
+        """The data folder, made if need be. Raises SettingsError where it cannot be written."""
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.data_dir, prefix=".check-"):
+                pass
+        except OSError as error:
+            raise SettingsError(
+                setting="DOZVON_DATA_DIR",
+                reason=f"{self.data_dir} cannot be written ({error.strerror}); give the folder to the user "
+                "that runs the server, or name another one",
+            ) from None
+        return self.data_dir
 
     def secret(self, name: str) -> str:
         """The secret `name` of this installation, made on first use, mode 0600 under `secrets/`."""
@@ -177,12 +206,27 @@ def load(**overrides: object) -> Settings:
     for name in sorted(os.environ):
         if name.startswith("DOZVON_") and name not in known:
             raise SettingsError(setting=name, reason="no such setting; `dozvon settings` lists them")
+    source = file or str(CONFIG_FILE)
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = f"DOZVON_{str(first['loc'][0]).upper()}" if first["loc"] else "settings"
-        # A secret that is wrong must not reach the log with its value.
         field = str(first["loc"][0]) if first["loc"] else ""
+        name = f"DOZVON_{field.upper()}" if field else "settings"
+        if first["type"] == "extra_forbidden":
+            # Those in the environment were looked at above.
+            raise SettingsError(
+                setting=f"{field} in {source}", reason="no such setting; `dozvon settings` lists them"
+            ) from None
+        # A secret that is wrong must not reach the log with its value.
         shown = "" if "secret" in field or "url" in field else f", not {first['input']!r}"
-        raise SettingsError(setting=name, reason=first["msg"].lower() + shown) from None
+        said = first["msg"][:1].lower() + first["msg"][1:]
+        raise SettingsError(setting=name, reason=said + shown) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            setting="DOZVON_CONFIG", reason=f"{source} is no TOML file: {str(error).rstrip('.')}"
+        ) from None
+    except OSError as error:
+        raise SettingsError(
+            setting="DOZVON_CONFIG", reason=f"{source} cannot be read ({error.strerror})"
+        ) from None

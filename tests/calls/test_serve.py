@@ -175,6 +175,7 @@ async def test_asterisk_and_postgresql_that_fall_come_back(serve: Callable[..., 
         ({"DOZVON_HTTP_PORT": "eighty"}, "DOZVON_HTTP_PORT"),
         ({"DOZVON_AMI_POTR": "5038"}, "DOZVON_AMI_POTR: no such setting"),
         ({"DOZVON_CONFIG": "/nowhere.toml"}, "DOZVON_CONFIG: there is no file /nowhere.toml"),
+        ({"DOZVON_DATA_DIR": "/proc/x"}, "DOZVON_DATA_DIR: /proc/x cannot be written"),
         ({"DOZVON_DATABASE_URL": "postgresql://dozvon_app@/x"}, "DOZVON_DATABASE_OWNER_URL"),
     ],
 )
