@@ -1,3 +1,3 @@
-"""Dozvon: a predictive dialer and telephony-integration server on stock Asterisk."""
+"""Dozvon: a dialer and telephony-integration server for contact centres on stock Asterisk."""
 
 __version__ = "0.1.0"

@@ -22,7 +22,7 @@ from dialer.errors import DozvonError
 
 app = typer.Typer(
     name="dozvon",
-    help="Predictive dialer and telephony-integration server for contact centres on stock Asterisk.",
+    help="Dialer and telephony-integration server for contact centres on stock Asterisk.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

@@ -126,7 +126,7 @@ async def run_demo(demo: Demo) -> int:
     screen = Screen(terminal_locale())
     began = time.monotonic()
     stop = processes.until_signal()
-    folder = settings.load().data_dir / "demo"
+    folder = settings.load().writable_data_dir() / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     # The lock comes before all else: an earlier demo may be running, whose log and carrier are its own.
     with processes.only_one(folder, "demo.lock"), (folder / LOG).open("w", encoding="utf-8") as log_file:

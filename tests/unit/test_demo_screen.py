@@ -98,3 +98,10 @@ def test_live_screen_counts_states() -> None:
     assert "ringing 3" in shown and "talking 1" in shown and "ready 2" in shown
     assert "4 of 10 dialled" in shown
     assert "waiting" not in shown
+
+
+def test_every_key_of_the_summary_is_explained() -> None:
+    """docs/reference/demo.md lists the keys of the last line, no more and no fewer."""
+    page = Path(__file__).parents[2] / "docs" / "reference" / "demo.md"
+    told = {line.split("`")[1] for line in page.read_text().splitlines() if line.startswith("| `")}
+    assert told == SUMMARY.keys()
