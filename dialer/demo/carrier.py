@@ -10,10 +10,10 @@ import os
 import random
 import secrets
 import signal
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import SOCK_DGRAM
 
 from dialer.asterisk.config import TrunkLine
 from dialer.asterisk.packages import Progress, silent
@@ -21,6 +21,7 @@ from dialer.asterisk.runtime import AsteriskBinary, AsteriskServer
 from dialer.demo.invites import InviteCounter
 from dialer.demo.voices import VOICES, Speak, make_voices
 from dialer.errors import AsteriskUnavailable
+from dialer.ports import free_port
 
 CONF_DIR = Path(__file__).parent / "carrier_conf"
 
@@ -85,7 +86,7 @@ class Carrier:
             progress("loopback carrier: recording what its people say")
             await make_voices(self._speak, self.voices_dir, locale=self._locale)
         for _ in range(_TRIES):
-            port = free_udp_port()
+            port = free_port(SOCK_DGRAM)
             self._server.write_generated(self._generated(port))
             await self._server.start()
             if "127.0.0.1" in await self._server.cli("pjsip show transport carrier-udp"):
@@ -191,11 +192,3 @@ def render_phones(phones: Sequence[CarrierPhone]) -> str:
             "forbidden_retry_interval = 5\nauth_rejection_permanent = no\n"
         )
     return "\n".join(parts)
-
-
-def free_udp_port() -> int:
-    """A UDP port of 127.0.0.1 that is free now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from socket import SOCK_DGRAM
 from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
@@ -33,14 +34,14 @@ from dialer.asterisk.speech import Speaker
 from dialer.db import tables as t
 from dialer.demo import people
 from dialer.demo.api import Api
-from dialer.demo.carrier import Carrier, free_udp_port
+from dialer.demo.carrier import Carrier
 from dialer.demo.phones import AgentPhones, Phone
 from dialer.demo.robots import Robot, Times
 from dialer.demo.screen import Screen, print_summary, terminal_locale
 from dialer.demo.setup import SUPERVISOR, TENANT, TRUNK, Setup
 from dialer.errors import Invalid
 from dialer.httpkit.access import Actor
-from dialer.ports import free_tcp_port, taken
+from dialer.ports import free_port, taken
 from dialer.reports.service import FigureService
 
 log = structlog.get_logger(__name__)
@@ -216,10 +217,10 @@ def _settings(folder: Path) -> settings.Settings:
         database_url=None,
         asterisk="managed",
         http_port=0 if taken(HTTP_PORT) else HTTP_PORT,
-        ami_port=free_tcp_port(),
-        agi_port=free_tcp_port(),
-        asterisk_http_port=free_tcp_port(),
-        sip_port=free_udp_port(),
+        ami_port=free_port(),
+        agi_port=free_port(),
+        asterisk_http_port=free_port(),
+        sip_port=free_port(SOCK_DGRAM),
         rtp_port_from=rtp,
         rtp_port_to=rtp + RTP_PORTS - 1,
         log_format="json",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -50,7 +51,7 @@ async def test_the_card_is_there_before_the_voice_in_less_than_a_second(
     assert "местное время" in card
     assert "Автомобиль" in card
     assert "Осенний тест-драйв" in card
-    assert (await page.title()).startswith("● Жуков")
+    await expect(page).to_have_title(re.compile("^● Жуков"), timeout=1000)
     assert await page.evaluate("window.sameDocument") is True
 
 

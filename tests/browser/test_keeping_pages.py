@@ -92,7 +92,8 @@ async def test_a_supervisor_pauses_an_agent(visit: Visitors, stage: Stage) -> No
     row = person.page.locator(f"#row-{stage.agents[0]}")
     await row.locator("select").select_option("training")
     await row.locator("button:has-text('Pause')").click()
-    await expect(row).to_contain_text("Training", timeout=2000)
+    # Not the word alone: it stands in the list of reasons too.
+    await expect(row).to_contain_text("on pause Training", timeout=2000)
     await row.locator("button:has-text('Log out')").click()
     await expect(row).to_contain_text("logged out", timeout=2000)
 

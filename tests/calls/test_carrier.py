@@ -24,6 +24,7 @@ from dialer.asterisk.speech import Speaker
 from dialer.demo import carrier as carrier_module
 from dialer.demo.carrier import HOST, RTP_FIRST, RTP_LAST, Carrier
 from dialer.demo.numbers import REFUSALS, Behaviour, Planned, encode
+from dialer.ports import free_port
 from dialer.settings import load
 
 
@@ -179,8 +180,8 @@ async def test_a_port_that_is_taken_is_not_kept(
     carrier: Carrier, asterisk_binary: AsteriskBinary, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where somebody takes the chosen port before Asterisk does, another is chosen."""
-    ports = iter([carrier.port, carrier_module.free_udp_port()])
-    monkeypatch.setattr(carrier_module, "free_udp_port", lambda: next(ports))
+    ports = iter([carrier.port, free_port(socket.SOCK_DGRAM)])
+    monkeypatch.setattr(carrier_module, "free_port", lambda _kind: next(ports))
     other = Carrier(asterisk_binary, folder / "other", Speaker.of(load()).speak)
     try:
         await other.start()

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 from sqlalchemy import insert
-from support.asterisk import RunningAsterisk, StartAsterisk, free_port, free_ports
+from support.asterisk import RunningAsterisk, StartAsterisk, free_ports
 from support.centre import Centre
 from support.postgres import FreshDatabase
 
@@ -24,6 +24,7 @@ from dialer.check.model import Level
 from dialer.db import tables as t
 from dialer.db.embedded import EmbeddedPostgres
 from dialer.db.session import Database
+from dialer.ports import free_port
 from dialer.processes import only_one
 from dialer.settings import Settings, load
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from support.asterisk import free_port, free_ports
+from support.asterisk import free_ports
 from support.processes import processes_about
 
 from dialer.asterisk.runtime import AsteriskBinary
+from dialer.ports import free_port
 from dialer.settings import load
 
 

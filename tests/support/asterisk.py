@@ -23,6 +23,7 @@ import asterisk_conf
 from dialer.asterisk.ami import Address
 from dialer.asterisk.config import AgentPhone, ManagedAsterisk, TrunkLine, render_managed
 from dialer.asterisk.runtime import AsteriskBinary, AsteriskServer, find_asterisk
+from dialer.ports import free_port
 from dialer.settings import load
 
 __all__ = ["asterisk_binary", "start_asterisk"]
@@ -69,14 +70,6 @@ class StartAsterisk(Protocol):
         conf_dirs: Sequence[Path] = (),
         generated: Mapping[str, str] | None = None,
     ) -> RunningAsterisk: ...
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that nobody has now: TCP, or UDP with `SOCK_DGRAM`."""
-    with socket.socket(socket.AF_INET, kind) as trial:
-        trial.bind(("127.0.0.1", 0))
-        port: int = trial.getsockname()[1]
-        return port
 
 
 def free_ports() -> ManagedAsterisk:

@@ -19,8 +19,9 @@ from dialer.asterisk.speech import Speaker
 from dialer.demo.carrier import Carrier
 from dialer.demo.phones import AgentPhones, Phone
 from dialer.demo.voices import read_wav, write_wav
+from dialer.ports import free_port
 from dialer.settings import Settings, load
-from support.asterisk import asterisk_folder, free_port, free_ports
+from support.asterisk import asterisk_folder, free_ports
 
 __all__ = ["floor"]
 
