@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from dialer.check.model import Finding, Findings, count, fail, names, ok, warn
+from dialer.clock import utc_now
 from dialer.db import migrate
 from dialer.db.embedded import Urls
 from dialer.db.session import CONNECTION_ERRORS, connect
@@ -72,9 +72,9 @@ async def _connected(settings: Settings, urls: Urls, app: asyncpg.Connection) ->
         yield judge_security([row[0] for row in await app.fetch(UNPROTECTED)], protected)
     if current == head:
         yield judge_zones([row[0] for row in await app.fetch(UNKNOWN_ZONES)])
-    before = datetime.now(UTC)
+    before = utc_now()
     theirs = await app.fetchval("SELECT clock_timestamp()")
-    after = datetime.now(UTC)
+    after = utc_now()
     # The answer was true somewhere between the question and its arrival.
     yield judge_clock((theirs - before - (after - before) / 2).total_seconds())
     yield judge_connections(await app.fetchval(CONNECTIONS), settings.database_pool)

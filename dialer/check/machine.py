@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dialer.asterisk import apt, packages, speech
 from dialer.check.model import Finding, count, fail, note, ok, warn
+from dialer.clock import utc_now
 from dialer.httpkit.identity import is_loopback, is_secure
 from dialer.settings import CONFIG_FILE, Settings
 
@@ -35,7 +36,7 @@ def machine(settings: Settings) -> Iterator[Finding]:
     yield folder
     for name, path in disks(settings).items():
         yield judge_disk(name, path, shutil.disk_usage(existing(path)).free)
-    yield judge_rules(rules_version(), datetime.now(UTC))
+    yield judge_rules(rules_version(), utc_now())
     yield voice(settings)
     yield softphones()
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.errors import Invalid, NotFound
 from dialer.httpkit.access import Actor, Right
@@ -27,14 +28,10 @@ class Report:
     rows: Sequence[Figures]
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class FigureService:
     """Figures of a tenant. `clock` is for tests."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
         self._database = database
         self._clock = clock
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.errors import Conflict, Invalid, NotFound, NotLoggedIn, WrongPassword
 from dialer.httpkit import audit
@@ -129,7 +130,7 @@ class UserService:
         identity, token_id, stale = found
         if stale:
             async with self._database.tenant(identity.actor.tenant_id) as conn:
-                await store.note_use(conn, token_id, datetime.now(UTC))
+                await store.note_use(conn, token_id, utc_now())
         return identity
 
     # -- oneself ---------------------------------------------------------------------------------------
@@ -252,7 +253,7 @@ class UserService:
             if hashed is not None:
                 values["password_hash"] = hashed
             if disabled is not None and disabled != (user.disabled_at is not None):
-                values["disabled_at"] = datetime.now(UTC) if disabled else None
+                values["disabled_at"] = utc_now() if disabled else None
             if not values:
                 return user
             changed = await store.change(conn, user_id, values)
