@@ -18,6 +18,7 @@ from dialer.agents import http as agents_http
 from dialer.agents.service import AgentService
 from dialer.asterisk.ami import Address, AmiLink
 from dialer.asterisk.fastagi import FastAgiServer
+from dialer.asterisk.nodes import Nodes
 from dialer.asterisk.speech import Speaker
 from dialer.calls import http as calls_http
 from dialer.calls.commands import CommandDesk
@@ -56,6 +57,8 @@ from dialer.recordings.recorder import Recorder
 from dialer.recordings.service import RecordingService
 from dialer.reports import http as reports_http
 from dialer.reports.service import FigureService
+from dialer.servers.ownership import Ownership
+from dialer.servers.store import NodeRow
 from dialer.settings import Settings
 from dialer.trunks import http as trunks_http
 from dialer.trunks.service import TrunkService
@@ -70,41 +73,47 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     """The engine, not yet running."""
     database = Database.open(database_url, pool=settings.database_pool)
     listener = Listener(database_url, (ENGINE,))
-    link = AmiLink(
-        Address(settings.ami_host, settings.ami_port, settings.ami_user, settings.ami_password()),
-        action_timeout_s=settings.ami_timeout_s,
-        ping_s=settings.ami_ping_s,
-        wanted=ASTERISK_EVENTS,
-    )
-    journal = DatabaseJournal(database)
+    nodes = Nodes()
+    ownership = Ownership(database, settings.server_name, settings.ami_user)
+
+    def link_to(node: NodeRow) -> AmiLink:
+        return AmiLink(
+            Address(node.ami_host, node.ami_port, settings.ami_user, settings.ami_password()),
+            action_timeout_s=settings.ami_timeout_s,
+            ping_s=settings.ami_ping_s,
+            wanted=ASTERISK_EVENTS,
+        )
+
+    journal = DatabaseJournal(database, ownership)
     calls = CallTable(journal)
     tracker = Tracker(calls)
     agi = FastAgiServer(settings.agi_host, settings.agi_port)
     agi.route(PROOF, answer_proof)
-    resynced = asyncio.Event()
     terms = DatabaseTermsBook(database, settings.prompts_dir)
     lines = TrunkLines()
     tracker.contacts.append(lines.contact)
-    placer = Placer(database, link, calls, tracker, lines, settings.agi_address or "")
-    switchboard = Switchboard(database, link, calls, tracker, settings.keep_customer_s, resynced)
+    placer = Placer(database, nodes, ownership, calls, tracker, lines, settings.agi_address or "")
+    switchboard = Switchboard(database, nodes, ownership, calls, tracker, settings.keep_customer_s)
     return Engine(
         database=database,
-        alone=Alone(database_url),
+        alone=Alone(database_url, settings.server_name),
         listener=listener,
-        link=link,
+        own_node=NodeRow(settings.node_name, settings.ami_host, settings.ami_port, draining=False),
+        link_to=link_to,
+        nodes=nodes,
+        ownership=ownership,
         agi=agi,
         journal=journal,
         calls=calls,
         tracker=tracker,
         switchboard=switchboard,
         placer=placer,
-        phones=Phones(database, link, tracker, switchboard.agents_changed),
-        recorder=Recorder(database, link, settings.recording_dir),
-        recovery=Recovery(database, link, calls, tracker, placer, terms),
+        phones=Phones(database, nodes, tracker, ownership.owns_phones, switchboard.agents_changed),
+        recorder=Recorder(database, nodes, settings.recording_dir),
+        recovery=Recovery(database, nodes, calls, tracker, placer, terms),
         terms=terms,
-        runner=Runner(database, calls, placer, terms, settings.tick_ms / 1000, resynced),
+        runner=Runner(database, calls, placer, terms, settings.tick_ms / 1000, nodes, ownership),
         render=Renderer(settings, database) if settings.asterisk == "managed" else None,
-        resynced=resynced,
     )
 
 

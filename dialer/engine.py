@@ -1,14 +1,15 @@
-"""The engine: the one process that speaks to Asterisk.
+"""The engine: the one process of a server that speaks to Asterisk.
 
-It consumes what Asterisk says, one event after another, and what the other processes tell it through
-PostgreSQL; everything it does hangs on one of the two, or on a timer with a name. See docs/architecture.md
-for the way of a call through it.
+It consumes what each Asterisk server (node) says, one event after another, and what the other processes tell
+it through PostgreSQL; everything it does hangs on one of the two, or on a timer with a name. See
+docs/architecture.md for the way of a call through it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,18 +21,20 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState, Shift
-from dialer.asterisk.ami import AmiEvent, AmiLink, Incoming, LinkDown, LinkUp
+from dialer.asterisk.ami import AmiLink
 from dialer.asterisk.fastagi import FastAgiServer
+from dialer.asterisk.nodes import Node, Nodes, end_sessions
 from dialer.calls import store as calls_store
 from dialer.calls.commands import CommandRunner
+from dialer.calls.consumer import Books, Consumer
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.model import CallState, HungUpBy
 from dialer.calls.phones import Phones
 from dialer.calls.placing import ByHand, Placer, Target
-from dialer.calls.recovery import Recovery, channels, reachable
+from dialer.calls.recovery import Recovery, channels
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change, Line
-from dialer.calls.tracking import Tracker
+from dialer.calls.tracking import Tracker, leg_of
 from dialer.campaigns.runner import Runner
 from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
@@ -48,7 +51,10 @@ from dialer.errors import (
     WrongState,
 )
 from dialer.recordings.recorder import Recorder
-from dialer.trunks import store as trunks
+from dialer.servers import store as servers
+from dialer.servers.model import LeaseKey, LeaseKind
+from dialer.servers.ownership import Gained, Ownership
+from dialer.servers.store import NodeRow
 from scheduler import hopper
 
 log = structlog.get_logger(__name__)
@@ -56,6 +62,10 @@ log = structlog.get_logger(__name__)
 HOUSEKEEPING_S = 1.0
 #: A call that has not been answered so long after its ringing should have ended is asked after.
 OVERDUE_S = 10.0
+#: A node that has been away for so long while another is there is given up: its calls are closed.
+NODE_LOST_S = 15.0
+#: Between two tries to take calls over while the database or Asterisk is away.
+AGAIN_S = 0.5
 
 
 @dataclass(slots=True)
@@ -65,7 +75,12 @@ class Engine:
     database: Database
     alone: Alone
     listener: Listener
-    link: AmiLink
+    #: the Asterisk server of our settings
+    own_node: NodeRow
+    #: a link to another
+    link_to: Callable[[NodeRow], AmiLink]
+    nodes: Nodes
+    ownership: Ownership
     agi: FastAgiServer
     journal: DatabaseJournal
     calls: CallTable
@@ -79,32 +94,50 @@ class Engine:
     runner: Runner
     #: renders a managed Asterisk's phones and trunks anew; None: Asterisk is somebody else's
     render: Callable[[], Awaitable[None]] | None = None
-    resynced: asyncio.Event = field(default_factory=asyncio.Event)
     commands: CommandRunner = field(init=False)
-    _tenants: list[int] = field(default_factory=list)
+    _books: Books = field(init=False)
+    _consumers: dict[str, Consumer] = field(default_factory=dict)
+    _consuming: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _nodes_changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _gains: asyncio.Queue[Gained] = field(default_factory=asyncio.Queue)
     _notes: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     #: (what, tenant) of notes whose following takes time
     _errands: asyncio.Queue[tuple[str, int]] = field(default_factory=asyncio.Queue)
-    _asterisk_started: str | None = None
-    _events: int = 0
-    #: taken from the inbox and not yet looked at
-    _held: Incoming | None = None
 
     def __post_init__(self) -> None:
         self.commands = CommandRunner(
             self.database,
+            self.ownership.name,
+            self.ownership.campaigns,
             {
                 "hang_up": self._hang_up,
                 "dial_lead": self._dial_lead,
                 "dial_number": self._dial_number,
             },
         )
+        self._books = Books(
+            self.database,
+            self.nodes,
+            self.ownership,
+            self.calls,
+            self.tracker,
+            self.placer,
+            self.recovery,
+        )
         self.calls.watchers.append(self._record)
+        self.runner.shifts_read = self._know_phones
+        self.ownership.gained = self._gains.put_nowait
+        self.ownership.lost = self._lost
+
+    @property
+    def resynced(self) -> asyncio.Event:
+        """Set while what one Asterisk server at least has is known."""
+        return self.nodes.some_ready
 
     async def run(self) -> None:
         """Work until cancelled; the lines stay as they are, the next engine takes them over.
 
-        While another engine works for this database it stands by.
+        While another engine works under our server's name it stands by.
         """
         try:
             await self.alone.wait()
@@ -113,10 +146,16 @@ class Engine:
             self.alone.end()
 
     async def _work(self) -> None:
-        self._tenants = await self.database.tenants()
-        for tenant_id in self._tenants:
-            adopted = await self.recovery.adopt(tenant_id)
-            log.info("adopted", tenant=tenant_id, calls=adopted)
+        self._books.tenants = await self.database.tenants()
+        await self.ownership.begin()
+        while (
+            not self._gains.empty()
+        ):  # before anything is heard of them; each node's resync accounts for them
+            gained = self._gains.get_nowait()
+            await self._adopt(gained)
+            self.ownership.settle(gained)
+        async with self.database.system() as conn:
+            await servers.put_node(conn, self.own_node.name, self.own_node.ami_host, self.own_node.ami_port)
         self.listener.subscribe(ENGINE, self._notes.put_nowait)
         self.agi.route("customer", self.switchboard.customer)
         await self.agi.start()
@@ -127,8 +166,8 @@ class Engine:
                     "alone": self.alone.keep,
                     "listener": self.listener.run,
                     "journal": self.journal.run,
-                    "ami": self.link.run,
-                    "consumer": self._consume,
+                    "ownership": self.ownership.run,
+                    "taking-over": self._take_over,
                     "notes": self._take_notes,
                     "errands": self._run_errands,
                     "switchboard": self.switchboard.run,
@@ -137,86 +176,127 @@ class Engine:
                     "housekeeping": self._keep_house,
                 }.items():
                     tasks.create_task(work(), name=name)
+                tasks.create_task(self._drive_nodes(tasks), name="nodes")
         finally:
             await self.agi.close()
-            await self.link.close()
             await self.journal.finish()
             await self.recorder.close()
+            await self.ownership.end()
 
-    # -- what Asterisk says ------------------------------------------------------------------------------
+    # -- the nodes -------------------------------------------------------------------------------------------
 
-    async def _consume(self) -> None:
+    async def _drive_nodes(self, tasks: asyncio.TaskGroup) -> None:
+        """Have a link to each node of the installation, as long as it is one."""
         while True:
-            item = self._held if self._held is not None else await self.link.inbox.get()
-            self._held = None
-            match item:
-                case AmiEvent(name="FullyBooted"):
-                    # Said once a login, when modules are loaded: earlier nothing can be dialled.
-                    await self._resync()
-                case AmiEvent():
-                    self._take(item)
-                case LinkUp():
-                    pass
-                case LinkDown():
-                    self.resynced.clear()
-                    self.tracker.link_lost()
-
-    def _take(self, event: AmiEvent) -> None:
-        self._events += 1
-        self.tracker.handle(event)
-
-    def _catch_up(self) -> None:
-        """Take the events that have come so far, up to the next login or loss of the link."""
-        inbox = self.link.inbox
-        while self._held is None and not inbox.empty():
-            item = inbox.get_nowait()
-            if isinstance(item, AmiEvent) and item.name != "FullyBooted":
-                self._take(item)
-            else:
-                self._held = item
-
-    async def _resync(self) -> None:
-        """Put the books in order before anything new is dialled."""
-        while self.link.up:
+            await self._nodes_changed.wait()
+            self._nodes_changed.clear()
             try:
-                await self._put_in_order()
-            except (AsteriskUnavailable, ActionFailed, DatabaseUnavailable) as error:
-                log.warning("resync_again", reason=str(error))
-                await asyncio.sleep(0.5)  # the database is away: nothing tells when it is back
-            else:
-                return
+                async with self.database.system() as conn:
+                    rows = {row.name: row for row in await servers.nodes(conn)}
+            except DatabaseUnavailable as error:
+                log.warning("nodes_wait", reason=str(error))
+                await asyncio.sleep(AGAIN_S)  # nothing tells when a database is back
+                self._nodes_changed.set()
+                continue
+            for node in self.nodes:
+                row = rows.get(node.name)
+                if row is None or (row.ami_host, row.ami_port) != (
+                    node.link.address.host,
+                    node.link.address.port,
+                ):
+                    await self._leave(node)
+            for row in rows.values():
+                if (node_of := self.nodes.get(row.name)) is None:
+                    self._join(row, tasks)
+                else:
+                    node_of.draining = row.draining
+            for tenant_id in self._books.tenants:
+                self._look_at("agents", tenant_id)
 
-    async def _put_in_order(self) -> None:
-        suspects = list(self.calls)
-        await self.placer.settled()
-        status = await self.link.send({"Action": "CoreStatus"})
-        started = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
-        # Only of an Asterisk that we have seen ourselves is it certain that nobody answered since.
-        died = self._asterisk_started not in (None, started)
-        shifts: list[Shift] = []
-        carriers: set[str] = set()
-        for tenant_id in self._tenants:
-            async with self.database.tenant(tenant_id) as conn:
-                shifts += await agents.open_shifts(conn, tenant_id)
-                carriers |= {trunk.endpoint for trunk in await trunks.trunks(conn, tenant_id)}
-        for endpoint in carriers:
-            self.placer.lines.contact(endpoint, await reachable(self.link, endpoint))
-        legs = self.recovery.expect(shifts)
-        present = await channels(self.link)
-        self.recovery.found(suspects, legs, present)
-        # What ended before Asterisk made its list was said before it, and waits in the inbox: who is not on
-        # the list is gone unseen only if that did not say so.
-        self._catch_up()
-        self.recovery.missing(suspects, legs, present, asterisk_died=died)
-        await self.recovery.end_ghosts(present)
-        self._asterisk_started = started
-        for tenant_id in self._tenants:
-            await self.recorder.settle_left(tenant_id, set(self.calls.lines), utc_now())
-        log.info("resynced", channels=len(present), calls=len(self.calls.lines), asterisk_died=died)
-        self.resynced.set()
-        for tenant_id in self._tenants:
+    def _join(self, row: NodeRow, tasks: asyncio.TaskGroup) -> None:
+        node = Node(row.name, self.link_to(row), draining=row.draining)
+        self.nodes.add(node)
+        consumer = Consumer(node, self._books, self._resynced)
+        self._consumers[row.name] = consumer
+        self._consuming[row.name] = tasks.create_task(consumer.run(), name=f"node-{row.name}")
+
+    async def _leave(self, node: Node) -> None:
+        log.info("node_left", node=node.name)
+        task = self._consuming.pop(node.name)
+        task.cancel()
+        await asyncio.wait({task})
+        del self._consumers[node.name]
+        self.recovery.give_up(node)
+        self.nodes.remove(node.name)
+
+    def _resynced(self) -> None:
+        """A node's books are in order."""
+        for tenant_id in self._books.tenants:
             self._look_at("agents", tenant_id)
             self._look_at("campaigns", tenant_id)
+
+    def _know_phones(self, shifts: list[Shift]) -> None:
+        """Hear of the phones that another server has called."""
+        for shift in shifts:
+            if shift.phone_up and shift.leg not in self.tracker.lost and shift.leg not in self.tracker.legs:
+                self.tracker.know(leg_of(shift, up=True))
+
+    # -- what is ours ----------------------------------------------------------------------------------------
+
+    async def _take_over(self) -> None:
+        """Account for the calls and phones of what has come to us; then it may be dialled."""
+        while True:
+            gained = await self._gains.get()
+            while True:
+                try:
+                    await self._account_for(gained)
+                except (DatabaseUnavailable, AsteriskUnavailable, ActionFailed) as error:
+                    log.warning("takeover_again", reason=str(error))
+                    await asyncio.sleep(AGAIN_S)  # nothing tells when a database is back
+                else:
+                    break
+
+    async def _account_for(self, gained: Gained) -> None:
+        for node in self.nodes:
+            # First: what a frozen owner has written and not sent must never arrive.
+            if node.ready and gained.former_users:
+                await end_sessions(node.link, gained.former_users)
+        adopted = await self._adopt(gained)
+        of_phones = {of.tenant_id for of in gained.leases if of.kind is LeaseKind.PHONES}
+        left = []
+        for tenant_id in of_phones:
+            async with self.database.tenant(tenant_id) as conn:
+                shifts = await agents.open_shifts(conn, tenant_id)
+            self.recovery.expect(shifts)
+            left += [shift.leg for shift in shifts if shift.leg is not None]
+        for node in self.nodes:
+            if node.ready:  # else its resync does it
+                await self._consumers[node.name].reconcile(
+                    [line for line in adopted if line.node == node.name],
+                    [leg for leg in self.tracker.legs.values() if leg.id in left and leg.node == node.name],
+                )
+        self.ownership.settle(gained)
+        for tenant_id in {of.tenant_id for of in gained.leases}:
+            self.runner.campaigns_changed(tenant_id)
+            self.runner.agents_changed(tenant_id)
+            self.phones.look(tenant_id)
+            self._errands.put_nowait(("commands", tenant_id))
+
+    async def _adopt(self, gained: Gained) -> list[Line]:
+        adopted = []
+        for tenant_id, campaign_ids in gained.campaigns().items():
+            lines = await self.recovery.adopt(tenant_id, campaign_ids)
+            live = set(self.calls.lines)
+            await self.recorder.settle_left(tenant_id, campaign_ids, live, utc_now())
+            log.info("adopted", tenant=tenant_id, campaigns=sorted(campaign_ids), calls=len(lines))
+            adopted += lines
+        return adopted
+
+    def _lost(self, lost: frozenset[LeaseKey]) -> None:
+        """Another server answers for these now."""
+        for line in list(self.calls):
+            if LeaseKey(line.terms.tenant_id, LeaseKind.CAMPAIGN, line.terms.campaign_id) in lost:
+                self.calls.forget(line.call.attempt_id)
 
     # -- what the other processes say --------------------------------------------------------------------
 
@@ -231,16 +311,20 @@ class Engine:
                     self._told(told["what"], told["tenant"])
                 else:
                     # Notes may have been missed: look at everything.
-                    self._tenants = await self.database.tenants()
-                    for tenant_id in self._tenants:
+                    self._nodes_changed.set()
+                    self._books.tenants = await self.database.tenants()
+                    for tenant_id in self._books.tenants:
                         for what in ("trunks", "agents", "campaigns", "commands"):
                             self._told(what, tenant_id)
             except DatabaseUnavailable as error:
                 log.error("note_not_followed", note=note, reason=str(error))  # noqa: TRY400
 
     def _told(self, what: str, tenant_id: int) -> None:
-        if tenant_id not in self._tenants:
-            self._tenants.append(tenant_id)
+        if what == "nodes":
+            self._nodes_changed.set()
+            return
+        if tenant_id not in self._books.tenants:
+            self._books.tenants.append(tenant_id)
         if what in ("commands", "trunks", "phones"):
             self._errands.put_nowait((what, tenant_id))
         else:
@@ -264,8 +348,11 @@ class Engine:
     def _look_at(self, what: str, tenant_id: int) -> None:
         match what:
             case "campaigns":
+                self.ownership.look_soon()  # one that was started may be nobody's yet
                 self.runner.campaigns_changed(tenant_id)
             case "agents":
+                if not self.ownership.owns_phones(tenant_id):
+                    self.ownership.look_soon()  # the tenant's first shift has begun, perhaps
                 self.phones.look(tenant_id)
                 self.runner.agents_changed(tenant_id)
                 self.switchboard.agents_changed()
@@ -288,7 +375,7 @@ class Engine:
 
     async def _dial(self, tenant_id: int, payload: Mapping[str, Any], target: Target) -> Mapping[str, Any]:
         if not self.resynced.is_set():
-            raise AsteriskUnavailable(reason=self.link.trouble or "the server is looking at what it has")
+            raise AsteriskUnavailable(reason=self.nodes.trouble())
         terms = await self.terms.terms(tenant_id, payload["campaign_id"])
         async with self.database.tenant(tenant_id) as conn:
             shift = await agents.find_shift(conn, tenant_id, UUID(payload["session_id"]))
@@ -309,25 +396,36 @@ class Engine:
     def _record(self, line: Line, change: Change) -> None:
         before, after = change.before, change.after
         if after.connected_at and not before.connected_at and line.terms.record:
-            self.recorder.begin(after.tenant_id, after.attempt_id, after.connected_at)
+            self.recorder.begin(after.tenant_id, after.attempt_id, after.connected_at, line.node)
         if after.hung_up_at and not before.hung_up_at and after.connected_at:
             self.recorder.ended(after.tenant_id, after.attempt_id, after.hung_up_at)
 
     async def _keep_house(self) -> None:
         """Once a second: end wrap-ups over their limit, take up what was left behind, ask after calls that
-        should have ended, say that we live."""
+        should have ended, give up nodes that are gone, say that we live."""
         started = utc_now()
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
+            self._give_up_nodes()
             try:
-                for tenant_id in self._tenants:
-                    await self._end_wrap_ups(tenant_id)
-                    if not self.journal.behind:
-                        await self.recovery.left_behind(tenant_id)
+                for tenant_id in self._books.tenants:
+                    ours, phones = self.ownership.campaigns(tenant_id), self.ownership.owns_phones(tenant_id)
+                    if phones:
+                        await self._end_wrap_ups(tenant_id)
+                    if (ours or phones) and not self.journal.behind:
+                        await self.recovery.left_behind(tenant_id, ours, phones=phones)
                 await self._say(started)
                 await self._ask_after_overdue()
             except (DatabaseUnavailable, AsteriskUnavailable) as error:
                 log.warning("housekeeping_waits", reason=str(error))
+
+    def _give_up_nodes(self) -> None:
+        """Only while another node carries on: where it is the only one, waiting costs nobody anything."""
+        now_s = time.monotonic()
+        for node in self.nodes:
+            away_s = now_s - node.away_since_s
+            if not node.ready and not node.lost and away_s > NODE_LOST_S and self.nodes.dialling():
+                self.recovery.give_up(node)
 
     async def _end_wrap_ups(self, tenant_id: int) -> None:
         now = utc_now()
@@ -348,28 +446,43 @@ class Engine:
 
     async def _ask_after_overdue(self) -> None:
         now = utc_now()
-        overdue = [
-            line
-            for line in self.calls
-            if line.call.state in (CallState.DIALLING, CallState.RINGING)
-            and now - line.call.created_at > timedelta(seconds=line.terms.ring_timeout_s + OVERDUE_S)
-        ]
-        if overdue and self.resynced.is_set():
-            self.recovery.missing(overdue, (), await channels(self.link))
+        for node in self.nodes:
+            overdue = [
+                line
+                for line in self.calls
+                if line.node == node.name
+                and line.call.state in (CallState.DIALLING, CallState.RINGING)
+                and now - line.call.created_at > timedelta(seconds=line.terms.ring_timeout_s + OVERDUE_S)
+            ]
+            if overdue and node.ready:
+                self.recovery.missing(overdue, (), await channels(node.link))
 
     async def _say(self, started: object) -> None:
         status = {
-            "asterisk": self.link.up,
-            "trouble": self.link.trouble,
+            "asterisk": self.resynced.is_set(),
+            "trouble": None if self.resynced.is_set() else self.nodes.trouble(),
             "calls": len(self.calls.lines),
             "phones": sum(leg.up for leg in self.tracker.legs.values()),
             "journal_behind": self.journal.behind,
-            "events": self._events,
+            "events": sum(consumer.events for consumer in self._consumers.values()),
+            "tasks": len(asyncio.all_tasks()),
+            "nodes": {
+                node.name: {
+                    "ready": node.ready,
+                    "draining": node.draining,
+                    "trouble": None if node.ready else node.link.trouble,
+                    "calls": sum(line.node == node.name for line in self.calls),
+                    "phones": sum(leg.node == node.name and leg.up for leg in self.tracker.legs.values()),
+                }
+                for node in self.nodes
+            },
+            "campaigns": sorted(of.key for of in self.ownership.settled if of.kind is LeaseKind.CAMPAIGN),
         }
-        values = {"seen_at": utc_now(), "status": status}
+        key = {"server": self.ownership.name, "name": "engine"}
+        values = {"started_at": started, "seen_at": utc_now(), "status": status}
         async with self.database.system() as conn:
             await conn.execute(
                 upsert(process_status)
-                .values(name="engine", started_at=started, **values)
-                .on_conflict_do_update(index_elements=["name"], set_={"started_at": started, **values})
+                .values(**key, **values)
+                .on_conflict_do_update(index_elements=["server", "name"], set_=values)
             )

@@ -64,6 +64,17 @@ class Settings(BaseSettings):
     )
     database_pool: int = Field(10, ge=2, le=200, description="connections of each process to the database")
 
+    server_name: str = Field(
+        "main",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        description="name of this server among those of one database; each has its own and keeps it",
+    )
+    node_name: str = Field(
+        "main",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        description="name of the Asterisk server that ami_host and ami_port reach; servers of one node "
+        "share it",
+    )
     asterisk: Literal["managed", "external"] = Field(
         "managed", description="managed: the server starts and stops Asterisk itself; external: yours, by AMI"
     )

@@ -99,6 +99,8 @@ class Shift:
     idle_since: datetime
     #: channel id of the phone's leg, while one is up or being called
     leg: UUID | None
+    #: the Asterisk server that has the leg, or had it last
+    node: str | None
     attempt_id: UUID | None
     lead_id: int | None
     pause_code: str | None

@@ -30,6 +30,7 @@ _SHIFT = select(
     agent_session.c.state_since,
     agent_session.c.idle_since,
     agent_session.c.leg,
+    agent_session.c.node,
     agent_session.c.attempt_id,
     agent_session.c.lead_id,
     agent_session.c.pause_code,
@@ -250,9 +251,10 @@ async def move(
 
 
 async def reserve_longest_idle(
-    conn: AsyncConnection, tenant_id: int, skill: str | None, attempt_id: UUID, at: datetime
+    conn: AsyncConnection, tenant_id: int, skill: str | None, node: str, attempt_id: UUID, at: datetime
 ) -> Shift | None:
-    """Reserve the agent who has been ready longest and has the skill; None when there is none.
+    """Reserve the agent who has been ready longest, has the skill and a phone at the node; None when there is
+    none.
 
     One conditional UPDATE: two callers at once get two agents or one of them none, never the same.
     """
@@ -262,14 +264,14 @@ async def reserve_longest_idle(
             SELECT s.id FROM agent_session s
               JOIN agent a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id
              WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL
-               AND s.state = 'ready' AND s.leg IS NOT NULL
+               AND s.state = 'ready' AND s.leg IS NOT NULL AND s.node = :node
                AND (CAST(:skill AS text) IS NULL OR CAST(:skill AS text) = ANY (a.skills))
              ORDER BY s.idle_since
              LIMIT 1
                FOR UPDATE OF s SKIP LOCKED
             """
         ),
-        {"tenant_id": tenant_id, "skill": skill},
+        {"tenant_id": tenant_id, "skill": skill, "node": node},
     )
     row = found.one_or_none()
     if row is None:
@@ -374,9 +376,17 @@ async def ask_next(
 
 
 async def set_leg(
-    conn: AsyncConnection, tenant_id: int, session_id: UUID, leg: UUID | None, *, was: UUID | None
+    conn: AsyncConnection,
+    tenant_id: int,
+    session_id: UUID,
+    leg: UUID | None,
+    *,
+    was: UUID | None,
+    node: str | None = None,
 ) -> bool:
-    """Name the channel that is the agent's phone now; False when it was another meanwhile."""
+    """Name the channel that is the agent's phone now, and the Asterisk server that has it; False when it was
+    another meanwhile. A phone that is gone (`leg` None) leaves the server's name."""
+    values: dict[str, Any] = {"leg": leg} if leg is None else {"leg": leg, "node": node}
     changed = await conn.execute(
         update(agent_session)
         .where(
@@ -384,7 +394,7 @@ async def set_leg(
             agent_session.c.id == session_id,
             agent_session.c.leg.is_not_distinct_from(was),
         )
-        .values(leg=leg)
+        .values(values)
         .returning(agent_session.c.id)
     )
     return changed.one_or_none() is not None

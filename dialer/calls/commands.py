@@ -7,7 +7,7 @@ waits for the answer, which comes as the row's `reply` or as the error that was 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -29,6 +29,24 @@ log = structlog.get_logger(__name__)
 FRESH = timedelta(seconds=5)
 WAIT_S = 6.0
 
+#: Ours is what is for a campaign of ours, for none, or for one that nobody owns; and what we took and did not
+#: write down.
+_TAKE = text(
+    """
+    UPDATE command SET taken_by = :server
+     WHERE tenant_id = :tenant_id AND id = (
+        SELECT c.id FROM command c
+         WHERE c.tenant_id = :tenant_id AND c.done_at IS NULL
+           AND (c.taken_by IS NULL OR c.taken_by = :server)
+           AND (c.campaign_id IS NULL OR c.campaign_id = ANY (:ours) OR NOT EXISTS (
+                SELECT FROM lease l
+                 WHERE l.tenant_id = c.tenant_id AND l.kind = 'campaign' AND l.key = c.campaign_id))
+         ORDER BY c.id LIMIT 1
+           FOR UPDATE SKIP LOCKED)
+    RETURNING id, kind, payload, created_at
+    """
+)
+
 Handler = Callable[[int, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
@@ -40,13 +58,21 @@ class CommandDesk:
         self._waiting: dict[int, asyncio.Event] = {}
         listener.subscribe(REPLIES, self._noted)
 
-    async def ask(self, actor: Actor, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Have the engine do something. Raises what the engine raised, or AsteriskUnavailable when no engine
-        answers."""
+    async def ask(
+        self, actor: Actor, kind: str, payload: Mapping[str, Any], *, campaign_id: int
+    ) -> Mapping[str, Any]:
+        """Have the engine that owns the campaign do something; any engine where none does. Raises what the
+        engine raised, or AsteriskUnavailable when none answers."""
         async with self._database.tenant(actor.tenant_id) as conn:
             command_id = await conn.scalar(
                 insert(command)
-                .values(tenant_id=actor.tenant_id, kind=kind, payload=payload, created_by=actor.user_id)
+                .values(
+                    tenant_id=actor.tenant_id,
+                    kind=kind,
+                    campaign_id=campaign_id,
+                    payload=payload,
+                    created_by=actor.user_id,
+                )
                 .returning(command.c.id)
             )
             assert command_id is not None
@@ -88,6 +114,10 @@ class CommandRunner:
     """The doing side: one handler for each kind."""
 
     database: Database
+    #: the server's name
+    server: str
+    #: the tenant's campaigns that are ours
+    ours: Callable[[int], Collection[int]]
     handlers: Mapping[str, Handler]
     #: what was done and could not be written down: (reply, error) by id. Nothing is done twice.
     _done: dict[int, tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]] = field(default_factory=dict)
@@ -127,12 +157,10 @@ class CommandRunner:
             return None, _kept(DozvonError())
 
     async def _next(self, tenant_id: int) -> tuple[int, str, Mapping[str, Any], bool] | None:
+        """Take the oldest command that is ours: nobody else does it then."""
         async with self.database.tenant(tenant_id) as conn:
             found = await conn.execute(
-                select(command.c.id, command.c.kind, command.c.payload, command.c.created_at)
-                .where(command.c.tenant_id == tenant_id, command.c.done_at.is_(None))
-                .order_by(command.c.id)
-                .limit(1)
+                _TAKE, {"tenant_id": tenant_id, "server": self.server, "ours": sorted(self.ours(tenant_id))}
             )
             row = found.one_or_none()
         if row is None:

@@ -26,6 +26,7 @@ from dialer.calls.table import Change
 from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
+from dialer.servers.ownership import Leases, Sole
 from scheduler import hopper, retry
 
 log = structlog.get_logger(__name__)
@@ -41,8 +42,9 @@ RETRY_S = 0.5
 class DatabaseJournal:
     """The journal over PostgreSQL. `run` until cancelled; `drain` to see everything written."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, leases: Leases | None = None) -> None:
         self._database = database
+        self._leases = leases or Sole()
         self._waiting: list[Change] = []
         self._work = asyncio.Event()
         self._written = asyncio.Condition()
@@ -98,17 +100,30 @@ class DatabaseJournal:
         for tenant_id, changes in of_tenant.items():
             try:
                 async with self._database.tenant(tenant_id) as conn:
-                    for change in changes:
+                    for change in await self._ours(conn, tenant_id, changes):
                         await _write_change(conn, change)
             except DBAPIError:
                 # One of them cannot be written: find it, keep the others.
                 await self._one_by_one(tenant_id, changes)
 
+    async def _ours(
+        self, conn: AsyncConnection, tenant_id: int, changes: Sequence[Change]
+    ) -> Sequence[Change]:
+        """Those of campaigns that are ours still: another server that has taken one over knows better what
+        became of its calls."""
+        ours = await self._leases.still(conn, tenant_id, {change.after.campaign_id for change in changes})
+        if left := [change for change in changes if change.after.campaign_id not in ours]:
+            log.warning(
+                "journal_not_ours", changes=len(left), attempts=[str(c.after.attempt_id) for c in left]
+            )
+        return [change for change in changes if change.after.campaign_id in ours]
+
     async def _one_by_one(self, tenant_id: int, changes: Sequence[Change]) -> None:
         for change in changes:
             try:
                 async with self._database.tenant(tenant_id) as conn:
-                    await _write_change(conn, change)
+                    for ours in await self._ours(conn, tenant_id, [change]):
+                        await _write_change(conn, ours)
             except DBAPIError as error:
                 if not _refused_for_content(error):
                     raise DatabaseUnavailable(reason=str(error.orig)) from error

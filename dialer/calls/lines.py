@@ -19,25 +19,26 @@ class TrunkLines:
 
     #: what each trunk carries, by its id
     loads: dict[int, Load] = field(default_factory=dict)
-    #: endpoints that do not answer Asterisk's OPTIONS; one that is not asked is taken for reachable
-    unreachable: set[str] = field(default_factory=set)
+    #: (node, endpoint) that do not answer that Asterisk's OPTIONS; one that is not asked is taken for
+    #: reachable
+    unreachable: set[tuple[str, str]] = field(default_factory=set)
 
-    def contact(self, endpoint: str, reachable: bool) -> None:
-        """Asterisk says that the carrier behind an endpoint answers, or no longer does."""
-        if not reachable and endpoint not in self.unreachable:
-            log.warning("endpoint_unreachable", endpoint=endpoint)
-            self.unreachable.add(endpoint)
-        elif reachable and endpoint in self.unreachable:
-            log.info("endpoint_reachable", endpoint=endpoint)
-            self.unreachable.discard(endpoint)
+    def contact(self, node: str, endpoint: str, reachable: bool) -> None:
+        """A node says that the carrier behind an endpoint answers, or no longer does."""
+        if not reachable and (node, endpoint) not in self.unreachable:
+            log.warning("endpoint_unreachable", node=node, endpoint=endpoint)
+            self.unreachable.add((node, endpoint))
+        elif reachable and (node, endpoint) in self.unreachable:
+            log.info("endpoint_reachable", node=node, endpoint=endpoint)
+            self.unreachable.discard((node, endpoint))
 
-    def choose(self, trunks: Sequence[Trunk], e164: str, now: datetime) -> Trunk | Refused:
-        """The first trunk in order that takes a call to the number now, or why none does."""
-        return choose(trunks, self._of(trunks), e164, now)
+    def choose(self, trunks: Sequence[Trunk], e164: str, now: datetime, node: str) -> Trunk | Refused:
+        """The first trunk in order that takes a call of the node to the number now, or why none does."""
+        return choose(trunks, self._of(trunks, node), e164, now)
 
-    def left(self, trunks: Sequence[Trunk], now: datetime) -> int:
-        """Calls that these trunks can take now, by their channels and their calls a second."""
-        loads = self._of(trunks)
+    def left(self, trunks: Sequence[Trunk], now: datetime, node: str) -> int:
+        """Calls of the node that these trunks can take now, by their channels and their calls a second."""
+        loads = self._of(trunks, node)
         return sum(
             min(lines_left([trunk], loads), int(loads[trunk.id].tokens_at(trunk, now))) for trunk in trunks
         )
@@ -55,10 +56,10 @@ class TrunkLines:
         """A channel of the trunk has ended."""
         self.loads[trunk_id] = self.loads.get(trunk_id, IDLE).released()
 
-    def _of(self, trunks: Iterable[Trunk]) -> Mapping[int, Load]:
+    def _of(self, trunks: Iterable[Trunk], node: str) -> Mapping[int, Load]:
         return {
             trunk.id: replace(
-                self.loads.get(trunk.id, IDLE), reachable=trunk.endpoint not in self.unreachable
+                self.loads.get(trunk.id, IDLE), reachable=(node, trunk.endpoint) not in self.unreachable
             )
             for trunk in trunks
         }

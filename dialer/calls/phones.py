@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,7 +19,7 @@ import structlog
 
 from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_AFTER_LOGIN, AgentState, Shift
-from dialer.asterisk.ami import AmiLink
+from dialer.asterisk.nodes import Node, Nodes
 from dialer.calls.switchboard import hang_up_channel
 from dialer.calls.tracking import Leg, Tracker
 from dialer.clock import utc_now
@@ -63,8 +64,10 @@ class Phones:
     """The agents' phones of one engine."""
 
     database: Database
-    link: AmiLink
+    nodes: Nodes
     tracker: Tracker
+    #: whether this server keeps the phones of a tenant; another does else, and we only listen
+    ours: Callable[[int], bool]
     #: told when a phone has come or gone
     changed: Callable[[], None]
     _news: asyncio.Queue[_News] = field(default_factory=asyncio.Queue)
@@ -73,6 +76,8 @@ class Phones:
     _timers: set[asyncio.TimerHandle] = field(default_factory=set)
     _hanging: set[asyncio.Task[None]] = field(default_factory=set)
     _tenants: set[int] = field(default_factory=set)
+    #: tenants whose look is asked for and not begun
+    _to_look: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.tracker.leg_up = lambda leg: self._news.put_nowait(_Up(leg))
@@ -81,7 +86,9 @@ class Phones:
 
     def look(self, tenant_id: int) -> None:
         """Shifts of the tenant may have changed: call new phones, end those of closed shifts."""
-        self._news.put_nowait(_Look(tenant_id))
+        if tenant_id not in self._to_look:  # a look that has not begun will see this change too
+            self._to_look.add(tenant_id)
+            self._news.put_nowait(_Look(tenant_id))
 
     async def run(self) -> None:
         """Keep the phones up until cancelled."""
@@ -90,12 +97,16 @@ class Phones:
                 news = await self._news.get()
                 try:
                     match news:
+                        case _Up(leg) | _Gone(leg) if not self.ours(leg.tenant_id):
+                            self.changed()
                         case _Up(leg):
                             await self._up(leg)
                         case _Gone(leg):
                             await self._gone(leg)
                         case _Look(tenant_id):
-                            await self._keep_up(tenant_id)
+                            self._to_look.discard(tenant_id)
+                            if self.ours(tenant_id):
+                                await self._keep_up(tenant_id)
                 except DatabaseUnavailable as error:
                     log.warning("phones_wait", reason=str(error))
                     self._later(0.5, functools.partial(self._news.put_nowait, news))
@@ -154,9 +165,11 @@ class Phones:
             self._not_before_s[shift.id] = asyncio.get_running_loop().time() + CALL_AGAIN_S
             self._later(CALL_AGAIN_S, functools.partial(self.look, leg.tenant_id))
 
-    def _contact(self, endpoint: str, reachable: bool) -> None:
+    def _contact(self, node: str, endpoint: str, reachable: bool) -> None:
         """A phone's registration came or went: Asterisk knows before any packet is missed."""
-        legs = [leg for leg in self.tracker.legs.values() if leg.endpoint == endpoint]
+        if (where := self.nodes.get(node)) is not None:
+            where.contacts[endpoint] = reachable
+        legs = [leg for leg in self.tracker.legs.values() if (leg.node, leg.endpoint) == (node, endpoint)]
         if reachable:
             self._not_before_s.clear()
             for tenant_id in self._tenants:
@@ -175,10 +188,39 @@ class Phones:
         open_ids = {shift.id for shift in shifts}
         for leg in list(self.tracker.legs.values()):
             if leg.tenant_id == tenant_id and leg.session_id not in open_ids:
-                await hang_up_channel(self.link, leg.id)
+                await hang_up_channel(self.nodes.link(leg.node), leg.id)
         for shift in shifts:
             if shift.leg is None and shift.state in (AgentState.CALLING, AgentState.LOST):
                 await self._call(shift)
+            elif self._should_move(shift):
+                await self._move(shift)
+
+    def _should_move(self, shift: Shift) -> bool:
+        """Whether a phone in no call is to be called by another Asterisk: its own is being drained."""
+        node = self.nodes.get(shift.node)
+        if node is None or not node.draining or shift.leg is None:
+            return False
+        return shift.state in (AgentState.READY, AgentState.PAUSED) and self._node_for(shift) is not None
+
+    async def _move(self, shift: Shift) -> None:
+        """Take the phone down; it is called again, by another Asterisk, as one that was lost."""
+        assert shift.leg is not None
+        now = utc_now()
+        async with self.database.tenant(shift.tenant_id) as conn:
+            if shift.state is AgentState.PAUSED:
+                await agents.ask_next(conn, shift.tenant_id, shift.id, AgentState.PAUSED, shift.pause_code)
+            leaving = (shift.state,)
+            if not await agents.move(conn, shift.tenant_id, shift.id, AgentState.LOST, now, leaving=leaving):
+                return  # a call was first: after it
+        log.info("phone_moves", agent=shift.agent_id, node=shift.node)
+        await hang_up_channel(self.nodes.link(shift.node), shift.leg)
+
+    def _node_for(self, shift: Shift) -> Node | None:
+        """The Asterisk that is to call the phone: one that it is registered at, the emptiest of these."""
+        nodes = self.nodes.dialling()
+        at = [node for node in nodes if node.reaches(shift.endpoint)]
+        legs = Counter(leg.node for leg in self.tracker.legs.values())
+        return min(at or nodes, key=lambda node: legs[node.name], default=None)
 
     async def _call(self, shift: Shift) -> None:
         now, loop = utc_now(), asyncio.get_running_loop()
@@ -196,13 +238,16 @@ class Phones:
                         agent_id=shift.agent_id,
                     )
             return
-        if loop.time() < self._not_before_s.get(shift.id, 0.0) or not self.link.up:
+        node = self._node_for(shift)
+        if loop.time() < self._not_before_s.get(shift.id, 0.0) or node is None:
             return
-        leg = Leg(new_id(), shift.tenant_id, shift.id, shift.agent_id, shift.endpoint)
+        leg = Leg(new_id(), shift.tenant_id, shift.id, shift.agent_id, shift.endpoint, node.name)
         self.tracker.legs[leg.id] = leg
         try:
             async with self.database.tenant(shift.tenant_id) as conn:
-                if not await agents.set_leg(conn, shift.tenant_id, shift.id, leg.id, was=None):
+                if not await agents.set_leg(
+                    conn, shift.tenant_id, shift.id, leg.id, was=None, node=node.name
+                ):
                     del self.tracker.legs[leg.id]
                     return
         except DatabaseUnavailable:
@@ -210,7 +255,7 @@ class Phones:
             raise
         self._later(RING_S + OVERDUE_S, functools.partial(self._overdue, leg))
         try:
-            reply = await self.link.send(
+            reply = await node.link.send(
                 {
                     "Action": "Originate",
                     "Channel": f"PJSIP/{shift.endpoint}",
@@ -228,7 +273,7 @@ class Phones:
             if not (isinstance(error, AsteriskUnavailable) and error.sent):
                 self.tracker.lose(leg)
             return
-        self.tracker.asked(leg.id, reply.get("ActionID"))
+        self.tracker.asked(leg.id, reply.get("ActionID"), node.name)
 
     def _overdue(self, leg: Leg) -> None:
         """Nothing says that an Originate whose answer was lost came to nothing."""
@@ -239,12 +284,12 @@ class Phones:
 
     def _give_up(self, leg: Leg) -> None:
         self.tracker.lose(leg)
-        self._hanging.add(task := asyncio.create_task(self._end(leg.id)))
+        self._hanging.add(task := asyncio.create_task(self._end(leg)))
         task.add_done_callback(self._hanging.discard)
 
-    async def _end(self, leg: UUID) -> None:
+    async def _end(self, leg: Leg) -> None:
         try:
-            await hang_up_channel(self.link, leg)
+            await hang_up_channel(self.nodes.link(leg.node), leg.id)
         except AsteriskUnavailable as error:
             log.warning("leg_not_ended", reason=str(error))  # the resync will see it
 

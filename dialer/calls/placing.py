@@ -21,7 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
 from dialer.agents.model import Shift
-from dialer.asterisk.ami import AmiLink, variable
+from dialer.asterisk.ami import variable
+from dialer.asterisk.nodes import Nodes
 from dialer.calls import store
 from dialer.calls.lines import TrunkLines
 from dialer.calls.model import Assignee, Call, NotPlaced, Result, Sent
@@ -44,6 +45,7 @@ from dialer.errors import (
     WrongState,
 )
 from dialer.ids import new_id
+from dialer.servers.ownership import Leases
 from dialer.trunks.model import Refusal, Refused, Trunk, dial_string
 from scheduler import hopper
 from scheduler.hopper import ClaimedLead
@@ -81,7 +83,7 @@ class Placed:
     """What came of a wish to dial."""
 
     dialled: int
-    #: where that is 0: `no_leads`, `no_lines` or `not_running`
+    #: where that is 0: `no_leads`, `no_lines`, `not_running` or `not_ours`
     why_not: str = ""
 
 
@@ -90,35 +92,39 @@ class Placer:
     """Places the calls of one engine."""
 
     database: Database
-    link: AmiLink
+    nodes: Nodes
+    leases: Leases
     calls: CallTable
     tracker: Tracker
     lines: TrunkLines
     #: host:port by which Asterisk reaches this engine's FastAGI server; empty: what that has bound
     agi_address: str
-    _sending: set[asyncio.Task[None]] = field(default_factory=set)
+    #: tasks that speak to Asterisk, with the node of each
+    _sending: dict[asyncio.Task[None], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.calls.watchers.append(self._changed)
 
-    def lines_left(self, terms: CallTerms) -> int:
-        """Calls that the campaign's trunks can take now."""
-        return self.lines.left(terms.trunks, utc_now())
+    def lines_left(self, terms: CallTerms, node: str) -> int:
+        """Calls that the campaign's trunks can take from the node now."""
+        return self.lines.left(terms.trunks, utc_now(), node)
 
     def adopt(self, line: Line) -> None:
         """A call that an earlier engine placed holds a line of its trunk."""
         self.lines.adopt(line.trunk_id)
 
-    async def next_leads(self, terms: CallTerms, wanted: int) -> Placed:
-        """Dial up to `wanted` of the campaign's next leads.
+    async def next_leads(self, terms: CallTerms, wanted: int, node: str) -> Placed:
+        """Dial up to `wanted` of the campaign's next leads from the node.
 
-        Raises DatabaseUnavailable (nothing was dialled) and AsteriskUnavailable while the link is down.
+        Raises DatabaseUnavailable (nothing was dialled) and AsteriskUnavailable while the node's link is
+        down.
         """
-        if not self.link.up:
-            raise AsteriskUnavailable(reason=self.link.trouble or "the link is down")
+        self._must_be_up(node)
         now = utc_now()
         placed: list[Line] = []
         async with self._placing(terms.tenant_id, placed) as conn:
+            if not await self.leases.still(conn, terms.tenant_id, (terms.campaign_id,)):
+                return Placed(0, "not_ours")
             if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
                 return Placed(0, "not_running")
             ready: list[Target] = []
@@ -132,7 +138,7 @@ class Placer:
                     break
                 ask = max(wanted, SIFT)
             del ready[wanted:]
-            await self._commit(conn, terms, ready, now, placed, by_hand=None)
+            await self._commit(conn, terms, ready, node, now, placed, by_hand=None)
         self._send(terms, placed)
         if placed:
             return Placed(len(placed))
@@ -143,13 +149,15 @@ class Placer:
 
         Raises NotAllowed, NumberBusy, WrongState, NotFound, DatabaseUnavailable, AsteriskUnavailable.
         """
-        if not self.link.up:
-            raise AsteriskUnavailable(reason=self.link.trouble or "the link is down")
+        node = by_hand.shift.node or ""
+        self._must_be_up(node)
         now = utc_now()
         placed: list[Line] = []
         async with self._placing(terms.tenant_id, placed) as conn:
             if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
                 raise WrongState(what="The campaign", state="not running", allowed="running")
+            if not await self.leases.still(conn, terms.tenant_id, (terms.campaign_id,)):
+                raise AsteriskUnavailable(reason="another server has just taken the campaign over; ask again")
             if target.lead is not None:
                 lead = await hopper.claim_one(conn, terms.tenant_id, terms.campaign_id, target.lead.id)
                 if lead is None:
@@ -157,7 +165,7 @@ class Placer:
             denied = await self._denial(conn, terms, target, now)
             if denied is not None:
                 raise NotAllowed(reason=denied.reason)
-            await self._commit(conn, terms, [target], now, placed, by_hand=by_hand)
+            await self._commit(conn, terms, [target], node, now, placed, by_hand=by_hand)
             if not placed:
                 raise NumberBusy
             line = placed[0]
@@ -169,10 +177,15 @@ class Placer:
         self._send(terms, placed)
         return line.call.attempt_id
 
-    async def settled(self) -> None:
-        """Wait until every Originate that was begun has its answer."""
-        if self._sending:
-            await asyncio.wait(self._sending)
+    async def settled(self, node: str) -> None:
+        """Wait until every Originate that was begun on the node has its answer."""
+        if begun := [task for task, where in self._sending.items() if where == node]:
+            await asyncio.wait(begun)
+
+    def _must_be_up(self, node: str) -> None:
+        link = self.nodes.link(node)
+        if not link.up:
+            raise AsteriskUnavailable(reason=link.trouble or "the link is down")
 
     # -- before the commit -----------------------------------------------------------------------------
 
@@ -228,6 +241,7 @@ class Placer:
         conn: AsyncConnection,
         terms: CallTerms,
         targets: Sequence[Target],
+        node: str,
         now: datetime,
         placed: list[Line],
         *,
@@ -243,7 +257,7 @@ class Placer:
         for target in targets:
             if target.e164 not in held:
                 continue
-            trunk = self.lines.choose(terms.trunks, target.e164, now)
+            trunk = self.lines.choose(terms.trunks, target.e164, now, node)
             if isinstance(trunk, Refused):
                 await store.release_number(conn, terms.tenant_id, ids[target.e164])
                 if by_hand is not None:
@@ -256,7 +270,7 @@ class Placer:
                 continue
             self.lines.take(trunk, now)
             chosen.append((target, trunk))
-            placed.append(self._line(terms, target, trunk, ids[target.e164], now, by_hand))
+            placed.append(self._line(terms, target, trunk, node, ids[target.e164], now, by_hand))
         if not chosen:
             return
         shift = by_hand.shift if by_hand else None
@@ -269,6 +283,7 @@ class Placer:
                     campaign_id=terms.campaign_id,
                     e164=target.e164,
                     trunk_id=trunk.id,
+                    node=node,
                     caller_id=trunk.caller_id,
                     mode=terms.mode,
                     policy=terms.policy.stamp,
@@ -292,6 +307,7 @@ class Placer:
         terms: CallTerms,
         target: Target,
         trunk: Trunk,
+        node: str,
         attempt_id: UUID,
         now: datetime,
         by_hand: ByHand | None,
@@ -307,7 +323,7 @@ class Placer:
             created_at=now,
             agent=Assignee(shift.id, shift.agent_id, shift.leg) if shift and shift.leg else None,
         )
-        return Line(call=call, terms=terms, e164=target.e164, trunk_id=trunk.id)
+        return Line(call=call, terms=terms, e164=target.e164, trunk_id=trunk.id, node=node)
 
     @contextlib.asynccontextmanager
     async def _placing(self, tenant_id: int, placed: list[Line]) -> AsyncIterator[AsyncConnection]:
@@ -331,16 +347,16 @@ class Placer:
         for line in lines:
             self.calls.add(line)
             work = self._originate(line, trunks[line.trunk_id], committed_s)
-            self._spawn(work, f"originate-{line.call.attempt_id}")
+            self._spawn(work, line.node, f"originate-{line.call.attempt_id}")
 
-    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[None, None, None], node: str, name: str) -> None:
         task = asyncio.create_task(work, name=name)
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        self._sending[task] = node
+        task.add_done_callback(self._sending.pop)
 
-    async def _end(self, attempt_id: UUID) -> None:
+    async def _end(self, line: Line) -> None:
         with contextlib.suppress(AsteriskUnavailable):  # logged; the resync sees what Asterisk has
-            await hang_up_channel(self.link, attempt_id)
+            await hang_up_channel(self.nodes.link(line.node), line.call.attempt_id)
 
     async def _originate(self, line: Line, trunk: Trunk, committed_s: float) -> None:
         attempt_id = line.call.attempt_id
@@ -351,7 +367,7 @@ class Placer:
             self._not_placed(line, Result.CANCELED, "canceled_before_it_was_sent")
             return
         try:
-            reply = await self.link.send(originate(line, trunk, self.agi_address))
+            reply = await self.nodes.link(line.node).send(originate(line, trunk, self.agi_address))
         except ActionFailed as error:
             self._not_placed(line, Result.FAILED, "originate_refused", error)
         except (ActionTimeout, AsteriskUnavailable) as error:
@@ -362,7 +378,7 @@ class Placer:
             self._not_placed(line, Result.FAILED, error.id, error)
         else:
             self.calls.apply(attempt_id, Sent(utc_now()))
-            self.tracker.asked(attempt_id, reply.get("ActionID"))
+            self.tracker.asked(attempt_id, reply.get("ActionID"), line.node)
 
     def _not_placed(self, line: Line, result: Result, detail: str, error: DozvonError | None = None) -> None:
         log.warning(
@@ -377,7 +393,7 @@ class Placer:
         before, after = change.before, change.after
         if after.canceled and after.answered_at is None and before.ringing_at != after.ringing_at:
             # It was taken back before Asterisk had a channel that could be ended.
-            self._spawn(self._end(after.attempt_id), f"end-{after.attempt_id}")
+            self._spawn(self._end(line), line.node, f"end-{after.attempt_id}")
         if after.hung_up_at is not None and before.hung_up_at is None:
             self.lines.release(line.trunk_id)
 

@@ -6,11 +6,14 @@ is held against that:
 - its channel is there: the call is followed on, from the state that its channel shows;
 - its channel is gone: it ends with what is known (`Vanished`), as `unknown` where nothing is;
 - a channel of ours that is on no books (its attempt was given up, its shift closed) is ended.
+
+A call belongs to the server that owns its campaign, and to the node (the Asterisk server) that dials it: each
+node is asked for its own, and what another server answers for is on the books too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -21,6 +24,7 @@ import structlog
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.ami import AmiEvent, AmiLink
+from dialer.asterisk.nodes import Node, Nodes
 from dialer.calls import store
 from dialer.calls.model import (
     Answered,
@@ -37,7 +41,7 @@ from dialer.calls.placing import Placer
 from dialer.calls.switchboard import hang_up_channel
 from dialer.calls.table import CallTable, Line
 from dialer.calls.terms import CallTerms
-from dialer.calls.tracking import Leg, Tracker
+from dialer.calls.tracking import Leg, Tracker, leg_of
 from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.errors import ActionFailed
@@ -78,7 +82,21 @@ async def channels(link: AmiLink) -> dict[UUID, Seen]:
     return found
 
 
-async def reachable(link: AmiLink, endpoint: str) -> bool:
+async def phones_reached(link: AmiLink) -> dict[str, bool]:
+    """The phones that are registered, by endpoint, with whether they answer where they are asked. Raises
+    AsteriskUnavailable."""
+    try:
+        items = await link.send_list({"Action": "PJSIPShowContacts"})
+    except ActionFailed:
+        return {}  # so it says that there are none
+    found: dict[str, bool] = {}
+    for item in items:
+        endpoint, status = item.get("Endpoint"), item.get("Status")
+        found[endpoint] = found.get(endpoint, False) or status != "Unreachable"
+    return found
+
+
+async def carrier_reached(link: AmiLink, endpoint: str) -> bool:
     """Whether a trunk's carrier answers, as far as Asterisk asks it. Raises AsteriskUnavailable.
 
     By the contacts' status, not by the endpoint's state: that is also unavailable where nobody is asked.
@@ -110,33 +128,35 @@ class Recovery:
     """Puts the books in order after each login to Asterisk."""
 
     database: Database
-    link: AmiLink
+    nodes: Nodes
     calls: CallTable
     tracker: Tracker
     placer: Placer
     terms: TermsBook
 
-    async def adopt(self, tenant_id: int) -> int:
-        """Take over the calls that an earlier engine left on the lines; how many."""
+    async def adopt(self, tenant_id: int, campaign_ids: Collection[int]) -> list[Line]:
+        """Take over the calls that an earlier owner of these campaigns left on the lines."""
         async with self.database.tenant(tenant_id) as conn:
-            left = await store.calls_on_lines(conn, tenant_id)
-        for call, e164, trunk_id in left:
-            if self.calls.get(call.attempt_id) is not None:
+            left = await store.calls_on_lines(conn, tenant_id, campaign_ids)
+        adopted = []
+        for each in left:
+            if self.calls.get(each.call.attempt_id) is not None:
                 continue
-            terms = await self.terms.terms(tenant_id, call.campaign_id)
-            line = Line(call=call, terms=terms, e164=e164, trunk_id=trunk_id)
-            self.calls.add(line)
-            self.placer.adopt(line)
-        return len(left)
+            terms = await self.terms.terms(tenant_id, each.call.campaign_id)
+            adopted.append(self._add(each, terms))
+        return adopted
 
-    def expect(self, shifts: Sequence[Shift]) -> list[Leg]:
+    def _add(self, left: store.LeftOnLine, terms: CallTerms) -> Line:
+        line = Line(call=left.call, terms=terms, e164=left.e164, trunk_id=left.trunk_id, node=left.node)
+        self.calls.add(line)
+        self.placer.adopt(line)
+        return line
+
+    def expect(self, shifts: Sequence[Shift]) -> None:
         """The phones that should be up; from now on what Asterisk says of them is heard."""
-        legs = []
         for shift in shifts:
-            if shift.leg is not None:
-                leg = Leg(shift.leg, shift.tenant_id, shift.id, shift.agent_id, shift.endpoint)
-                legs.append(self.tracker.legs.setdefault(shift.leg, leg))
-        return legs
+            if shift.leg is not None and shift.leg not in self.tracker.lost:
+                self.tracker.know(leg_of(shift))
 
     def found(self, suspects: Sequence[Line], legs: Sequence[Leg], present: Mapping[UUID, Seen]) -> None:
         """Follow on what Asterisk has."""
@@ -173,9 +193,9 @@ class Recovery:
         present: Mapping[UUID, Seen],
         *,
         asterisk_died: bool = False,
+        detail: str = "not_seen_to_end",
     ) -> None:
         """End what Asterisk no longer has. `present` must be newer than the answers to their Originates."""
-        detail = "asterisk_restarted" if asterisk_died else "not_seen_to_end"
         for line in suspects:
             if line.call.attempt_id not in present:
                 vanished = Vanished(utc_now(), detail=detail, asterisk_died=asterisk_died)
@@ -185,16 +205,28 @@ class Recovery:
             if leg.id not in present:
                 self.tracker.lose(leg)
 
-    async def left_behind(self, tenant_id: int) -> None:
-        """Take up what no line answers for: attempts whose commit was in doubt, shifts whose release was.
+    def give_up(self, node: Node) -> None:
+        """A node is gone and others carry on: its calls end with what is known, its agents' phones are called
+        by another."""
+        lines = [line for line in self.calls if line.node == node.name]
+        legs = [leg for leg in self.tracker.legs.values() if leg.node == node.name]
+        log.error("node_lost", node=node.name, calls=len(lines), phones=len(legs))
+        self.missing(lines, legs, {}, detail="node_lost")
+        node.lost = True
+
+    async def left_behind(self, tenant_id: int, campaign_ids: Collection[int], *, phones: bool) -> None:
+        """Take up what no line answers for: attempts of these campaigns whose commit was in doubt, and (with
+        `phones`) shifts whose release was.
 
         Only while the journal is written up: then a row that says otherwise than the lines is not just late.
         """
         now, known = utc_now(), set(self.calls.lines)
         async with self.database.tenant(tenant_id) as conn:
-            left = await store.calls_on_lines(conn, tenant_id)
-            shifts = await agents.open_shifts(conn, tenant_id)
-        for call, e164, trunk_id in left:
+            left = await store.calls_on_lines(conn, tenant_id, campaign_ids)
+            shifts = await agents.open_shifts(conn, tenant_id) if phones else []
+            theirs = await store.on_lines(conn, tenant_id, [s.attempt_id for s in shifts if s.attempt_id])
+        for each in left:
+            call = each.call
             if (
                 call.attempt_id in known
                 or call.attempt_id in self.calls.lines
@@ -202,9 +234,7 @@ class Recovery:
             ):
                 continue
             log.warning("attempt_left_behind", attempt=str(call.attempt_id), state=call.state)
-            terms = await self.terms.terms(tenant_id, call.campaign_id)
-            self.calls.add(Line(call=call, terms=terms, e164=e164, trunk_id=trunk_id))
-            self.placer.adopt(self.calls.lines[call.attempt_id])
+            self._add(each, await self.terms.terms(tenant_id, call.campaign_id))
             self.calls.apply(
                 call.attempt_id,
                 NotPlaced(now, result=Result.CANCELED, detail="commit_in_doubt")
@@ -214,7 +244,9 @@ class Recovery:
         for shift in shifts:
             if shift.attempt_id is None or shift.state not in (AgentState.RESERVED, AgentState.TALKING):
                 continue
-            if shift.attempt_id in known | self.calls.lines.keys() or now - shift.state_since < LEFT:
+            if shift.attempt_id in known | self.calls.lines.keys() | theirs:
+                continue
+            if now - shift.state_since < LEFT:
                 continue
             log.warning("agent_left_behind", agent=shift.agent_id, state=shift.state)
             async with self.database.tenant(tenant_id) as conn:
@@ -232,11 +264,21 @@ class Recovery:
                 else:
                     await agents.release(conn, tenant_id, shift.id, shift.attempt_id, now)
 
-    async def end_ghosts(self, present: Mapping[UUID, Seen]) -> None:
-        """End the channels of ours that are on no books: they cost money, and a phone can be in one call."""
-        for seen in present.values():
-            ghost_call = seen.context == "dozvon-customer" and self.calls.get(seen.id) is None
-            ghost_leg = seen.context == "dozvon-agent" and seen.id not in self.tracker.legs
-            if ghost_call or ghost_leg:
-                log.warning("ghost_ended", channel=str(seen.id), context=seen.context)
-                await hang_up_channel(self.link, seen.id)
+    async def end_ghosts(self, node: Node, present: Mapping[UUID, Seen], tenants: Sequence[int]) -> None:
+        """End the node's channels of ours that are on no books, neither ours nor another server's: they cost
+        money, and a phone can be in one call."""
+        strange = {
+            seen.id
+            for seen in present.values()
+            if (seen.context == "dozvon-customer" and self.calls.get(seen.id) is None)
+            or (seen.context == "dozvon-agent" and seen.id not in self.tracker.legs)
+        }
+        for tenant_id in tenants:
+            if not strange:
+                return
+            async with self.database.tenant(tenant_id) as conn:
+                strange -= await store.on_lines(conn, tenant_id, strange)
+                strange -= {shift.leg for shift in await agents.open_shifts(conn, tenant_id)}
+        for channel in strange:
+            log.warning("ghost_ended", channel=str(channel), context=present[channel].context)
+            await hang_up_channel(node.link, channel)

@@ -218,7 +218,8 @@ class CallService:
                 raise WrongState(what="The call", state="over", allowed="on the line")
             await audit.record(conn, actor, "call.hang_up", f"attempt:{attempt_id}")
         by = HungUpBy.AGENT if own else HungUpBy.SERVER
-        await self._desk.ask(actor, "hang_up", {"attempt_id": str(attempt_id), "by": by})
+        asked = {"attempt_id": str(attempt_id), "by": by}
+        await self._desk.ask(actor, "hang_up", asked, campaign_id=talk.campaign_id)
 
     async def dial_lead(self, actor: Actor, lead_id: int) -> UUID:
         """Dial a lead for the actor's own shift, in a preview or manual campaign; the attempt's id.
@@ -274,7 +275,7 @@ class CallService:
 
     async def _dial(self, actor: Actor, kind: str, payload: dict[str, Any], shift: Shift) -> UUID:
         asked = {**payload, "session_id": str(shift.id), "user_id": actor.user_id}
-        reply = await self._desk.ask(actor, kind, asked)
+        reply = await self._desk.ask(actor, kind, asked, campaign_id=payload["campaign_id"])
         return UUID(reply["attempt_id"])
 
     # -- helpers -------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,8 @@ class NewAttempt:
     campaign_id: int
     e164: str
     trunk_id: int
+    #: the Asterisk server that dials
+    node: str
     caller_id: str
     mode: str
     #: the policy's stamp
@@ -197,9 +199,20 @@ async def lead_of(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> Le
     return LeadOfAttempt(**row) if row else None
 
 
-async def calls_on_lines(conn: AsyncConnection, tenant_id: int) -> list[tuple[Call, str, int]]:
-    """Every attempt whose channel has not been seen to end, with its number and trunk: what a new engine must
-    account for."""
+@dataclass(frozen=True, slots=True)
+class LeftOnLine:
+    """An attempt whose channel has not been seen to end."""
+
+    call: Call
+    e164: str
+    trunk_id: int
+    node: str
+
+
+async def calls_on_lines(
+    conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int]
+) -> list[LeftOnLine]:
+    """Every attempt of these campaigns that holds a line: what their owner must account for."""
     rows = await conn.execute(
         select(
             attempt,
@@ -223,6 +236,7 @@ async def calls_on_lines(conn: AsyncConnection, tenant_id: int) -> list[tuple[Ca
         )
         .where(
             attempt.c.tenant_id == tenant_id,
+            attempt.c.campaign_id.in_(campaign_ids),
             attempt.c.ended_at.is_(None),
             attempt.c.hung_up_at.is_(None),
         )
@@ -252,8 +266,21 @@ async def calls_on_lines(conn: AsyncConnection, tenant_id: int) -> list[tuple[Ca
             hung_up_by=HungUpBy(row.hung_up_by) if row.hung_up_by else None,
             detail=row.detail,
         )
-        calls.append((call, row.e164, row.trunk_id))
+        calls.append(LeftOnLine(call, row.e164, row.trunk_id, row.node))
     return calls
+
+
+async def on_lines(conn: AsyncConnection, tenant_id: int, attempt_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Those of the ids that are attempts which hold a line, whosoever they are."""
+    rows = await conn.execute(
+        select(attempt.c.id).where(
+            attempt.c.tenant_id == tenant_id,
+            attempt.c.id.in_(attempt_ids),
+            attempt.c.hung_up_at.is_(None),
+            attempt.c.ended_at.is_(None),
+        )
+    )
+    return frozenset(rows.scalars())
 
 
 async def end_overdue_wrap_ups(conn: AsyncConnection, tenant_id: int, now: datetime) -> None:

@@ -20,9 +20,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
-from dialer.agents.model import AgentState
+from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.ami import AmiLink
 from dialer.asterisk.fastagi import AgiCall
+from dialer.asterisk.nodes import Nodes
 from dialer.calls.model import (
     Assigned,
     Assignee,
@@ -36,12 +37,13 @@ from dialer.calls.model import (
     Unassigned,
 )
 from dialer.calls.table import CallTable, Change, Line
-from dialer.calls.tracking import Tracker
+from dialer.calls.tracking import Tracker, leg_of
 from dialer.clock import utc_now
 from dialer.compliance.model import greeting_end_at
 from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AsteriskUnavailable, DatabaseUnavailable
+from dialer.servers.ownership import Leases
 
 log = structlog.get_logger(__name__)
 
@@ -74,13 +76,12 @@ class Switchboard:
     """The waiting customers of one engine."""
 
     database: Database
-    link: AmiLink
+    nodes: Nodes
+    leases: Leases
     calls: CallTable
     tracker: Tracker
     #: seconds that a talking customer is kept for an agent whose phone was lost
     keep_s: float
-    #: set once the calls of before our start are known
-    resynced: asyncio.Event = field(default_factory=asyncio.Event)
     _waiting: list[Ticket] = field(default_factory=list)
     _look: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -119,7 +120,7 @@ class Switchboard:
         if line is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RESYNC_WAIT_S):
-                    await self.resynced.wait()
+                    await self.nodes.some_ready.wait()
             line = self.calls.get(attempt_id)
         if line is None:
             log.warning("unknown_customer", attempt=str(attempt_id))
@@ -198,7 +199,7 @@ class Switchboard:
     # -- agents are given out ----------------------------------------------------------------------------
 
     async def _give_out(self) -> None:
-        served: set[tuple[int, str | None]] = set()
+        served: set[tuple[int, str, str | None]] = set()
         for ticket in list(self._waiting):
             if ticket.chosen.done():
                 continue
@@ -206,22 +207,24 @@ class Switchboard:
             if not ticket.open_to(now_s):
                 await self._take_back(ticket)
                 continue
-            if (terms.tenant_id, terms.skill) in served:
-                continue  # nobody with that skill is free: later customers need not ask
+            pool = (terms.tenant_id, ticket.line.node, terms.skill)
+            if pool in served:
+                continue  # nobody with that skill is free there: later customers need not ask
             if not await self._take_longest_idle(ticket):
-                served.add((terms.tenant_id, terms.skill))
+                served.add(pool)
 
     async def _take_longest_idle(self, ticket: Ticket) -> bool:
         call, terms, now = ticket.line.call, ticket.line.terms, utc_now()
         async with self.database.tenant(terms.tenant_id) as conn:
+            if not await self.leases.still(conn, terms.tenant_id, (call.campaign_id,)):
+                return False  # another server answers for the call: it finds an agent, or lets go
             while True:
                 shift = await agents.reserve_longest_idle(
-                    conn, terms.tenant_id, terms.skill, call.attempt_id, now
+                    conn, terms.tenant_id, terms.skill, ticket.line.node, call.attempt_id, now
                 )
                 if shift is None or shift.leg is None:
                     return False
-                leg = self.tracker.legs.get(shift.leg)
-                if leg is not None and leg.up:
+                if self._at_the_phone(shift):
                     break
                 # The row is behind what Asterisk has told us: nobody is at that phone.
                 await agents.move(conn, terms.tenant_id, shift.id, AgentState.LOST, now)
@@ -237,9 +240,8 @@ class Switchboard:
             shift = await agents.find_shift(conn, terms.tenant_id, ticket.kept_for)
             if shift is None or shift.leg is None or shift.state is not AgentState.READY:
                 return
-            leg = self.tracker.legs.get(shift.leg)
-            if leg is None or not leg.up:
-                return  # the row is behind what Asterisk has told us
+            if shift.node != ticket.line.node or not self._at_the_phone(shift):
+                return  # called by another Asterisk now; or the row is behind what Asterisk has told us
             if not await agents.move(
                 conn,
                 terms.tenant_id,
@@ -252,6 +254,13 @@ class Switchboard:
                 return
             await self._pop(conn, call, shift.agent_id)
         await self._choose(ticket, Assignee(shift.id, shift.agent_id, shift.leg))
+
+    def _at_the_phone(self, shift: Shift) -> bool:
+        """Whether somebody is at the phone that the shift's row names."""
+        if shift.leg is None or shift.leg in self.tracker.lost:
+            return False
+        # One that we have not heard of was called by another server: its row says that it is up.
+        return self.tracker.know(leg_of(shift, up=True)).up
 
     @staticmethod
     async def _pop(conn: AsyncConnection, call: Call, agent_id: int) -> None:
@@ -296,7 +305,7 @@ class Switchboard:
             return
         line.ended_by = line.ended_by or by
         self.calls.apply(attempt_id, CancelAsked(utc_now(), detail="hung_up"))  # no answer is waited for
-        await hang_up_channel(self.link, attempt_id)
+        await hang_up_channel(self.nodes.link(line.node), attempt_id)
 
 
 async def hang_up_channel(link: AmiLink, channel: UUID) -> None:

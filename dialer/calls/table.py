@@ -29,6 +29,8 @@ class Line:
     terms: CallTerms
     e164: str
     trunk_id: int
+    #: the Asterisk server that has the channel
+    node: str
     #: Asterisk has shown us a channel of it
     seen: bool = False
     #: the far end gave its final answer (a DialEnd came): not silence
@@ -85,6 +87,10 @@ class CallTable:
     def add(self, line: Line) -> None:
         """Take over a call whose attempt is committed."""
         self.lines[line.call.attempt_id] = line
+
+    def forget(self, attempt_id: UUID) -> None:
+        """Another server answers for the call: nothing of it is followed or written any more."""
+        self.lines.pop(attempt_id, None)
 
     def of_agent(self, session_id: UUID) -> Line | None:
         """The call that this shift is chosen for or talking in."""

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import structlog
 
+from dialer.agents.model import Shift
 from dialer.asterisk.ami import AmiEvent
 from dialer.calls import causes
 from dialer.calls.model import (
@@ -38,8 +39,9 @@ log = structlog.get_logger(__name__)
 #: What Asterisk says of a contact that cannot, and that can be called.
 GONE = frozenset({"Removed", "Unreachable"})
 PRESENT = frozenset({"Created", "Reachable", "NonQualified", "Updated"})
-#: Answers to Originates that are kept until their id is known; the oldest go first.
-MAX_EARLY = 1000
+#: How many answers to Originates are kept until their id is known, and how many lost legs are remembered; the
+#: oldest go first.
+MAX_KEPT = 1000
 #: The events that the tracker understands: the link drops the others before parsing them.
 EVENTS = frozenset(
     {
@@ -70,9 +72,17 @@ class Leg:
     agent_id: int
     #: the PJSIP endpoint that is called
     endpoint: str
+    #: the Asterisk server that has it
+    node: str
     #: picked up and waiting for customers
     up: bool = False
     bridge: str | None = None
+
+
+def leg_of(shift: Shift, *, up: bool = False) -> Leg:
+    """The leg that the shift's row names. The row must name one."""
+    assert shift.leg is not None
+    return Leg(shift.leg, shift.tenant_id, shift.id, shift.agent_id, shift.endpoint, shift.node or "", up=up)
 
 
 #: Told with the leg: it is up; it is gone.
@@ -87,20 +97,23 @@ class Tracker:
     legs: dict[UUID, Leg] = field(default_factory=dict)
     leg_up: LegWatcher = lambda leg: None
     leg_gone: LegWatcher = lambda leg: None
-    #: told with an endpoint's name and whether its phone can be reached
-    contacts: list[Callable[[str, bool], None]] = field(default_factory=list)
-    #: ActionIDs of Originates whose channel we have not seen, and answers that came before we knew the id
-    _asked: dict[str, UUID] = field(default_factory=dict)
-    _early: dict[str, AmiEvent] = field(default_factory=dict)
+    #: told with a node, an endpoint's name and whether the endpoint can be reached from there
+    contacts: list[Callable[[str, str, bool], None]] = field(default_factory=list)
+    #: legs that were lost, the latest of them: who finds one in a row knows that the row is behind
+    lost: dict[UUID, None] = field(default_factory=dict)
+    #: ActionIDs of Originates whose channel we have not seen, and answers that came before we knew the id,
+    #: each with its node
+    _asked: dict[str, tuple[str, UUID]] = field(default_factory=dict)
+    _early: dict[str, tuple[str, AmiEvent]] = field(default_factory=dict)
 
-    def handle(self, event: AmiEvent) -> None:
-        """Take one event. Never waits; raises nothing for an event that it does not understand."""
+    def handle(self, event: AmiEvent, node: str) -> None:
+        """Take one event of a node. Never waits; raises nothing for an event that it does not understand."""
         match event.name:
             case "ContactStatus":
-                self._contact_status(event)
+                self._contact_status(event, node)
                 return
             case "OriginateResponse":
-                self._originate_response(event)
+                self._originate_response(event, node)
                 return
             case "DialBegin" | "DialState" | "DialEnd":
                 channel = _uuid(event.get("DestUniqueid"))
@@ -115,18 +128,22 @@ class Tracker:
         elif channel in self.legs:
             self._agent(self.legs[channel], event)
 
-    def asked(self, attempt_id: UUID, action_id: str) -> None:
-        """Asterisk has accepted the Originate of this attempt under this ActionID."""
+    def asked(self, attempt_id: UUID, action_id: str, node: str) -> None:
+        """The node has accepted the Originate of this attempt under this ActionID."""
         early = self._early.pop(action_id, None)
         if early is not None:
-            self._not_placed(attempt_id, early)
+            self._not_placed(attempt_id, early[1])
         else:
-            self._asked[action_id] = attempt_id
+            self._asked[action_id] = node, attempt_id
 
-    def link_lost(self) -> None:
-        """Nothing that was half said will be finished."""
-        self._asked.clear()
-        self._early.clear()
+    def link_lost(self, node: str) -> None:
+        """Nothing that the node has half said will be finished."""
+        self._asked = {action: asked for action, asked in self._asked.items() if asked[0] != node}
+        self._early = {action: early for action, early in self._early.items() if early[0] != node}
+
+    def know(self, leg: Leg) -> Leg:
+        """Hear from now on what Asterisk says of a leg; the one that is known already, where there is one."""
+        return self.legs.setdefault(leg.id, leg)
 
     # -- the customer's channel ------------------------------------------------------------------------
 
@@ -169,11 +186,10 @@ class Tracker:
             HungUp(utc_now(), result=result, cause=cause, sip_code=code, by=by, detail=detail),
         )
 
-    def _originate_response(self, event: AmiEvent) -> None:
+    def _originate_response(self, event: AmiEvent, node: str) -> None:
+        _, attempt_id = self._asked.pop(event.get("ActionID"), (node, None))
         if event.get("Response") == "Success":
-            self._asked.pop(event.get("ActionID"), None)
             return
-        attempt_id = self._asked.pop(event.get("ActionID"), None)
         if attempt_id is not None:
             self._not_placed(attempt_id, event)
             return
@@ -183,8 +199,8 @@ class Tracker:
         elif channel is not None and channel in self.legs and not self.legs[channel].up:
             self.lose(self.legs[channel])
         else:
-            self._early[event.get("ActionID")] = event  # of somebody else, most likely
-            while len(self._early) > MAX_EARLY:
+            self._early[event.get("ActionID")] = node, event  # of somebody else, most likely
+            while len(self._early) > MAX_KEPT:
                 del self._early[next(iter(self._early))]
 
     def _not_placed(self, attempt_id: UUID, event: AmiEvent) -> None:
@@ -225,22 +241,25 @@ class Tracker:
         """The leg is gone, or as good as gone: its agent takes no customer and has none."""
         if self.legs.pop(leg.id, None) is None:
             return
+        self.lost[leg.id] = None
+        while len(self.lost) > MAX_KEPT:
+            del self.lost[next(iter(self.lost))]
         self.leg_gone(leg)
         line = self.calls.of_agent(leg.session_id)
         if line is not None:
             self.calls.apply(line.call.attempt_id, Unassigned(utc_now()))
 
-    def _contact_status(self, event: AmiEvent) -> None:
+    def _contact_status(self, event: AmiEvent, node: str) -> None:
         """A phone's registration came or went, or a trunk's carrier answers or no longer does; the endpoint's
         name is that of its AOR."""
         status = event.get("ContactStatus")
         if status in (*GONE, *PRESENT):
-            self.contact(event.get("EndpointName") or event.get("AOR"), status in PRESENT)
+            self.contact(node, event.get("EndpointName") or event.get("AOR"), status in PRESENT)
 
-    def contact(self, endpoint: str, reachable: bool) -> None:
-        """Tell everyone whether the endpoint can be reached."""
+    def contact(self, node: str, endpoint: str, reachable: bool) -> None:
+        """Tell everyone whether the endpoint can be reached from the node."""
         for watcher in self.contacts:
-            watcher(endpoint, reachable)
+            watcher(node, endpoint, reachable)
 
     # -- both ------------------------------------------------------------------------------------------
 

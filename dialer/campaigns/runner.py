@@ -2,6 +2,10 @@
 
 One loop for all campaigns of the engine, so that an agent of several campaigns is given to one of them. It
 looks on each change and at least every tick; a decision that differs from the last is kept with its reasons.
+
+A call is joined where it was dialled, so each node (Asterisk server) is paced by the agents whose phones it
+has. Campaigns that other servers pace are shared out with ours, by the same rule from the same rows, so that
+no agent is counted twice; only ours are dialled.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ import asyncio
 import contextlib
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -19,6 +23,7 @@ from sqlalchemy import insert
 
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState, Shift
+from dialer.asterisk.nodes import Node, Nodes
 from dialer.calls.model import CancelAsked
 from dialer.calls.placing import Placer
 from dialer.calls.switchboard import hang_up_channel
@@ -31,6 +36,9 @@ from dialer.db.session import Database
 from dialer.db.tables import pacing_tick
 from dialer.errors import AsteriskUnavailable, DatabaseUnavailable
 from dialer.pacing.model import AgentInPool, CallInAir, DialMode, Plan, Snapshot, plan, share
+from dialer.servers import store as servers
+from dialer.servers.model import LeaseKey, LeaseKind
+from dialer.servers.ownership import Ownership
 from scheduler import hopper
 
 log = structlog.get_logger(__name__)
@@ -48,7 +56,10 @@ class _Running:
     terms: CallTerms
     #: monotonic time until which the list is taken to be empty
     dry_until_s: float = 0.0
-    last: Plan | None = None
+    #: what was last decided, by node
+    last: dict[str, Plan] = field(default_factory=dict)
+    #: whether the other servers were told that it asks for agents
+    wants: bool = True
 
 
 @dataclass(slots=True)
@@ -60,10 +71,14 @@ class Runner:
     placer: Placer
     terms: DatabaseTermsBook
     tick_s: float
-    #: set once the calls of before our start are known
-    resynced: asyncio.Event
+    nodes: Nodes
+    ownership: Ownership
+    #: told each time the shifts of a tenant have been read
+    shifts_read: Callable[[list[Shift]], None] = lambda shifts: None
     _running: dict[tuple[int, int], _Running] = field(default_factory=dict)
     _shifts: dict[int, list[Shift]] = field(default_factory=dict)
+    #: campaigns whose owners have said that they ask for no agents, by tenant
+    _sated: dict[int, frozenset[int]] = field(default_factory=dict)
     #: tenants whose campaigns have been read since the start
     _seen: set[int] = field(default_factory=set)
     _stale_campaigns: set[int] = field(default_factory=set)
@@ -87,7 +102,7 @@ class Runner:
         """Pace until cancelled."""
         while True:
             # Not before we know what Asterisk has; not while we do not see what it does.
-            await self.resynced.wait()
+            await self.nodes.some_ready.wait()
             with contextlib.suppress(TimeoutError):
                 # Not wait_for: on Python 3.11 that loses a cancellation that comes with the event.
                 async with asyncio.timeout(self.tick_s):
@@ -118,6 +133,8 @@ class Runner:
             try:
                 async with self.database.tenant(tenant_id) as conn:
                     self._shifts[tenant_id] = await agents.open_shifts(conn, tenant_id)
+                    self._sated[tenant_id] = await servers.not_wanting(conn, tenant_id)
+                self.shifts_read(self._shifts[tenant_id])
             except DatabaseUnavailable:
                 self._stale_agents.add(tenant_id)
                 raise
@@ -132,27 +149,29 @@ class Runner:
             del self._running[key]
         for key, terms in now_running.items():
             before = self._running.get(key)
-            self._running[key] = _Running(terms, last=before.last if before else None)
+            self._running[key] = _Running(terms, last=before.last if before else {})
 
     async def _stopped_while_away(self, tenant_id: int, running: set[int]) -> None:
         """What a pause does, for campaigns that were paused while no engine looked."""
         async with self.database.tenant(tenant_id) as conn:
             left = await hopper.showing(conn, tenant_id)
         left |= {line.terms.campaign_id for line in self.calls if line.terms.tenant_id == tenant_id}
-        for campaign_id in sorted(left - running):
+        for campaign_id in sorted((left - running) & self.ownership.campaigns(tenant_id)):
             await self._stopped(await self.terms.terms(tenant_id, campaign_id))
 
     async def _stopped(self, terms: CallTerms) -> None:
         """A campaign was paused or stopped: the leads it shows are taken back, and its ringing calls if it
         says so."""
         await self._take_leads_back(terms)
+        if not self.ownership.paces(terms.tenant_id, terms.campaign_id):
+            return
         if not await self.terms.drops_ringing(terms.tenant_id, terms.campaign_id):
             return
         for line in list(self.calls):
             if line.terms.campaign_id == terms.campaign_id and line.call.answered_at is None:
                 self.calls.apply(line.call.attempt_id, CancelAsked(utc_now(), detail="campaign_paused"))
                 try:
-                    await hang_up_channel(self.placer.link, line.call.attempt_id)
+                    await hang_up_channel(self.nodes.link(line.node), line.call.attempt_id)
                 except AsteriskUnavailable as error:
                     log.warning("ringing_not_dropped", attempt=str(line.call.attempt_id), reason=str(error))
 
@@ -170,34 +189,58 @@ class Runner:
     # -- what to do ----------------------------------------------------------------------------------------
 
     async def _decide(self) -> None:
-        now_s = asyncio.get_running_loop().time()
-        for tenant_id, shifts in self._shifts.items():
-            running = {key[1]: each for key, each in self._running.items() if key[0] == tenant_id}
-            wanting = {
-                campaign_id: each.terms.priority
-                for campaign_id, each in running.items()
-                if each.dry_until_s <= now_s and each.terms.mode is not DialMode.MANUAL
-            }
-            # The rows that we read may be behind the agents that we have given out since.
-            taken = {line.call.agent.session_id for line in self.calls if line.call.agent}
-            at_hand = [shift for shift in shifts if shift.state in _IN_POOL and shift.id not in taken]
-            self._spare_for_calls(tenant_id, at_hand, wanting)
-            shares = share([_usable(shift, running) for shift in at_hand], wanting)
-            for campaign_id, pool in shares.items():
-                each = running[campaign_id]
-                if each.terms.mode is DialMode.PREVIEW:
-                    await self._offer(each, pool, shifts)
-                else:
-                    await self._pace(each, pool)
+        for node in self.nodes.dialling():
+            for tenant_id, shifts in self._shifts.items():
+                await self._share_out(tenant_id, [each for each in shifts if each.node == node.name], node)
 
-    def _spare_for_calls(self, tenant_id: int, at_hand: list[Shift], wanting: Mapping[int, int]) -> None:
+    async def _share_out(self, tenant_id: int, shifts: list[Shift], node: Node) -> None:
+        """Give the node's agents to campaigns, and have ours dial for theirs."""
+        now_s = asyncio.get_running_loop().time()
+        running = {key[1]: each for key, each in self._running.items() if key[0] == tenant_id}
+        ours = {campaign_id for campaign_id in running if self.ownership.paces(tenant_id, campaign_id)}
+        sated = self._sated.get(tenant_id, frozenset())
+        wanting = {
+            campaign_id: each.terms.priority
+            for campaign_id, each in running.items()
+            if (each.dry_until_s <= now_s if campaign_id in ours else campaign_id not in sated)
+            and each.terms.mode is not DialMode.MANUAL
+        }
+        # The rows that we read may be behind the agents that we have given out since.
+        taken = {line.call.agent.session_id for line in self.calls if line.call.agent}
+        at_hand = [shift for shift in shifts if shift.state in _IN_POOL and shift.id not in taken]
+        self._spare_for_calls(tenant_id, at_hand, wanting, node)
+        shares = share([_usable(shift, running) for shift in at_hand], wanting)
+        for campaign_id, pool in shares.items():
+            each = running[campaign_id]
+            if campaign_id not in ours:
+                continue
+            if each.terms.mode is DialMode.PREVIEW:
+                await self._offer(each, pool, shifts)
+            else:
+                await self._pace(each, pool, node)
+            await self._say_wants(each, now_s)
+
+    async def _say_wants(self, each: _Running, now_s: float) -> None:
+        """Tell the other servers, who share the agents with the campaign, whether it asks for any."""
+        wants = each.dry_until_s <= now_s
+        if wants is not each.wants:
+            terms = each.terms
+            async with self.database.tenant(terms.tenant_id) as conn:
+                of = LeaseKey(terms.tenant_id, LeaseKind.CAMPAIGN, terms.campaign_id)
+                await servers.say_wants(conn, of, wants=wants)
+            each.wants = wants
+
+    def _spare_for_calls(
+        self, tenant_id: int, at_hand: list[Shift], wanting: Mapping[int, int], node: Node
+    ) -> None:
         """Leave out the agents that calls in the air will need whose campaign asks for no more of them: its
         list is empty, or it was paused."""
         in_air: dict[int, list[CallTerms]] = defaultdict(list)
         for line in self.calls:
             terms = line.terms
             wants_none = terms.tenant_id == tenant_id and terms.campaign_id not in wanting
-            if wants_none and not terms.mode.by_hand and line.call.agent is None and line.call.result is None:
+            waits_for_one = line.call.agent is None and line.call.result is None
+            if wants_none and waits_for_one and line.node == node.name and not terms.mode.by_hand:
                 in_air[terms.campaign_id].append(terms)
         for calls in in_air.values():
             terms = calls[0]
@@ -210,7 +253,7 @@ class Runner:
             for shift in able[: math.ceil(len(calls) / per_agent)]:
                 at_hand.remove(shift)
 
-    async def _pace(self, each: _Running, pool: list[AgentInPool]) -> None:
+    async def _pace(self, each: _Running, pool: list[AgentInPool], node: Node) -> None:
         terms = each.terms
         snapshot = Snapshot(
             mode=terms.mode,
@@ -220,21 +263,25 @@ class Runner:
                 CallInAir(line.call.attempt_id, line.call.state, line.call.created_at)
                 for line in self.calls
                 if line.terms.campaign_id == terms.campaign_id
+                and line.node == node.name
                 and line.call.agent is None
                 and line.call.result is None
             ],
-            lines_left=self.placer.lines_left(terms),
+            lines_left=self.placer.lines_left(terms, node.name),
         )
         decision = plan(snapshot, utc_now())
         if decision.dial:
-            placed = await self.placer.next_leads(terms, decision.dial)
+            placed = await self.placer.next_leads(terms, decision.dial, node.name)
             if placed.why_not == "no_leads":
                 each.dry_until_s = asyncio.get_running_loop().time() + DRY_S
+            if placed.why_not == "not_ours":
+                self.ownership.look_soon()
             if placed.why_not:
                 decision = Plan(0, why=placed.why_not, inputs=decision.inputs)
-        if each.last is None or (decision.dial, decision.why) != (each.last.dial, each.last.why):
-            await self._keep(terms, decision)
-        each.last = decision
+        last = each.last.get(node.name)
+        if last is None or (decision.dial, decision.why) != (last.dial, last.why):
+            await self._keep(terms, decision, node)
+        each.last[node.name] = decision
 
     async def _offer(self, each: _Running, pool: list[AgentInPool], shifts: list[Shift]) -> None:
         """Preview: show each free agent the next lead; the agent dials it or passes on."""
@@ -268,7 +315,7 @@ class Runner:
                     agent_id=_agent_of(agent.session_id, shifts),
                 )
 
-    async def _keep(self, terms: CallTerms, decision: Plan) -> None:
+    async def _keep(self, terms: CallTerms, decision: Plan, node: Node) -> None:
         """Keep a decision that differs from the last, for "why was nothing dialled then?"."""
         inputs: Mapping[str, float] = dict(decision.inputs)
         async with self.database.tenant(terms.tenant_id) as conn:
@@ -277,6 +324,7 @@ class Runner:
                     tenant_id=terms.tenant_id,
                     campaign_id=terms.campaign_id,
                     at=utc_now(),
+                    node=node.name,
                     dial=decision.dial,
                     why=decision.why,
                     inputs=inputs,
@@ -287,6 +335,7 @@ class Runner:
                 "campaign.pace",
                 {
                     "campaign_id": terms.campaign_id,
+                    "node": node.name,
                     "dial": decision.dial,
                     "why": decision.why,
                     "inputs": inputs,

@@ -1,7 +1,9 @@
-"""One engine a database: a second one would take the first one's calls for its own, end them and dial anew.
+"""One engine a server's name: a second one would take the first one's calls for its own.
 
-The lock is PostgreSQL's advisory one, held by a connection of its own: it is free in the moment that its
-holder ends, whatever ends it. Who finds it taken stands by.
+Servers of different names share a database by leases (dialer.servers); this keeps two engines of one name
+apart, a former one that has not ended and its successor above all. The lock is PostgreSQL's advisory one,
+held by a connection of its own: it is free in the moment that its holder ends, whatever ends it. Who finds it
+taken stands by.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ PROBE_S = 15.0
 PROBE_TIMEOUT_S = 5.0
 
 _WHO = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-_TAKE = "SELECT pg_try_advisory_lock($1)"
+_TAKE = "SELECT pg_try_advisory_lock($1, hashtext($2))"
 #: A cut that only we have seen leaves our own session behind, with the lock.
 _END_FORMER = """
     SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2
@@ -33,21 +35,24 @@ _END_FORMER = """
 
 
 class Alone:
-    """The right to be the engine of a database. First `wait`, then `keep` for as long as the work lasts."""
+    """The right to be the engine of this name. First `wait`, then `keep` for as long as the work lasts."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str) -> None:
         self._url = url
+        self._name = name
         self._connection: asyncpg.Connection | None = None
         self._lost = asyncio.Event()
         #: the session that holds, or held, the lock
         self._session: asyncpg.Record | None = None
 
     async def wait(self) -> None:
-        """Until no other engine works for this database. Raises DatabaseUnavailable."""
+        """Until no other engine works under this name. Raises DatabaseUnavailable."""
         waiting = False
         while not await self._take():
             if not waiting:
-                log.warning("another_engine_works", reason="it works for this database; standing by")
+                log.warning(
+                    "another_engine_works", reason=f"it works under the name {self._name}; standing by"
+                )
                 waiting = True
             await asyncio.sleep(LOOK_S)
 
@@ -92,7 +97,7 @@ class Alone:
                 self._connection.add_termination_listener(lambda _: lost.set())
                 if self._session is not None:
                     await self._connection.execute(_END_FORMER, *self._session, timeout=PROBE_TIMEOUT_S)
-            if not await self._connection.fetchval(_TAKE, ENGINE_LOCK, timeout=PROBE_TIMEOUT_S):
+            if not await self._connection.fetchval(_TAKE, ENGINE_LOCK, self._name, timeout=PROBE_TIMEOUT_S):
                 return False
             self._session = await self._connection.fetchrow(_WHO, timeout=PROBE_TIMEOUT_S)
         except CONNECTION_ERRORS as error:

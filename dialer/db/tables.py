@@ -82,6 +82,7 @@ DISPOSITION_KINDS = (
     "other",
 )
 IMPORT_STATUSES = ("queued", "running", "done", "failed")
+LEASE_KINDS = ("campaign", "phones")
 RECORDING_STATUSES = ("writing", "whole", "lost")
 
 
@@ -119,14 +120,56 @@ def _ref(table: str, column: str, *, on_delete: str | None = None) -> ForeignKey
     )
 
 
-#: What each process of the server says of itself, once a second: the pages and `/metrics` show it.
+#: What each process of a server says of itself, once a second: the pages and `/metrics` show it.
 process_status = Table(
     "process_status",
     metadata,
-    Column("name", Text, primary_key=True),  # engine, jobs
+    Column("server", Text, nullable=False, server_default="main"),
+    Column("name", Text, nullable=False),  # engine, jobs
     _time("started_at", null=False),
     _time("seen_at", null=False),
     Column("status", JSONB, nullable=False),
+    PrimaryKeyConstraint("server", "name"),
+)
+
+# -- servers ----------------------------------------------------------------------------------------------
+
+#: A server of the installation: its engine counts `beat` up while it lives. See dialer.servers.model.
+server = Table(
+    "server",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("epoch", BigInteger, nullable=False),  # the how manieth start it is
+    Column("beat", BigInteger, nullable=False),
+    Column("ami_user", Text, nullable=False),  # its user at each Asterisk: who takes over ends its sessions
+    _now("started_at"),
+    _now("seen_at"),
+    _time("stopped_at"),  # it has said that it ends
+)
+
+#: An Asterisk server that the engines drive.
+node = Table(
+    "node",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("ami_host", Text, nullable=False),
+    Column("ami_port", Integer, nullable=False),
+    Column("draining", Boolean, nullable=False, server_default=text("false")),
+    _now(),
+)
+
+#: Which server paces a campaign and answers for its calls, or keeps a tenant's phones up. Whoever writes for
+#: it reads this row FOR SHARE in the same transaction and goes by `fence`.
+lease = _tenant_table(
+    "lease",
+    Column("kind", Text, nullable=False),
+    Column("key", BigInteger, nullable=False),  # the campaign's id; 0 for phones
+    Column("server", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),  # grows with each change of hands
+    Column("wants", Boolean, nullable=False, server_default=text("true")),  # a campaign that asks for agents
+    _now("taken_at"),
+    _one_of("kind", LEASE_KINDS),
+    key=("kind", "key"),
 )
 
 # -- who ------------------------------------------------------------------------------------------------
@@ -428,6 +471,7 @@ agent_session = _tenant_table(
     Column("lead_id", BigInteger),  # preview: the lead that is shown and not yet dialled
     _time("idle_since", null=False),  # end of the last talk or log-in: the longest idle is called first
     Column("leg", UUID(as_uuid=True)),  # channel id of the phone's leg that is up now
+    Column("node", Text),  # the Asterisk server that has, or had, the leg
     _time("logged_in_at", null=False),
     _time("logged_out_at"),
     _ref("agent", "agent_id"),
@@ -486,6 +530,7 @@ attempt = _tenant_table(
     Column("contact_id", BigInteger),
     Column("e164", Text, nullable=False),
     Column("trunk_id", BigInteger, nullable=False),
+    Column("node", Text, nullable=False, server_default="main"),  # the Asterisk server that dials
     Column("caller_id", Text, nullable=False),
     Column("mode", Text, nullable=False),
     Column("policy", Text, nullable=False),  # code and version of the policy it was made under
@@ -573,9 +618,11 @@ command = _tenant_table(
     "command",
     _id(),
     Column("kind", Text, nullable=False),
+    Column("campaign_id", BigInteger),  # its owner does it; null, or a campaign without one: any server
     Column("payload", JSONB, nullable=False),
     Column("created_by", BigInteger),
     _now(),
+    Column("taken_by", Text),  # the server that does it
     _time("done_at"),
     Column("reply", JSONB),
     Column("error", JSONB),  # {id, details} of a DozvonError
@@ -603,6 +650,7 @@ pacing_tick = _tenant_table(
     _id(),
     Column("campaign_id", BigInteger, nullable=False),
     _now("at"),
+    Column("node", Text, nullable=False, server_default="main"),  # where the agents are whom it was for
     Column("dial", Integer, nullable=False),
     Column("why", Text, nullable=False),
     Column("inputs", JSONB, nullable=False),

@@ -36,9 +36,10 @@ async def engine_status(conn: AsyncConnection) -> EngineStatus | None:
     seen = func.extract("epoch", func.clock_timestamp() - t.process_status.c.seen_at)
     row = (
         await conn.execute(
-            select(t.process_status.c.started_at, seen.label("silent_s"), t.process_status.c.status).where(
-                t.process_status.c.name == "engine"
-            )
+            select(t.process_status.c.started_at, seen.label("silent_s"), t.process_status.c.status)
+            .where(t.process_status.c.name == "engine")
+            .order_by(t.process_status.c.seen_at.desc())
+            .limit(1)  # of several servers, the one that spoke last
         )
     ).one_or_none()
     return EngineStatus(row.started_at, float(row.silent_s), row.status) if row else None

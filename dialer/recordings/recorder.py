@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,9 +18,9 @@ from uuid import UUID
 import structlog
 from sqlalchemy import insert, select, update
 
-from dialer.asterisk.ami import AmiLink
+from dialer.asterisk.nodes import Nodes
 from dialer.db.session import Database
-from dialer.db.tables import recording
+from dialer.db.tables import attempt, recording
 from dialer.errors import DatabaseUnavailable, DozvonError
 
 log = structlog.get_logger(__name__)
@@ -67,24 +67,33 @@ class Recorder:
     """The recordings of one engine."""
 
     database: Database
-    link: AmiLink
+    nodes: Nodes
     folder: Path
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def begin(self, tenant_id: int, attempt_id: UUID, at: datetime) -> None:
-        """Record from now until the customer's channel ends; returns at once."""
-        self._spawn(self._begin(tenant_id, attempt_id, at))
+    def begin(self, tenant_id: int, attempt_id: UUID, at: datetime, node: str) -> None:
+        """Record from now until the customer's channel, which the node has, ends; returns at once."""
+        self._spawn(self._begin(tenant_id, attempt_id, at, node))
 
     def ended(self, tenant_id: int, attempt_id: UUID, at: datetime) -> None:
         """The channel has ended: see the file become whole."""
         self._spawn(self._finish(tenant_id, attempt_id, at))
 
-    async def settle_left(self, tenant_id: int, live: set[UUID], at: datetime) -> None:
-        """After our start: finish the recordings whose calls are over."""
+    async def settle_left(
+        self, tenant_id: int, campaign_ids: Collection[int], live: set[UUID], at: datetime
+    ) -> None:
+        """Of campaigns that are ours now: finish the recordings whose calls are over."""
         async with self.database.tenant(tenant_id) as conn:
             rows = await conn.execute(
-                select(recording.c.attempt_id).where(
-                    recording.c.tenant_id == tenant_id, recording.c.status == "writing"
+                select(recording.c.attempt_id)
+                .join(
+                    attempt,
+                    (attempt.c.tenant_id == recording.c.tenant_id) & (attempt.c.id == recording.c.attempt_id),
+                )
+                .where(
+                    recording.c.tenant_id == tenant_id,
+                    recording.c.status == "writing",
+                    attempt.c.campaign_id.in_(campaign_ids),
                 )
             )
             left = {row.attempt_id for row in rows} - live
@@ -101,7 +110,7 @@ class Recorder:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _begin(self, tenant_id: int, attempt_id: UUID, at: datetime) -> None:
+    async def _begin(self, tenant_id: int, attempt_id: UUID, at: datetime, node: str) -> None:
         path = relative_path(attempt_id, at)
         file = self.folder / path
         try:
@@ -112,7 +121,9 @@ class Recorder:
                         tenant_id=tenant_id, attempt_id=attempt_id, path=path, started_at=at
                     )
                 )
-            await self.link.send({"Action": "MixMonitor", "Channel": str(attempt_id), "File": str(file)})
+            await self.nodes.link(node).send(
+                {"Action": "MixMonitor", "Channel": str(attempt_id), "File": str(file)}
+            )
         except (DozvonError, OSError) as error:
             log.error("not_recorded", attempt=str(attempt_id), reason=str(error))  # noqa: TRY400
 

@@ -20,7 +20,7 @@ async def test_a_dead_carrier_is_passed_over(centre: Centre) -> None:
             await manager.inbox.get()
     await centre.stop_engine()
     engine = await centre.start_engine()
-    assert engine.placer.lines.unreachable == {"dead"}
+    assert engine.placer.lines.unreachable == {("main", "dead")}
     await centre.add_agents(1)
     campaign_id = await centre.campaign([], trunk_id=dead)
     async with centre.database.tenant(TENANT) as conn:
@@ -45,7 +45,7 @@ async def test_without_a_living_carrier_nothing_is_dialled(centre: Centre) -> No
     assert centre.engine is not None
     dead = await centre.add_trunk("dead")
     await centre.add_agents(1)
-    centre.engine.tracker.contact("dead", False)
+    centre.engine.tracker.contact("main", "dead", False)
     campaign_id = await centre.campaign([encode(Behaviour.HUMAN).e164], trunk_id=dead)
 
     async def said() -> bool:

@@ -206,7 +206,7 @@ class Proxy:
 
 async def frozen_out(engine: Engine) -> None:
     """The engine has found out that its link is silent."""
-    while engine.link.up:  # noqa: ASYNC110
+    while engine.nodes.link("main").up:  # noqa: ASYNC110
         await asyncio.sleep(0.05)  # a silent link tells nobody
 
 

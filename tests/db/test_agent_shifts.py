@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
-from support.floor import TENANT, Floor, Seat
+from support.floor import NODE, TENANT, Floor, Seat
 from support.web import Web, serving
 
 from dialer.agents import http as agents_http
@@ -39,7 +39,7 @@ def service(database: Database) -> AgentService:
 async def reserve(floor: Floor, skill: str | None = None) -> int | None:
     """The agent that is reserved for a new call now."""
     async with floor.database.tenant(TENANT) as conn:
-        shift = await store.reserve_longest_idle(conn, TENANT, skill, new_id(), utc_now())
+        shift = await store.reserve_longest_idle(conn, TENANT, skill, NODE, new_id(), utc_now())
     return shift.agent_id if shift else None
 
 
@@ -66,7 +66,7 @@ async def test_an_open_reservation_is_passed_over(floor: Floor) -> None:
     await floor.seat(idle_since=utc_now() - timedelta(minutes=9))
     second = await floor.seat()
     async with floor.database.tenant(TENANT) as conn:
-        assert await store.reserve_longest_idle(conn, TENANT, None, new_id(), utc_now())
+        assert await store.reserve_longest_idle(conn, TENANT, None, NODE, new_id(), utc_now())
         async with asyncio.timeout(2):
             assert await reserve(floor) == second.agent_id
             assert await reserve(floor) is None
@@ -262,7 +262,7 @@ async def test_an_agent_is_made_and_works(floor: Floor, site: Web, database: Dat
     async with database.tenant(TENANT) as conn:
         shift = await store.shift_of_agent(conn, TENANT, agent_id)
         assert shift is not None
-        await store.set_leg(conn, TENANT, shift.id, new_id(), was=None)
+        await store.set_leg(conn, TENANT, shift.id, new_id(), was=None, node=NODE)
         await store.move(conn, TENANT, shift.id, AgentState.PAUSED, utc_now(), pause_code="login")
     ready = await agent.call("POST", "~/agents/me/ready")
     assert (ready.json["shift"]["state"], ready.json["shift"]["phone_up"]) == ("ready", True)

@@ -73,7 +73,7 @@ async def engine(database: Database, database_url: str) -> AsyncIterator[tuple[F
         kind: lambda _tenant, payload, kind=kind: do(kind, payload)
         for kind in ("hang_up", "dial_lead", "dial_number")
     }
-    runner = CommandRunner(database, handlers)
+    runner = CommandRunner(database, "main", lambda _tenant: (), handlers)
     listener = Listener(database_url, (ENGINE, REPLIES))
     notes: asyncio.Queue[str] = asyncio.Queue()
     listener.subscribe(ENGINE, notes.put_nowait)

@@ -1,4 +1,4 @@
-"""Two engines never work for one database at once."""
+"""Two engines never work under one name at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CUT = """
 @pytest.fixture
 async def first(database_url: str) -> AsyncIterator[Alone]:
     """Who came first."""
-    alone = Alone(database_url)
+    alone = Alone(database_url, "main")
     await alone.wait()
     yield alone
     alone.end()
@@ -65,7 +65,7 @@ async def test_a_cut_connection_costs_nobody_the_place(
     async with asyncio.timeout(5):
         while first._session is session and not keeping.done():  # noqa: ASYNC110 nobody tells
             await asyncio.sleep(0.02)
-    other = Alone(database_url)
+    other = Alone(database_url, "main")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(other.wait(), 0.6)
     assert not keeping.done()
@@ -92,7 +92,7 @@ async def test_ones_own_former_session_is_no_other_engine(first: Alone) -> None:
 async def test_who_was_overtaken_ends(first: Alone, database_url: str, owner_url: str) -> None:
     """An engine whose place was taken while it could not see ends: its calls are the other's now."""
     await cut(owner_url)
-    other = Alone(database_url)
+    other = Alone(database_url, "main")
     await other.wait()
     with pytest.raises(Conflict):
         await asyncio.wait_for(first.keep(), 5)

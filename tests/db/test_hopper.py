@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
-from support.floor import TENANT, Floor
+from support.floor import NODE, TENANT, Floor
 
 from dialer.calls import store
 from dialer.calls.store import NewAttempt
@@ -186,6 +186,7 @@ async def _place_some(floor: Floor, campaign_id: int, wanted: int) -> int:
                 campaign_id=campaign_id,
                 e164=lead.e164,
                 trunk_id=floor.trunk_id,
+                node=NODE,
                 caller_id="+74950000000",
                 mode="progressive",
                 policy="default/1",

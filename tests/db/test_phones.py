@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from support.floor import TENANT, Floor, Seat
+from support.floor import NODE, TENANT, Floor, Seat
 
 from dialer.agents import store
 from dialer.agents.model import AgentState
 from dialer.agents.service import AgentService
+from dialer.asterisk.nodes import Node, Nodes
 from dialer.calls import phones as phones_module
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.phones import Phones
@@ -54,7 +55,10 @@ def asterisk() -> Silent:
 def phones(database: Database, asterisk: Silent) -> Phones:
     """The phones of an engine."""
     link: Any = asterisk
-    return Phones(database, link, Tracker(CallTable(DatabaseJournal(database))), lambda: None)
+    nodes = Nodes()
+    nodes.add(Node(NODE, link, ready=True))
+    tracker = Tracker(CallTable(DatabaseJournal(database)))
+    return Phones(database, nodes, tracker, lambda tenant_id: tenant_id == TENANT, lambda: None)
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def leg_of(seat: Seat, tracker: Tracker) -> Leg:
     """The seat's phone, up."""
     assert seat.shift is not None
     assert seat.shift.leg is not None
-    leg = Leg(seat.shift.leg, TENANT, seat.session_id, seat.agent_id, seat.shift.endpoint, up=True)
+    leg = Leg(seat.shift.leg, TENANT, seat.session_id, seat.agent_id, seat.shift.endpoint, NODE, up=True)
     tracker.legs[leg.id] = leg
     return leg
 
@@ -115,7 +119,7 @@ async def test_who_wanted_to_go_home_is_not_called_back(
     tracker.lose(leg)
     await reaches(floor, seat, AgentState.LOST)
     async with database.tenant(TENANT) as conn:
-        await store.set_leg(conn, TENANT, seat.session_id, leg.id, was=None)
+        await store.set_leg(conn, TENANT, seat.session_id, leg.id, was=None, node=NODE)
     tracker.legs[leg.id] = leg
     leg.up = False
     tracker.raise_leg(leg)

@@ -10,9 +10,10 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select
-from support.floor import TENANT, Floor
+from support.floor import NODE, TENANT, Floor
 
 from dialer.asterisk.ami import AmiReply
+from dialer.asterisk.nodes import Node, Nodes
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.lines import TrunkLines
 from dialer.calls.model import Answered, GaveUp, HungUp, Result
@@ -25,6 +26,7 @@ from dialer.compliance.model import POLICIES, Hours
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.pacing.model import DialMode
+from dialer.servers.ownership import Sole
 from dialer.trunks.model import Trunk
 
 HOUR = 3600
@@ -59,7 +61,9 @@ def placer_of(floor: Floor, line: Line) -> Placer:
     """Places calls over the line."""
     calls = CallTable(DatabaseJournal(floor.database))
     link: Any = line
-    return Placer(floor.database, link, calls, Tracker(calls), TrunkLines(), "127.0.0.1:4573")
+    nodes = Nodes()
+    nodes.add(Node(NODE, link))
+    return Placer(floor.database, nodes, Sole(), calls, Tracker(calls), TrunkLines(), "127.0.0.1:4573")
 
 
 def terms_of(floor: Floor, **changes: Any) -> CallTerms:
@@ -92,8 +96,8 @@ async def test_an_attempt_stands_before_asterisk_is_asked(floor: Floor) -> None:
     await floor.leads(3)
     line = Line(floor.database)
     placer = placer_of(floor, line)
-    assert await placer.next_leads(terms_of(floor), 3) == Placed(3)
-    await placer.settled()
+    assert await placer.next_leads(terms_of(floor), 3, NODE) == Placed(3)
+    await placer.settled(NODE)
     named = {UUID(action["ChannelId"]) for action in line.asked}
     assert len(named) == 3
     assert named == line.committed == line.held
@@ -118,7 +122,7 @@ async def test_an_abandoned_number_stays_so_after_a_call_by_hand(floor: Floor) -
             .where(t.lead.c.id == lead_id)
             .values(status="waiting", open_from=now - timedelta(seconds=1))
         )
-    assert await placer.next_leads(terms_of(floor), 1) == Placed(0, "no_leads")
+    assert await placer.next_leads(terms_of(floor), 1, NODE) == Placed(0, "no_leads")
     assert line.asked == []
     lead = await floor.row(t.lead, lead_id)
     assert timedelta(hours=71) < lead.open_from - now < timedelta(hours=73)

@@ -26,6 +26,7 @@ from dialer.ids import new_id
 from scheduler import hopper
 
 TENANT = 1
+NODE = "main"
 FAR = timedelta(days=3650)
 
 
@@ -158,7 +159,7 @@ class Floor:
                 return Seat(made.id, actor)
             session_id, now = new_id(), utc_now()
             await agents.open_shift(conn, TENANT, made.id, session_id, now)
-            await agents.set_leg(conn, TENANT, session_id, new_id(), was=None)
+            await agents.set_leg(conn, TENANT, session_id, new_id(), was=None, node=NODE)
             if state is not AgentState.CALLING:
                 await agents.move(conn, TENANT, session_id, AgentState.PAUSED, now, pause_code="login")
             if state not in (AgentState.CALLING, AgentState.PAUSED):
@@ -231,6 +232,7 @@ class Floor:
                 campaign_id=self.campaign_id,
                 e164=e164,
                 trunk_id=self.trunk_id,
+                node=NODE,
                 caller_id="+74950000000",
                 mode="progressive",
                 policy="default/1",
@@ -290,7 +292,7 @@ class Floor:
         """The call as the engine holds it."""
         terms: Any = None  # the journal and the table never look at them
         made: CallTerms = terms
-        return Line(call=call, terms=made, e164="", trunk_id=self.trunk_id)
+        return Line(call=call, terms=made, e164="", trunk_id=self.trunk_id, node=NODE)
 
     async def row(self, table: Any, key: object) -> Any:
         """A row by its id."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from dialer.asterisk.nodes import Nodes
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change
 from dialer.campaigns.runner import Runner
@@ -30,14 +31,14 @@ async def ends(loop: asyncio.Task[None], news: Any) -> bool:
 async def test_pacing_ends_when_news_come_with_the_end() -> None:
     """Python 3.11's wait_for would lose the cancellation, and the server would not stop."""
     nothing: Any = None
-    resynced = asyncio.Event()
-    resynced.set()
-    runner = Runner(nothing, CallTable(Notes()), nothing, nothing, 5.0, resynced)
+    nodes = Nodes()
+    nodes.some_ready.set()
+    runner = Runner(nothing, CallTable(Notes()), nothing, nothing, 5.0, nodes, nothing)
     assert await ends(asyncio.create_task(runner.run()), runner._look.set)
 
 
 async def test_the_switchboard_ends_when_news_come_with_the_end() -> None:
     """As above."""
     nothing: Any = None
-    switchboard = Switchboard(nothing, nothing, CallTable(Notes()), nothing, 15.0)
+    switchboard = Switchboard(nothing, nothing, nothing, CallTable(Notes()), nothing, 15.0)
     assert await ends(asyncio.create_task(switchboard.run()), switchboard.agents_changed)

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from dialer.asterisk.ami import AmiEvent
+from dialer.asterisk.nodes import Node, Nodes
 from dialer.calls.model import Call, HungUpBy, Result
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now
 from dialer.ids import new_id
+from dialer.servers.ownership import Sole
 
+NODE = "main"
 UP = ("Newstate", {"ChannelStateDesc": "Up"})
 RINGS = ("Newstate", {"ChannelStateDesc": "Ringing"})
 #: The events of a call, and then what is written of it.
@@ -44,7 +47,7 @@ def table_with(call: Call) -> CallTable:
     """The table of an engine that has placed this one call."""
     table = CallTable(Notes())
     terms: Any = None  # nobody looks at them
-    table.add(Line(call=call, terms=terms, e164="", trunk_id=1))
+    table.add(Line(call=call, terms=terms, e164="", trunk_id=1, node=NODE))
     return table
 
 
@@ -57,7 +60,7 @@ def hear(tracker: Tracker, call: Call, events: Sequence[tuple[str, Mapping[str, 
     """Asterisk says these of the call."""
     for name, fields in events:
         key = "DestUniqueid" if name.startswith("Dial") else "Uniqueid"
-        tracker.handle(AmiEvent(name, {key: str(call.attempt_id), **fields}, 0.0))
+        tracker.handle(AmiEvent(name, {key: str(call.attempt_id), **fields}, 0.0), NODE)
 
 
 @pytest.mark.parametrize(("events", "result", "by"), ENDS)
@@ -92,7 +95,9 @@ async def test_a_call_that_a_person_ends_while_it_rings_was_taken_back() -> None
 
     link: Any = Link()
     nothing: Any = None
-    switchboard = Switchboard(nothing, link, table, tracker, keep_s=15)
+    nodes = Nodes()
+    nodes.add(Node(NODE, link))
+    switchboard = Switchboard(nothing, nodes, Sole(), table, tracker, keep_s=15)
     hear(tracker, call, [RINGS])
     await switchboard.hang_up(call.attempt_id, HungUpBy.AGENT)
     assert (ends[-1].result, ends[-1].hung_up_by, ends[-1].detail) == (

@@ -115,7 +115,7 @@ EVENTS = {
 def upgrade() -> None:
     op.execute(f"GRANT USAGE ON SCHEMA public TO {APP}")
     op.execute(f"GRANT SELECT ON tenant, alembic_version TO {APP}")
-    op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON process_status TO {APP}")
+    op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON process_status, server, node TO {APP}")
     for table in _tables_with_tenant():
         secure(table, **({"rights": "SELECT, INSERT"} if table in APPEND_ONLY else {}))
     op.execute("CREATE SEQUENCE event_seq AS bigint")

@@ -1,0 +1,231 @@
+"""What this server owns: it beats, sees who else lives, and takes what nobody living has.
+
+One task keeps the beat; `look` may be called by others too, and one look happens at a time. What is gained
+and lost is told to the engine, which takes calls over or lets them go; between the two it is the fencing
+number in each transaction, not this object, that keeps two servers from writing about one call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.db.session import Database
+from dialer.errors import Conflict, DatabaseUnavailable
+from dialer.servers import store
+from dialer.servers.model import BEAT_S, Beat, Lease, LeaseKey, LeaseKind, Watch, to_take
+
+log = structlog.get_logger(__name__)
+
+
+class Leases(Protocol):
+    """What a writer asks before it writes for a campaign."""
+
+    async def still(
+        self, conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int]
+    ) -> frozenset[int]:
+        """Those of the campaigns that are ours; until the transaction of `conn` ends nobody takes them."""
+
+
+class Sole:
+    """The leases of who is alone with a database, and owns all of it without asking: benches, tests."""
+
+    async def still(
+        self, conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int]
+    ) -> frozenset[int]:
+        """All of them."""
+        return frozenset(campaign_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Gained:
+    """What has come to this server in one look."""
+
+    leases: frozenset[LeaseKey]
+    #: the users at Asterisk's manager interface of those who had it and may still be there
+    former_users: frozenset[str]
+
+    def campaigns(self) -> Mapping[int, set[int]]:
+        """The campaigns among it, by tenant."""
+        found = defaultdict[int, set[int]](set)
+        for of in self.leases:
+            if of.kind is LeaseKind.CAMPAIGN:
+                found[of.tenant_id].add(of.key)
+        return found
+
+
+@dataclass(slots=True)
+class Ownership:
+    """The leases of one server."""
+
+    database: Database
+    #: of the server, among those of the database
+    name: str
+    ami_user: str
+    #: told what has come, in the order it comes; returns at once
+    gained: Callable[[Gained], None] = lambda gained: None
+    #: told what another has taken: nothing of it may be written any more
+    lost: Callable[[frozenset[LeaseKey]], None] = lambda lost: None
+    #: what is ours, with its fencing number
+    fences: dict[LeaseKey, int] = field(default_factory=dict)
+    #: campaigns of ours whose calls of before are accounted for: they may be dialled
+    settled: set[LeaseKey] = field(default_factory=set)
+    #: users at Asterisk of the servers that are dead, as of the last look
+    dead_users: frozenset[str] = frozenset()
+    _epoch: int = 0
+    _watch: Watch = field(init=False)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _soon: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._watch = Watch(self.name)
+
+    # -- what others ask --------------------------------------------------------------------------------
+
+    def paces(self, tenant_id: int, campaign_id: int) -> bool:
+        """Whether the campaign is ours, and what an earlier owner left is accounted for."""
+        return LeaseKey(tenant_id, LeaseKind.CAMPAIGN, campaign_id) in self.settled
+
+    def owns_phones(self, tenant_id: int) -> bool:
+        """Whether we keep the tenant's phones up, as far as we know."""
+        return LeaseKey(tenant_id, LeaseKind.PHONES, 0) in self.fences
+
+    def campaigns(self, tenant_id: int) -> frozenset[int]:
+        """The tenant's campaigns that are ours."""
+        return frozenset(
+            of.key for of in self.fences if of.tenant_id == tenant_id and of.kind is LeaseKind.CAMPAIGN
+        )
+
+    async def still(
+        self, conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int]
+    ) -> frozenset[int]:
+        """Those of the campaigns that are ours; until the transaction of `conn` ends nobody takes them."""
+        fences = {
+            of.key: fence
+            for of, fence in self.fences.items()
+            if of.tenant_id == tenant_id and of.kind is LeaseKind.CAMPAIGN and of.key in campaign_ids
+        }
+        if not fences:
+            return frozenset()
+        return await store.held(conn, tenant_id, LeaseKind.CAMPAIGN, self.name, fences)
+
+    def settle(self, gained: Gained) -> None:
+        """What an earlier owner left of these is accounted for."""
+        self.settled |= gained.leases & self.fences.keys()
+
+    # -- the beat ---------------------------------------------------------------------------------------
+
+    async def begin(self) -> None:
+        """Begin a start of this server. What its earlier start owned is its own still, under a new number."""
+        async with self.database.system() as conn:
+            self._epoch = await store.begin(conn, self.name, self.ami_user)
+        log.info("server_begins", server=self.name, epoch=self._epoch)
+        await self.look()
+
+    async def run(self) -> None:
+        """Beat until cancelled. Raises Conflict when another server has taken our name."""
+        while True:
+            try:
+                async with asyncio.timeout(BEAT_S):
+                    await self._soon.wait()
+            except TimeoutError:
+                pass
+            self._soon.clear()
+            try:
+                await self.look()
+            except DatabaseUnavailable as error:
+                log.warning("no_beat", reason=str(error))
+
+    def look_soon(self) -> None:
+        """Something may be there to be owned: do not wait for the next beat."""
+        self._soon.set()
+
+    async def end(self) -> None:
+        """Say that this server ends, so that others need not wait to be sure."""
+        self.fences.clear()
+        self.settled.clear()
+        if not self._epoch:
+            return
+        try:
+            async with self.database.system() as conn:
+                await store.stop(conn, self.name, self._epoch)
+        except DatabaseUnavailable as error:
+            log.warning("end_not_said", reason=str(error))  # its beat stands still: the others will see
+
+    async def look(self) -> None:
+        """Beat once, read all leases anew, take what falls to us.
+
+        Raises DatabaseUnavailable: nothing is known then, and what we own is as before. Raises Conflict.
+        """
+        async with self._looking:
+            async with self.database.system() as conn:
+                if not await store.beat(conn, self.name, self._epoch):
+                    raise Conflict(reason=f"another server has begun under the name {self.name}")
+                beats = await store.beats(conn)
+            dead = self._watch.look(beats, asyncio.get_running_loop().time())
+            gained: dict[LeaseKey, int] = {}
+            former = set[str]()
+            for tenant_id in await self.database.tenants():
+                await self._look_at(tenant_id, beats, dead, gained, former)
+        users = {each.server: each.ami_user for each in beats}
+        self.dead_users = frozenset(users[name] for name in dead) - {self.ami_user}
+        if gained:
+            log.info("leases_gained", leases=_words(gained), from_servers=sorted(former))
+            taken_from = {users[name] for name in former if name in users}
+            if self.ami_user in taken_from:
+                log.warning("ami_user_shared", reason="each server needs a user of its own in manager.conf")
+            self.gained(Gained(frozenset(gained), frozenset(taken_from - {self.ami_user})))
+
+    async def _look_at(
+        self,
+        tenant_id: int,
+        beats: Iterable[Beat],
+        dead: Collection[str],
+        gained: dict[LeaseKey, int],
+        former: set[str],
+    ) -> None:
+        async with self.database.tenant(tenant_id) as conn:
+            standing = {each.of: each for each in await store.leases(conn, tenant_id)}
+            wanted = await store.wanted(conn, tenant_id)
+        self._let_go(tenant_id, standing)
+        living = {each.server for each in beats} - set(dead) | {self.name}
+        # Of an earlier start of ours: nobody else has taken it, and it is ours under a new number.
+        ours = [of for of, lease in standing.items() if lease.server == self.name and of not in self.fences]
+        for of in ours + to_take(self.name, wanted, standing.values(), living):
+            before = standing.get(of)
+            async with self.database.tenant(tenant_id) as conn:
+                fence = await store.take(
+                    conn,
+                    of,
+                    self.name,
+                    from_whom=before.server if before else None,
+                    fence=before.fence if before else 0,
+                )
+            if fence is not None:
+                self.fences[of] = gained[of] = fence
+                if before is not None and before.server != self.name:
+                    former.add(before.server)
+
+    def _let_go(self, tenant_id: int, standing: Mapping[LeaseKey, Lease]) -> None:
+        lost = frozenset(
+            of
+            for of, fence in self.fences.items()
+            if of.tenant_id == tenant_id
+            and ((lease := standing.get(of)) is None or lease.server != self.name or lease.fence != fence)
+        )
+        for of in lost:
+            del self.fences[of]
+        self.settled -= lost
+        if lost:
+            log.warning("leases_lost", leases=_words(lost))
+            self.lost(lost)
+
+
+def _words(leases: Iterable[LeaseKey]) -> list[str]:
+    return [f"{of.tenant_id}:{of.kind}:{of.key}" for of in sorted(leases)]

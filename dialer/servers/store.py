@@ -1,0 +1,207 @@
+"""The SQL of servers, leases and nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.db.listen import ENGINE
+from dialer.db.session import encode_json
+from dialer.db.tables import lease, node, server
+from dialer.servers.model import Beat, Lease, LeaseKey, LeaseKind
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """An Asterisk server that the installation drives."""
+
+    name: str
+    #: where its manager interface listens
+    ami_host: str
+    ami_port: int
+    #: takes no new calls and no agents; those it has end in their time
+    draining: bool
+
+
+# -- servers ----------------------------------------------------------------------------------------------
+
+
+async def begin(conn: AsyncConnection, name: str, ami_user: str) -> int:
+    """A start of the server: its epoch."""
+    values = {"beat": 0, "ami_user": ami_user, "stopped_at": None}
+    epoch: int | None = await conn.scalar(
+        upsert(server)
+        .values(name=name, epoch=1, **values)
+        .on_conflict_do_update(
+            index_elements=["name"],
+            set_={
+                "epoch": server.c.epoch + 1,
+                "started_at": func.clock_timestamp(),
+                "seen_at": func.clock_timestamp(),
+                **values,
+            },
+        )
+        .returning(server.c.epoch)
+    )
+    assert epoch is not None
+    return epoch
+
+
+async def beat(conn: AsyncConnection, name: str, epoch: int) -> bool:
+    """Say that this start of the server lives; False when a later start has taken its name."""
+    said = await conn.execute(
+        update(server)
+        .where(server.c.name == name, server.c.epoch == epoch)
+        .values(beat=server.c.beat + 1, seen_at=func.clock_timestamp())
+    )
+    return said.rowcount == 1
+
+
+async def stop(conn: AsyncConnection, name: str, epoch: int) -> None:
+    """Say that it ends: what it owns may be taken at once."""
+    await conn.execute(
+        update(server)
+        .where(server.c.name == name, server.c.epoch == epoch)
+        .values(stopped_at=func.clock_timestamp())
+    )
+
+
+async def beats(conn: AsyncConnection) -> list[Beat]:
+    """What all servers last said."""
+    rows = await conn.execute(select(server).order_by(server.c.name))
+    return [Beat(row.name, row.epoch, row.beat, row.stopped_at is not None, row.ami_user) for row in rows]
+
+
+# -- leases -----------------------------------------------------------------------------------------------
+
+#: What somebody must own: campaigns that run or have calls on the lines, and the phones of open shifts.
+_WANTED = text(
+    """
+    SELECT 'campaign' AS kind, id AS key FROM campaign WHERE tenant_id = :tenant_id AND status = 'running'
+     UNION
+    SELECT 'campaign', campaign_id FROM attempt
+     WHERE tenant_id = :tenant_id AND ended_at IS NULL AND hung_up_at IS NULL
+     UNION
+    SELECT 'phones', 0 FROM agent_session WHERE tenant_id = :tenant_id AND logged_out_at IS NULL
+    """
+)
+
+
+async def wanted(conn: AsyncConnection, tenant_id: int) -> list[LeaseKey]:
+    """What of the tenant somebody must own now."""
+    rows = await conn.execute(_WANTED, {"tenant_id": tenant_id})
+    return [LeaseKey(tenant_id, LeaseKind(row.kind), row.key) for row in rows]
+
+
+async def leases(conn: AsyncConnection, tenant_id: int) -> list[Lease]:
+    """Who owns what of the tenant."""
+    rows = await conn.execute(select(lease).where(lease.c.tenant_id == tenant_id))
+    return [
+        Lease(LeaseKey(row.tenant_id, LeaseKind(row.kind), row.key), row.server, row.fence) for row in rows
+    ]
+
+
+async def take(
+    conn: AsyncConnection, of: LeaseKey, name: str, *, from_whom: str | None, fence: int
+) -> int | None:
+    """Take a lease that `from_whom` has under `fence` (None and 0: nobody has it yet): its new fencing
+    number, or None when somebody else was first.
+
+    Waits for every transaction that has read the lease: after it nothing more is written under the old
+    number.
+    """
+    values = {"server": name, "fence": fence + 1, "taken_at": func.clock_timestamp()}
+    key = {"tenant_id": of.tenant_id, "kind": of.kind, "key": of.key}
+    if from_whom is None:
+        made = await conn.execute(
+            upsert(lease).values(key | values).on_conflict_do_nothing().returning(lease.c.fence)
+        )
+    else:
+        made = await conn.execute(
+            update(lease)
+            .where(*_is(of), lease.c.server == from_whom, lease.c.fence == fence)
+            .values(values)
+            .returning(lease.c.fence)
+        )
+    given: int | None = made.scalar_one_or_none()
+    return given
+
+
+async def held(
+    conn: AsyncConnection, tenant_id: int, kind: LeaseKind, name: str, fences: Mapping[int, int]
+) -> frozenset[int]:
+    """The keys of `fences` that the server still owns under just that number; until this transaction ends
+    nobody takes them."""
+    rows = await conn.execute(
+        select(lease.c.key, lease.c.fence)
+        .where(
+            lease.c.tenant_id == tenant_id,
+            lease.c.kind == kind,
+            lease.c.key.in_(sorted(fences)),
+            lease.c.server == name,
+        )
+        .order_by(lease.c.key)
+        .with_for_update(read=True)
+    )
+    return frozenset(row.key for row in rows if row.fence == fences[row.key])
+
+
+async def say_wants(conn: AsyncConnection, of: LeaseKey, *, wants: bool) -> None:
+    """Tell the other servers whether the campaign asks for agents: they share these with it, or not."""
+    await conn.execute(update(lease).where(*_is(of)).values(wants=wants))
+
+
+async def not_wanting(conn: AsyncConnection, tenant_id: int) -> frozenset[int]:
+    """Campaigns that run and ask for no agent: their lists are empty."""
+    rows = await conn.execute(
+        select(lease.c.key).where(
+            lease.c.tenant_id == tenant_id, lease.c.kind == LeaseKind.CAMPAIGN, lease.c.wants.is_(False)
+        )
+    )
+    return frozenset(rows.scalars())
+
+
+def _is(of: LeaseKey) -> tuple[Any, ...]:
+    return lease.c.tenant_id == of.tenant_id, lease.c.kind == of.kind, lease.c.key == of.key
+
+
+# -- nodes ------------------------------------------------------------------------------------------------
+
+
+async def put_node(conn: AsyncConnection, name: str, ami_host: str, ami_port: int) -> None:
+    """Make the node known, or where it is now."""
+    where = {"ami_host": ami_host, "ami_port": ami_port}
+    await conn.execute(
+        upsert(node).values(name=name, **where).on_conflict_do_update(index_elements=["name"], set_=where)
+    )
+    await _changed(conn)
+
+
+async def nodes(conn: AsyncConnection) -> list[NodeRow]:
+    """All nodes, by name."""
+    rows = await conn.execute(select(node).order_by(node.c.name))
+    return [NodeRow(row.name, row.ami_host, row.ami_port, row.draining) for row in rows]
+
+
+async def set_draining(conn: AsyncConnection, name: str, *, draining: bool) -> bool:
+    """Let the node run empty, or take part again; False when there is none of that name."""
+    changed = await conn.execute(update(node).where(node.c.name == name).values(draining=draining))
+    await _changed(conn)
+    return changed.rowcount == 1
+
+
+async def drop_node(conn: AsyncConnection, name: str) -> bool:
+    """Forget the node; False when there is none of that name."""
+    dropped = await conn.execute(delete(node).where(node.c.name == name))
+    await _changed(conn)
+    return dropped.rowcount == 1
+
+
+async def _changed(conn: AsyncConnection) -> None:
+    payload = encode_json({"tenant": 0, "what": "nodes"})
+    await conn.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": ENGINE, "payload": payload})
