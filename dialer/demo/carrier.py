@@ -16,8 +16,8 @@ from pathlib import Path
 from socket import SOCK_DGRAM
 
 from dialer.asterisk.config import TrunkLine
-from dialer.asterisk.packages import Progress, silent
 from dialer.asterisk.runtime import AsteriskBinary, AsteriskServer
+from dialer.debian.packages import Progress, silent
 from dialer.demo.invites import InviteCounter
 from dialer.demo.voices import VOICES, Speak, make_voices
 from dialer.errors import AsteriskUnavailable
