@@ -56,6 +56,7 @@ from dialer.recordings.recorder import Recorder
 from dialer.recordings.service import RecordingService
 from dialer.reports import http as reports_http
 from dialer.reports.service import FigureService
+from dialer.retention.service import Retention, terms
 from dialer.settings import Settings
 from dialer.trunks import http as trunks_http
 from dialer.trunks.service import TrunkService
@@ -158,13 +159,14 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
 
 
 async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -> None:
-    """Do imports, one after another, until `stop`."""
+    """Do imports, one after another, and delete what is over, until `stop`."""
     database = Database.open(database_url, pool=2)
     listener = Listener(database_url, (JOBS,))
     queued = asyncio.Event()
     listener.subscribe(JOBS, lambda _note: queued.set())
     listening = asyncio.create_task(listener.run())
     stopping = asyncio.create_task(stop.wait())
+    keeping = asyncio.create_task(Retention(database, terms(settings)).run())
     try:
         while not stop.is_set():
             queued.clear()
@@ -175,10 +177,13 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
                 log.warning("jobs_wait", reason=str(error))
                 await asyncio.sleep(1.0)  # the listener's next connection sets `queued`
             waiting = asyncio.create_task(queued.wait())
-            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({waiting, stopping, keeping}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
+            if keeping.done():
+                keeping.result()  # a fault of ours: the process is started anew
     finally:
         listening.cancel()
         stopping.cancel()
-        await asyncio.gather(listening, stopping, return_exceptions=True)
+        keeping.cancel()
+        await asyncio.gather(listening, stopping, keeping, return_exceptions=True)
         await database.close()
