@@ -44,6 +44,7 @@ from dialer.contacts.service import ContactService
 from dialer.db.events import Numberer
 from dialer.db.listen import ENGINE, EVENTS, JOBS, REPLIES, Listener
 from dialer.db.lock import Alone
+from dialer.db.pulse import Pulse
 from dialer.db.session import Database
 from dialer.engine import Engine
 from dialer.errors import DatabaseUnavailable
@@ -143,7 +144,11 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),
         },
-        background={"listener": listener.run, "numberer": Numberer(database_url).run},
+        background={
+            "pulse": Pulse(database, database_url).run,
+            "listener": listener.run,
+            "numberer": Numberer(database_url).run,
+        },
     )
 
     monitoring_http.add(app, MonitoringService(database))

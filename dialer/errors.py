@@ -197,6 +197,12 @@ class DatabaseUnavailable(DozvonError):
     id, status = "database-unavailable", 503
 
 
+class DatabaseFull(DatabaseUnavailable):
+    """The database's disk is full: nothing can be written until there is room on it again."""
+
+    id = "database-full"
+
+
 class AsteriskUnavailable(DozvonError):
     """Asterisk cannot be reached: {reason}."""
 

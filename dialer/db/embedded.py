@@ -51,12 +51,17 @@ class EmbeddedPostgres:
         durable: bool = True,
         start_timeout_s: float = 120.0,
         stop_timeout_s: float = 30.0,
+        programs: Programs | None = None,
     ) -> None:
-        """`durable=False` (tests only) gives up fsync; the start may have to replay a crash's log first."""
+        """`durable=False` (tests only) gives up fsync; the start may have to replay a crash's log first.
+
+        `programs`: of another PostgreSQL than the one that comes along.
+        """
         self._data_dir = data_dir
         self._durable = durable
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
+        self._programs = programs
         self._socket_dir: Path | None = None
 
     def url(self, role: str = ADMIN_ROLE, database: str = DATABASE) -> str:
@@ -69,6 +74,11 @@ class EmbeddedPostgres:
         """The process id of the running server."""
         running = files.postmaster(files.locate(self._data_dir))
         return running.pid if running else None
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the running server and of all its children."""
+        return files.leftovers(files.locate(self._data_dir))
 
     async def start(self) -> Urls:
         """Start the cluster, or adopt the one that runs; make it first where there is none.
@@ -132,15 +142,13 @@ class EmbeddedPostgres:
             lambda: not files.leftovers(cluster), 20.0, "processes of a killed PostgreSQL do not end"
         )
         files.forget(cluster)
-        programs = await asyncio.to_thread(files.programs, cluster)
+        programs = self._programs or await asyncio.to_thread(files.programs, cluster)
         if not cluster.data.exists():
             await self._initdb(cluster, programs)
         files.configure(cluster, durable=self._durable)
         # pg_ctl forks the server into a session of its own and waits until it takes connections.
         words = ["start", "-D", "data", "-l", cluster.log.name, "-w", "-t", str(int(self._start_timeout_s))]
-        code, said = await _run(
-            programs.bin / "pg_ctl", *words, cluster=cluster, uid=cluster.uid, gid=cluster.gid
-        )
+        code, said = await _run(programs, "pg_ctl", *words, cluster=cluster, uid=cluster.uid, gid=cluster.gid)
         if code != 0:
             reason = files.last_words(cluster)
             log.error("postgres_start_failed", said=said, last_words=reason)
@@ -162,12 +170,15 @@ class EmbeddedPostgres:
                 ) from None
             uid, gid = named.pw_uid, named.pw_gid
             os.chown(new, uid, gid)
-        words = ["-D", new.name, "-U", ADMIN_ROLE, "--auth=peer", "--encoding=UTF8", "--locale=C"]
+        words = ["-D", new.name, "-U", ADMIN_ROLE, "--auth=peer", "--encoding=UTF8"]
+        # Sorted by code point, and with the case of Russian letters. The wheel has no ICU; the builtin provider
+        # needs nothing of the machine, and came with 17.
         if programs.major >= 17:
-            # The wheel has no ICU: the builtin provider sorts by code point and knows Russian letters' case.
-            words += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+            words += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        else:
+            words += ["--locale=C.UTF-8"]
         words += ["--data-checksums"] if self._durable else ["--no-sync"]
-        code, said = await _run(programs.bin / "initdb", *words, cluster=cluster, uid=uid, gid=gid)
+        code, said = await _run(programs, "initdb", *words, cluster=cluster, uid=uid, gid=gid)
         if code != 0:
             raise DatabaseUnavailable(reason=f"initdb failed: {' '.join(said.split()[-60:])}")
         if os.geteuid() == 0:
@@ -239,14 +250,16 @@ async def _end(pid: int, how: signal.Signals | None, seconds: float | None) -> b
     return True
 
 
-async def _run(program: Path, *words: str, cluster: Cluster, uid: int, gid: int) -> tuple[int, str]:
+async def _run(
+    programs: Programs, program: str, *words: str, cluster: Cluster, uid: int, gid: int
+) -> tuple[int, str]:
     """Run one of PostgreSQL's programs in the cluster's folder; its exit code and what it said."""
     root = os.geteuid() == 0
     process = await asyncio.create_subprocess_exec(
-        program,
+        programs.bin / program,
         *words,
         cwd=cluster.base,
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **programs.environment},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
