@@ -78,23 +78,25 @@ class Door:
 
     async def __call__(self) -> asyncpg.Connection:
         """A new connection. Raises DatabaseUnavailable."""
-        if not self.shut:
-            bound = asyncio.timeout(CONNECT_TIMEOUT_S)
-            try:
-                async with bound:
-                    self._coming.add(bound)
-                    made = await connect(self.url, application=self.application)
-            except TimeoutError:
-                reason = self.shut or "no connection in time"
-                raise DatabaseUnavailable(reason=reason) from None
-            finally:
-                self._coming.discard(bound)
-            if not self.shut:
-                self._made.add(made)
-                made.add_termination_listener(self._made.discard)
-                return made
-            made.terminate()
+        made = None if self.shut else await self._connect()
+        if made is not None and not self.shut:
+            self._made.add(made)
+            made.add_termination_listener(self._made.discard)
+            return made
+        if made is not None:
+            made.terminate()  # it came too late
         raise DatabaseUnavailable(reason=self.shut)
+
+    async def _connect(self) -> asyncpg.Connection:
+        bound = asyncio.timeout(CONNECT_TIMEOUT_S)
+        try:
+            async with bound:
+                self._coming.add(bound)
+                return await connect(self.url, application=self.application)
+        except TimeoutError:
+            raise DatabaseUnavailable(reason=self.shut or "no connection in time") from None
+        finally:
+            self._coming.discard(bound)
 
     def shut_for(self, reason: str) -> None:
         """Break what waits for an answer, and what idles: nobody knows whether it still lives."""

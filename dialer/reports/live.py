@@ -121,7 +121,7 @@ class LiveService:
         return []
 
     async def _is_full(self) -> bool:
-        """Whether the database's disk has no room for a row; however many look, asked once in `FULL_KEPT_S`."""
+        """Whether the database's disk has no room for a row; asked once in `FULL_KEPT_S` for all who look."""
         asked_s, full = self._full
         if time.monotonic() - asked_s < FULL_KEPT_S:
             return full
