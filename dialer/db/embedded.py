@@ -171,8 +171,8 @@ class EmbeddedPostgres:
             uid, gid = named.pw_uid, named.pw_gid
             os.chown(new, uid, gid)
         words = ["-D", new.name, "-U", ADMIN_ROLE, "--auth=peer", "--encoding=UTF8"]
-        # Sorted by code point, and with the case of Russian letters. The wheel has no ICU; the builtin provider
-        # needs nothing of the machine, and came with 17.
+        # Sorted by code point, and with the case of Russian letters. The wheel has no ICU; the builtin
+        # provider needs nothing of the machine, and came with 17.
         if programs.major >= 17:
             words += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         else:

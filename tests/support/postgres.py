@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import os
 import subprocess
 import sys
 import tempfile
@@ -32,9 +31,9 @@ __all__ = ["_fresh", "data_folder", "database", "database_url", "owner_url", "po
 
 TEMPLATE = "dozvon_template"
 
-#: Which PostgreSQL the tests run on: unset, the one that comes along; 15, the oldest that the SQL is for (that of
-#: Debian 12, unpacked).
-VERSION = os.environ.get("DOZVON_TEST_POSTGRES", "")
+#: Which PostgreSQL the tests run on: unset, the one that comes along; 15, the oldest that the SQL is written
+#: for (that of Debian 12, unpacked). No DOZVON_ in its name: it is no setting of the server.
+VERSION = os.environ.get("TEST_POSTGRES", "")
 
 #: Ends what a killed test run leaves: reads the pipe until its other end is gone with the run, then ends
 #: every process that works in the folder (PostgreSQL's do) and removes it.
@@ -56,7 +55,7 @@ def chosen_programs() -> Programs | None:
     """The programs of the PostgreSQL that the tests run on; None: of the one that comes along."""
     if not VERSION:
         return None
-    assert VERSION == "15", f"DOZVON_TEST_POSTGRES is 15 or unset, not {VERSION!r}"
+    assert VERSION == "15", f"TEST_POSTGRES is 15 or unset, not {VERSION!r}"
     return oldest_programs()
 
 
