@@ -86,6 +86,14 @@ class EmbeddedPostgres:
         Raises PartMissing, SettingsError (a folder the database cannot use) and DatabaseUnavailable, each
         with what to mend or with the last line that PostgreSQL logged.
         """
+        try:
+            return await self._start()
+        except OSError as error:
+            # A full disk most of all: who tries again later is told as of any other trouble.
+            where = f"{error.filename}: " if error.filename else ""
+            raise DatabaseUnavailable(reason=f"{where}{error.strerror or error}") from error
+
+    async def _start(self) -> Urls:
         cluster = files.locate(self._data_dir)
         async with self._alone(cluster):
             running = files.postmaster(cluster)
@@ -201,9 +209,12 @@ class EmbeddedPostgres:
     async def _furnish(self) -> None:
         """The two roles and the database; the grants inside it are the migrations'."""
         try:
-            admin = await asyncpg.connect(self.url(database="postgres"), timeout=10)
-        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-            raise DatabaseUnavailable(reason=str(error)) from error
+            await self._furnish_by_admin()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseUnavailable(reason=str(error) or type(error).__name__) from error
+
+    async def _furnish_by_admin(self) -> None:
+        admin = await asyncpg.connect(self.url(database="postgres"), timeout=10)
         try:
             for role in (OWNER_ROLE, APP_ROLE):
                 if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
