@@ -247,6 +247,7 @@ async def calls_on_lines(conn: AsyncConnection, tenant_id: int) -> list[tuple[Ca
             assigned_at=row.assigned_at,
             connected_at=row.connected_at,
             agent=agent,
+            talked=agent.session_id if agent and row.state == CallState.CONNECTED else None,
             machine_status=row.machine_status,
             machine_cause=row.machine_cause,
             hung_up_by=HungUpBy(row.hung_up_by) if row.hung_up_by else None,
