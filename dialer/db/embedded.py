@@ -150,7 +150,9 @@ class EmbeddedPostgres:
             lambda: not files.leftovers(cluster), 20.0, "processes of a killed PostgreSQL do not end"
         )
         files.forget(cluster)
-        programs = self._programs or await asyncio.to_thread(files.programs, cluster)
+        programs = self._programs
+        if programs is None:
+            programs = await asyncio.to_thread(files.programs, cluster)
         if not cluster.data.exists():
             await self._initdb(cluster, programs)
         files.configure(cluster, durable=self._durable)
