@@ -24,6 +24,7 @@ import asyncio
 import contextlib
 import os
 import random
+import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -148,7 +149,7 @@ class Site:
             binary = await find_asterisk(own.packages_dir, tell)
             carrier = Carrier(binary, folder / "carrier", Speaker.of(server_settings.load()).speak)
             postgres = EmbeddedPostgres(folder)
-            stack.push_async_callback(carrier.stop)
+            stack.callback(carrier.kill)
             stack.push_async_callback(postgres.stop)
             tell("setting up a contact centre: PostgreSQL, Asterisk, carrier, phones, server")
             _, urls = await asyncio.gather(carrier.start(), postgres.start())
@@ -158,7 +159,7 @@ class Site:
             setup = Setup(agents, carrier)
             await setup(database)
             asterisk = await asterisk_of(own, database)
-            stack.push_async_callback(asterisk.stop)
+            stack.callback(_power_off, asterisk)
             phones = AgentPhones(
                 [Phone(user, password) for user, _, password in setup.agents],
                 registrar=f"{own.sip_host}:{own.sip_port}",
@@ -382,6 +383,12 @@ class Site:
         """How many channels its Asterisk has, the agents' among them. Raises AsteriskUnavailable."""
         said = await self.asterisk.cli("core show channels count")
         return int(said.split()[0])
+
+
+def _power_off(asterisk: AsteriskServer) -> None:
+    """Nobody waits for calls to end in order where the whole centre is thrown away."""
+    if (pid := asterisk.pid) is not None:
+        os.kill(pid, signal.SIGKILL)
 
 
 def _settings(folder: Path) -> Settings:
