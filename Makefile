@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Knobs of a command: make demo ARGS="--leads 20 --seed 7"
 ARGS ?=
 
-.PHONY: help setup demo serve bench-faults bench-load test lint format lock clean
+.PHONY: help setup demo serve bench-faults bench-load test test-pg15 lint format lock clean
 
 help:  ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,6 +39,9 @@ bench-load: setup  ## How much it carries, and what a call costs: ARGS="--short"
 test: setup  ## All tests
 	$(BIN)/python -m dialer.web.frontend --tests
 	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
+
+test-pg15: setup  ## The tests of the database on PostgreSQL 15, the oldest that will do; ARGS names some of them
+	TEST_POSTGRES=15 $(BIN)/pytest -n 3 --dist loadfile $(or $(ARGS),tests/db)
 
 lint: setup  ## Style, types, direction of imports
 	$(BIN)/ruff check .

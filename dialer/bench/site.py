@@ -131,6 +131,7 @@ class Site:
         engine: Sequence[str] = (),
         say: Say | None = None,
         environment: Mapping[str, str] | None = None,
+        urls: Urls | None = None,
         **settings: Any,
     ) -> AsyncIterator[Site]:
         """Set one up, with its agents logged in and ready; stop all of it at the end.
@@ -138,6 +139,7 @@ class Site:
         `talk_s`, `wrap_up_s` and `ring_s` are means. `engine` is a program in the engine's place (see
         `Part.start`), `environment` more of the processes' environment, `settings` what the server has other
         than a site's own (`ami_port` of a proxy between the two, ...; Asterisk keeps the site's).
+        `urls` are of a database elsewhere: then its own PostgreSQL is not started.
         `folder`: None makes one that is removed at the end, whatever ends us.
 
         Raises PartMissing, AsteriskUnavailable, DatabaseUnavailable, PhonesFailed, ProcessFell, NotInTime.
@@ -152,7 +154,8 @@ class Site:
             stack.callback(carrier.kill)
             stack.push_async_callback(postgres.stop)
             tell("setting up a contact centre: PostgreSQL, Asterisk, carrier, phones, server")
-            _, urls = await asyncio.gather(carrier.start(), postgres.start())
+            await carrier.start()
+            urls = urls or await postgres.start()
             await migrate.upgrade(urls.owner)
             database = Database.open(urls.app, pool=4)
             stack.push_async_callback(database.close)
