@@ -62,7 +62,7 @@ class Robot:
     #: mean length of a talk and of the wrap-up, seconds
     talk_s: float
     wrap_up_s: float
-    #: takes calls; False: stays in a pause once there
+    #: takes calls; False: stays in a pause, or logged out, once there
     willing: bool = True
     #: set while it hears the server's events
     present: asyncio.Event = field(default_factory=asyncio.Event)
@@ -128,7 +128,7 @@ class Robot:
 
     async def _act(self, api: Api, news: asyncio.Queue[Shift | None]) -> Shift:
         match self.shift:
-            case Shift("offline"):
+            case Shift("offline") if self.willing:
                 return Shift.of(await self._call(api, "POST", "/agents/me/login"))
             case Shift("paused") if self.willing:
                 return Shift.of(await self._call(api, "POST", "/agents/me/ready"))

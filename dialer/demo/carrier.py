@@ -102,6 +102,11 @@ class Carrier:
         """Stop it; its calls are hung up. The log stays."""
         await self._server.stop()
 
+    @property
+    def pid(self) -> int | None:
+        """Of its Asterisk, while that runs."""
+        return self._server.pid
+
     def kill(self) -> None:
         """It is gone without a word to anybody, as a machine that lost its power."""
         if (pid := self._server.pid) is not None:

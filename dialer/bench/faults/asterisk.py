@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import os
 import random
+import select
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from sqlalchemy import select
+import sqlalchemy
 
 from dialer.asterisk.runtime import AsteriskServer
 from dialer.bench.model import UNFINISHED_AFTER_S, Run, Say, case_of
@@ -100,7 +101,7 @@ async def _kill(site: Site, seed: int, case: str, since: Mark) -> Run:
 async def _with(site: Site, state: str) -> Counter[str] | None:
     """The calls on the line by state, if one is in this state."""
     async with site.database.tenant(TENANT) as conn:
-        open_calls = select(t.attempt.c.state).where(t.attempt.c.ended_at.is_(None))
+        open_calls = sqlalchemy.select(t.attempt.c.state).where(t.attempt.c.ended_at.is_(None))
         found = Counter(await conn.scalars(open_calls))
     return found if found[state] else None
 
@@ -110,12 +111,13 @@ async def killed(asterisk: AsteriskServer) -> None:
     pid = asterisk.pid
     if pid is None:
         return
-    os.kill(pid, signal.SIGKILL)
-
-    async def gone() -> bool:
-        return asterisk.pid != pid
-
-    await until("Asterisk ends", gone, 10)
+    # By its pidfd: a process whose first thread has ended holds its ports until the last one has.
+    process = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        await asyncio.to_thread(select.select, [process], [], [], 10)
+    finally:
+        os.close(process)
 
 
 async def _begin_and_kill(asterisk: AsteriskServer, after_s: float) -> None:
