@@ -224,6 +224,61 @@ def import_(
     _run(import_command(chosen, Console(), file, list_name, campaign))
 
 
+@app.command()
+def backup(
+    target: Annotated[str, typer.Argument(help="a folder of backups (there, or ending in /), or one file")],
+    verify: Annotated[bool, typer.Option("--verify", help="make none: check the one that is there")] = False,
+    recordings: Annotated[bool, typer.Option("--recordings/--without-recordings")] = True,
+    secrets: Annotated[
+        bool, typer.Option("--secrets/--without-secrets", help="the folder secrets/ and the settings file's")
+    ] = True,
+    keep: Annotated[int | None, typer.Option(min=1, help="of a folder: remove all but so many")] = None,
+) -> None:
+    """Keep a copy of this installation; the server may be running, and goes on."""
+    from dialer.backup.command import backup_command, verify_command, wish_of
+
+    telemetry.configure("warning", "console", "backup")
+    if verify:
+        _run(verify_command(Console(), Path(target)))
+        return
+    wish = wish_of(target, recordings=recordings, secrets=secrets, keep=keep)
+    _run(backup_command(settings.load(), Console(), wish))
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(exists=True, help="a backup, or a folder of backups: its newest")],
+    force: Annotated[bool, typer.Option("--force", help="replace what is there, which is named")] = False,
+    keep_running: Annotated[
+        bool, typer.Option("--keep-running", help="do not pause the campaigns that were running")
+    ] = False,
+) -> None:
+    """Make this installation what a backup is; its server must not be running."""
+    from dialer.backup.command import restore_command
+
+    chosen = settings.load()
+    telemetry.configure("warning", "console", "restore")
+    _run(restore_command(chosen, Console(), source, force=force, keep_running=keep_running))
+
+
+@app.command()
+def upgrade(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would change")] = False,
+    backup_first: Annotated[
+        bool, typer.Option("--backup/--no-backup", help="keep a copy first, without recordings")
+    ] = True,
+    backup_to: Annotated[
+        Path | None, typer.Option(help="folder of backups; default: `backups` in the data folder")
+    ] = None,
+) -> None:
+    """Bring the database to this version, while servers of the version before run or not."""
+    from dialer.backup.command import upgrade_command
+
+    chosen = settings.load()
+    telemetry.configure("warning", "console", "upgrade")
+    _run(upgrade_command(chosen, Console(), dry_run=dry_run, backup=backup_first, into=backup_to))
+
+
 @app.command(hidden=True)
 def run(name: str) -> None:
     """One process of the server; started by `serve`."""

@@ -250,6 +250,24 @@ class PartMissing(DozvonError):
     id = "part-missing"
 
 
+class BackupFailed(DozvonError):
+    """The backup was not made: {reason}."""
+
+    id = "backup-failed"
+
+
+class BackupDamaged(DozvonError):
+    """The backup cannot be used: {reason}."""
+
+    id = "backup-damaged"
+
+
+class RestoreRefused(DozvonError):
+    """Nothing was restored: {reason}."""
+
+    id = "restore-refused"
+
+
 class PhonesFailed(DozvonError):
     """The demo's phones do not work: {reason}."""
 
