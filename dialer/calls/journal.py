@@ -19,13 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState
-from dialer.calls import store
+from dialer.calls import store, verdicts
 from dialer.calls.consequences import Consequence, IsFree, LineIsFree, Talks, WrapsUp
 from dialer.calls.model import Call, CallState
 from dialer.calls.table import Change
 from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
+from dialer.trunks import loads
 from scheduler import hopper, retry
 
 log = structlog.get_logger(__name__)
@@ -100,6 +101,7 @@ class DatabaseJournal:
                 async with self._database.tenant(tenant_id) as conn:
                     for change in changes:
                         await _write_change(conn, change)
+                    await _free_lines(conn, tenant_id, changes)
             except DBAPIError:
                 # One of them cannot be written: find it, keep the others.
                 await self._one_by_one(tenant_id, changes)
@@ -109,6 +111,7 @@ class DatabaseJournal:
             try:
                 async with self._database.tenant(tenant_id) as conn:
                     await _write_change(conn, change)
+                    await _free_lines(conn, tenant_id, [change])
             except DBAPIError as error:
                 if not _refused_for_content(error):
                     raise DatabaseUnavailable(reason=str(error.orig)) from error
@@ -142,6 +145,25 @@ async def _write_change(conn: AsyncConnection, change: Change) -> None:
     )
 
 
+async def _free_lines(conn: AsyncConnection, tenant_id: int, changes: Sequence[Change]) -> None:
+    """Give back the lines of the calls that have ended, and tell their trunks what the calls say of them.
+
+    At the end of the transaction, all calls together: the rows of trunks are everybody's.
+    """
+    ended = []
+    for change in changes:
+        call = change.after
+        if call.hung_up_at is None or change.before.hung_up_at is not None:
+            continue
+        answered_s = (call.hung_up_at - call.answered_at).total_seconds() if call.answered_at else None
+        ended.append(loads.Ended(call.attempt_id, answered_s, verdicts.at_end(call)))
+    answered = [
+        change.after.attempt_id for change in changes if verdicts.answered(change.before, change.after)
+    ]
+    if ended or answered:
+        await loads.give_back(conn, tenant_id, ended, answered)
+
+
 async def _follow(conn: AsyncConnection, call: Call, consequence: Consequence, *, ended: bool) -> None:
     tenant_id, attempt_id = call.tenant_id, call.attempt_id
     match consequence:
@@ -156,6 +178,8 @@ async def _follow(conn: AsyncConnection, call: Call, consequence: Consequence, *
                     max_attempts=lead.max_attempts,
                     retry_after_s=lead.retry_after_s,
                     now=call.hung_up_at,
+                    trunk_faults=lead.trunk_faults + 1 if verdicts.failed_by_trunk(call) else 0,
+                    unrung=verdicts.unrung(call),
                 )
                 await hopper.settle(conn, tenant_id, lead.lead_id, call.created_at, result, fate)
         case Talks(session_id):

@@ -126,7 +126,6 @@ class Recovery:
             terms = await self.terms.terms(tenant_id, call.campaign_id)
             line = Line(call=call, terms=terms, e164=e164, trunk_id=trunk_id)
             self.calls.add(line)
-            self.placer.adopt(line)
         return len(left)
 
     def expect(self, shifts: Sequence[Shift]) -> list[Leg]:
@@ -204,7 +203,6 @@ class Recovery:
             log.warning("attempt_left_behind", attempt=str(call.attempt_id), state=call.state)
             terms = await self.terms.terms(tenant_id, call.campaign_id)
             self.calls.add(Line(call=call, terms=terms, e164=e164, trunk_id=trunk_id))
-            self.placer.adopt(self.calls.lines[call.attempt_id])
             self.calls.apply(
                 call.attempt_id,
                 NotPlaced(now, result=Result.CANCELED, detail="commit_in_doubt")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, delete, insert, select, text, update
+from sqlalchemy import case, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -36,6 +37,38 @@ class NewAttempt:
     clicked_by: int | None = None
     session_id: UUID | None = None
     agent_id: int | None = None
+    #: counted in what its trunk and its tenant carry, until it has ended
+    holds_line: bool = False
+    #: it tries a trunk that was found bad
+    probe: bool = False
+    #: the tariff of the number, and what of the day's money is reserved for it
+    rate_per_minute: Decimal | None = None
+    rate_per_call: Decimal | None = None
+    reserved: Decimal | None = None
+    reserved_on: date | None = None
+
+
+async def lock_shift(conn: AsyncConnection, tenant_id: int, session_id: UUID) -> None:
+    """Let nobody else change the shift before the transaction ends: its agent places one call at a time."""
+    shift = agent_session.c
+    await conn.execute(
+        select(shift.id).where(shift.tenant_id == tenant_id, shift.id == session_id).with_for_update()
+    )
+
+
+async def typed_since(conn: AsyncConnection, tenant_id: int, agent_id: int, since: datetime) -> int:
+    """Calls of an agent to numbers typed by hand, placed since then."""
+    found = await conn.execute(
+        select(func.count())
+        .select_from(attempt)
+        .where(
+            attempt.c.tenant_id == tenant_id,
+            attempt.c.agent_id == agent_id,
+            attempt.c.created_at > since,
+            attempt.c.lead_id.is_(None),
+        )
+    )
+    return int(found.scalar_one())
 
 
 async def campaign_is_running(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> bool:
@@ -177,6 +210,8 @@ class LeadOfAttempt:
     attempts: int
     max_attempts: int
     retry_after_s: Mapping[str, int]
+    #: earlier attempts of the last hour that the carrier failed
+    trunk_faults: int
 
 
 async def lead_of(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> LeadOfAttempt | None:
@@ -184,7 +219,10 @@ async def lead_of(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> Le
     found = await conn.execute(
         text(
             """
-            SELECT l.id AS lead_id, l.attempts, c.max_attempts, c.retry_after_s
+            SELECT l.id AS lead_id, l.attempts, c.max_attempts, c.retry_after_s,
+                   (SELECT count(*) FROM attempt f
+                     WHERE f.tenant_id = a.tenant_id AND f.lead_id = a.lead_id AND f.trunk_fault
+                       AND f.id <> a.id AND f.created_at > a.created_at - interval '1 hour') AS trunk_faults
               FROM attempt a
               JOIN lead l ON l.tenant_id = a.tenant_id AND l.id = a.lead_id
               JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
