@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 # Knobs of a command: make demo ARGS="--leads 20 --seed 7"
 ARGS ?=
 
-.PHONY: help setup demo serve test lint format lock clean
+.PHONY: help setup demo serve bench-faults bench-load test test-pg15 lint format lock clean
 
 help:  ## What can be made
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: $(VENV)/.ready  ## The virtual environment with all locked dependencies, and the pages' front-end packages
 
@@ -30,9 +30,18 @@ demo: setup  ## A whole campaign on this machine: carrier, people, agents, pages
 serve: setup  ## The server, with its own PostgreSQL and Asterisk
 	$(BIN)/dozvon serve $(ARGS)
 
+bench-faults: setup  ## Break every part of a living centre, count what is lost: ARGS="--only kill --resume"
+	$(BIN)/dozvon bench faults $(ARGS)
+
+bench-load: setup  ## How much it carries, and what a call costs: ARGS="--short"
+	$(BIN)/dozvon bench load $(ARGS)
+
 test: setup  ## All tests
 	$(BIN)/python -m dialer.web.frontend --tests
 	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
+
+test-pg15: setup  ## The tests of the database on PostgreSQL 15, the oldest that will do; ARGS names some of them
+	TEST_POSTGRES=15 $(BIN)/pytest -n 3 --dist loadfile $(or $(ARGS),tests/db)
 
 lint: setup  ## Style, types, direction of imports
 	$(BIN)/ruff check .

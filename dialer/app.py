@@ -32,6 +32,7 @@ from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable
 from dialer.calls.tracking import EVENTS as ASTERISK_EVENTS
 from dialer.calls.tracking import Tracker
+from dialer.calls.wrapups import WrapUpLimits
 from dialer.campaigns import http as campaigns_http
 from dialer.campaigns.runner import Runner
 from dialer.campaigns.service import CampaignService
@@ -45,6 +46,7 @@ from dialer.contacts.service import ContactService
 from dialer.db.events import Numberer
 from dialer.db.listen import ENGINE, EVENTS, JOBS, REPLIES, Listener
 from dialer.db.lock import Alone
+from dialer.db.pulse import Pulse
 from dialer.db.session import Database
 from dialer.engine import Engine
 from dialer.errors import DatabaseUnavailable
@@ -57,6 +59,7 @@ from dialer.recordings.recorder import Recorder
 from dialer.recordings.service import RecordingService
 from dialer.reports import http as reports_http
 from dialer.reports.service import FigureService
+from dialer.retention.service import Retention, terms
 from dialer.servers.ownership import Ownership
 from dialer.servers.store import NodeRow
 from dialer.settings import Settings
@@ -110,6 +113,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         placer=placer,
         phones=Phones(database, nodes, tracker, ownership.owns_phones, switchboard.agents_changed),
         recorder=Recorder(database, nodes, settings.recording_dir),
+        wrap_ups=WrapUpLimits(database, calls),
         recovery=Recovery(database, nodes, calls, tracker, placer, terms),
         terms=terms,
         runner=Runner(database, calls, placer, terms, settings.tick_ms / 1000, nodes, ownership),
@@ -151,7 +155,11 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),
         },
-        background={"listener": listener.run, "numberer": Numberer(database_url).run},
+        background={
+            "pulse": Pulse(database, database_url).run,
+            "listener": listener.run,
+            "numberer": Numberer(database_url).run,
+        },
     )
 
     monitoring_http.add(app, MonitoringService(database))
@@ -167,13 +175,14 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
 
 
 async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -> None:
-    """Do imports, one after another, until `stop`."""
+    """Do imports, one after another, and delete what is over, until `stop`."""
     database = Database.open(database_url, pool=2)
     listener = Listener(database_url, (JOBS,))
     queued = asyncio.Event()
     listener.subscribe(JOBS, lambda _note: queued.set())
     listening = asyncio.create_task(listener.run())
     stopping = asyncio.create_task(stop.wait())
+    keeping = asyncio.create_task(Retention(database, terms(settings)).run())
     try:
         while not stop.is_set():
             queued.clear()
@@ -184,10 +193,13 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
                 log.warning("jobs_wait", reason=str(error))
                 await asyncio.sleep(1.0)  # the listener's next connection sets `queued`
             waiting = asyncio.create_task(queued.wait())
-            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({waiting, stopping, keeping}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
+            if keeping.done():
+                keeping.result()  # a fault of ours: the process is started anew
     finally:
         listening.cancel()
         stopping.cancel()
-        await asyncio.gather(listening, stopping, return_exceptions=True)
+        keeping.cancel()
+        await asyncio.gather(listening, stopping, keeping, return_exceptions=True)
         await database.close()

@@ -129,6 +129,77 @@ def demo(
     )
 
 
+bench = typer.Typer(
+    help="Benches: what is lost when parts fail, and how much is carried. Each sets up a centre of its own.",
+    no_args_is_help=True,
+)
+app.add_typer(bench, name="bench")
+
+_Only = Annotated[list[str] | None, typer.Option(help="this row only; may be given again")]
+_Short = Annotated[bool, typer.Option("--short", help="the least that still means something: minutes")]
+_Resume = Annotated[bool, typer.Option("--resume", help="leave out what the results file has already")]
+_Json = Annotated[bool, typer.Option("--json", help="the last line of stdout is the summary as JSON")]
+_Docs = Annotated[bool, typer.Option("--docs", help="write its tables into docs/, run nothing")]
+
+
+@bench.command()
+def faults(
+    only: _Only = None,
+    seed: Annotated[int | None, typer.Option(min=1, help="this seed only")] = None,
+    runs: Annotated[int | None, typer.Option(min=1, help="so many seeds of each row, from 1")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="how long the soak lasts [120]")] = None,
+    resume: _Resume = False,
+    short: _Short = False,
+    json_line: _Json = False,
+    results: Annotated[Path | None, typer.Option(help="JSON lines, one a run; they accumulate")] = None,
+    docs: _Docs = False,
+) -> None:
+    """Break the parts of a living contact centre again and again, and count what was lost."""
+    from dialer.bench.command import Faults, run_faults
+
+    _run(
+        run_faults(
+            Faults(
+                only=tuple(only or ()),
+                seed=seed,
+                runs=runs,
+                minutes=minutes,
+                resume=resume,
+                short=short,
+                json_line=json_line,
+                results=results,
+                docs=docs,
+            )
+        )
+    )
+
+
+@bench.command()
+def load(
+    only: _Only = None,
+    resume: _Resume = False,
+    short: _Short = False,
+    json_line: _Json = False,
+    results: Annotated[Path | None, typer.Option(help="JSON lines, one a measurement")] = None,
+    docs: _Docs = False,
+) -> None:
+    """Measure how much is carried, and what a call costs the server, Asterisk and the database."""
+    from dialer.bench.load.command import Load, run_load
+
+    _run(
+        run_load(
+            Load(
+                only=tuple(only or ()),
+                resume=resume,
+                short=short,
+                json_line=json_line,
+                results=results,
+                docs=docs,
+            )
+        )
+    )
+
+
 @app.command()
 def check() -> None:
     """Say what is wrong with this installation, line by line, and how to mend it."""
@@ -151,6 +222,61 @@ def import_(
     chosen = settings.load()
     telemetry.configure("warning", "console", "import")
     _run(import_command(chosen, Console(), file, list_name, campaign))
+
+
+@app.command()
+def backup(
+    target: Annotated[str, typer.Argument(help="a folder of backups (there, or ending in /), or one file")],
+    verify: Annotated[bool, typer.Option("--verify", help="make none: check the one that is there")] = False,
+    recordings: Annotated[bool, typer.Option("--recordings/--without-recordings")] = True,
+    secrets: Annotated[
+        bool, typer.Option("--secrets/--without-secrets", help="the folder secrets/ and the settings file's")
+    ] = True,
+    keep: Annotated[int | None, typer.Option(min=1, help="of a folder: remove all but so many")] = None,
+) -> None:
+    """Keep a copy of this installation; the server may be running, and goes on."""
+    from dialer.backup.command import backup_command, verify_command, wish_of
+
+    telemetry.configure("warning", "console", "backup")
+    if verify:
+        _run(verify_command(Console(), Path(target)))
+        return
+    wish = wish_of(target, recordings=recordings, secrets=secrets, keep=keep)
+    _run(backup_command(settings.load(), Console(), wish))
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(exists=True, help="a backup, or a folder of backups: its newest")],
+    force: Annotated[bool, typer.Option("--force", help="replace what is there, which is named")] = False,
+    keep_running: Annotated[
+        bool, typer.Option("--keep-running", help="do not pause the campaigns that were running")
+    ] = False,
+) -> None:
+    """Make this installation what a backup is; its server must not be running."""
+    from dialer.backup.command import restore_command
+
+    chosen = settings.load()
+    telemetry.configure("warning", "console", "restore")
+    _run(restore_command(chosen, Console(), source, force=force, keep_running=keep_running))
+
+
+@app.command()
+def upgrade(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would change")] = False,
+    backup_first: Annotated[
+        bool, typer.Option("--backup/--no-backup", help="keep a copy first, without recordings")
+    ] = True,
+    backup_to: Annotated[
+        Path | None, typer.Option(help="folder of backups; default: `backups` in the data folder")
+    ] = None,
+) -> None:
+    """Bring the database to this version, while servers of the version before run or not."""
+    from dialer.backup.command import upgrade_command
+
+    chosen = settings.load()
+    telemetry.configure("warning", "console", "upgrade")
+    _run(upgrade_command(chosen, Console(), dry_run=dry_run, backup=backup_first, into=backup_to))
 
 
 @app.command(hidden=True)

@@ -12,7 +12,6 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,11 +19,10 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from dialer.agents import store as agents
-from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState, Shift
+from dialer.agents.model import Shift
 from dialer.asterisk.ami import AmiLink
 from dialer.asterisk.fastagi import FastAgiServer
 from dialer.asterisk.nodes import Node, Nodes, end_sessions
-from dialer.calls import store as calls_store
 from dialer.calls.commands import CommandRunner
 from dialer.calls.consumer import Books, Consumer
 from dialer.calls.journal import DatabaseJournal
@@ -35,6 +33,7 @@ from dialer.calls.recovery import Recovery, channels
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Tracker, leg_of
+from dialer.calls.wrapups import WrapUpLimits
 from dialer.campaigns.runner import Runner
 from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
@@ -89,6 +88,7 @@ class Engine:
     placer: Placer
     phones: Phones
     recorder: Recorder
+    wrap_ups: WrapUpLimits
     recovery: Recovery
     terms: DatabaseTermsBook
     runner: Runner
@@ -410,8 +410,7 @@ class Engine:
             try:
                 for tenant_id in self._books.tenants:
                     ours, phones = self.ownership.campaigns(tenant_id), self.ownership.owns_phones(tenant_id)
-                    if phones:
-                        await self._end_wrap_ups(tenant_id)
+                    await self.wrap_ups.end_overdue(tenant_id, ours)
                     if (ours or phones) and not self.journal.behind:
                         await self.recovery.left_behind(tenant_id, ours, phones=phones)
                 await self._say(started)
@@ -427,32 +426,15 @@ class Engine:
             if not node.ready and not node.lost and away_s > NODE_LOST_S and self.nodes.dialling():
                 self.recovery.give_up(node)
 
-    async def _end_wrap_ups(self, tenant_id: int) -> None:
-        now = utc_now()
-        async with self.database.tenant(tenant_id) as conn:
-            await calls_store.end_overdue_wrap_ups(conn, tenant_id, now)
-            for attempt_id, session_id in await calls_store.shifts_over_wrap_up(conn, tenant_id, now):
-                log.info("wrap_up_over", attempt=str(attempt_id))
-                await agents.move(
-                    conn,
-                    tenant_id,
-                    session_id,
-                    AgentState.PAUSED,
-                    now,
-                    leaving=(AgentState.WRAP_UP,),
-                    only_attempt=attempt_id,
-                    pause_code=PAUSE_WRAP_UP_OVER,
-                )
-
     async def _ask_after_overdue(self) -> None:
-        now = utc_now()
+        now_s = time.monotonic()
         for node in self.nodes:
             overdue = [
                 line
                 for line in self.calls
                 if line.node == node.name
                 and line.call.state in (CallState.DIALLING, CallState.RINGING)
-                and now - line.call.created_at > timedelta(seconds=line.terms.ring_timeout_s + OVERDUE_S)
+                and now_s - line.placed_s > line.terms.ring_timeout_s + OVERDUE_S
             ]
             if overdue and node.ready:
                 self.recovery.missing(overdue, (), await channels(node.link))

@@ -197,6 +197,12 @@ class DatabaseUnavailable(DozvonError):
     id, status = "database-unavailable", 503
 
 
+class DatabaseFull(DatabaseUnavailable):
+    """The database's disk is full: nothing can be written until there is room on it again."""
+
+    id = "database-full"
+
+
 class AsteriskUnavailable(DozvonError):
     """Asterisk cannot be reached: {reason}."""
 
@@ -242,6 +248,24 @@ class PartMissing(DozvonError):
     """{part} is missing; {mend}."""
 
     id = "part-missing"
+
+
+class BackupFailed(DozvonError):
+    """The backup was not made: {reason}."""
+
+    id = "backup-failed"
+
+
+class BackupDamaged(DozvonError):
+    """The backup cannot be used: {reason}."""
+
+    id = "backup-damaged"
+
+
+class RestoreRefused(DozvonError):
+    """Nothing was restored: {reason}."""
+
+    id = "restore-refused"
 
 
 class PhonesFailed(DozvonError):

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 from types import TracebackType
 
-from dialer.asterisk import packages
 from dialer.asterisk.config import ManagedAsterisk
-from dialer.asterisk.packages import Progress
 from dialer.asterisk.runtime import check_ports
 from dialer.db.embedded import EmbeddedPostgres, Urls
 from dialer.db.session import Database
+from dialer.debian import packages
+from dialer.debian.packages import Progress
 from dialer.errors import SettingsError
 from dialer.managed import asterisk_of
 from dialer.processes import only_one

@@ -11,12 +11,12 @@ from sqlalchemy import select
 
 import asterisk_conf
 from dialer.agents import store as agents
-from dialer.asterisk import packages
 from dialer.asterisk.config import AgentPhone, ManagedAsterisk, TrunkLine, render_managed
-from dialer.asterisk.packages import Progress
 from dialer.asterisk.runtime import AsteriskServer, find_asterisk
 from dialer.db.session import Database
 from dialer.db.tables import trunk
+from dialer.debian import packages
+from dialer.debian.packages import Progress
 from dialer.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -24,12 +24,12 @@ from typing import Any, TextIO
 
 import structlog
 
-from dialer.asterisk import packages
-from dialer.asterisk.packages import Progress
 from dialer.asterisk.runtime import AsteriskServer
 from dialer.db import migrate
 from dialer.db.embedded import EmbeddedPostgres, Urls
 from dialer.db.session import Database
+from dialer.debian import packages
+from dialer.debian.packages import Progress
 from dialer.errors import DozvonError, ProcessFell, SettingsError
 from dialer.managed import asterisk_of
 from dialer.ports import taken

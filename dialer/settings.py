@@ -127,6 +127,19 @@ class Settings(BaseSettings):
         description="how long a talking customer is kept for an agent whose phone was lost, s",
     )
 
+    keep_commands_days: int = Field(
+        7, ge=1, description="days that what was asked of the engine is kept, with its replies"
+    )
+    keep_pacing_days: int = Field(
+        90, ge=1, description="days that decisions of pacing are kept: why nothing was dialled at 10:02"
+    )
+    keep_agent_time_days: int = Field(
+        1096, ge=31, description="days that agents' times in each state are kept: figures of shifts end there"
+    )
+    keep_audit_days: int = Field(
+        1827, ge=1827, description="days that the log of changes is kept; five years are the least"
+    )
+
     @field_validator("data_dir", "cache_dir", "sounds_dir", "recordings_dir")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:

@@ -177,8 +177,10 @@ async def settle(
     """
     changes: dict[str, object] = {"last_result": result}
     match fate:
-        case Again(at):
+        case Again(at, spared):
             changes |= {"status": "waiting", "open_from": at}
+            if spared:
+                changes |= {"attempts": lead.c.attempts - 1}
         case Close(reason):
             changes |= {"status": "closed", "closed_reason": reason}
     await conn.execute(

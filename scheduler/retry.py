@@ -25,11 +25,19 @@ DEFAULT_RETRY_AFTER_S: Final[Mapping[str, int]] = MappingProxyType(
 )
 
 
+#: Seconds to wait after the first, the second, ... attempt in an hour that the carrier failed: it says
+#: nothing of the number, so it is not counted against `max_attempts`, and goes over another trunk where there
+#: is one. One more such attempt is taken for the number's own doing: no trunk may be able to reach it.
+SPARED_RETRY_S: Final = (5, 15, 60, 300, 900)
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
     """The lead may be dialled from this moment on."""
 
     at: datetime
+    #: the attempt does not count against `max_attempts`
+    spared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +48,28 @@ class Close:
 
 
 def after(
-    result: str, attempts: int, *, max_attempts: int, retry_after_s: Mapping[str, int], now: datetime
+    result: str,
+    attempts: int,
+    *,
+    max_attempts: int,
+    retry_after_s: Mapping[str, int],
+    now: datetime,
+    trunk_faults: int = 0,
+    unrung: bool = False,
 ) -> Again | Close:
     """What becomes of a lead whose `attempts`-th attempt came to `result`.
 
     `retry_after_s` are the campaign's own delays; a negative one closes the lead on that result.
+    `trunk_faults`: how many attempts of the last hour the carrier failed, where this is one of them.
+    `unrung`: it was taken back before the phone rang, which does not count as an attempt either.
     """
     delay = retry_after_s.get(result, DEFAULT_RETRY_AFTER_S.get(result))
     if delay is None or delay < 0:
         return Close(result)
+    if 0 < trunk_faults <= len(SPARED_RETRY_S):
+        return Again(now + timedelta(seconds=SPARED_RETRY_S[trunk_faults - 1]), spared=True)
+    if unrung:
+        return Again(now + timedelta(seconds=delay), spared=True)
     if attempts >= max_attempts and result != "canceled":
         return Close("max_attempts")
     return Again(now + timedelta(seconds=delay))

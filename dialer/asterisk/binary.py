@@ -12,8 +12,8 @@ from pathlib import Path
 
 import structlog
 
-from dialer.asterisk import packages
-from dialer.asterisk.packages import PackageSet, Progress
+from dialer.debian import packages
+from dialer.debian.packages import PackageSet, Progress
 from dialer.errors import PartMissing
 
 log = structlog.get_logger(__name__)

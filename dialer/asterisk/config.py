@@ -273,7 +273,7 @@ def _name(what: str, value: str) -> str:
 def _host(what: str, value: str) -> str:
     _safe(what, value)
     try:
-        return str(ipaddress.ip_address(value))
+        return _plain_ip(value)
     except ValueError:
         if not _HOST_NAME.fullmatch(value):
             raise Invalid(field=what, reason="must be a host's name or its IP address") from None
@@ -282,9 +282,18 @@ def _host(what: str, value: str) -> str:
 
 def _address(what: str, value: str) -> str:
     try:
-        return str(ipaddress.ip_address(value))
+        return _plain_ip(value)
     except ValueError:
         raise Invalid(field=what, reason="must be an IP address of this machine") from None
+
+
+def _plain_ip(value: str) -> str:
+    """The address in its usual form. Raises ValueError."""
+    # Python takes anything at all behind a %, line ends too: the zone of a link-local address, which PJSIP
+    # could not bind to anyway.
+    if "%" in value:
+        raise ValueError
+    return str(ipaddress.ip_address(value))
 
 
 def _uri_user(what: str, value: str) -> str:

@@ -14,8 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from dialer.asterisk import packages, sound
-from dialer.asterisk.packages import PackageSet, Progress
+from dialer.asterisk import sound
+from dialer.debian import packages
+from dialer.debian.packages import PackageSet, Progress
 from dialer.errors import BadSound, PartMissing
 from dialer.settings import Settings
 

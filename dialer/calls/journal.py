@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState
-from dialer.calls import store
+from dialer.calls import store, verdicts
 from dialer.calls.consequences import Consequence, IsFree, LineIsFree, Talks, WrapsUp
 from dialer.calls.model import Call, CallState
 from dialer.calls.table import Change
@@ -27,6 +27,7 @@ from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
 from dialer.servers.ownership import Leases, Sole
+from dialer.trunks import loads
 from scheduler import hopper, retry
 
 log = structlog.get_logger(__name__)
@@ -100,8 +101,10 @@ class DatabaseJournal:
         for tenant_id, changes in of_tenant.items():
             try:
                 async with self._database.tenant(tenant_id) as conn:
-                    for change in await self._ours(conn, tenant_id, changes):
+                    ours = await self._ours(conn, tenant_id, changes)
+                    for change in ours:
                         await _write_change(conn, change)
+                    await _free_lines(conn, tenant_id, ours)
             except DBAPIError:
                 # One of them cannot be written: find it, keep the others.
                 await self._one_by_one(tenant_id, changes)
@@ -122,8 +125,9 @@ class DatabaseJournal:
         for change in changes:
             try:
                 async with self._database.tenant(tenant_id) as conn:
-                    for ours in await self._ours(conn, tenant_id, [change]):
-                        await _write_change(conn, ours)
+                    if ours := await self._ours(conn, tenant_id, [change]):
+                        await _write_change(conn, change)
+                    await _free_lines(conn, tenant_id, ours)
             except DBAPIError as error:
                 if not _refused_for_content(error):
                     raise DatabaseUnavailable(reason=str(error.orig)) from error
@@ -157,6 +161,25 @@ async def _write_change(conn: AsyncConnection, change: Change) -> None:
     )
 
 
+async def _free_lines(conn: AsyncConnection, tenant_id: int, changes: Sequence[Change]) -> None:
+    """Give back the lines of the calls that have ended, and tell their trunks what the calls say of them.
+
+    At the end of the transaction, all calls together: the rows of trunks are everybody's.
+    """
+    ended = []
+    for change in changes:
+        call = change.after
+        if call.hung_up_at is None or change.before.hung_up_at is not None:
+            continue
+        answered_s = (call.hung_up_at - call.answered_at).total_seconds() if call.answered_at else None
+        ended.append(loads.Ended(call.attempt_id, answered_s, verdicts.at_end(call)))
+    answered = [
+        change.after.attempt_id for change in changes if verdicts.answered(change.before, change.after)
+    ]
+    if ended or answered:
+        await loads.give_back(conn, tenant_id, ended, answered)
+
+
 async def _follow(conn: AsyncConnection, call: Call, consequence: Consequence, *, ended: bool) -> None:
     tenant_id, attempt_id = call.tenant_id, call.attempt_id
     match consequence:
@@ -171,6 +194,8 @@ async def _follow(conn: AsyncConnection, call: Call, consequence: Consequence, *
                     max_attempts=lead.max_attempts,
                     retry_after_s=lead.retry_after_s,
                     now=call.hung_up_at,
+                    trunk_faults=lead.trunk_faults + 1 if verdicts.failed_by_trunk(call) else 0,
+                    unrung=verdicts.unrung(call),
                 )
                 await hopper.settle(conn, tenant_id, lead.lead_id, call.created_at, result, fate)
         case Talks(session_id):

@@ -112,6 +112,8 @@ class Call:
     ended_at: datetime | None = None
     #: chosen and not yet lost; in manual and preview mode from the beginning
     agent: Assignee | None = None
+    #: the shift whose agent has talked, the last where a phone was lost in the talk
+    talked: UUID | None = None
     machine_status: str | None = None
     machine_cause: str | None = None
     #: we asked for the end before the answer
@@ -285,6 +287,7 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
                 call,
                 state=state,
                 agent=signal.agent,
+                talked=signal.agent.session_id,
                 assigned_at=call.assigned_at or at,
                 connected_at=call.connected_at or at,
                 result=Result.ANSWERED,
@@ -375,9 +378,10 @@ def _vanished(call: Call, signal: Vanished, at: datetime) -> Call:
 
 
 def _line_free(call: Call, at: datetime) -> Call:
-    """The channel is gone. Who has talked owes a disposition; everyone else is done."""
+    """The channel is gone. Who has talked owes a disposition; everyone else is done, also an agent who was
+    only on the way to a customer whom another's lost phone had left waiting."""
     call = replace(call, hung_up_at=at)
-    if call.connected_at is not None and call.agent is not None and not call.disposed:
+    if call.agent is not None and call.agent.session_id == call.talked and not call.disposed:
         return replace(call, state=CallState.WRAP_UP)
     return _end(call, at)
 

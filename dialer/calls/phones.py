@@ -12,7 +12,6 @@ import functools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -37,8 +36,8 @@ OVERDUE_S = 10.0
 #: Between two calls of a phone that does not answer.
 CALL_AGAIN_S = 2.0
 #: A log-in whose phone cannot be reached for so long is given up; a lost phone is waited for longer.
-LOGIN_WITHIN = timedelta(seconds=60)
-LOST_FOR = timedelta(minutes=15)
+LOGIN_WITHIN_S = 60.0
+LOST_FOR_S = 15 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,8 @@ class Phones:
     _news: asyncio.Queue[_News] = field(default_factory=asyncio.Queue)
     #: monotonic time before which a shift's phone is not called again
     _not_before_s: dict[UUID, float] = field(default_factory=dict)
+    #: the state in which a shift waits for its phone, and since when, monotonic seconds
+    _waited_since_s: dict[UUID, tuple[AgentState, float]] = field(default_factory=dict)
     _timers: set[asyncio.TimerHandle] = field(default_factory=set)
     _hanging: set[asyncio.Task[None]] = field(default_factory=set)
     _tenants: set[int] = field(default_factory=set)
@@ -138,7 +139,8 @@ class Phones:
                     code = shift.next_pause_code if shift.next_state is AgentState.PAUSED else None
                     to = shift.next_state or AgentState.READY
                     await agents.move(conn, leg.tenant_id, shift.id, to, now, pause_code=code)
-        log.info("phone_up", agent=leg.agent_id)
+        self._waited_since_s.pop(leg.session_id, None)
+        log.info("phone_up", agent=leg.agent_id, node=leg.node)
         self.changed()
 
     # -- a phone has gone -------------------------------------------------------------------------------
@@ -224,8 +226,13 @@ class Phones:
 
     async def _call(self, shift: Shift) -> None:
         now, loop = utc_now(), asyncio.get_running_loop()
-        patience = LOGIN_WITHIN if shift.state is AgentState.CALLING else LOST_FOR
-        if now - shift.state_since > patience:
+        patience_s = LOGIN_WITHIN_S if shift.state is AgentState.CALLING else LOST_FOR_S
+        # By our own time, from the first look at it: nobody is logged out because the clock was set.
+        state, since_s = self._waited_since_s.get(shift.id, (None, 0.0))
+        if state is not shift.state:
+            self._waited_since_s[shift.id] = (shift.state, since_s := loop.time())
+        if loop.time() - since_s > patience_s:
+            del self._waited_since_s[shift.id]
             async with self.database.tenant(shift.tenant_id) as conn:
                 if await agents.move(
                     conn, shift.tenant_id, shift.id, AgentState.OFFLINE, now, leaving=(shift.state,)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -46,7 +46,9 @@ from dialer.errors import (
 )
 from dialer.ids import new_id
 from dialer.servers.ownership import Leases
-from dialer.trunks.model import Refusal, Refused, Trunk, dial_string
+from dialer.trunks import loads
+from dialer.trunks.caps import Refusal
+from dialer.trunks.model import Ask, Choice, Refused, Trunk, dial_string
 from scheduler import hopper
 from scheduler.hopper import ClaimedLead
 
@@ -59,6 +61,8 @@ SIFT, SIFTS = 100, 5
 HISTORY = timedelta(days=31)
 #: A lead whose zone nobody knows is not dialled; it is asked again after this, in case the record was mended.
 ASK_AGAIN = timedelta(days=1)
+#: Numbers typed by hand are counted over so long.
+TYPED_IN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Placed:
     """What came of a wish to dial."""
 
     dialled: int
-    #: where that is 0: `no_leads`, `no_lines`, `not_running` or `not_ours`
+    #: where that is 0: `no_leads`, `no_lines`, `not_running`, `not_ours`, or the cap that was reached
     why_not: str = ""
 
 
@@ -107,11 +111,7 @@ class Placer:
 
     def lines_left(self, terms: CallTerms, node: str) -> int:
         """Calls that the campaign's trunks can take from the node now."""
-        return self.lines.left(terms.trunks, utc_now(), node)
-
-    def adopt(self, line: Line) -> None:
-        """A call that an earlier engine placed holds a line of its trunk."""
-        self.lines.adopt(line.trunk_id)
+        return self.lines.left(terms.trunks, node)
 
     async def next_leads(self, terms: CallTerms, wanted: int, node: str) -> Placed:
         """Dial up to `wanted` of the campaign's next leads from the node.
@@ -122,11 +122,14 @@ class Placer:
         self._must_be_up(node)
         now = utc_now()
         placed: list[Line] = []
-        async with self._placing(terms.tenant_id, placed) as conn:
+        async with self.database.tenant(terms.tenant_id) as conn:
             if not await self.leases.still(conn, terms.tenant_id, (terms.campaign_id,)):
                 return Placed(0, "not_ours")
             if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
                 return Placed(0, "not_running")
+            shut = await self.lines.shut(conn, terms.tenant_id, terms.trunks, node)
+            if shut is not None:
+                return Placed(0, _why_not(shut))
             ready: list[Target] = []
             ask = wanted
             for _ in range(SIFTS):  # leads that a rule puts off must not hide those behind them
@@ -138,11 +141,11 @@ class Placer:
                     break
                 ask = max(wanted, SIFT)
             del ready[wanted:]
-            await self._commit(conn, terms, ready, node, now, placed, by_hand=None)
+            refused = await self._commit(conn, terms, ready, node, now, placed, by_hand=None)
         self._send(terms, placed)
         if placed:
             return Placed(len(placed))
-        return Placed(0, "no_lines" if ready else "no_leads")
+        return Placed(0, (_why_not(refused) if refused else "no_lines") if ready else "no_leads")
 
     async def one(self, terms: CallTerms, target: Target, by_hand: ByHand) -> UUID:
         """Dial one number that a person asked for, for that person; its attempt's id.
@@ -153,11 +156,11 @@ class Placer:
         self._must_be_up(node)
         now = utc_now()
         placed: list[Line] = []
-        async with self._placing(terms.tenant_id, placed) as conn:
-            if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
-                raise WrongState(what="The campaign", state="not running", allowed="running")
+        async with self.database.tenant(terms.tenant_id) as conn:
             if not await self.leases.still(conn, terms.tenant_id, (terms.campaign_id,)):
                 raise AsteriskUnavailable(reason="another server has just taken the campaign over; ask again")
+            if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
+                raise WrongState(what="The campaign", state="not running", allowed="running")
             if target.lead is not None:
                 lead = await hopper.claim_one(conn, terms.tenant_id, terms.campaign_id, target.lead.id)
                 if lead is None:
@@ -246,61 +249,76 @@ class Placer:
         placed: list[Line],
         *,
         by_hand: ByHand | None,
-    ) -> None:
-        """Write holds and attempts; `placed` gets the calls as they will stand when the transaction commits,
-        each as soon as it has a channel of its trunk."""
+    ) -> Refusal | None:
+        """Write holds and attempts, and take their trunks' lines; `placed` gets the calls as they will stand
+        when the transaction commits. Why the last one that no trunk took was refused."""
         ids = {target.e164: new_id() for target in targets}
         if not ids:
-            return
+            return None
+        if by_hand is not None:
+            # Before any trunk's row: the journal takes them in this order.
+            await store.lock_shift(conn, terms.tenant_id, by_hand.shift.id)
+            await self._check_typed(conn, terms, targets[0], by_hand, now)
         held = await store.hold_numbers(conn, terms.tenant_id, ids)
-        chosen: list[tuple[Target, Trunk]] = []
-        for target in targets:
-            if target.e164 not in held:
-                continue
-            trunk = self.lines.choose(terms.trunks, target.e164, now, node)
-            if isinstance(trunk, Refused):
+        free = [target for target in targets if target.e164 in held]
+        refused: Refusal | None = None
+        new: list[NewAttempt] = []
+        for target, answer in zip(free, await self._lines_for(conn, terms, free, node), strict=True):
+            if isinstance(answer, Refused):
+                refused = answer.reason
                 await store.release_number(conn, terms.tenant_id, ids[target.e164])
-                if by_hand is not None:
-                    raise NotAllowed(reason=f"no trunk takes it ({trunk.reason})")
-                log.info("trunk_refused", campaign=terms.campaign_id, reason=trunk.reason)
-                if trunk.reason is Refusal.PREFIX and target.lead is not None:
-                    # No wait mends that: it must not stand before the leads that can be dialled.
-                    until = now + ASK_AGAIN
-                    await self._put_off(conn, terms, target.lead, "no_trunk_for_prefix", until)
+                await self._refused(conn, terms, target, answer, now, by_hand)
                 continue
-            self.lines.take(trunk, now)
-            chosen.append((target, trunk))
-            placed.append(self._line(terms, target, trunk, node, ids[target.e164], now, by_hand))
-        if not chosen:
+            choice, today = answer
+            placed.append(self._line(terms, target, choice.trunk, node, ids[target.e164], now, by_hand))
+            new.append(_attempt(terms, target, choice, node, ids[target.e164], today, by_hand))
+        if new:
+            await store.add(conn, terms.tenant_id, new, now)
+            leads = [each.lead_id for each in new if each.lead_id is not None]
+            if leads:
+                await hopper.dialling(conn, terms.tenant_id, leads, now)
+        return refused
+
+    async def _lines_for(
+        self, conn: AsyncConnection, terms: CallTerms, targets: Sequence[Target], node: str
+    ) -> list[tuple[Choice, date] | Refused]:
+        """A line of a trunk for each target, another trunk than the one that has just failed its lead."""
+        leads = [target.lead.id for target in targets if target.lead]
+        failed = await loads.faults_at(conn, terms.tenant_id, leads) if leads else {}
+        asks = [Ask(target.e164, failed.get(target.lead.id) if target.lead else None) for target in targets]
+        return await self.lines.take(conn, terms.tenant_id, terms.trunks, asks, node)
+
+    async def _refused(
+        self,
+        conn: AsyncConnection,
+        terms: CallTerms,
+        target: Target,
+        refused: Refused,
+        now: datetime,
+        by_hand: ByHand | None,
+    ) -> None:
+        if by_hand is not None:
+            async with self.database.tenant(terms.tenant_id) as apart:  # this transaction is rolled back
+                await self.lines.tell(apart, terms.tenant_id, refused)
+            raise NotAllowed(reason=refused.reason.said)
+        log.info("trunk_refused", campaign=terms.campaign_id, reason=refused.reason)
+        await self.lines.tell(conn, terms.tenant_id, refused)
+        if refused.reason.of_number and target.lead is not None:
+            # No wait mends that: it must not stand before the leads that can be dialled.
+            until = now + ASK_AGAIN
+            await self._put_off(conn, terms, target.lead, f"no_trunk_for_{refused.reason}", until)
+
+    @staticmethod
+    async def _check_typed(
+        conn: AsyncConnection, terms: CallTerms, target: Target, by_hand: ByHand, now: datetime
+    ) -> None:
+        """Refuse a number typed by hand when the agent has dialled as many of them as one may."""
+        if target.lead is not None:
             return
-        shift = by_hand.shift if by_hand else None
-        await store.add(
-            conn,
-            terms.tenant_id,
-            [
-                NewAttempt(
-                    id=ids[target.e164],
-                    campaign_id=terms.campaign_id,
-                    e164=target.e164,
-                    trunk_id=trunk.id,
-                    node=node,
-                    caller_id=trunk.caller_id,
-                    mode=terms.mode,
-                    policy=terms.policy.stamp,
-                    list_id=target.lead.list_id if target.lead else None,
-                    lead_id=target.lead.id if target.lead else None,
-                    contact_id=target.lead.contact_id if target.lead else None,
-                    clicked_by=by_hand.user_id if by_hand else None,
-                    session_id=shift.id if shift else None,
-                    agent_id=shift.agent_id if shift else None,
-                )
-                for target, trunk in chosen
-            ],
-            now,
-        )
-        leads = [target.lead.id for target, _ in chosen if target.lead]
-        if leads:
-            await hopper.dialling(conn, terms.tenant_id, leads, now)
+        most = await loads.typed_cap(conn, terms.tenant_id)
+        typed = await store.typed_since(conn, terms.tenant_id, by_hand.shift.agent_id, now - TYPED_IN)
+        if typed >= most:
+            raise NotAllowed(reason="the agent has dialled as many numbers by hand as one may in an hour")
 
     @staticmethod
     def _line(
@@ -324,20 +342,6 @@ class Placer:
             agent=Assignee(shift.id, shift.agent_id, shift.leg) if shift and shift.leg else None,
         )
         return Line(call=call, terms=terms, e164=target.e164, trunk_id=trunk.id, node=node)
-
-    @contextlib.asynccontextmanager
-    async def _placing(self, tenant_id: int, placed: list[Line]) -> AsyncIterator[AsyncConnection]:
-        """A transaction that gives the channels of `placed` back when it fails.
-
-        Where it fails in its commit the rows may stand all the same: `Recovery.left_behind` finds them.
-        """
-        try:
-            async with self.database.tenant(tenant_id) as conn:
-                yield conn
-        except BaseException:
-            for line in placed:
-                self.lines.release(line.trunk_id)
-            raise
 
     # -- after the commit ------------------------------------------------------------------------------
 
@@ -395,7 +399,47 @@ class Placer:
             # It was taken back before Asterisk had a channel that could be ended.
             self._spawn(self._end(line), line.node, f"end-{after.attempt_id}")
         if after.hung_up_at is not None and before.hung_up_at is None:
-            self.lines.release(line.trunk_id)
+            self.lines.freed(line.trunk_id)
+
+
+def _why_not(refusal: Refusal) -> str:
+    """The word for pacing: what passes by itself is `no_lines`."""
+    passing = (Refusal.NO_TRUNK, Refusal.UNREACHABLE, Refusal.PREFIX, Refusal.CHANNELS, Refusal.RATE)
+    return "no_lines" if refusal in passing else refusal.value
+
+
+def _attempt(
+    terms: CallTerms,
+    target: Target,
+    choice: Choice,
+    node: str,
+    attempt_id: UUID,
+    today: date,
+    by_hand: ByHand | None,
+) -> NewAttempt:
+    shift, lead, rate = by_hand.shift if by_hand else None, target.lead, choice.rate
+    return NewAttempt(
+        id=attempt_id,
+        campaign_id=terms.campaign_id,
+        e164=target.e164,
+        trunk_id=choice.trunk.id,
+        node=node,
+        caller_id=choice.trunk.caller_id,
+        mode=terms.mode,
+        policy=terms.policy.stamp,
+        list_id=lead.list_id if lead else None,
+        lead_id=lead.id if lead else None,
+        contact_id=lead.contact_id if lead else None,
+        clicked_by=by_hand.user_id if by_hand else None,
+        session_id=shift.id if shift else None,
+        agent_id=shift.agent_id if shift else None,
+        holds_line=True,
+        probe=choice.probe,
+        rate_per_minute=rate.per_minute if rate else None,
+        rate_per_call=rate.per_call if rate else None,
+        reserved=choice.reserve,
+        reserved_on=today,
+    )
 
 
 def originate(line: Line, trunk: Trunk, agi_address: str) -> dict[str, str | list[str]]:

@@ -13,9 +13,9 @@ node is asked for its own, and what another server answers for is on the books t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
@@ -49,7 +49,7 @@ from dialer.errors import ActionFailed
 log = structlog.get_logger(__name__)
 
 #: What no line answers for after so long was left behind; less is a transaction that is being finished.
-LEFT = timedelta(seconds=5)
+LEFT_S = 5.0
 
 
 class TermsBook(Protocol):
@@ -133,6 +133,9 @@ class Recovery:
     tracker: Tracker
     placer: Placer
     terms: TermsBook
+    #: by tenant, the open calls and shifts with calls that no line answers for, and since when (monotonic
+    #: seconds): a clock that is set makes nothing old
+    _left: dict[int, dict[tuple[UUID, UUID | None], float]] = field(default_factory=dict)
 
     async def adopt(self, tenant_id: int, campaign_ids: Collection[int]) -> list[Line]:
         """Take over the calls that an earlier owner of these campaigns left on the lines."""
@@ -149,7 +152,6 @@ class Recovery:
     def _add(self, left: store.LeftOnLine, terms: CallTerms) -> Line:
         line = Line(call=left.call, terms=terms, e164=left.e164, trunk_id=left.trunk_id, node=left.node)
         self.calls.add(line)
-        self.placer.adopt(line)
         return line
 
     def expect(self, shifts: Sequence[Shift]) -> None:
@@ -225,13 +227,19 @@ class Recovery:
             left = await store.calls_on_lines(conn, tenant_id, campaign_ids)
             shifts = await agents.open_shifts(conn, tenant_id) if phones else []
             theirs = await store.on_lines(conn, tenant_id, [s.attempt_id for s in shifts if s.attempt_id])
+        busy = [
+            shift
+            for shift in shifts
+            if shift.attempt_id is not None and shift.state in (AgentState.RESERVED, AgentState.TALKING)
+        ]
+        long = self._left_long(
+            tenant_id,
+            [(each.call.attempt_id, None) for each in left]
+            + [(shift.id, shift.attempt_id) for shift in busy],
+        )
         for each in left:
             call = each.call
-            if (
-                call.attempt_id in known
-                or call.attempt_id in self.calls.lines
-                or now - call.created_at < LEFT
-            ):
+            if call.attempt_id in known | self.calls.lines.keys() or (call.attempt_id, None) not in long:
                 continue
             log.warning("attempt_left_behind", attempt=str(call.attempt_id), state=call.state)
             self._add(each, await self.terms.terms(tenant_id, call.campaign_id))
@@ -241,12 +249,11 @@ class Recovery:
                 if call.sent_at is None and call.state is CallState.DIALLING
                 else Vanished(now, detail="not_seen_to_end"),
             )
-        for shift in shifts:
-            if shift.attempt_id is None or shift.state not in (AgentState.RESERVED, AgentState.TALKING):
-                continue
+        for shift in busy:
+            assert shift.attempt_id is not None
             if shift.attempt_id in known | self.calls.lines.keys() | theirs:
                 continue
-            if now - shift.state_since < LEFT:
+            if (shift.id, shift.attempt_id) not in long:
                 continue
             log.warning("agent_left_behind", agent=shift.agent_id, state=shift.state)
             async with self.database.tenant(tenant_id) as conn:
@@ -263,6 +270,15 @@ class Recovery:
                     )
                 else:
                     await agents.release(conn, tenant_id, shift.id, shift.attempt_id, now)
+
+    def _left_long(
+        self, tenant_id: int, rows: Sequence[tuple[UUID, UUID | None]]
+    ) -> set[tuple[UUID, UUID | None]]:
+        """Of the rows, open calls and shifts with calls, those that no line has answered for in LEFT_S."""
+        now_s, before = time.monotonic(), self._left.get(tenant_id, {})
+        unknown = [row for row in rows if (row[1] or row[0]) not in self.calls.lines]
+        self._left[tenant_id] = since = {row: before.get(row, now_s) for row in unknown}
+        return {row for row, since_s in since.items() if now_s - since_s >= LEFT_S}
 
     async def end_ghosts(self, node: Node, present: Mapping[UUID, Seen], tenants: Sequence[int]) -> None:
         """End the node's channels of ours that are on no books, neither ours nor another server's: they cost

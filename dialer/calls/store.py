@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, delete, insert, select, text, update
+from sqlalchemy import case, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,6 +39,38 @@ class NewAttempt:
     clicked_by: int | None = None
     session_id: UUID | None = None
     agent_id: int | None = None
+    #: counted in what its trunk and its tenant carry, until it has ended
+    holds_line: bool = False
+    #: it tries a trunk that was found bad
+    probe: bool = False
+    #: the tariff of the number, and what of the day's money is reserved for it
+    rate_per_minute: Decimal | None = None
+    rate_per_call: Decimal | None = None
+    reserved: Decimal | None = None
+    reserved_on: date | None = None
+
+
+async def lock_shift(conn: AsyncConnection, tenant_id: int, session_id: UUID) -> None:
+    """Let nobody else change the shift before the transaction ends: its agent places one call at a time."""
+    shift = agent_session.c
+    await conn.execute(
+        select(shift.id).where(shift.tenant_id == tenant_id, shift.id == session_id).with_for_update()
+    )
+
+
+async def typed_since(conn: AsyncConnection, tenant_id: int, agent_id: int, since: datetime) -> int:
+    """Calls of an agent to numbers typed by hand, placed since then."""
+    found = await conn.execute(
+        select(func.count())
+        .select_from(attempt)
+        .where(
+            attempt.c.tenant_id == tenant_id,
+            attempt.c.agent_id == agent_id,
+            attempt.c.created_at > since,
+            attempt.c.lead_id.is_(None),
+        )
+    )
+    return int(found.scalar_one())
 
 
 async def campaign_is_running(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> bool:
@@ -179,6 +212,8 @@ class LeadOfAttempt:
     attempts: int
     max_attempts: int
     retry_after_s: Mapping[str, int]
+    #: earlier attempts of the last hour that the carrier failed
+    trunk_faults: int
 
 
 async def lead_of(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> LeadOfAttempt | None:
@@ -186,7 +221,10 @@ async def lead_of(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> Le
     found = await conn.execute(
         text(
             """
-            SELECT l.id AS lead_id, l.attempts, c.max_attempts, c.retry_after_s
+            SELECT l.id AS lead_id, l.attempts, c.max_attempts, c.retry_after_s,
+                   (SELECT count(*) FROM attempt f
+                     WHERE f.tenant_id = a.tenant_id AND f.lead_id = a.lead_id AND f.trunk_fault
+                       AND f.id <> a.id AND f.created_at > a.created_at - interval '1 hour') AS trunk_faults
               FROM attempt a
               JOIN lead l ON l.tenant_id = a.tenant_id AND l.id = a.lead_id
               JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
@@ -261,6 +299,7 @@ async def calls_on_lines(
             assigned_at=row.assigned_at,
             connected_at=row.connected_at,
             agent=agent,
+            talked=agent.session_id if agent and row.state == CallState.CONNECTED else None,
             machine_status=row.machine_status,
             machine_cause=row.machine_cause,
             hung_up_by=HungUpBy(row.hung_up_by) if row.hung_up_by else None,
@@ -283,43 +322,75 @@ async def on_lines(conn: AsyncConnection, tenant_id: int, attempt_ids: Collectio
     return frozenset(rows.scalars())
 
 
-async def end_overdue_wrap_ups(conn: AsyncConnection, tenant_id: int, now: datetime) -> None:
-    """End the attempts whose wrap-up limit has passed.
+@dataclass(frozen=True, slots=True)
+class WrapUps:
+    """The wrap-ups that an engine times itself, by a clock that nobody sets; others go by their rows."""
+
+    #: the limit has not passed yet
+    running: Sequence[UUID] = ()
+    over: Sequence[UUID] = ()
+
+
+#: Whether the limit of attempt `a` of campaign `c` has passed.
+_WRAP_UP_OVER = """
+    (a.id = ANY (CAST(:over AS uuid[]))
+     OR (a.hung_up_at + make_interval(secs => c.wrap_up_limit_s) <= :now
+         AND NOT a.id = ANY (CAST(:running AS uuid[]))))
+"""
+
+
+def _about(tenant_id: int, campaign_ids: Collection[int], now: datetime, timed: WrapUps) -> Mapping[str, Any]:
+    return {
+        "tenant_id": tenant_id,
+        "campaigns": sorted(campaign_ids),
+        "now": now,
+        "running": timed.running,
+        "over": timed.over,
+    }
+
+
+async def end_overdue_wrap_ups(
+    conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int], now: datetime, timed: WrapUps
+) -> None:
+    """End the attempts of these campaigns whose wrap-up limit has passed.
 
     Their disposition is still owed by the agent, who gets no call before it is saved.
     """
     await conn.execute(
         text(
-            """
-            UPDATE attempt a SET state = 'ended', ended_at = :now
+            f"""
+            UPDATE attempt a SET state = 'ended', ended_at = greatest(:now, a.hung_up_at)
               FROM campaign c
              WHERE a.tenant_id = :tenant_id AND a.ended_at IS NULL AND a.state = 'wrap_up'
+               AND a.campaign_id = ANY (:campaigns)
                AND c.tenant_id = a.tenant_id AND c.id = a.campaign_id
-               AND a.hung_up_at + make_interval(secs => c.wrap_up_limit_s) <= :now
-            """
+               AND {_WRAP_UP_OVER}
+            """  # noqa: S608 a constant
         ),
-        {"tenant_id": tenant_id, "now": now},
+        _about(tenant_id, campaign_ids, now, timed),
     )
 
 
 async def shifts_over_wrap_up(
-    conn: AsyncConnection, tenant_id: int, now: datetime
+    conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int], now: datetime, timed: WrapUps
 ) -> list[tuple[UUID, UUID]]:
-    """The shifts that are still wrapping up a talk whose limit has passed: (attempt, shift).
+    """The shifts that are still wrapping up a talk of these campaigns whose limit has passed: (attempt,
+    shift).
 
     The attempt may have ended long ago: an agent whose phone was lost wraps up after its return.
     """
     rows = await conn.execute(
         text(
-            """
+            f"""
             SELECT s.attempt_id, s.id
               FROM agent_session s
               JOIN attempt a ON a.tenant_id = s.tenant_id AND a.id = s.attempt_id
               JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
              WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.state = 'wrap_up'
-               AND a.hung_up_at + make_interval(secs => c.wrap_up_limit_s) <= :now
-            """
+               AND a.campaign_id = ANY (:campaigns)
+               AND {_WRAP_UP_OVER}
+            """  # noqa: S608 a constant
         ),
-        {"tenant_id": tenant_id, "now": now},
+        _about(tenant_id, campaign_ids, now, timed),
     )
     return [(row.attempt_id, row.id) for row in rows]

@@ -162,6 +162,10 @@ class Switchboard:
             return HANGUP
         if call.agent is not None:
             return call.agent  # manual or preview: the agent who started the call
+        if line.deadline_s is None and call.answered_at is not None:
+            answered_s = asked_s if line.answered_s is None else line.answered_s
+            began_s = asked_s - (now - greeting_end).total_seconds() if greeting_end else answered_s
+            line.deadline_s = max(began_s, answered_s) + call.abandon_after_s
         return await self._wait(agi, line, call, kept_for)
 
     async def _wait(self, agi: AgiCall, line: Line, call: Call, kept_for: UUID | None) -> Assignee | str:
@@ -174,7 +178,8 @@ class Switchboard:
             await agi.command("SET", "MUSIC", "ON")
         else:
             # No deadline: screened before our start. Their time is over by now.
-            patience_s = max(0.0, (call.deadline - utc_now()).total_seconds()) if call.deadline else 0.0
+            until_s = line.deadline_s if call.deadline and line.deadline_s else 0.0
+            patience_s = max(0.0, until_s - time.monotonic())
         self._waiting.append(ticket)
         self._waiting.sort(key=lambda each: (each.kept_for is None, each.since))
         self._look.set()

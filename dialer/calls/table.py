@@ -7,6 +7,7 @@ loop, in the order in which the signals come; nothing here waits.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -39,9 +40,12 @@ class Line:
     dismissed: bool = False
     #: who asked for the end, as far as seen
     ended_by: HungUpBy | None = None
-    #: monotonic seconds of the answer and of the choice of an agent
+    #: monotonic seconds at which it came on our books; of the answer; of the choice of an agent
+    placed_s: float = field(default_factory=time.monotonic)
     answered_s: float | None = None
     assigned_s: float | None = None
+    #: and at which the waiting person counts as abandoned: `Call.deadline`, which a set clock does not move
+    deadline_s: float | None = None
     #: the bridge that the customer's channel is in
     bridge: str | None = None
     #: who talked with the customer when that agent's phone was lost

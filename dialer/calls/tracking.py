@@ -266,8 +266,9 @@ class Tracker:
     def _joined(self, line: Line, event: AmiEvent) -> None:
         """The customer and an agent are in one bridge."""
         leg = next((leg for leg in self.legs.values() if leg.bridge and leg.bridge == line.bridge), None)
-        if leg is None:
-            return
+        chosen = line.call.agent
+        if leg is None or (chosen is not None and chosen.leg != leg.id):
+            return  # or it is said late of one whose phone was lost: the dialplan has asked for another since
         self.calls.apply(
             line.call.attempt_id,
             Connected(utc_now(), agent=Assignee(leg.session_id, leg.agent_id, leg.id)),

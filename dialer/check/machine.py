@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
-from dialer.asterisk import apt, packages, speech
+from dialer.asterisk import speech
 from dialer.check.model import Finding, count, fail, note, ok, warn
 from dialer.clock import utc_now
+from dialer.debian import apt, packages
 from dialer.httpkit.identity import is_loopback, is_secure
 from dialer.settings import CONFIG_FILE, Settings
 

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 
 from dialer.asterisk.ami import Address, AmiLink
 from dialer.asterisk.binary import LEAST_VERSION
-from dialer.asterisk.packages import version_numbers
 from dialer.check import needs
 from dialer.check.model import Finding, Findings, count, fail, names, ok, warn
+from dialer.debian.packages import version_numbers
 from dialer.errors import ActionFailed, AsteriskUnavailable
 from dialer.settings import Settings
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -295,12 +296,23 @@ def _records(text: TextIO, delimiter: str, *, width: int | None) -> _Records:
 # -- writing ----------------------------------------------------------------------------------------------
 
 
+#: Before a formula's first character: where a cell begins, or may be taken to begin by a program that divides
+#: the file at another character than ours (a spreadsheet set to Russian divides at `;`) or at each line end.
+#: Marks that are not seen, blanks and quotation marks may stand between. The wide forms count in East Asia.
+_FORMULA = re.compile(
+    r"(?:^|(?<=[;\t\r\n\x0b\x0c\x85\u2028\u2029]))"
+    r"(?=[\s\"\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20])"
+)
+
+
 def safe_cell(value: str) -> str:
-    """`value` so that no spreadsheet takes it for a formula: an apostrophe before = + - @, tab and CR.
+    """`value` so that no spreadsheet takes it for a formula: an apostrophe before = + - @ at the beginning of
+    the cell or of what another program may take for one, and before a tab or CR at the beginning.
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    safe = _FORMULA.sub("'", value)
+    return f"'{safe}" if safe.startswith(("\t", "\r", "\n")) else safe
 
 
 def write_rows(rows: Iterable[Sequence[object]]) -> bytes:

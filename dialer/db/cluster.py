@@ -18,8 +18,8 @@ import os
 import pwd
 import shutil
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dialer.errors import DatabaseUnavailable, PartMissing, SettingsError
@@ -81,6 +81,8 @@ class Programs:
     bin: Path
     #: 18
     major: int
+    #: What they need in their environment.
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,12 +51,17 @@ class EmbeddedPostgres:
         durable: bool = True,
         start_timeout_s: float = 120.0,
         stop_timeout_s: float = 30.0,
+        programs: Programs | None = None,
     ) -> None:
-        """`durable=False` (tests only) gives up fsync; the start may have to replay a crash's log first."""
+        """`durable=False` (tests only) gives up fsync; the start may have to replay a crash's log first.
+
+        `programs`: of another PostgreSQL than the one that comes along.
+        """
         self._data_dir = data_dir
         self._durable = durable
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
+        self._programs = programs
         self._socket_dir: Path | None = None
 
     def url(self, role: str = ADMIN_ROLE, database: str = DATABASE) -> str:
@@ -70,12 +75,25 @@ class EmbeddedPostgres:
         running = files.postmaster(files.locate(self._data_dir))
         return running.pid if running else None
 
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the running server and of all its children."""
+        return files.leftovers(files.locate(self._data_dir))
+
     async def start(self) -> Urls:
         """Start the cluster, or adopt the one that runs; make it first where there is none.
 
         Raises PartMissing, SettingsError (a folder the database cannot use) and DatabaseUnavailable, each
         with what to mend or with the last line that PostgreSQL logged.
         """
+        try:
+            return await self._start()
+        except OSError as error:
+            # A full disk most of all: who tries again later is told as of any other trouble.
+            where = f"{error.filename}: " if error.filename else ""
+            raise DatabaseUnavailable(reason=f"{where}{error.strerror or error}") from error
+
+    async def _start(self) -> Urls:
         cluster = files.locate(self._data_dir)
         async with self._alone(cluster):
             running = files.postmaster(cluster)
@@ -132,15 +150,15 @@ class EmbeddedPostgres:
             lambda: not files.leftovers(cluster), 20.0, "processes of a killed PostgreSQL do not end"
         )
         files.forget(cluster)
-        programs = await asyncio.to_thread(files.programs, cluster)
+        programs = self._programs
+        if programs is None:
+            programs = await asyncio.to_thread(files.programs, cluster)
         if not cluster.data.exists():
             await self._initdb(cluster, programs)
         files.configure(cluster, durable=self._durable)
         # pg_ctl forks the server into a session of its own and waits until it takes connections.
         words = ["start", "-D", "data", "-l", cluster.log.name, "-w", "-t", str(int(self._start_timeout_s))]
-        code, said = await _run(
-            programs.bin / "pg_ctl", *words, cluster=cluster, uid=cluster.uid, gid=cluster.gid
-        )
+        code, said = await _run(programs, "pg_ctl", *words, cluster=cluster, uid=cluster.uid, gid=cluster.gid)
         if code != 0:
             reason = files.last_words(cluster)
             log.error("postgres_start_failed", said=said, last_words=reason)
@@ -162,12 +180,15 @@ class EmbeddedPostgres:
                 ) from None
             uid, gid = named.pw_uid, named.pw_gid
             os.chown(new, uid, gid)
-        words = ["-D", new.name, "-U", ADMIN_ROLE, "--auth=peer", "--encoding=UTF8", "--locale=C"]
+        words = ["-D", new.name, "-U", ADMIN_ROLE, "--auth=peer", "--encoding=UTF8"]
+        # Sorted by code point, and with the case of Russian letters. The wheel has no ICU; the builtin
+        # provider needs nothing of the machine, and came with 17.
         if programs.major >= 17:
-            # The wheel has no ICU: the builtin provider sorts by code point and knows Russian letters' case.
-            words += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+            words += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        else:
+            words += ["--locale=C.UTF-8"]
         words += ["--data-checksums"] if self._durable else ["--no-sync"]
-        code, said = await _run(programs.bin / "initdb", *words, cluster=cluster, uid=uid, gid=gid)
+        code, said = await _run(programs, "initdb", *words, cluster=cluster, uid=uid, gid=gid)
         if code != 0:
             raise DatabaseUnavailable(reason=f"initdb failed: {' '.join(said.split()[-60:])}")
         if os.geteuid() == 0:
@@ -190,9 +211,12 @@ class EmbeddedPostgres:
     async def _furnish(self) -> None:
         """The two roles and the database; the grants inside it are the migrations'."""
         try:
-            admin = await asyncpg.connect(self.url(database="postgres"), timeout=10)
-        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-            raise DatabaseUnavailable(reason=str(error)) from error
+            await self._furnish_by_admin()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseUnavailable(reason=str(error) or type(error).__name__) from error
+
+    async def _furnish_by_admin(self) -> None:
+        admin = await asyncpg.connect(self.url(database="postgres"), timeout=10)
         try:
             for role in (OWNER_ROLE, APP_ROLE):
                 if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
@@ -239,14 +263,16 @@ async def _end(pid: int, how: signal.Signals | None, seconds: float | None) -> b
     return True
 
 
-async def _run(program: Path, *words: str, cluster: Cluster, uid: int, gid: int) -> tuple[int, str]:
+async def _run(
+    programs: Programs, program: str, *words: str, cluster: Cluster, uid: int, gid: int
+) -> tuple[int, str]:
     """Run one of PostgreSQL's programs in the cluster's folder; its exit code and what it said."""
     root = os.geteuid() == 0
     process = await asyncio.create_subprocess_exec(
-        program,
+        programs.bin / program,
         *words,
         cwd=cluster.base,
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **programs.environment},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -6,9 +6,11 @@ ends normally and rolled back when it raises. Nothing else in the server opens a
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -18,25 +20,30 @@ from sqlalchemy import event, exc, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from dialer.clock import utc_now
 from dialer.db import tables as t
-from dialer.errors import DatabaseUnavailable
+from dialer.errors import DatabaseFull, DatabaseUnavailable
 
 CONNECT_TIMEOUT_S = 10.0
 #: What the network, the server's refusal and a broken conversation raise.
 CONNECTION_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-#: Classes of SQLSTATE that say "not now": a deadlock, a full disk, a lock or a statement given up, a server
-#: that stops. The transaction was rolled back; the same one may succeed later.
-PASSING = ("40", "53", "55", "57", "58")
+#: Beginnings of SQLSTATE that say "not now": a lost connection, a server that may only read (it has just been
+#: made the standby), a deadlock, a full disk, a lock or a statement given up, a server that stops. The
+#: transaction was rolled back; the same one may succeed later.
+PASSING = ("08", "25006", "40", "53", "55", "57", "58")
+DISK_FULL = "53100"
 
 _SET_TENANT = text("SELECT set_config('dozvon.tenant', :tenant, true)")
 
 
-async def connect(url: str, *, application: str = "dozvon") -> asyncpg.Connection:
+async def connect(
+    url: str, *, application: str = "dozvon", timeout_s: float = CONNECT_TIMEOUT_S
+) -> asyncpg.Connection:
     """One connection outside the pool: for waiting, locks and migrations. Raises DatabaseUnavailable."""
     try:
         # jit: asyncpg's look at types is a large query that compiling makes slower, not faster.
         settings = {"application_name": application, "timezone": "UTC", "jit": "off"}
-        return await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S, server_settings=settings)
+        return await asyncpg.connect(url, timeout=timeout_s, server_settings=settings)
     except CONNECTION_ERRORS as error:
         raise DatabaseUnavailable(reason=str(error) or type(error).__name__) from error
 
@@ -46,8 +53,8 @@ def encode_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_json_default)
 
 
-def _passes(error: exc.DBAPIError) -> bool:
-    return str(getattr(error.orig, "sqlstate", None) or "").startswith(PASSING)
+def _sqlstate(error: exc.DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", None) or "")
 
 
 def _json_default(value: object) -> str:
@@ -58,12 +65,55 @@ def _json_default(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no JSON")
 
 
-def create_engine(url: str, *, pool: int, application: str = "dozvon") -> AsyncEngine:
+@dataclass(slots=True, eq=False)
+class Door:
+    """Makes the connections of a pool; shut, it makes none and breaks those that there are."""
+
+    url: str
+    application: str = "dozvon"
+    #: why it is shut; empty: it is open
+    shut: str = ""
+    _made: set[asyncpg.Connection] = field(default_factory=set)
+    _coming: set[asyncio.Timeout] = field(default_factory=set)
+
+    async def __call__(self) -> asyncpg.Connection:
+        """A new connection. Raises DatabaseUnavailable."""
+        made = None if self.shut else await self._connect()
+        if made is not None and not self.shut:
+            self._made.add(made)
+            made.add_termination_listener(self._made.discard)
+            return made
+        if made is not None:
+            made.terminate()  # it came too late
+        raise DatabaseUnavailable(reason=self.shut)
+
+    async def _connect(self) -> asyncpg.Connection:
+        bound = asyncio.timeout(CONNECT_TIMEOUT_S)
+        try:
+            async with bound:
+                self._coming.add(bound)
+                return await connect(self.url, application=self.application)
+        except TimeoutError:
+            raise DatabaseUnavailable(reason=self.shut or "no connection in time") from None
+        finally:
+            self._coming.discard(bound)
+
+    def shut_for(self, reason: str) -> None:
+        """Break what waits for an answer, and what idles: nobody knows whether it still lives."""
+        self.shut = reason
+        for made in tuple(self._made):
+            made.terminate()
+        now_s = asyncio.get_running_loop().time()
+        for bound in self._coming:
+            if not bound.expired():
+                bound.reschedule(now_s)
+
+
+def create_engine(
+    url: str, *, pool: int, application: str = "dozvon", door: Door | None = None
+) -> AsyncEngine:
     """An engine of `pool` connections; none is opened before it is needed."""
-
-    async def connection() -> asyncpg.Connection:
-        return await connect(url, application=application)
-
+    connection = door or Door(url, application)
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connection,
@@ -85,13 +135,27 @@ def create_engine(url: str, *, pool: int, application: str = "dozvon") -> AsyncE
 class Database:
     """The pool of one process."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, door: Door) -> None:
         self.engine = engine
+        self._door = door
+        #: since when it is known not to answer, see `dialer.db.pulse`; None: it answers, or nobody asks
+        self.silent_since: datetime | None = None
 
     @classmethod
     def open(cls, url: str, *, pool: int) -> Database:
         """A pool of at most `pool` connections to `url` (postgresql://...); connects when first used."""
-        return cls(create_engine(url, pool=pool))
+        door = Door(url)
+        return cls(create_engine(url, pool=pool, door=door), door)
+
+    def fall_silent(self, reason: str) -> None:
+        """The database does not answer: end what waits for it, and refuse what is asked until `answers`."""
+        self.silent_since = self.silent_since or utc_now()
+        self._door.shut_for(reason)
+
+    def answers(self) -> None:
+        """The database answers again."""
+        self.silent_since = None
+        self._door.shut = ""
 
     @asynccontextmanager
     async def tenant(self, tenant_id: int) -> AsyncIterator[AsyncConnection]:
@@ -113,9 +177,11 @@ class Database:
             async with self.engine.begin() as conn:
                 yield conn
         except exc.DBAPIError as error:
-            if not (error.connection_invalidated or _passes(error)):
+            if _sqlstate(error) == DISK_FULL:
+                raise DatabaseFull(reason=str(error.orig)) from error
+            if not (error.connection_invalidated or _sqlstate(error).startswith(PASSING)):
                 raise
-            raise DatabaseUnavailable(reason=str(error.orig)) from error
+            raise DatabaseUnavailable(reason=self._door.shut or str(error.orig)) from error
         except exc.TimeoutError as error:
             raise DatabaseUnavailable(reason="all connections of the pool are in use") from error
 

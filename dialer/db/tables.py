@@ -20,6 +20,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Numeric,
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
@@ -84,6 +86,7 @@ DISPOSITION_KINDS = (
 IMPORT_STATUSES = ("queued", "running", "done", "failed")
 LEASE_KINDS = ("campaign", "phones")
 RECORDING_STATUSES = ("writing", "whole", "lost")
+TRUNK_HEALTH = ("good", "bad")
 
 
 def _one_of(column: str, words: Sequence[str], name: str | None = None) -> CheckConstraint:
@@ -99,14 +102,35 @@ def _now(name: str = "created_at") -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
-def _tenant_table(name: str, *columns: SchemaItem, key: Sequence[str] = ("id",)) -> Table:
-    """A business table: `tenant_id` first, and first in the primary key."""
+def _tenant_table(
+    name: str, *columns: SchemaItem, key: Sequence[str] = ("id",), fillfactor: int | None = None
+) -> Table:
+    """A business table: `tenant_id` first, and first in the primary key. `fillfactor` leaves room in each page
+    for the new versions of rows that are written all the time."""
     return Table(
         name,
         metadata,
         Column("tenant_id", Integer, ForeignKey("tenant.id"), nullable=False),
         *columns,
         PrimaryKeyConstraint("tenant_id", *key),
+        postgresql_with={"fillfactor": fillfactor} if fillfactor else {},
+    )
+
+
+def _money(name: str, *, null: bool = True, default: str | None = None) -> Column[object]:
+    """An amount in the currency that the tariffs are written in."""
+    return Column(name, Numeric(14, 4), nullable=null, server_default=default)
+
+
+def _carried() -> tuple[Column[object], ...]:
+    """What is carried now: counted by the one conditional UPDATE of `dialer.trunks.loads`."""
+    return (
+        Column("channels", Integer, nullable=False, server_default="0"),  # calls that hold a line
+        Column("tokens", Float),  # calls that might be placed at `filled_at`; null: as many as the burst
+        _time("filled_at"),
+        _money("spent", null=False, default="0"),  # of `spend_day`: booked, and reserved by calls on the line
+        Column("spend_day", Date),  # by the tenant's clock
+        Column("granted", Integer, nullable=False, server_default="0"),  # how many the last UPDATE took
     )
 
 
@@ -270,9 +294,54 @@ trunk = _tenant_table(
     Column("sip_secret", Text),
     Column("codecs", ARRAY(Text), nullable=False, server_default="{alaw}"),
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    _money("max_spend_per_day"),  # null: no cap
     _now(),
     UniqueConstraint("tenant_id", "name"),
 )
+
+#: What a trunk carries now, and how it is: shared by all servers, whose calls take its lines by one
+#: conditional UPDATE. Made when the first call is to be placed. No column but the key is indexed, so an
+#: update stays in its page.
+trunk_load = _tenant_table(
+    "trunk_load",
+    Column("trunk_id", BigInteger, nullable=False),
+    *_carried(),
+    Column("health", Text, nullable=False, server_default="good"),
+    _time("health_since"),
+    Column("health_why", Text),  # a SIP code, or what the engine saw: no_response, ...
+    Column("faults", Integer, nullable=False, server_default="0"),  # in a row, by the carrier
+    Column("fault_share", Float, nullable=False, server_default="0"),  # of late calls, 0 to 1
+    _time("probe_at"),  # bad: when one call may try it
+    Column("probe_every_s", Integer, nullable=False, server_default="0"),
+    _ref("trunk", "trunk_id", on_delete="CASCADE"),
+    _one_of("health", TRUNK_HEALTH),
+    key=("trunk_id",),
+    fillfactor=50,
+)
+
+#: What a carrier takes for a call to numbers that begin so; the longest prefix wins.
+trunk_rate = _tenant_table(
+    "trunk_rate",
+    Column("trunk_id", BigInteger, nullable=False),
+    Column("prefix", Text, nullable=False),  # E.164, "+7495"
+    _money("per_minute", null=False),
+    _money("per_call", null=False, default="0"),  # of an answered call
+    _ref("trunk", "trunk_id", on_delete="CASCADE"),
+    key=("trunk_id", "prefix"),
+)
+
+#: The caps of a tenant over all its trunks; no row, or null: no cap.
+tenant_cap = _tenant_table(
+    "tenant_cap",
+    Column("max_channels", Integer),
+    Column("max_cps", Float),
+    _money("max_spend_per_day"),
+    Column("max_typed_per_hour", Integer),  # calls to numbers typed by hand, of one agent; null: the default
+    key=(),
+)
+
+#: What all trunks of a tenant carry now.
+tenant_load = _tenant_table("tenant_load", *_carried(), key=(), fillfactor=50)
 
 # -- whom to call -----------------------------------------------------------------------------------------
 
@@ -532,6 +601,15 @@ attempt = _tenant_table(
     Column("trunk_id", BigInteger, nullable=False),
     Column("node", Text, nullable=False, server_default="main"),  # the Asterisk server that dials
     Column("caller_id", Text, nullable=False),
+    # Whether it is counted in `trunk_load` and `tenant_load`: taken off once, with the change to false.
+    Column("holds_line", Boolean, nullable=False, server_default=text("false")),
+    Column("probe", Boolean, nullable=False, server_default=text("false")),  # it tried a trunk that was bad
+    Column("trunk_fault", Boolean, nullable=False, server_default=text("false")),  # the carrier failed it
+    _money("rate_per_minute"),  # the tariff it was placed at; null: its trunk has none
+    _money("rate_per_call"),
+    _money("reserved"),  # counted as spent until the end, on the day ...
+    Column("reserved_on", Date),
+    _money("cost"),  # by that tariff, since the end
     Column("mode", Text, nullable=False),
     Column("policy", Text, nullable=False),  # code and version of the policy it was made under
     Column("clicked_by", BigInteger),  # preview and manual: the user who started it

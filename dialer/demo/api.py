@@ -67,10 +67,17 @@ class Api:
             return json.loads(text) if text else None
 
     async def events(self, query: str) -> AsyncIterator[Event]:
-        """The stream of events, from now on, until the caller stops or the server ends it."""
+        """The stream of events, from now on, until the caller stops or the server ends it.
+
+        The first is an `open` of ours: nothing that happens after it is missed. Raises ApiRefused.
+        """
         async with self._http.get(
             f"{self._url}/events?{query}", headers=self._headers, timeout=_STREAM
         ) as reply:
+            if reply.status >= 400:
+                problem = await reply.text()
+                raise ApiRefused(method="GET", path="/events", status=reply.status, problem=problem)
+            yield Event("open", {})
             kind = ""
             async for raw in reply.content:
                 line = raw.decode().rstrip("\r\n")

@@ -16,8 +16,8 @@ from pathlib import Path
 from socket import SOCK_DGRAM
 
 from dialer.asterisk.config import TrunkLine
-from dialer.asterisk.packages import Progress, silent
 from dialer.asterisk.runtime import AsteriskBinary, AsteriskServer
+from dialer.debian.packages import Progress, silent
 from dialer.demo.invites import InviteCounter
 from dialer.demo.voices import VOICES, Speak, make_voices
 from dialer.errors import AsteriskUnavailable
@@ -101,6 +101,11 @@ class Carrier:
     async def stop(self) -> None:
         """Stop it; its calls are hung up. The log stays."""
         await self._server.stop()
+
+    @property
+    def pid(self) -> int | None:
+        """Of its Asterisk, while that runs."""
+        return self._server.pid
 
     def kill(self) -> None:
         """It is gone without a word to anybody, as a machine that lost its power."""

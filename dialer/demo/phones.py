@@ -50,6 +50,7 @@ class Packets:
 
 
 class _Backend(Protocol):
+    def pids(self) -> list[int]: ...
     async def start(self) -> None: ...
     async def wait_registered(self) -> None: ...
     async def stop(self) -> None: ...
@@ -90,6 +91,14 @@ class AgentPhones:
             self._backend = _Softphones(chunks, registrar, carrier.voices_dir / "agent.wav")
         else:
             self._backend = _CarrierPhones(phones, registrar, carrier, apart=apart)
+
+    @property
+    def pids(self) -> list[int]:
+        """Their processes, which may be stopped and continued (SIGSTOP): a phone whose network is away.
+
+        Those of the carrier's kind have one that is theirs alone only where they are apart.
+        """
+        return self._backend.pids()
 
     @property
     def what(self) -> str:
@@ -149,6 +158,9 @@ class _Softphones:
         self._failure: str | None = None
         self._changed = asyncio.Condition()
         self._dying: set[Process] = set()
+
+    def pids(self) -> list[int]:
+        return sorted({process.pid for process in self._processes.values() if process.returncode is None})
 
     async def start(self) -> None:
         for chunk in self._chunks:
@@ -265,6 +277,10 @@ class _CarrierPhones:
         #: Its Asterisk runs and has them.
         self._live = False
         self._carrier = carrier.beside(f"phones-{phones[0].user}") if apart else carrier
+
+    def pids(self) -> list[int]:
+        pid = self._carrier.pid if self._apart else None
+        return [pid] if pid is not None else []
 
     async def start(self) -> None:
         if self._apart:

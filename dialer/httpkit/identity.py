@@ -22,7 +22,7 @@ from dialer.settings import Settings
 #: The longest credential that is looked up at all.
 MAX_TOKEN = 200
 #: Paths that serve everybody the same: nobody is looked up for them.
-STATIC = "/static/"
+SAME_FOR_ALL = ("/static/", "/healthz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ async def find_identity(request: web.Request) -> Identity | None:
 @web.middleware
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Find out who asks."""
-    if not request.path.startswith(STATIC):
+    if not request.path.startswith(SAME_FOR_ALL):
         found = await find_identity(request)
         if found is not None:
             request[ACTOR] = found.actor

@@ -43,8 +43,8 @@ MEDIA_TYPE = "application/problem+json"
 #: Members that RFC 9457 defines: an error's details never overwrite them.
 RESERVED = frozenset({"type", "title", "status", "detail", "instance"})
 
-#: Writes the page that tells a person of an error: (request, status, title, detail). Set by the pages.
-ErrorPage = Callable[[web.Request, int, str, str], Awaitable[web.StreamResponse]]
+#: Writes the page that tells a person of an error: (request, error, title, detail). Set by the pages.
+ErrorPage = Callable[[web.Request, DozvonError, str, str], Awaitable[web.StreamResponse]]
 ERROR_PAGE: web.AppKey[ErrorPage] = web.AppKey("error_page")
 
 #: Titles by status; Python's own phrases change between its versions.
@@ -65,6 +65,9 @@ TITLES: Mapping[int, str] = {
     503: "Not available",
     504: "No answer in time",
 }
+
+#: What is not available now (503) is asked for again after so long, seconds: parts come back by themselves.
+RETRY_AFTER_S = 2
 
 #: pydantic's error types in our words, filled from the error's context; other types keep pydantic's words.
 REASONS: Mapping[str, str] = {
@@ -143,6 +146,8 @@ def problem_reply(error: DozvonError, locale: str) -> web.Response:
         headers["WWW-Authenticate"] = 'Bearer realm="dozvon"'
     if isinstance(error, TooManyRequests):
         headers["Retry-After"] = str(error.details["seconds"])
+    elif error.status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
     if isinstance(error, WrongMethod):
         headers["Allow"] = str(error.details["allowed"])
     return web.Response(
@@ -166,7 +171,10 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except DozvonError as error:
-        if error.status >= 500:
+        if error.status == 503:
+            # Said once by whoever watches over that part; the trace of every request would hide it.
+            log.warning("request_refused", error=error.id, reason=str(error))
+        elif error.status >= 500:
             log.exception("request_failed", error_id=request[REQUEST_ID], error=error.id)
         return await _reply(request, error)
     except web.HTTPException as error:
@@ -193,7 +201,7 @@ async def _reply(request: web.Request, error: DozvonError) -> web.StreamResponse
         login = URL("/login").with_query(next=request.path_qs)
         return web.Response(status=303, headers={"Location": str(login), "Cache-Control": "no-store"})
     title = translator(locale).gettext(TITLES[error.status])
-    return await page(request, error.status, title, message(error, locale))
+    return await page(request, error, title, message(error, locale))
 
 
 def _translated(request: web.Request, error: web.HTTPException) -> DozvonError:

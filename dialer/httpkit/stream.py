@@ -231,7 +231,24 @@ class _Writer:
         self._last = 0
 
     async def run(self, request: web.Request, start: int | None) -> None:
-        await self._begin(start)
+        begun = False
+        while True:
+            try:
+                if not begun:
+                    await self._begin(start)
+                    begun = True
+                await self._write(request)
+            except DatabaseUnavailable:
+                # Who looks keeps the stream: nothing happens that could be told, and afterwards the table is
+                # read from the last number.
+                self._client.lagging = True
+                if begun:
+                    await self._reply.send("{}", id=str(self._last), event="alive")
+                await asyncio.sleep(RETRY_S)  # nothing tells when a database is back
+            else:
+                return
+
+    async def _write(self, request: web.Request) -> None:
         check_at = time.monotonic() + ALIVE_S
         while True:
             if self._client.lagging:
@@ -300,6 +317,8 @@ class _Writer:
         """Whether who opened the stream is still logged in with the same role; a stream may last for days."""
         try:
             found = await find_identity(request)
+        except DatabaseUnavailable:
+            raise
         except DozvonError as error:
             log.info("stream_ended", reason=error.id)
             return False

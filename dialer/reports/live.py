@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dialer.calls.card import Card
 from dialer.campaigns.model import Campaign
 from dialer.clock import utc_now
 from dialer.db.session import Database
+from dialer.errors import DatabaseFull
 from dialer.httpkit.access import Actor, Right
 from dialer.reports import live_store as store
 from dialer.reports.live_store import ManualCampaign, Pace
@@ -21,6 +23,8 @@ from dialer.reports.live_store import ManualCampaign, Pace
 SILENT_AFTER = timedelta(seconds=5)
 #: How long a tenant's time zone is remembered, seconds.
 ZONE_KEPT_S = 60.0
+#: How long it is remembered that the database's disk is full, or not, seconds.
+FULL_KEPT_S = 2.0
 
 #: The order in which a wall board shows agents: first who costs the most attention.
 _ORDER = tuple(
@@ -55,7 +59,7 @@ class Board:
 class Trouble:
     """Something that keeps the server from working."""
 
-    #: engine_down, asterisk_down
+    #: engine_down, asterisk_down; of the pages themselves: database_down, disk_full
     code: str
     #: since when, as far as known
     since: datetime | None
@@ -80,6 +84,8 @@ class LiveService:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._zones: dict[int, tuple[float, str]] = {}
+        #: when it was asked (monotonic), and what came of it
+        self._full: tuple[float, bool] = (-math.inf, False)
 
     async def board(self, actor: Actor, campaign: Campaign) -> Board:
         """The wall board of a campaign."""
@@ -100,7 +106,7 @@ class LiveService:
         return Board(here, {state: many for state, many in counts.items() if many}, calls, pace)
 
     async def troubles(self, now: datetime | None = None) -> list[Trouble]:
-        """What keeps the server from calling; empty: nothing."""
+        """What keeps the server from calling; empty: nothing. Raises DatabaseUnavailable."""
         now = now or utc_now()
         async with self._database.system() as conn:
             rows = {row.name: row for row in await store.processes(conn)}
@@ -108,10 +114,25 @@ class LiveService:
         if engine is None:
             return [Trouble("engine_down", None)]
         if now - engine.seen_at > SILENT_AFTER:
-            return [Trouble("engine_down", engine.seen_at)]
+            # An engine that cannot write that it lives is not to blame.
+            return [Trouble("disk_full" if await self._is_full() else "engine_down", engine.seen_at)]
         if not engine.status.get("asterisk"):
             return [Trouble("asterisk_down", None, str(engine.status.get("trouble") or ""))]
         return []
+
+    async def _is_full(self) -> bool:
+        """Whether the database's disk has no room for a row; asked once in `FULL_KEPT_S` for all who look."""
+        asked_s, full = self._full
+        if time.monotonic() - asked_s < FULL_KEPT_S:
+            return full
+        try:
+            async with self._database.system() as conn:
+                await store.write_nothing(conn)
+            full = False
+        except DatabaseFull:
+            full = True
+        self._full = (time.monotonic(), full)
+        return full
 
     async def timezone(self, actor: Actor) -> str:
         """The time zone of the tenant's place."""

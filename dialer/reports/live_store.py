@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db.tables import CALL_STATES, attempt, campaign, lead, pacing_tick, process_status, tenant
@@ -76,6 +76,14 @@ async def processes(conn: AsyncConnection) -> list[ProcessRow]:
     p = process_status.c
     rows = await conn.execute(select(p.name, p.started_at, p.seen_at, p.status).order_by(p.name))
     return [ProcessRow(*row) for row in rows]
+
+
+async def write_nothing(conn: AsyncConnection) -> None:
+    """Write as a process does that says it lives, and change nothing. Raises what such a write would."""
+    p = process_status.c
+    async with conn.begin_nested() as undone:
+        await conn.execute(update(process_status).values(status=p.status))
+        await undone.rollback()
 
 
 async def timezone(conn: AsyncConnection, tenant_id: int) -> str:

@@ -79,13 +79,18 @@ async def beats(conn: AsyncConnection) -> list[Beat]:
 
 # -- leases -----------------------------------------------------------------------------------------------
 
-#: What somebody must own: campaigns that run or have calls on the lines, and the phones of open shifts.
+#: What somebody must own: campaigns that run, have calls that have not ended or agents who wrap one up; and
+#: the phones of open shifts.
 _WANTED = text(
     """
     SELECT 'campaign' AS kind, id AS key FROM campaign WHERE tenant_id = :tenant_id AND status = 'running'
      UNION
     SELECT 'campaign', campaign_id FROM attempt
-     WHERE tenant_id = :tenant_id AND ended_at IS NULL AND hung_up_at IS NULL
+     WHERE tenant_id = :tenant_id AND ended_at IS NULL
+     UNION
+    SELECT 'campaign', a.campaign_id FROM agent_session s
+      JOIN attempt a ON a.tenant_id = s.tenant_id AND a.id = s.attempt_id
+     WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.state = 'wrap_up'
      UNION
     SELECT 'phones', 0 FROM agent_session WHERE tenant_id = :tenant_id AND logged_out_at IS NULL
     """

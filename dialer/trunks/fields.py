@@ -23,12 +23,19 @@ def _of(form: re.Pattern[str], said: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+#: Longest name of a host: PJSIP keeps 256 characters of a contact, and Asterisk's files are checked for it.
+_LONGEST_HOST = 128
+
+
 def _host(value: str) -> str:
-    if not HOST.fullmatch(value):
+    if not HOST.fullmatch(value) or len(value) > _LONGEST_HOST:
         try:
             ipaddress.ip_address(value)
         except ValueError:
             raise ValueError("must be a host name or an address") from None
+        if "%" in value:
+            # Python takes anything for the zone of an address; Asterisk takes no zone.
+            raise ValueError("must be a host name or an address")
     return value
 
 

@@ -1,8 +1,9 @@
 """Trunks: which way out a call takes, how fast calls may follow each other, and the dialled address.
 
 A trunk is chosen in the campaign's order: the first that is switched on, can be reached, allows the number's
-prefix, has a free channel and has not used up its calls a second. What is not allowed is refused; an empty
-list of prefixes allows nothing.
+prefix, is not bad, and whose caps leave room (`caps`). A trunk that has just failed the same lead comes last.
+What is not allowed is refused; an empty list of prefixes allows nothing, and where money is capped a number
+without a tariff is refused.
 
 The names and numbers that reach a dial string are held to whitelists here, where a trunk is made *and* where
 the string is built: `&` would call a second number, `,` and `|` would start a new argument.
@@ -12,11 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
 
 from dialer.errors import BadNumber, UnsafeValue
+from dialer.trunks.caps import EPSILON, IDLE, NOTHING, UNCAPPED, Caps, Load, Rate, Refusal
 
 E164 = re.compile(r"\+[1-9][0-9]{2,14}")
 PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
@@ -35,16 +37,6 @@ DIAL_FORMAT = re.compile(r"[0-9]{0,8}\{(?:e164|digits)\}")
 CODECS = ("alaw", "ulaw", "g722", "opus", "gsm")
 #: Carriers on this machine.
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-class Refusal(StrEnum):
-    """Why no trunk takes a call now."""
-
-    NO_TRUNK = "no_trunk"
-    UNREACHABLE = "unreachable"
-    PREFIX = "prefix"
-    CHANNELS = "channels"
-    RATE = "rate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +61,10 @@ class Trunk:
     enabled: bool = True
     #: Where the carrier is, for a managed Asterisk; None: the endpoint is made elsewhere.
     sip_host: str | None = None
+    #: Money a day; None: no cap.
+    max_spend_per_day: Decimal | None = None
+    #: It has a tariff.
+    priced: bool = False
 
     @property
     def on_this_machine(self) -> bool:
@@ -76,46 +72,13 @@ class Trunk:
         return self.sip_host in LOOPBACK
 
     @property
-    def burst(self) -> float:
-        """Calls that may follow each other at once after a pause: a quarter of a second's, at least one."""
-        return max(1.0, self.max_cps / 4)
+    def caps(self) -> Caps:
+        """What it may carry."""
+        return Caps(self.max_channels, self.max_cps, self.max_spend_per_day)
 
     def allows(self, e164: str) -> bool:
         """Whether the number begins with an allowed prefix."""
         return e164.startswith(self.allowed_prefixes)
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What a trunk carries at a moment."""
-
-    #: Calls that hold a channel.
-    channels: int = 0
-    #: Calls that may be placed at `filled_at` by the rate limit; None: nothing was placed yet.
-    tokens: float | None = None
-    filled_at: datetime | None = None
-    #: Asterisk says that the carrier answers.
-    reachable: bool = True
-
-    def tokens_at(self, trunk: Trunk, now: datetime) -> float:
-        """The tokens that have gathered by `now`, at most the burst."""
-        if self.tokens is None or self.filled_at is None:
-            return trunk.burst
-        # A clock that was set back gives nothing and takes nothing.
-        passed_s = max(0.0, (now - self.filled_at).total_seconds())
-        return min(trunk.burst, self.tokens + passed_s * trunk.max_cps)
-
-    def placed(self, trunk: Trunk, now: datetime) -> Load:
-        """After one more call was placed over it."""
-        return Load(self.channels + 1, self.tokens_at(trunk, now) - 1, now, self.reachable)
-
-    def released(self) -> Load:
-        """After a channel ended."""
-        return Load(max(0, self.channels - 1), self.tokens, self.filled_at, self.reachable)
-
-
-#: A trunk that carries nothing.
-IDLE = Load()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,47 +89,131 @@ class Refused:
     reason: Refusal
     #: rate: when the first of them will; None: when something else changes.
     retry_at: datetime | None = None
+    #: The trunk that came nearest; None: there is none, or the tenant's caps refuse.
+    trunk_id: int | None = None
 
 
-def choose(trunks: Sequence[Trunk], loads: Mapping[int, Load], e164: str, now: datetime) -> Trunk | Refused:
-    """The first trunk of the order that takes a call to `e164` at `now`, or why none does.
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A call that is to be placed."""
 
-    `loads` by trunk id; a trunk without one is idle. The caller keeps them: `loads[t.id].placed(t, now)`.
-    Over any span of s seconds a trunk gets at most `burst + max_cps * s` calls.
+    e164: str
+    #: The trunk whose fault ended the last call to it: it is tried last. None: none.
+    avoid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A trunk that takes a call."""
+
+    trunk: Trunk
+    #: The tariff of the number; None: the trunk has none, and needs none.
+    rate: Rate | None
+    #: The trunk is bad: the call tries whether it still is.
+    probe: bool = False
+
+    @property
+    def reserve(self) -> Decimal:
+        """What the call reserves."""
+        return self.rate.reserve if self.rate else NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What a tenant's lines carry at one moment."""
+
+    now: datetime
+    #: by the tenant's clock
+    today: date
+    #: by trunk; one that is not here is idle
+    loads: Mapping[int, Load]
+    #: of the tenant over all its trunks
+    caps: Caps = UNCAPPED
+    load: Load = IDLE
+
+
+def choose(
+    trunks: Sequence[Trunk], book: Book, ask: Ask, rates: Mapping[int, Rate | None] | None = None
+) -> Choice | Refused:
+    """The first trunk of the order that takes the call, or why none does.
+
+    `rates`: the number's tariff by trunk id. The caller keeps the book: `placed(book, choice)`. Over any span
+    of s seconds a trunk gets at most `burst + max_cps * s` calls.
     """
-    nearest = Refused(Refusal.NO_TRUNK)
+    found = Refused(Refusal.NO_TRUNK)
+    order = list(Refusal)
+    priced = rates or {}
+    for trunk in sorted(trunks, key=lambda trunk: trunk.id == ask.avoid):
+        rate = priced.get(trunk.id)
+        load = book.loads.get(trunk.id, IDLE)
+        reason = _refusal(trunk, load, book, ask.e164, rate)
+        if reason is None:
+            choice = Choice(trunk, rate, probe=load.bad)
+            return _of_tenant(book, choice) or choice
+        at = load.retry_at(trunk.caps, book.now) if reason is Refusal.RATE else None
+        if order.index(reason) > order.index(found.reason) or (at and found.retry_at and at < found.retry_at):
+            found = Refused(reason, at, trunk.id)
+    return found
+
+
+def nearest(trunks: Sequence[Trunk], book: Book) -> Refused | None:
+    """Why these trunks take no call at all, whatever the number; None: one of them may take one."""
+    found = Refused(Refusal.NO_TRUNK)
+    order = list(Refusal)
     for trunk in trunks:
-        refused = _refusal(trunk, loads.get(trunk.id, IDLE), e164, now)
-        if refused is None:
-            return trunk
-        order = list(Refusal)
-        if order.index(refused.reason) > order.index(nearest.reason) or (
-            refused.retry_at and nearest.retry_at and refused.retry_at < nearest.retry_at
-        ):
-            nearest = refused
-    return nearest
+        load = book.loads.get(trunk.id, IDLE)
+        reason = (
+            load.refusal(trunk.caps, book.now, book.today, NOTHING) if trunk.enabled else Refusal.NO_TRUNK
+        )
+        if reason is None:
+            reason = book.load.refusal(book.caps, book.now, book.today, NOTHING)
+            return Refused(_TENANTS[reason]) if reason else None
+        if order.index(reason) > order.index(found.reason):
+            found = Refused(reason, trunk_id=trunk.id)
+    return found
 
 
-def _refusal(trunk: Trunk, load: Load, e164: str, now: datetime) -> Refused | None:
+def placed(book: Book, choice: Choice) -> Book:
+    """The book after the call was placed."""
+    sums = [choice.reserve]
+    _, of_trunk = book.loads.get(choice.trunk.id, IDLE).taken(choice.trunk.caps, book.now, book.today, sums)
+    _, of_tenant = book.load.taken(book.caps, book.now, book.today, sums)
+    return replace(book, loads={**book.loads, choice.trunk.id: of_trunk}, load=of_tenant)
+
+
+def _refusal(trunk: Trunk, load: Load, book: Book, e164: str, rate: Rate | None) -> Refusal | None:
     if not trunk.enabled:
-        return Refused(Refusal.NO_TRUNK)
+        return Refusal.NO_TRUNK
     if not load.reachable:
-        return Refused(Refusal.UNREACHABLE)
+        return Refusal.UNREACHABLE
     if not E164.fullmatch(e164) or not trunk.allows(e164):
-        return Refused(Refusal.PREFIX)
-    if load.channels >= trunk.max_channels:
-        return Refused(Refusal.CHANNELS)
-    tokens = load.tokens_at(trunk, now)
-    # Sums of floats: a billionth of a call is not worth a wait.
-    if tokens < 1 - 1e-9:
-        return Refused(Refusal.RATE, now + timedelta(seconds=(1 - tokens) / trunk.max_cps))
-    return None
+        return Refusal.PREFIX
+    if rate is None and (trunk.caps.max_spend is not None or book.caps.max_spend is not None):
+        return Refusal.NO_RATE
+    return load.refusal(trunk.caps, book.now, book.today, rate.reserve if rate else NOTHING)
 
 
-def lines_left(trunks: Iterable[Trunk], loads: Mapping[int, Load]) -> int:
-    """Free channels of those trunks that are switched on and can be reached."""
+#: The tenant's word for a cap.
+_TENANTS = {
+    Refusal.SPEND: Refusal.TENANT_SPEND,
+    Refusal.CHANNELS: Refusal.TENANT_CHANNELS,
+    Refusal.RATE: Refusal.TENANT_RATE,
+}
+
+
+def _of_tenant(book: Book, choice: Choice) -> Refused | None:
+    reason = book.load.refusal(book.caps, book.now, book.today, choice.reserve)
+    if reason is None:
+        return None
+    at = book.load.retry_at(book.caps, book.now) if reason is Refusal.RATE else None
+    return Refused(_TENANTS[reason], at)
+
+
+def lines_left(trunks: Iterable[Trunk], loads: Mapping[int, Load], now: datetime) -> int:
+    """Calls that those trunks can take now that are switched on and can be reached, by their channels and
+    their calls a second."""
     return sum(
-        max(0, trunk.max_channels - load.channels)
+        max(0, min(trunk.max_channels - load.channels, int(load.tokens_at(trunk.caps, now) + EPSILON)))
         for trunk in trunks
         if trunk.enabled and (load := loads.get(trunk.id, IDLE)).reachable
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from dialer.errors import DatabaseFull, DatabaseUnavailable, DozvonError
 from dialer.httpkit.access import Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.keys import DATABASE
-from dialer.httpkit.problems import ERROR_PAGE
-from dialer.reports.live import LiveService
+from dialer.httpkit.problems import ERROR_PAGE, RETRY_AFTER_S
+from dialer.reports.live import LiveService, Trouble
 from dialer.web.keys import FILES, LIVE
 from dialer.web.render import is_fragment, page
 from dialer.web.static_files import StaticFiles
@@ -50,8 +51,11 @@ async def status(request: web.Request) -> web.StreamResponse:
     return await page(request, "parts/status.html", troubles=await request.app[LIVE].troubles())
 
 
-async def error_page(request: web.Request, code: int, title: str, detail: str) -> web.StreamResponse:
+async def error_page(request: web.Request, error: DozvonError, title: str, detail: str) -> web.StreamResponse:
     """An error, for a person: a page, or a notice on the page that asked for a part."""
+    code = error.status
+    if isinstance(error, DatabaseUnavailable):
+        return await _without_database(request, error)
     if is_fragment(request):
         return await page(
             request,
@@ -61,3 +65,26 @@ async def error_page(request: web.Request, code: int, title: str, detail: str) -
             text=detail,
         )
     return await page(request, "error.html", status=code, code=code, title=title, detail=detail)
+
+
+async def _without_database(request: web.Request, error: DatabaseUnavailable) -> web.StreamResponse:
+    """What is away, what goes on all the same and what to do; looked at, the page comes back by itself.
+
+    A part of a page becomes the strip on top, once, however many parts ask; what a person wanted to be done
+    is answered with a notice, since it was not done.
+    """
+    kind = "disk_full" if isinstance(error, DatabaseFull) else "database_down"
+    trouble = Trouble(kind, request.app[DATABASE].silent_since)
+    looked = request.method in {"GET", "HEAD"}
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    if not is_fragment(request):
+        return await page(
+            request, "away.html", status=error.status, headers=headers, trouble=trouble, looked=looked
+        )
+    if looked:
+        headers |= {"HX-Retarget": "#status", "HX-Reswap": "morph:innerHTML"}
+        return await page(
+            request, "parts/status.html", status=error.status, headers=headers, troubles=[trouble]
+        )
+    headers |= {"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"}
+    return await page(request, "parts/not_saved.html", status=error.status, headers=headers, trouble=trouble)

@@ -11,7 +11,8 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dialer.clock import utc_now
-from dialer.httpkit.access import Right
+from dialer.errors import DatabaseUnavailable
+from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.i18n import LOCALES, said, translator
 from dialer.httpkit.identity import csrf_token
 from dialer.httpkit.keys import ACTOR
@@ -59,7 +60,7 @@ async def page(
     """A page, or a fragment of one, in the reader's language."""
     locale = locale_of(request)
     actor = request.get(ACTOR)
-    zone = await request.app[LIVE].timezone(actor) if actor is not None else "UTC"
+    zone = await _zone(request, actor)
     text = (
         environment(locale)
         .get_template(template)
@@ -86,6 +87,14 @@ async def page(
             **(headers or {}),
         },
     )
+
+
+async def _zone(request: web.Request, actor: Actor | None) -> str:
+    try:
+        return await request.app[LIVE].timezone(actor) if actor is not None else "UTC"
+    except DatabaseUnavailable:
+        # The page that tells of just that must not fall over it.
+        return "UTC"
 
 
 def is_fragment(request: web.Request) -> bool:

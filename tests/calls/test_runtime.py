@@ -19,9 +19,9 @@ from support.sip_phone import SipPhone
 import asterisk_conf
 from dialer.asterisk.ami import AmiEvent, AmiLink
 from dialer.asterisk.config import AgentPhone, TrunkLine, ha1, render_managed
-from dialer.asterisk.packages import version_numbers
 from dialer.asterisk.runtime import AsteriskBinary, AsteriskServer
 from dialer.asterisk.speech import Speaker
+from dialer.debian.packages import version_numbers
 from dialer.errors import AsteriskUnavailable, SettingsError
 from dialer.settings import load
 

@@ -26,6 +26,7 @@ from dialer.calls.call_log import Filter
 from dialer.calls.commands import CommandDesk, CommandRunner
 from dialer.calls.model import Call, HungUp, Result
 from dialer.calls.service import CallService
+from dialer.calls.store import WrapUps
 from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.db.listen import ENGINE, REPLIES, Listener
@@ -235,8 +236,8 @@ async def test_after_the_wrap_up_limit(
         if asked is not None:
             state = AgentState.OFFLINE if asked == "offline" else AgentState.PAUSED
             await agents.ask_next(conn, TENANT, seat.session_id, state, "break" if asked == "break" else None)
-        await store.end_overdue_wrap_ups(conn, TENANT, late)
-        over = await store.shifts_over_wrap_up(conn, TENANT, late)
+        await store.end_overdue_wrap_ups(conn, TENANT, [floor.campaign_id], late, WrapUps())
+        over = await store.shifts_over_wrap_up(conn, TENANT, [floor.campaign_id], late, WrapUps())
         assert over == [(call.attempt_id, seat.session_id)]
         await agents.move(
             conn,
@@ -262,7 +263,9 @@ async def test_a_wrap_up_that_outlived_a_lost_phone(floor: Floor, service: CallS
     call = await wrapped_up(floor, seat)
     async with floor.database.tenant(TENANT) as conn:
         await agents.move(conn, TENANT, seat.session_id, AgentState.LOST, utc_now())
-        await store.end_overdue_wrap_ups(conn, TENANT, utc_now() + timedelta(hours=1))
+        await store.end_overdue_wrap_ups(
+            conn, TENANT, [floor.campaign_id], utc_now() + timedelta(hours=1), WrapUps()
+        )
         owed = await agents.owes_disposition(conn, TENANT, seat.session_id)
         assert owed == call.attempt_id
         await agents.move(conn, TENANT, seat.session_id, AgentState.WRAP_UP, utc_now(), attempt_id=owed)
@@ -586,7 +589,7 @@ async def test_the_questions_asked_often_use_an_index(
             await call_log.page(conn, TENANT, Filter(), after=after, limit=51)
             await call_log.page(conn, TENANT, Filter(agent_id=seat.agent_id), limit=51)
             await agents.owes_disposition(conn, TENANT, seat.session_id)
-            await store.end_overdue_wrap_ups(conn, TENANT, utc_now())
+            await store.end_overdue_wrap_ups(conn, TENANT, [floor.campaign_id], utc_now(), WrapUps())
     finally:
         remove(engine, "before_cursor_execute", note)
     app = await connect(database_url)

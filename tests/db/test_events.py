@@ -83,8 +83,9 @@ async def test_a_reader_never_misses_what_is_filled_in_later(database: Database,
         while True:
             ended = writing.is_set()
             async with reader.tenant(1) as conn:
-                news = await read_after(conn, seen[-1] if seen else 0, 7)
+                # In this order: what is numbered between the two statements is news.
                 left = await conn.scalar(select(func.count()).where(t.event.c.seq.is_(None)))
+                news = await read_after(conn, seen[-1] if seen else 0, 7)
             seen += [event.seq for event in news]
             if ended and not news and not left:
                 await reader.close()

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from support.web import PASSWORD, Caller, Web, serving
 
 from dialer.db.session import Database
-from dialer.errors import Conflict, DatabaseUnavailable
+from dialer.errors import Conflict, DatabaseUnavailable, DozvonError
 from dialer.httpkit.access import Right, Role
 from dialer.httpkit.identity import csrf_token, page_actor
 from dialer.httpkit.paging import Page, PageQuery, cut, decode
@@ -512,9 +512,9 @@ async def test_behind_a_proxy_cookies_are_secure(database: Database, database_ur
 # -- pages ---------------------------------------------------------------------------------------------
 
 
-async def error_page(_request: web.Request, status: int, title: str, detail: str) -> web.Response:
+async def error_page(_request: web.Request, error: DozvonError, title: str, detail: str) -> web.Response:
     """What the pages would draw."""
-    return web.Response(status=status, text=f"<h1>{title}</h1>{detail}", content_type="text/html")
+    return web.Response(status=error.status, text=f"<h1>{title}</h1>{detail}", content_type="text/html")
 
 
 async def users_page(request: web.Request) -> web.Response:

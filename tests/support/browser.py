@@ -14,8 +14,8 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
 from dialer.app import build_web
-from dialer.asterisk.packages import PackageSet, unpack
 from dialer.db.session import Database
+from dialer.debian.packages import PackageSet, unpack
 from dialer.httpkit.access import Actor, Role
 from dialer.httpkit.application import serve
 from dialer.settings import load

@@ -74,6 +74,7 @@ class Floor:
                     endpoint="carrier",
                     caller_id="+74950000000",
                     allowed_prefixes=["+7"],
+                    max_cps=100,
                 )
                 .returning(t.trunk.c.id)
             )

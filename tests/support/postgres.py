@@ -6,6 +6,8 @@ see or break behind its back.
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,14 +20,20 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from dialer.bench.cluster.programs import postgresql
 from dialer.db import migrate
-from dialer.db.cluster import ADMIN_ROLE, APP_ROLE, OWNER_ROLE
+from dialer.db.cluster import ADMIN_ROLE, APP_ROLE, OWNER_ROLE, Programs
 from dialer.db.embedded import EmbeddedPostgres
 from dialer.db.session import Database
+from dialer.settings import load
 
 __all__ = ["_fresh", "data_folder", "database", "database_url", "owner_url", "postgres", "postgres_folder"]
 
 TEMPLATE = "dozvon_template"
+
+#: Which PostgreSQL the tests run on: unset, the one that comes along; 15, the oldest that the SQL is written
+#: for (that of Debian 12, unpacked). No DOZVON_ in its name: it is no setting of the server.
+VERSION = os.environ.get("TEST_POSTGRES", "")
 
 #: Ends what a killed test run leaves: reads the pipe until its other end is gone with the run, then ends
 #: every process that works in the folder (PostgreSQL's do) and removes it.
@@ -41,6 +49,20 @@ for pid in filter(str.isdecimal, os.listdir("/proc")):
         pass
 shutil.rmtree(folder, ignore_errors=True)
 """
+
+
+def chosen_programs() -> Programs | None:
+    """The programs of the PostgreSQL that the tests run on; None: of the one that comes along."""
+    if not VERSION:
+        return None
+    assert VERSION == "15", f"TEST_POSTGRES is 15 or unset, not {VERSION!r}"
+    return oldest_programs()
+
+
+def oldest_programs() -> Programs:
+    """The programs of PostgreSQL 15, fetched on first use."""
+    folder, environment = postgresql(load().packages_dir, print)
+    return Programs(folder, migrate.OLDEST, environment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +104,7 @@ def postgres_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 async def postgres(postgres_folder: Path) -> AsyncIterator[EmbeddedPostgres]:
     """The test process's own PostgreSQL with a migrated template database."""
-    cluster = EmbeddedPostgres(postgres_folder, durable=False)
+    cluster = EmbeddedPostgres(postgres_folder, durable=False, programs=chosen_programs())
     await cluster.start()
     await _admin(cluster, f"CREATE DATABASE {TEMPLATE} OWNER {OWNER_ROLE}")
     await migrate.upgrade(cluster.url(OWNER_ROLE, TEMPLATE))
@@ -125,6 +147,19 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database.open(database_url, pool=10)
     yield opened
     await opened.close()
+
+
+@contextmanager
+def frozen(cluster: EmbeddedPostgres) -> Iterator[None]:
+    """Inside the block none of the server's processes runs, and nobody is told so."""
+    stopped = cluster.pids
+    try:
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
 
 
 async def _admin(cluster: EmbeddedPostgres, statement: str) -> None:

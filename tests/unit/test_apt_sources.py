@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dialer.asterisk.apt import (
+from dialer.debian.apt import (
     Host,
     Source,
     host_sources,
@@ -15,7 +15,7 @@ from dialer.asterisk.apt import (
     read_host,
     sources_for,
 )
-from dialer.asterisk.packages import version_numbers
+from dialer.debian.packages import version_numbers
 from dialer.errors import PartMissing
 
 BOOKWORM = Host("debian", "bookworm", "Debian GNU/Linux 12 (bookworm)")
@@ -91,6 +91,18 @@ def test_unstable_comes_from_the_mirror_of_the_host() -> None:
     assert len(lines) == 1
     assert lines[0].startswith("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ")
     assert lines[0].endswith(" http://mirror.example/debian sid main")
+
+
+def test_a_release_named_is_the_host_s_own_where_it_is_that() -> None:
+    """Debian 12 asked for on Debian 12 comes with its updates; on a later one from that one's mirror."""
+    assert sources_for("bookworm", BOOKWORM, parse_deb822(DEBIAN)) == sources_for(
+        "host", BOOKWORM, parse_deb822(DEBIAN)
+    )
+    later = Host("debian", "trixie", "Debian GNU/Linux 13 (trixie)")
+    lines = sources_for("bookworm", later, parse_one_line("deb http://mirror.example/debian trixie main"))
+    assert [line.split("] ")[-1].removeprefix("deb ") for line in lines] == [
+        "http://mirror.example/debian bookworm main"
+    ]
 
 
 def test_the_host_s_release_comes_with_its_updates_and_without_strangers() -> None:

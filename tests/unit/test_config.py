@@ -181,6 +181,7 @@ def test_a_phone_that_is_none_is_refused(phone: AgentPhone, field: str) -> None:
     [
         (replace(TRUNK, host="a b"), "trunk host"),
         (replace(TRUNK, host="a_b"), "trunk host"),
+        (replace(TRUNK, host="fe80::1%eth0"), "trunk host"),
         (replace(TRUNK, host="-a"), "trunk host"),
         (replace(TRUNK, port=0), "trunk port"),
         (replace(TRUNK, port=65536), "trunk port"),
@@ -195,6 +196,13 @@ def test_a_trunk_that_is_none_is_refused(trunk: TrunkLine, field: str) -> None:
     with pytest.raises(Invalid) as caught:
         render_pjsip(MANAGED, [], [trunk])
     assert caught.value.details["field"] == field
+
+
+@pytest.mark.parametrize("zone", ["eth0", "a b", "\n[x]\ntype = endpoint", ""])
+def test_an_address_with_a_zone_is_refused(zone: str) -> None:
+    """Behind a % Python takes anything for a zone, line ends too: none reaches a file."""
+    with pytest.raises(Invalid, match="sip_host"):
+        render_pjsip(replace(MANAGED, sip_host=f"fe80::1%{zone}"), [], [])
 
 
 @pytest.mark.parametrize("second", ["carrier", "carrier-auth"])

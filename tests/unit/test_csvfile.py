@@ -429,6 +429,25 @@ def test_no_cell_is_a_formula(start: str) -> None:
     assert safe_cell(f"a{start}b") == f"a{start}b"
 
 
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [
+        ("x;=1+1", "x;'=1+1"),
+        ("x\n=1+1", "x\n'=1+1"),
+        ('x;"=1+1"', 'x;\'"=1+1"'),
+        (" =1+1", "' =1+1"),
+        ("\u200b=1+1", "'\u200b=1+1"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("call at 5; then +7", "call at 5; then +7"),
+        ("a; -5", "a;' -5"),
+        ("2 - 1 = 1", "2 - 1 = 1"),
+    ],
+)
+def test_no_part_of_a_cell_is_a_formula(typed: str, written: str) -> None:
+    """Nor what a program that divides at `;` or at line ends takes for a cell; other text is left alone."""
+    assert safe_cell(typed) == written
+
+
 def test_written_rows() -> None:
     """RFC 4180: commas, CRLF, quotation marks doubled."""
     assert write_rows([(1, 'a"b', "=1+1"), (2, "x,y", "ё")]) == '1,"a""b",\'=1+1\r\n2,"x,y",ё\r\n'.encode()

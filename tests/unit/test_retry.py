@@ -42,6 +42,36 @@ def test_after_an_attempt(result: str, attempts: int, own: dict[str, int], fate:
     assert after(result, attempts, max_attempts=3, retry_after_s=own, now=NOW) == fate
 
 
+@pytest.mark.parametrize(
+    ("result", "attempts", "faults", "unrung", "fate"),
+    [
+        ("congestion", 1, 1, False, Again(NOW + timedelta(seconds=5), spared=True)),
+        ("congestion", 3, 1, False, Again(NOW + timedelta(seconds=5), spared=True)),
+        ("failed", 3, 3, False, Again(NOW + timedelta(seconds=60), spared=True)),
+        ("no_answer", 3, 5, False, Again(NOW + timedelta(seconds=900), spared=True)),
+        ("congestion", 1, 6, False, in_s(600)),
+        ("congestion", 3, 6, False, Close("max_attempts")),
+        ("canceled", 3, 0, True, Again(NOW + timedelta(seconds=60), spared=True)),
+        ("canceled", 3, 0, False, in_s(60)),
+    ],
+)
+def test_the_carriers_fault_is_not_the_numbers(
+    result: str, attempts: int, faults: int, unrung: bool, fate: Again | Close
+) -> None:
+    """An attempt that the carrier failed, or that nobody has heard of, uses none up and is made up for soon;
+    a number that no trunk reaches five times in an hour is counted all the same."""
+    assert fate == after(
+        result, attempts, max_attempts=3, retry_after_s={}, now=NOW, trunk_faults=faults, unrung=unrung
+    )
+
+
+def test_a_campaign_that_closes_on_a_result_is_obeyed() -> None:
+    """Also where the carrier was at fault."""
+    own = {"congestion": -1}
+    fate = after("congestion", 1, max_attempts=3, retry_after_s=own, now=NOW, trunk_faults=1)
+    assert fate == Close("congestion")
+
+
 def test_what_nobody_saw_is_not_dialled_again_by_default() -> None:
     """Of all results only those with a delay of their own are tried again."""
     closed = {

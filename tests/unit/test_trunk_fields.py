@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -53,6 +53,8 @@ def rendered(wanted: TrunkIn) -> str:
 
 
 @given(HOSTS)
+@example("x." * 64 + "x")
+@example("::1%a;b")
 def test_every_host_that_is_taken_can_be_written_down(host: str) -> None:
     """A carrier's host is refused when the trunk is made, or it is one that Asterisk can be given."""
     try:
@@ -76,7 +78,23 @@ def test_every_codec_that_is_taken_can_be_written_down(codec: str) -> None:
     assert f"allow = {codec}" in rendered(trunk(sip_host="sip.example.org", codecs=[codec]))
 
 
-@pytest.mark.parametrize("host", ["a..b", "a-.b", "-a", ":::::", "1:2:3", "a_b", "", "x" * 254])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "a..b",
+        "a-.b",
+        "-a",
+        ":::::",
+        "1:2:3",
+        "a_b",
+        "",
+        "x" * 254,
+        "x." * 64 + "x",
+        "::1%a;b",
+        "fe80::1%eth0",
+        "::1%\n[x]",
+    ],
+)
 def test_what_is_no_host_is_refused_at_once(host: str) -> None:
     """A host that no resolver could find is refused in the request, not when Asterisk reads it."""
     with pytest.raises(ValidationError):

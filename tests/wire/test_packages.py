@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from dialer.asterisk import apt, packages
-from dialer.asterisk.packages import PackageSet
+from dialer.debian import apt, packages
+from dialer.debian.packages import PackageSet
 from dialer.errors import PartMissing
 
 HELLO = PackageSet("hello", ("hello",), "host", "install it by hand", own_loader=False)
@@ -79,6 +79,14 @@ def test_no_program_keeps_its_owner_s_rights(repository: Path, tmp_path: Path) -
     assert (found.root / "usr/bin/world").stat().st_mode & 0o7777 == 0o755
 
 
+def test_a_file_of_a_set_is_found_by_a_pattern(repository: Path, tmp_path: Path) -> None:
+    """A library lies in a folder named after the machine; one that is not there is told by its pattern."""
+    found = packages.unpack(HELLO, tmp_path / "packages")
+    assert found.file("usr/*/wor*") == found.root / "usr/bin/world"
+    with pytest.raises(PartMissing, match=r"usr/lib/\*/none\.so"):
+        found.file("usr/lib/*/none.so")
+
+
 def test_what_was_unpacked_is_found_without_a_network(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,7 +123,7 @@ async def test_two_processes_do_the_work_once(repository: Path, tmp_path: Path) 
     program = f"""
 import sys
 from pathlib import Path
-from dialer.asterisk import apt, packages
+from dialer.debian import apt, packages
 apt.sources_for = lambda *_: ["deb [trusted=yes] copy:{repository} ./"]
 apt.read_host = lambda: apt.Host("debian", "test", "Debian test")
 spec = packages.PackageSet("hello", ("hello",), "host", "", own_loader=False)

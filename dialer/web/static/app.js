@@ -73,7 +73,8 @@
       element.addEventListener("htmx:afterRequest", (event) => {
         if (event.detail.elt !== element) return;
         this.busy = false;
-        if (event.detail.failed && event.detail.xhr.status === 0) setTimeout(() => this.renew(), 2000);
+        // No answer, or one that says "not now".
+        if (event.detail.failed && [0, 503].includes(event.detail.xhr.status)) setTimeout(() => this.renew(), 2000);
         if (this.again) this.renew();
       });
       element.addEventListener("htmx:afterSettle", () => { tick(); announce(); });
@@ -177,5 +178,25 @@
   document.addEventListener("click", (event) => {
     const close = event.target.closest("[data-close]");
     if (close) close.parentElement.remove();
+    if (event.target.closest("[data-back]")) history.back();
   });
+
+  // -- the database is away ---------------------------------------------------------------------------
+  // A page in place of the one that was asked for. It asks until the database is back; then one that was
+  // looked at is loaded, and one that was sent says that it can be sent again: never by itself.
+
+  const away = body.dataset.away;
+  async function back() {
+    try {
+      const health = await (await fetch("/healthz", { cache: "no-store" })).json();
+      if (health.parts.database !== "ok") return false;
+    } catch { return false; } // the server itself is away, for a moment
+    if (away === "look") location.reload();
+    document.querySelector("[data-while-away]")?.setAttribute("hidden", "");
+    document.querySelector("[data-when-back]")?.removeAttribute("hidden");
+    return true;
+  }
+  if (away) {
+    const asking = setInterval(async () => { if (await back()) clearInterval(asking); }, 2000);
+  }
 })();

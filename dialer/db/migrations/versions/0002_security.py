@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import text
 
-from dialer.db.migrations.security import APP, lend, secure
+from dialer.db.migrations.security import APP, NAMED_TENANT, lend, secure
 
 revision = "0002"
 down_revision = "0001"
@@ -56,7 +56,7 @@ DOORS = {
     """,
 }
 
-#: The order of events; see dialer.db.events for what it promises.
+#: The order of events (see dialer.db.events for what it promises), and what only the owner may delete.
 EVENTS = {
     # The lock ends after the commit is visible, so the next call's numbers are seen only after these.
     "number_events(integer)": """
@@ -99,6 +99,25 @@ EVENTS = {
             DELETE FROM event USING oldest
             WHERE event.seq = oldest.seq AND event.at < now() - keep
                 AND event.seq < (SELECT max(seq) FROM event);
+            GET DIAGNOSTICS dropped = ROW_COUNT;
+            RETURN dropped;
+        END
+        $$
+    """,
+    # The log of changes is a proof: whatever is asked, five years of it stay.
+    "drop_audit(interval, integer)": f"""
+        CREATE FUNCTION drop_audit(keep interval, batch integer) RETURNS integer
+        LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+        AS $$
+        DECLARE
+            dropped integer;
+        BEGIN
+            WITH oldest AS (
+                SELECT id FROM audit WHERE tenant_id = {NAMED_TENANT} ORDER BY id LIMIT batch
+            )
+            DELETE FROM audit USING oldest
+            WHERE audit.tenant_id = {NAMED_TENANT} AND audit.id = oldest.id
+                AND audit.at < now() - greatest(keep, interval '1827 days');
             GET DIAGNOSTICS dropped = ROW_COUNT;
             RETURN dropped;
         END

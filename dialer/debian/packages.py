@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dialer.asterisk import apt
+from dialer.debian import apt
 from dialer.errors import PartMissing
 
 #: Told what is being done, one line at a time, for a person who waits.
@@ -28,6 +28,8 @@ Progress = Callable[[str], None]
 
 #: In the root of an unpacked set: what it is. Its presence says that the set is whole.
 _MARK = ".dozvon.json"
+#: What a person calls a suite.
+_RELEASES = {"sid": "unstable", "bookworm": "12"}
 #: A program of the host's own loader must not meet a second libc.
 _LIBC = frozenset({"libc6", "libc-bin", "locales"})
 
@@ -44,14 +46,16 @@ class PackageSet:
     name: str
     #: The packages; the first one's version is the version of the set.
     packages: tuple[str, ...]
-    #: Whose packages: Debian's unstable release, or that of the host itself.
+    #: Whose packages: a release of Debian by its name, or that of the host itself. A host that is no Debian
+    #: gives its own in any case.
     suite: apt.Suite
     #: What a person can do where it cannot be had: ends "... is missing; ".
     mend: str
     #: Folders of libraries under the root besides those of the loader: usr/lib/x86_64-linux-gnu/pulseaudio.
     library_dirs: tuple[str, ...] = ()
-    #: Run by the set's own loader. False for a program that starts itself anew (a browser): it runs by the
-    #: host's loader and libc, so the suite must be the host's.
+    #: Run by the set's own loader. False for a program that starts itself or others of its set (a browser,
+    #: PostgreSQL), and for a library that is loaded into programs of the host: they run by the host's loader
+    #: and libc, so the suite must be the host's, or older.
     own_loader: bool = True
     #: Least first numbers of the version that will do: (20,); None: any.
     least_version: tuple[int, ...] | None = None
@@ -80,6 +84,18 @@ class Unpacked:
     def environment(self) -> dict[str, str]:
         """What the program needs in its environment besides."""
         return {} if self.loader else {"LD_LIBRARY_PATH": self.library_path}
+
+    def file(self, pattern: str) -> Path:
+        """The one that is meant by a pattern (`usr/lib/*/faketime/libfaketime.so.1`), the last of several.
+
+        Raises PartMissing.
+        """
+        found = sorted(self.root.glob(pattern))
+        if not found:
+            raise PartMissing(
+                part=pattern, mend=f"remove {self.root} and start again to have it unpacked anew"
+            )
+        return found[-1]
 
 
 def find(spec: PackageSet, packages_dir: Path) -> Unpacked | None:
@@ -157,7 +173,7 @@ def _fetch(spec: PackageSet, packages_dir: Path, work: Path, progress: Progress)
 
 
 def _release(suite: apt.Suite, host: apt.Host) -> str:
-    return "Debian unstable" if suite == "sid" else host.title
+    return host.title if suite in ("host", host.codename) else f"Debian {_RELEASES[suite]}"
 
 
 def _new_enough(version: str, least: tuple[int, ...] | None) -> bool:

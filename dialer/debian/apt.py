@@ -17,8 +17,8 @@ from typing import Literal
 
 from dialer.errors import PartMissing
 
-#: Of the host's own release, or of Debian's unstable one.
-Suite = Literal["host", "sid"]
+#: Of the host's own release, of Debian's unstable one, or of Debian 12.
+Suite = Literal["host", "sid", "bookworm"]
 
 DEBIAN_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 #: The longest that one run of apt may take, seconds.
@@ -158,7 +158,7 @@ def host_sources(etc: Path = Path("/etc/apt")) -> list[Source]:
 
 
 def sources_for(suite: Suite, host: Host, sources: Sequence[Source]) -> list[str]:
-    """The lines of our own sources.list: the host's mirror with its own release, or with Debian's unstable.
+    """The lines of our own sources.list: the host's mirror with its own release, or with another of Debian's.
 
     Raises PartMissing when the host has no source of its own release.
     """
@@ -178,7 +178,7 @@ def sources_for(suite: Suite, host: Host, sources: Sequence[Source]) -> list[str
             part=f"apt's source of {host.title}",
             mend="put the distribution's mirror into /etc/apt/sources.list",
         )
-    if suite == "host":
+    if suite in ("host", host.codename):
         # Asterisk and its sounds are in Ubuntu's universe, which small images leave out.
         extra = ("universe",) if host.id == "ubuntu" else ()
         return [
@@ -195,7 +195,7 @@ def sources_for(suite: Suite, host: Host, sources: Sequence[Source]) -> list[str
     options = dict(mirror.options)
     if DEBIAN_KEYS.is_file():
         options["signed-by"] = str(DEBIAN_KEYS)
-    return Source(mirror.uri, ("sid",), ("main",), tuple(options.items())).lines()
+    return Source(mirror.uri, (suite,), ("main",), tuple(options.items())).lines()
 
 
 def _belongs(suite: str, host: Host) -> bool:

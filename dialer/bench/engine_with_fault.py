@@ -1,0 +1,78 @@
+"""The engine, killed by itself (kill -9) at an exact point of placing a call.
+
+Run as a program: `engine_with_fault POINT FILE`. It is the server's own `run engine`, in which the method
+that sends actions to Asterisk is another one. A SIGUSR1 arms it; the next call that is placed is its last:
+
+    before_originate    the attempt is committed, nothing was sent
+    after_originate     the Originate was written to the socket, its reply has not come
+
+The attempt's id is written to FILE first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import runpy
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dialer.asterisk.ami import AmiLink, AmiReply
+
+BEFORE, AFTER = "before_originate", "after_originate"
+POINTS = (BEFORE, AFTER)
+#: A call of a customer; an agent's phone is called with the same action.
+CUSTOMER = "dozvon-customer"
+
+_ask = AmiLink.send
+
+
+class Fault:
+    """The end of this process, once it is armed."""
+
+    def __init__(self, point: str, file: Path) -> None:
+        self.point = point
+        self.file = file
+        self.armed = False
+
+    def arm(self, *_: object) -> None:
+        """From now on the next call is the last."""
+        self.armed = True
+
+    async def send(
+        self, link: AmiLink, action: Mapping[str, str | Sequence[str]], **options: Any
+    ) -> AmiReply:
+        """In place of AmiLink.send."""
+        if not self.armed or action.get("Context") != CUSTOMER:
+            return await _ask(link, action, **options)
+        self.armed = False
+        self.file.write_text(str(action["ChannelId"]), encoding="ascii")
+        if self.point == AFTER:
+            asking = asyncio.create_task(_ask(link, action, **options))
+            # One turn of the loop: it has given its bytes to the kernel and waits.
+            await asyncio.sleep(0)
+            assert not asking.done()
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("dead")
+
+
+def main() -> None:
+    """Be the engine."""
+    fault = Fault(sys.argv[1], Path(sys.argv[2]))
+    signal.signal(signal.SIGUSR1, fault.arm)
+
+    async def send(
+        link: AmiLink, action: Mapping[str, str | Sequence[str]], *, timeout_s: float | None = None
+    ) -> AmiReply:
+        return await fault.send(link, action, timeout_s=timeout_s)
+
+    setattr(AmiLink, "send", send)  # noqa: B010 - mypy knows that a method is not to be assigned
+    sys.argv = ["dozvon", "run", "engine"]
+    runpy.run_module("dialer", run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

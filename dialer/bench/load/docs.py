@@ -1,0 +1,34 @@
+"""The tables of docs/load.md, made from the results file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from dialer.bench.load import rows
+from dialer.bench.load.model import Measured, newest, table
+from dialer.errors import Invalid
+
+PAGE: Final = Path("docs/load.md")
+
+
+def write(measured: Sequence[Measured]) -> None:
+    """Put each row's table between its marks in docs/load.md. Raises Invalid where there is no such page."""
+    if not PAGE.is_file():
+        raise Invalid(field="--docs", reason=f"there is no {PAGE} here: run it in a checkout")
+    PAGE.write_text(render(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")
+
+
+def render(page: str, measured: Sequence[Measured]) -> str:
+    """The page with its tables: the last measurement of each case in the long form stands."""
+    kept = newest(one for one in measured if not one.short)
+    for row in rows(()):
+        of_row = [one for one in kept.values() if one.row == row.name]
+        if not of_row:
+            continue
+        begin, end = f"<!-- load:{row.name} -->", f"<!-- /load:{row.name} -->"
+        text = f"{begin}\n{row.title}.\n\n{table(row.columns, of_row)}\n{end}"
+        page = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: text, page, flags=re.DOTALL)
+    return page

@@ -1,0 +1,183 @@
+"""SIPp as carrier and as agents' phones: it costs little, and it is not ours.
+
+Debian's package, unpacked without root where the machine has none. Everything binds to 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from socket import SOCK_DGRAM
+
+from dialer.bench.load import scenarios
+from dialer.debian import packages
+from dialer.debian.packages import PackageSet, Progress
+from dialer.errors import PartMissing, PhonesFailed
+from dialer.ports import free_port
+
+PACKAGES = PackageSet(
+    name="sipp",
+    packages=("sip-tester",),
+    suite="host",
+    mend="install SIPp (Debian and Ubuntu: apt-get install sip-tester)",
+)
+HOST = "127.0.0.1"
+#: How long SIPp may take to end after it was told to.
+STOP_S = 5.0
+#: Seconds of the voice that is played over and over, and its loudness: alaw of a tone of 400 Hz.
+VOICE_S, TONE_HZ = 4, 400
+
+
+async def find(packages_dir: Path, progress: Progress = packages.silent) -> list[str]:
+    """The start of SIPp's command line. Raises PartMissing."""
+    if installed := shutil.which("sipp"):
+        return [installed]
+    unpacked = await asyncio.to_thread(packages.unpack, PACKAGES, packages_dir, progress)
+    return unpacked.argv("usr/bin/sipp")
+
+
+@dataclass(slots=True)
+class Sipp:
+    """One running SIPp. `start` it, `stop` it."""
+
+    argv: Sequence[str]
+    folder: Path
+    name: str
+    scenario: str
+    #: more of the command line
+    options: Sequence[str] = ()
+    port: int = 0
+    process: asyncio.subprocess.Process | None = field(default=None, repr=False)
+
+    async def start(self) -> None:
+        """Start it on a free port. Raises PhonesFailed where it ends at once."""
+        self.port = self.port or free_port(SOCK_DGRAM)
+        path = self.folder / f"{self.name}.xml"
+        path.write_text(self.scenario, encoding="ascii")
+        log = (self.folder / f"{self.name}.log").open("ab")
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.argv,
+                *("-sf", str(path), "-i", HOST, "-mi", HOST, "-p", str(self.port)),
+                *("-nostdin", "-aa", "-default_behaviors", "all"),
+                *("-trace_err", "-error_file", str(self.folder / f"{self.name}.err")),
+                *("-error_overwrite", "true", "-max_socket", "50000", "-buff_size", "4000000"),
+                *self.options,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        finally:
+            log.close()
+
+    async def until_done(self, within_s: float) -> None:
+        """Wait until it has made its calls. Raises PhonesFailed where one failed or it takes longer."""
+        assert self.process is not None
+        try:
+            async with asyncio.timeout(within_s):
+                code = await self.process.wait()
+        except TimeoutError:
+            await self.stop()
+            raise PhonesFailed(reason=f"SIPp's {self.name} did not end in {within_s:g} s") from None
+        if code:
+            raise PhonesFailed(reason=f"SIPp's {self.name} ended with {code}; see {self.folder}")
+
+    @property
+    def pid(self) -> int:
+        """Its process id. Raises PhonesFailed when it has ended by itself."""
+        if self.process is None or self.process.returncode is not None:
+            code = self.process.returncode if self.process else None
+            raise PhonesFailed(reason=f"SIPp's {self.name} ended with {code}; see {self.folder}")
+        return self.process.pid
+
+    async def stop(self) -> None:
+        """End it; its calls end without a word."""
+        process = self.process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()  # told to end it would wait for its calls, which are what we want to be rid of
+        async with asyncio.timeout(STOP_S):
+            await process.wait()
+
+
+async def customers(
+    argv: Sequence[str],
+    folder: Path,
+    *,
+    ring_s: float,
+    talk_s: float,
+    media: bool,
+    port: int = 0,
+) -> Sipp:
+    """A carrier whose every number answers after `ring_s`, talks for `talk_s` and hangs up; started."""
+    ring_ms, talk_ms = round(ring_s * 1000), round(talk_s * 1000)
+    if media:
+        voice = folder / "voice.alaw"
+        write_voice(voice)
+        scenario = scenarios.talking_customer(ring_ms, talk_ms, str(voice))
+        options = ["-rtp_threadtasks", "100"]
+    else:
+        scenario, options = scenarios.silent_customer(ring_ms, talk_ms), []
+    made = Sipp(argv, folder, "customers", scenario, options, port)
+    await made.start()
+    return made
+
+
+async def ringing(argv: Sequence[str], folder: Path, *, ring_s: float, port: int = 0) -> Sipp:
+    """A carrier whose every number rings for `ring_s` and is then busy; started."""
+    made = Sipp(argv, folder, "ringing", scenarios.ringing_number(round(ring_s * 1000)), (), port)
+    await made.start()
+    return made
+
+
+async def phones(
+    argv: Sequence[str], folder: Path, users: Sequence[tuple[str, str]], *, registrar_port: int, name: str
+) -> Sipp:
+    """Phones of these (user, password) that answer at once and give back what they hear; registered.
+
+    Asterisk keeps the address from which a phone has registered, so one SIPp registers them from a port and
+    leaves it to the other. Raises PhonesFailed.
+    """
+    lines = [f"{user};[authentication username={user} password={secret}]" for user, secret in users]
+    path = folder / f"{name}.csv"
+    path.write_text("\n".join(["SEQUENTIAL", *lines]) + "\n", encoding="ascii")
+    asking = Sipp(
+        argv,
+        folder,
+        f"{name}-register",
+        scenarios.REGISTER,
+        ("-inf", str(path), "-m", str(len(users)), "-r", "100", f"{HOST}:{registrar_port}"),
+    )
+    await asking.start()
+    await asking.until_done(10 + len(users) / 10)
+    echo = free_port(SOCK_DGRAM) // 2 * 2
+    made = Sipp(argv, folder, name, scenarios.PHONE, ("-rtp_echo", "-mp", str(echo)), asking.port)
+    await made.start()
+    return made
+
+
+def write_voice(path: Path) -> None:
+    """A tone, as bytes of alaw (ITU-T G.711) at 8000 a second."""
+    samples = (round(8000 * math.sin(2 * math.pi * TONE_HZ * n / 8000)) for n in range(8000 * VOICE_S))
+    path.write_bytes(bytes(_alaw(sample) for sample in samples))
+
+
+def _alaw(sample: int) -> int:
+    """One sample of 16 bits as A-law, with every other bit turned over as on the wire."""
+    sign, sample = (0x80, sample) if sample >= 0 else (0, -sample - 1)
+    sample = min(sample, 32767) >> 4
+    exponent = max(0, sample.bit_length() - 5)
+    mantissa = (sample >> max(1, exponent)) & 0x0F if exponent else (sample >> 1) & 0x0F
+    return (sign | (exponent << 4) | mantissa) ^ 0x55
+
+
+__all__ = ["PACKAGES", "PartMissing", "Sipp", "customers", "find", "phones", "ringing"]
