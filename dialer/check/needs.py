@@ -13,7 +13,16 @@ import asterisk_conf
 
 #: What the engine asks of the manager interface.
 ENGINE_ACTIONS: Final = frozenset(
-    {"CoreShowChannels", "CoreStatus", "Hangup", "MixMonitor", "Originate", "PJSIPShowEndpoint", "Ping"}
+    {
+        "CoreShowChannels",
+        "CoreStatus",
+        "Hangup",
+        "MixMonitor",
+        "Originate",
+        "PJSIPShowContacts",
+        "PJSIPShowEndpoint",
+        "Ping",
+    }
 )
 #: What `dozvon check` asks besides.
 CHECK_ACTIONS: Final = frozenset(

@@ -349,5 +349,5 @@ async def breathe(conn: AsyncConnection, **status: Any) -> None:
     await conn.execute(
         upsert(t.process_status)
         .values(name="engine", started_at=utc_now(), **values)
-        .on_conflict_do_update(index_elements=["name"], set_=values)
+        .on_conflict_do_update(index_elements=["server", "name"], set_=values)
     )
