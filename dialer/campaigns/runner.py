@@ -37,6 +37,9 @@ log = structlog.get_logger(__name__)
 
 #: States of agents that a pacing rule looks at.
 _IN_POOL = (AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
+#: Each call changes itself and its agent many times: all changes of such a time are looked at together. The
+#: first after a silence waits for nothing.
+LOOK_EVERY_S = 0.05
 #: A campaign whose list gave no lead is asked again after so long, or when its leads change.
 DRY_S = 2.0
 
@@ -96,6 +99,7 @@ class Runner:
             try:
                 await self._refresh()
                 await self._decide()
+                await asyncio.sleep(LOOK_EVERY_S)
             except DatabaseUnavailable as error:
                 log.warning("pacing_waits", reason=str(error))
                 await asyncio.sleep(self.tick_s)
