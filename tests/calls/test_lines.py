@@ -20,7 +20,7 @@ async def test_a_dead_carrier_is_passed_over(centre: Centre) -> None:
             await manager.inbox.get()
     await centre.stop_engine()
     engine = await centre.start_engine()
-    assert engine.placer.lines.unreachable == {"dead"}
+    assert engine.placer.lines.unreachable == {("", "dead")}
     await centre.add_agents(1)
     campaign_id = await centre.campaign([], trunk_id=dead)
     async with centre.database.tenant(TENANT) as conn:
