@@ -31,6 +31,7 @@ from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable
 from dialer.calls.tracking import EVENTS as ASTERISK_EVENTS
 from dialer.calls.tracking import Tracker
+from dialer.calls.voices import Voices
 from dialer.campaigns import http as campaigns_http
 from dialer.campaigns.runner import Runner
 from dialer.campaigns.service import CampaignService
@@ -101,6 +102,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         switchboard=switchboard,
         placer=placer,
         phones=Phones(database, link, tracker, switchboard.agents_changed),
+        voices=Voices(link, calls, tracker),
         recorder=Recorder(database, link, settings.recording_dir),
         recovery=Recovery(database, link, calls, tracker, placer, terms),
         terms=terms,

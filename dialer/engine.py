@@ -32,6 +32,7 @@ from dialer.calls.recovery import Recovery, channels, reachable
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Tracker
+from dialer.calls.voices import Voices
 from dialer.campaigns.runner import Runner
 from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
@@ -73,6 +74,7 @@ class Engine:
     switchboard: Switchboard
     placer: Placer
     phones: Phones
+    voices: Voices
     recorder: Recorder
     recovery: Recovery
     terms: DatabaseTermsBook
@@ -133,6 +135,7 @@ class Engine:
                     "errands": self._run_errands,
                     "switchboard": self.switchboard.run,
                     "phones": self.phones.run,
+                    "voices": self.voices.run,
                     "pacing": self.runner.run,
                     "housekeeping": self._keep_house,
                 }.items():

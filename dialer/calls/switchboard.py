@@ -221,7 +221,7 @@ class Switchboard:
                 if shift is None or shift.leg is None:
                     return False
                 leg = self.tracker.legs.get(shift.leg)
-                if leg is not None and leg.up:
+                if leg is not None and leg.up and not leg.silent:
                     break
                 # The row is behind what Asterisk has told us: nobody is at that phone.
                 await agents.move(conn, terms.tenant_id, shift.id, AgentState.LOST, now)

@@ -184,7 +184,11 @@ class Runner:
             }
             # The rows that we read may be behind the agents that we have given out since.
             taken = {line.call.agent.session_id for line in self.calls if line.call.agent}
-            at_hand = [shift for shift in shifts if shift.state in _IN_POOL and shift.id not in taken]
+            at_hand = [
+                shift
+                for shift in shifts
+                if shift.state in _IN_POOL and shift.id not in taken and self.placer.tracker.hears(shift.leg)
+            ]
             self._spare_for_calls(tenant_id, at_hand, wanting)
             shares = share([_usable(shift, running) for shift in at_hand], wanting)
             for campaign_id, pool in shares.items():
