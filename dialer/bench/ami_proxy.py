@@ -194,8 +194,8 @@ class _Wire:
             else:
                 writer.write(data)
                 await writer.drain()
-        if self.half_open:
-            await asyncio.Event().wait()  # nobody hears of the end
+        if self.half_open and way is Way.FROM_ASTERISK:
+            await asyncio.Event().wait()  # the engine is not told of the end
 
     async def _tear(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         # TCP_NODELAY is asyncio's own default: each write is a segment.

@@ -19,8 +19,9 @@ from dialer.ports import free_port
 AGENTS = 5
 CALM_S = (0.2, 1.5)
 LOST_S = 30.0
-#: A peer that says nothing is found out by a late pong or greeting: ping every 2 s, an answer within 5 s.
-DETECT_S = 9.0
+#: A peer that says nothing is found out by a late greeting, or pong: pings come every 2 s, an action has 5 s, and
+#: a pong 5 s more than the actions before it.
+DETECT_S = 13.0
 TORN_S = (1.5, 4.0)
 #: The longest packet that the link takes is 4 MB.
 TOO_LONG = 5 * 1024 * 1024
