@@ -32,6 +32,7 @@ from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable
 from dialer.calls.tracking import EVENTS as ASTERISK_EVENTS
 from dialer.calls.tracking import Tracker
+from dialer.calls.voices import Voices
 from dialer.calls.wrapups import WrapUpLimits
 from dialer.campaigns import http as campaigns_http
 from dialer.campaigns.runner import Runner
@@ -112,6 +113,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         switchboard=switchboard,
         placer=placer,
         phones=Phones(database, nodes, tracker, ownership.owns_phones, switchboard.agents_changed),
+        voices=Voices(nodes, calls, tracker),
         recorder=Recorder(database, nodes, settings.recording_dir),
         wrap_ups=WrapUpLimits(database, calls),
         recovery=Recovery(database, nodes, calls, tracker, placer, terms),

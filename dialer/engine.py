@@ -33,6 +33,7 @@ from dialer.calls.recovery import Recovery, channels
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Tracker, leg_of
+from dialer.calls.voices import Voices
 from dialer.calls.wrapups import WrapUpLimits
 from dialer.campaigns.runner import Runner
 from dialer.campaigns.terms import DatabaseTermsBook
@@ -87,6 +88,7 @@ class Engine:
     switchboard: Switchboard
     placer: Placer
     phones: Phones
+    voices: Voices
     recorder: Recorder
     wrap_ups: WrapUpLimits
     recovery: Recovery
@@ -172,6 +174,7 @@ class Engine:
                     "errands": self._run_errands,
                     "switchboard": self.switchboard.run,
                     "phones": self.phones.run,
+                    "voices": self.voices.run,
                     "pacing": self.runner.run,
                     "housekeeping": self._keep_house,
                 }.items():

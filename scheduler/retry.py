@@ -60,14 +60,16 @@ def after(
     """What becomes of a lead whose `attempts`-th attempt came to `result`.
 
     `retry_after_s` are the campaign's own delays; a negative one closes the lead on that result.
-    `trunk_faults`: how many attempts of the last hour the carrier failed, where this is one of them.
+    `trunk_faults`: how many attempts of the last hour the carrier failed, where this is one of them: they are
+    made up for sooner than by the defaults, not sooner than the campaign says.
     `unrung`: it was taken back before the phone rang, which does not count as an attempt either.
     """
     delay = retry_after_s.get(result, DEFAULT_RETRY_AFTER_S.get(result))
     if delay is None or delay < 0:
         return Close(result)
     if 0 < trunk_faults <= len(SPARED_RETRY_S):
-        return Again(now + timedelta(seconds=SPARED_RETRY_S[trunk_faults - 1]), spared=True)
+        soon = retry_after_s.get(result, SPARED_RETRY_S[trunk_faults - 1])
+        return Again(now + timedelta(seconds=soon), spared=True)
     if unrung:
         return Again(now + timedelta(seconds=delay), spared=True)
     if attempts >= max_attempts and result != "canceled":

@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, case, func, insert, select, text, update
+from sqlalchemy import Row, case, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Candidate, Shift, before
 from dialer.db import events
-from dialer.db.tables import agent, agent_session, agent_time, app_user
+from dialer.db.tables import agent, agent_session, app_user
 
 _SHIFT = select(
     agent_session.c.id,
@@ -43,12 +43,45 @@ _SHIFT = select(
 )
 
 
+#: One statement, since it goes with each change. That the open stretch is closed comes first: its count is
+#: asked for. The engine writes later than it sees: a stretch never ends before it began.
+_SPEND_TIME = text(
+    """
+    WITH closed AS (
+        UPDATE agent_time SET ended_at = greatest(started_at, :at)
+         WHERE tenant_id = :tenant_id AND session_id = :session_id AND ended_at IS NULL
+        RETURNING id
+    )
+    INSERT INTO agent_time (tenant_id, session_id, agent_id, state, pause_code, attempt_id, started_at)
+    SELECT :tenant_id, :session_id, :agent_id, :state, :pause_code, CAST(:attempt_id AS uuid), :at
+      FROM (SELECT count(*) AS stretches FROM closed) AS before
+     WHERE before.stretches >= 0 AND :state <> 'offline'
+    """
+)
+
+
 def _shift(row: Row[*tuple[Any, ...]]) -> Shift:
-    values = row._asdict()
-    values["skills"] = frozenset(values["skills"])
-    values["state"] = AgentState(values["state"])
-    values["next_state"] = AgentState(values["next_state"]) if values["next_state"] else None
-    return Shift(**values)
+    # By place, in the order of _SHIFT and of Shift: the engine reads all shifts at each change of one.
+    id_, tenant_id, agent_id, name, endpoint, skills, state, since, idle, leg, node, *owed = row
+    attempt_id, lead_id, pause_code, next_state, next_code = owed
+    return Shift(
+        id_,
+        tenant_id,
+        agent_id,
+        name,
+        endpoint,
+        frozenset(skills),
+        AgentState(state),
+        since,
+        idle,
+        leg,
+        node,
+        attempt_id,
+        lead_id,
+        pause_code,
+        AgentState(next_state) if next_state else None,
+        next_code,
+    )
 
 
 def _agent(row: Row[Any]) -> Agent:
@@ -429,27 +462,17 @@ async def _spend_time(
 ) -> None:
     """Close the open stretch of time and begin the next; none is begun offline."""
     await conn.execute(
-        update(agent_time)
-        .where(
-            agent_time.c.tenant_id == tenant_id,
-            agent_time.c.session_id == session_id,
-            agent_time.c.ended_at.is_(None),
-        )
-        # The engine writes later than it sees: a stretch never ends before it began.
-        .values(ended_at=func.greatest(agent_time.c.started_at, at))
+        _SPEND_TIME,
+        {
+            "tenant_id": tenant_id,
+            "session_id": session_id,
+            "agent_id": agent_id,
+            "state": state,
+            "pause_code": pause_code,
+            "attempt_id": attempt_id,
+            "at": at,
+        },
     )
-    if state is not AgentState.OFFLINE:
-        await conn.execute(
-            insert(agent_time).values(
-                tenant_id=tenant_id,
-                session_id=session_id,
-                agent_id=agent_id,
-                state=state,
-                pause_code=pause_code,
-                attempt_id=attempt_id,
-                started_at=at,
-            )
-        )
 
 
 async def _tell(
@@ -475,5 +498,5 @@ async def _tell(
         },
         tenant_id=tenant_id,
         agent_id=agent_id,
+        look="agents",
     )
-    await events.wake(conn, "agents", tenant_id=tenant_id)

@@ -86,10 +86,11 @@ class FolderTarget:
         self._new = folder / f".new-{self._final.name}"
         self._new.mkdir(mode=0o700)
         self._earlier = _latest(folder)
+        self._open: IO[bytes] | None = None
 
     def begin(self, name: str, mtime_ns: int = 0) -> Sink:
         """See Target."""
-        file = _private(self._place(name))
+        self._open = file = _private(self._place(name))
 
         def close(_size: int) -> None:
             file.flush()
@@ -134,6 +135,9 @@ class FolderTarget:
     def abandon(self) -> None:
         """See Target."""
         if self._lock >= 0:
+            if self._open is not None:
+                with contextlib.suppress(OSError):  # the last buffer does not fit on a full disk
+                    self._open.close()
             shutil.rmtree(self._new, ignore_errors=True)
             os.close(self._lock)
             self._lock = -1

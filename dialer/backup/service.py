@@ -27,6 +27,7 @@ from dialer.settings import CONFIG_FILE, Settings
 #: How long a backup waits for a migration, s.
 MIGRATION_S = 60
 
+_SERVER = "SELECT current_setting('server_version_num')::integer / 10000"
 _TABLES = """
     SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
     ORDER BY relname
@@ -118,10 +119,13 @@ class _Backup:
         target: Target | None = None
         try:
             async with _snapshot(self._urls.owner) as (connection, name):
-                moment = await _moment(connection)
-                tools = await programs.find(moment.postgres, embedded=self._settings.database_url is None)
-                target = await asyncio.to_thread(archive.target, wish.path, moment.at, folder=wish.folder)
+                server = await connection.fetchval(_SERVER)
+                tools = await programs.find(server, embedded=self._settings.database_url is None)
+                at = (await connection.fetchval("SELECT now()")).astimezone(UTC)
+                revision = await connection.fetchval("SELECT version_num FROM alembic_version")
+                target = await asyncio.to_thread(archive.target, wish.path, at, folder=wish.folder)
                 await self._database(target, tools, name)
+                moment = await _moment(connection, at, server, revision)
             # The snapshot is over: recordings may take hours, and old rows are vacuumed meanwhile.
             await self._files(target, moment)
             manifest = Manifest(self._head(moment, tools), tuple(self._parts))
@@ -252,11 +256,11 @@ async def _snapshot(owner_url: str) -> AsyncIterator[tuple[asyncpg.Connection, s
         connection.terminate()
 
 
-async def _moment(connection: asyncpg.Connection) -> Moment:
+async def _moment(connection: asyncpg.Connection, at: datetime, server: int, revision: str) -> Moment:
     return Moment(
-        at=(await connection.fetchval("SELECT now()")).astimezone(UTC),
-        revision=await connection.fetchval("SELECT version_num FROM alembic_version"),
-        postgres=await connection.fetchval("SELECT current_setting('server_version_num')::integer / 10000"),
+        at=at,
+        revision=revision,
+        postgres=server,
         counts={
             table: await connection.fetchval(f'SELECT count(*) FROM "{table}"')  # noqa: S608  (a catalogue's name)
             for (table,) in await connection.fetch(_TABLES)

@@ -1,4 +1,4 @@
-"""The engine, killed by itself (kill -9) at an exact point of placing a call.
+"""The engine with a fault of its own: it kills itself (kill -9) at an exact point of placing a call.
 
 Run as a program: `engine_with_fault POINT FILE`. It is the server's own `run engine`, in which the method
 that sends actions to Asterisk is another one. A SIGUSR1 arms it; the next call that is placed is its last:
@@ -6,12 +6,15 @@ that sends actions to Asterisk is another one. A SIGUSR1 arms it; the next call 
     before_originate    the attempt is committed, nothing was sent
     after_originate     the Originate was written to the socket, its reply has not come
 
-The attempt's id is written to FILE first.
+The attempt's id is written to FILE first. One more point kills nothing:
+
+    overflow            the queue of events is short, so that it can be made to overflow
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import runpy
 import signal
@@ -24,6 +27,9 @@ from dialer.asterisk.ami import AmiLink, AmiReply
 
 BEFORE, AFTER = "before_originate", "after_originate"
 POINTS = (BEFORE, AFTER)
+OVERFLOW = "overflow"
+#: How many events the short queue holds; the server's holds a hundred times as many.
+QUEUE = 500
 #: A call of a customer; an agent's phone is called with the same action.
 CUSTOMER = "dozvon-customer"
 
@@ -61,6 +67,11 @@ class Fault:
 
 def main() -> None:
     """Be the engine."""
+    if sys.argv[1] == OVERFLOW:
+        build = AmiLink.__init__
+        setattr(AmiLink, "__init__", functools.partialmethod(build, queue_size=QUEUE))  # noqa: B010
+        _be_the_engine()
+        return
     fault = Fault(sys.argv[1], Path(sys.argv[2]))
     signal.signal(signal.SIGUSR1, fault.arm)
 
@@ -70,6 +81,10 @@ def main() -> None:
         return await fault.send(link, action, timeout_s=timeout_s)
 
     setattr(AmiLink, "send", send)  # noqa: B010 - mypy knows that a method is not to be assigned
+    _be_the_engine()
+
+
+def _be_the_engine() -> None:
     sys.argv = ["dozvon", "run", "engine"]
     runpy.run_module("dialer", run_name="__main__")
 

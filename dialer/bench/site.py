@@ -88,7 +88,7 @@ def patience(seconds: float) -> float:
 
     A figure is to say what the server does, not how many other programs want the same processors.
     """
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    return seconds * min(4.0, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
 @dataclass(slots=True)
@@ -132,13 +132,15 @@ class Site:
         say: Say | None = None,
         environment: Mapping[str, str] | None = None,
         urls: Urls | None = None,
+        asterisk_settings: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> AsyncIterator[Site]:
         """Set one up, with its agents logged in and ready; stop all of it at the end.
 
         `talk_s`, `wrap_up_s` and `ring_s` are means. `engine` is a program in the engine's place (see
         `Part.start`), `environment` more of the processes' environment, `settings` what the server has other
-        than a site's own (`ami_port` of a proxy between the two, ...; Asterisk keeps the site's).
+        than a site's own (`ami_port` of a proxy between the two, ...), `asterisk_settings` what Asterisk and
+        the server have.
         `urls` are of a database elsewhere: then its own PostgreSQL is not started.
         `folder`: None makes one that is removed at the end, whatever ends us.
 
@@ -147,7 +149,7 @@ class Site:
         tell = say or (lambda _line: None)
         async with AsyncExitStack() as stack:
             folder = folder or stack.enter_context(folder_of_its_own())
-            own = _settings(folder)
+            own = _settings(folder, asterisk_settings or {})
             binary = await find_asterisk(own.packages_dir, tell)
             carrier = Carrier(binary, folder / "carrier", Speaker.of(server_settings.load()).speak)
             postgres = EmbeddedPostgres(folder)
@@ -394,23 +396,24 @@ def _power_off(asterisk: AsteriskServer) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _settings(folder: Path) -> Settings:
+def _settings(folder: Path, more: Mapping[str, Any]) -> Settings:
     """A site's own settings: its folder, free ports, the packages of the installation."""
     rtp = random.randrange(33_000, 58_000, _RTP_PORTS)  # noqa: S311 - to be apart, not secret
-    return server_settings.load(
-        data_dir=folder,
-        cache_dir=server_settings.load().packages_dir,
-        database_url=None,
-        asterisk="external",
-        http_port=free_port(),
-        ami_port=free_port(),
-        agi_port=free_port(),
-        asterisk_http_port=free_port(),
-        sip_port=free_port(SOCK_DGRAM),
-        rtp_port_from=rtp,
-        rtp_port_to=rtp + _RTP_PORTS - 1,
-        log_format="json",
-    )
+    values: dict[str, Any] = {
+        "data_dir": folder,
+        "cache_dir": server_settings.load().packages_dir,
+        "database_url": None,
+        "asterisk": "external",
+        "http_port": free_port(),
+        "ami_port": free_port(),
+        "agi_port": free_port(),
+        "asterisk_http_port": free_port(),
+        "sip_port": free_port(SOCK_DGRAM),
+        "rtp_port_from": rtp,
+        "rtp_port_to": rtp + _RTP_PORTS - 1,
+        "log_format": "json",
+    }
+    return server_settings.load(**{**values, **more})
 
 
 def _robots(setup: Setup, url: str, seed: int, talk_s: float, wrap_up_s: float) -> list[Robot]:

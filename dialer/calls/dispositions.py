@@ -1,7 +1,7 @@
 """What a talk came to: the SQL of saving a disposition.
 
 The attempt's row is the lock. Who saves and the engine that sees the hang-up both change it, one after the
-other: the second of them finds what the first has done and ends the attempt (see `store.save`).
+other: the second of them finds what the first has done and ends the attempt (see `store.save_all`).
 """
 
 from __future__ import annotations

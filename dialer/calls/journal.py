@@ -1,7 +1,8 @@
 """Writes down what happens to calls, in order, many at a time.
 
 The engine never waits for the database to follow a call: a change goes into a queue, and one writer puts all
-that is waiting into one transaction a tenant. While the database is away the queue grows and nothing is lost
+that is waiting into one transaction a tenant, at most every `EVERY_S`: what happens to many calls in such a
+time is written in a few statements. While the database is away the queue grows and nothing is lost
 (no new call can be placed meanwhile, since placing needs the database: the queue is bounded by the calls on
 the lines). A change that the database refuses for its content is logged and left out, so that one bad row
 cannot hold up the rest.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -37,6 +39,8 @@ log = structlog.get_logger(__name__)
 CONTENT = ("22", "23", "42")
 #: Changes in one transaction; keeps a transaction short after the database was away.
 BATCH = 500
+#: Between the beginnings of two transactions; the first change after a silence waits for nothing.
+EVERY_S = 0.025
 RETRY_S = 0.5
 
 
@@ -77,8 +81,12 @@ class DatabaseJournal:
 
     async def run(self) -> None:
         """Write until cancelled."""
+        loop = asyncio.get_running_loop()
+        not_before = 0.0
         while True:
             await self._work.wait()
+            await asyncio.sleep(max(0.0, not_before - loop.time()))
+            not_before = loop.time() + EVERY_S
             self._work.clear()
             self._busy = True
             while self._waiting:
@@ -102,9 +110,7 @@ class DatabaseJournal:
             try:
                 async with self._database.tenant(tenant_id) as conn:
                     ours = await self._ours(conn, tenant_id, changes)
-                    for change in ours:
-                        await _write_change(conn, change)
-                    await _free_lines(conn, tenant_id, ours)
+                    await _write_all(conn, tenant_id, ours)
             except DBAPIError:
                 # One of them cannot be written: find it, keep the others.
                 await self._one_by_one(tenant_id, changes)
@@ -125,9 +131,7 @@ class DatabaseJournal:
         for change in changes:
             try:
                 async with self._database.tenant(tenant_id) as conn:
-                    if ours := await self._ours(conn, tenant_id, [change]):
-                        await _write_change(conn, change)
-                    await _free_lines(conn, tenant_id, ours)
+                    await _write_all(conn, tenant_id, await self._ours(conn, tenant_id, [change]))
             except DBAPIError as error:
                 if not _refused_for_content(error):
                     raise DatabaseUnavailable(reason=str(error.orig)) from error
@@ -138,27 +142,74 @@ def _refused_for_content(error: DBAPIError) -> bool:
     return str(getattr(error.orig, "sqlstate", None) or "").startswith(CONTENT)
 
 
-async def _write_change(conn: AsyncConnection, change: Change) -> None:
-    call = change.after
-    ended = await store.save(conn, call, join_ms=change.join_ms, answer_to_agent_ms=change.answer_to_agent_ms)
-    for consequence in change.consequences:
-        await _follow(conn, call, consequence, ended=ended)
-    if change.before.state is call.state and change.before.result is call.result:
-        return
-    await events.emit(
-        conn,
-        "call.state",
-        {
-            "attempt_id": str(call.attempt_id),
-            "campaign_id": call.campaign_id,
-            "state": CallState.ENDED if ended else call.state,
-            "result": call.result,
-            "agent_id": call.agent.agent_id if call.agent else None,
-        },
-        tenant_id=call.tenant_id,
-        campaign_id=call.campaign_id,
-        agent_id=call.agent.agent_id if call.agent else None,
+async def _write_all(conn: AsyncConnection, tenant_id: int, changes: Sequence[Change]) -> None:
+    """Write changes and what follows from them. Rows are locked in the order that everybody keeps: attempts,
+    numbers, leads, shifts."""
+    last = {change.after.attempt_id: change for change in changes}
+    open_rows = await store.save_all(conn, tenant_id, [_standing(changes, id_) for id_ in last])
+    freed = [
+        (change.after, follows.result)
+        for change in changes
+        for follows in change.consequences
+        if isinstance(follows, LineIsFree)
+    ]
+    if freed:
+        await _settle(conn, tenant_id, freed)
+    facts = []
+    for change in changes:
+        call = change.after
+        # A row that had ended before, or that its disposition has ended in this last step.
+        is_open = open_rows.get(call.attempt_id)
+        ended = is_open is None or (change is last[call.attempt_id] and not is_open)
+        for consequence in change.consequences:
+            await _follow(conn, call, consequence, ended=ended)
+        if change.before.state is not call.state or change.before.result is not call.result:
+            facts.append(_fact(call, CallState.ENDED if ended else call.state))
+    await events.emit_all(conn, facts, tenant_id=tenant_id)
+    await _free_lines(conn, tenant_id, changes)
+
+
+def _standing(changes: Sequence[Change], attempt_id: UUID) -> store.Standing:
+    """A call as it stands after its last change, with all that the earlier ones have told."""
+    its_own = [change for change in changes if change.after.attempt_id == attempt_id]
+    return store.Standing(
+        its_own[-1].after,
+        # A lost agent stays on the row: the talk was theirs.
+        next((change.after.agent for change in reversed(its_own) if change.after.agent), None),
+        next((change.join_ms for change in reversed(its_own) if change.join_ms is not None), None),
+        next(
+            (each.answer_to_agent_ms for each in reversed(its_own) if each.answer_to_agent_ms is not None),
+            None,
+        ),
     )
+
+
+def _fact(call: Call, state: CallState) -> events.Fact:
+    agent_id = call.agent.agent_id if call.agent else None
+    about = {"attempt_id": str(call.attempt_id), "campaign_id": call.campaign_id, "agent_id": agent_id}
+    payload = about | {"state": state, "result": call.result}
+    return events.Fact("call.state", payload, call.campaign_id, agent_id)
+
+
+async def _settle(conn: AsyncConnection, tenant_id: int, freed: Sequence[tuple[Call, str]]) -> None:
+    """The channels of these calls are gone: their numbers are free, their leads have a result."""
+    ids = [call.attempt_id for call, _ in freed]
+    await store.release_numbers(conn, tenant_id, ids)
+    leads = await store.leads_of(conn, tenant_id, ids)
+    # In the order of leads: two transactions do not wait for each other.
+    of_lead = [(leads[call.attempt_id], call, result) for call, result in freed if call.attempt_id in leads]
+    for lead, call, result in sorted(of_lead, key=lambda each: each[0].lead_id):
+        assert call.hung_up_at is not None
+        fate = retry.after(
+            result,
+            lead.attempts,
+            max_attempts=lead.max_attempts,
+            retry_after_s=lead.retry_after_s,
+            now=call.hung_up_at,
+            trunk_faults=lead.trunk_faults + 1 if verdicts.failed_by_trunk(call) else 0,
+            unrung=verdicts.unrung(call),
+        )
+        await hopper.settle(conn, tenant_id, lead.lead_id, call.created_at, result, fate)
 
 
 async def _free_lines(conn: AsyncConnection, tenant_id: int, changes: Sequence[Change]) -> None:
@@ -183,21 +234,8 @@ async def _free_lines(conn: AsyncConnection, tenant_id: int, changes: Sequence[C
 async def _follow(conn: AsyncConnection, call: Call, consequence: Consequence, *, ended: bool) -> None:
     tenant_id, attempt_id = call.tenant_id, call.attempt_id
     match consequence:
-        case LineIsFree(result):
-            assert call.hung_up_at is not None
-            await store.release_number(conn, tenant_id, attempt_id)
-            lead = await store.lead_of(conn, tenant_id, attempt_id)
-            if lead is not None:
-                fate = retry.after(
-                    result,
-                    lead.attempts,
-                    max_attempts=lead.max_attempts,
-                    retry_after_s=lead.retry_after_s,
-                    now=call.hung_up_at,
-                    trunk_faults=lead.trunk_faults + 1 if verdicts.failed_by_trunk(call) else 0,
-                    unrung=verdicts.unrung(call),
-                )
-                await hopper.settle(conn, tenant_id, lead.lead_id, call.created_at, result, fate)
+        case LineIsFree():
+            pass  # settled for all calls at once
         case Talks(session_id):
             assert call.connected_at is not None
             # A customer who was kept for the agent, or offered to another, is joined a second time.

@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 RING_S = 20
 #: A phone of which nothing was heard so long after its ringing should have ended is given up.
 OVERDUE_S = 10.0
+#: Each call changes a shift several times: all changes of such a time are looked at together.
+LOOK_EVERY_S = 0.1
 #: Between two calls of a phone that does not answer.
 CALL_AGAIN_S = 2.0
 #: A log-in whose phone cannot be reached for so long is given up; a lost phone is waited for longer.
@@ -77,8 +79,9 @@ class Phones:
     _timers: set[asyncio.TimerHandle] = field(default_factory=set)
     _hanging: set[asyncio.Task[None]] = field(default_factory=set)
     _tenants: set[int] = field(default_factory=set)
-    #: tenants whose look is asked for and not begun
-    _to_look: set[int] = field(default_factory=set)
+    #: tenants whose shifts are to be looked at, and when (loop's time) they were
+    _asked: set[int] = field(default_factory=set)
+    _looked_s: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tracker.leg_up = lambda leg: self._news.put_nowait(_Up(leg))
@@ -87,9 +90,15 @@ class Phones:
 
     def look(self, tenant_id: int) -> None:
         """Shifts of the tenant may have changed: call new phones, end those of closed shifts."""
-        if tenant_id not in self._to_look:  # a look that has not begun will see this change too
-            self._to_look.add(tenant_id)
-            self._news.put_nowait(_Look(tenant_id))
+        if tenant_id in self._asked:
+            return
+        self._asked.add(tenant_id)
+        wait_s = self._looked_s.get(tenant_id, 0.0) + LOOK_EVERY_S - asyncio.get_running_loop().time()
+        look = functools.partial(self._news.put_nowait, _Look(tenant_id))
+        if wait_s > 0:
+            self._later(wait_s, look)
+        else:
+            look()
 
     async def run(self) -> None:
         """Keep the phones up until cancelled."""
@@ -105,7 +114,8 @@ class Phones:
                         case _Gone(leg):
                             await self._gone(leg)
                         case _Look(tenant_id):
-                            self._to_look.discard(tenant_id)
+                            self._asked.discard(tenant_id)
+                            self._looked_s[tenant_id] = asyncio.get_running_loop().time()
                             if self.ours(tenant_id):
                                 await self._keep_up(tenant_id)
                 except DatabaseUnavailable as error:

@@ -266,7 +266,7 @@ class Placer:
         for target, answer in zip(free, await self._lines_for(conn, terms, free, node), strict=True):
             if isinstance(answer, Refused):
                 refused = answer.reason
-                await store.release_number(conn, terms.tenant_id, ids[target.e164])
+                await store.release_numbers(conn, terms.tenant_id, [ids[target.e164]])
                 await self._refused(conn, terms, target, answer, now, by_hand)
                 continue
             choice, today = answer

@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Shift
-from dialer.calls import call_log, card, dispositions
+from dialer.calls import call_log, card, dispositions, refusals
 from dialer.calls.call_log import CallRow, Filter
 from dialer.calls.card import Card, shown_number
 from dialer.calls.commands import CommandDesk
 from dialer.calls.dispositions import Choice, Talk
 from dialer.calls.model import CallState, HungUpBy, Result
+from dialer.calls.refusals import Refusals
 from dialer.clock import utc_now
 from dialer.contacts import numbers
 from dialer.contacts.rejects import RejectCode
@@ -224,9 +225,13 @@ class CallService:
     async def dial_lead(self, actor: Actor, lead_id: int) -> UUID:
         """Dial a lead for the actor's own shift, in a preview or manual campaign; the attempt's id.
 
-        Raises NotFound, WrongState, NotAllowed, NumberBusy, AsteriskUnavailable.
+        Raises NotFound, WrongState, NotAllowed, NumberBusy, TooManyRequests, AsteriskUnavailable.
         """
         actor.require(Right.CALLS_PLACE)
+        async with refusals.noted(self._database, actor, f"lead:{lead_id}"):
+            return await self._dial_lead(actor, lead_id)
+
+    async def _dial_lead(self, actor: Actor, lead_id: int) -> UUID:
         tenant_id = actor.tenant_id
         async with self._database.tenant(tenant_id) as conn:
             agent, shift = await _free_shift(conn, actor)
@@ -256,6 +261,16 @@ class CallService:
         Raises BadNumber and what `dial_lead` raises.
         """
         actor.require(Right.CALLS_PLACE)
+        async with refusals.noted(self._database, actor, f"campaign:{campaign_id}", number):
+            return await self._dial_number(actor, campaign_id, number)
+
+    async def refusals(self, actor: Actor) -> Sequence[Refusals]:
+        """Who tried to dial by hand what may not be dialled, in the last day: the busiest first."""
+        actor.require(Right.AUDIT_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await refusals.of_last_day(conn, actor.tenant_id)
+
+    async def _dial_number(self, actor: Actor, campaign_id: int, number: str) -> UUID:
         read = _number(number, self._settings.default_region)
         async with self._database.tenant(actor.tenant_id) as conn:
             agent, shift = await _free_shift(conn, actor)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -141,65 +141,78 @@ async def tried(
 
 # -- following a call -------------------------------------------------------------------------------------
 
-#: Columns that the engine alone writes, from the call as it knows it.
-_FOLLOWED = (
-    "state",
-    "result",
-    "sent_at",
-    "ringing_at",
-    "answered_at",
-    "screened_at",
-    "assigned_at",
-    "connected_at",
-    "hung_up_at",
-    "ended_at",
-    "machine_status",
-    "machine_cause",
-    "hung_up_by",
-    "cause",
-    "sip_code",
-    "detail",
+#: Columns that the engine alone writes, from the call as it knows it, each with its type.
+_FOLLOWED = {
+    "state": "text",
+    "result": "text",
+    "sent_at": "timestamptz",
+    "ringing_at": "timestamptz",
+    "answered_at": "timestamptz",
+    "screened_at": "timestamptz",
+    "assigned_at": "timestamptz",
+    "connected_at": "timestamptz",
+    "hung_up_at": "timestamptz",
+    "ended_at": "timestamptz",
+    "machine_status": "text",
+    "machine_cause": "text",
+    "hung_up_by": "text",
+    "cause": "smallint",
+    "sip_code": "smallint",
+    "detail": "text",
+}
+#: Columns that keep what they have where nothing new is known.
+_KEPT = {"session_id": "uuid", "agent_id": "bigint", "join_ms": "float8", "answer_to_agent_ms": "float8"}
+_SAVED = {"id": "uuid"} | _FOLLOWED | _KEPT
+_SAVE = text(
+    f"""
+    UPDATE attempt a SET
+           {", ".join(f"{name} = n.{name}" for name in _FOLLOWED if name not in ("state", "ended_at"))},
+           {", ".join(f"{name} = coalesce(n.{name}, a.{name})" for name in _KEPT)},
+           state = CASE WHEN n.state = 'wrap_up' AND a.disposed_at IS NOT NULL THEN 'ended' ELSE n.state END,
+           ended_at = CASE WHEN n.state = 'wrap_up' AND a.disposed_at IS NOT NULL
+                           THEN n.hung_up_at ELSE n.ended_at END
+      FROM unnest({", ".join(f"CAST(:{name} AS {type_}[])" for name, type_ in _SAVED.items())})
+           AS n ({", ".join(_SAVED)})
+     WHERE a.tenant_id = :tenant_id AND a.id = n.id AND a.state <> 'ended'
+    RETURNING a.id, a.ended_at
+    """  # noqa: S608 - names of columns
 )
 
 
-async def save(
-    conn: AsyncConnection, call: Call, *, join_ms: float | None, answer_to_agent_ms: float | None
-) -> bool:
-    """Write the call as it stands now; whether it has ended.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A call as it stands, to be written."""
+
+    call: Call
+    #: who talks or has talked with the customer
+    agent: Assignee | None
+    join_ms: float | None
+    answer_to_agent_ms: float | None
+
+
+async def save_all(conn: AsyncConnection, tenant_id: int, standing: Sequence[Standing]) -> dict[UUID, bool]:
+    """Write calls as they stand now, each given once; which of them are still open.
 
     A talk whose disposition was saved before the line was free owes nothing: it ends here, whatever the
-    engine thought. A row that has ended stays as it is.
+    engine thought. A row that has ended stays as it is, and is not in the answer.
     """
-    values: dict[str, Any] = {name: getattr(call, name) for name in _FOLLOWED}
-    if call.agent is not None:  # a lost agent stays on the row: the talk was theirs
-        values |= {"session_id": call.agent.session_id, "agent_id": call.agent.agent_id}
-    if join_ms is not None:
-        values["join_ms"] = join_ms
-    if answer_to_agent_ms is not None:
-        values["answer_to_agent_ms"] = answer_to_agent_ms
-    if call.state is CallState.WRAP_UP:
-        owes = attempt.c.disposed_at.is_(None)
-        values["state"] = case((owes, CallState.WRAP_UP), else_=CallState.ENDED)
-        values["ended_at"] = case((owes, None), else_=call.hung_up_at)
-    saved = await conn.execute(
-        update(attempt)
-        .where(
-            attempt.c.tenant_id == call.tenant_id,
-            attempt.c.id == call.attempt_id,
-            attempt.c.state != CallState.ENDED,
-        )
-        .values(values)
-        .returning(attempt.c.ended_at)
-    )
-    row = saved.one_or_none()
-    return row is None or row.ended_at is not None
+    values: dict[str, Any] = {
+        "id": [each.call.attempt_id for each in standing],
+        **{name: [getattr(each.call, name) for each in standing] for name in _FOLLOWED},
+        "session_id": [each.agent.session_id if each.agent else None for each in standing],
+        "agent_id": [each.agent.agent_id if each.agent else None for each in standing],
+        "join_ms": [each.join_ms for each in standing],
+        "answer_to_agent_ms": [each.answer_to_agent_ms for each in standing],
+    }
+    saved = await conn.execute(_SAVE, values | {"tenant_id": tenant_id})
+    return {row.id: row.ended_at is None for row in saved}
 
 
-async def release_number(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> None:
-    """The attempt's channel is gone: its number may be dialled again."""
+async def release_numbers(conn: AsyncConnection, tenant_id: int, attempt_ids: Sequence[UUID]) -> None:
+    """The attempts' channels are gone: their numbers may be dialled again."""
     await conn.execute(
         delete(active_number).where(
-            active_number.c.tenant_id == tenant_id, active_number.c.attempt_id == attempt_id
+            active_number.c.tenant_id == tenant_id, active_number.c.attempt_id.in_(attempt_ids)
         )
     )
 
@@ -216,25 +229,26 @@ class LeadOfAttempt:
     trunk_faults: int
 
 
-async def lead_of(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> LeadOfAttempt | None:
-    """The lead that an attempt was made for; None for a number typed by hand."""
+async def leads_of(
+    conn: AsyncConnection, tenant_id: int, attempt_ids: Sequence[UUID]
+) -> dict[UUID, LeadOfAttempt]:
+    """The leads that attempts were made for, by attempt; one of a number typed by hand is left out."""
     found = await conn.execute(
         text(
             """
-            SELECT l.id AS lead_id, l.attempts, c.max_attempts, c.retry_after_s,
+            SELECT a.id, l.id AS lead_id, l.attempts, c.max_attempts, c.retry_after_s,
                    (SELECT count(*) FROM attempt f
                      WHERE f.tenant_id = a.tenant_id AND f.lead_id = a.lead_id AND f.trunk_fault
                        AND f.id <> a.id AND f.created_at > a.created_at - interval '1 hour') AS trunk_faults
               FROM attempt a
               JOIN lead l ON l.tenant_id = a.tenant_id AND l.id = a.lead_id
               JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
-             WHERE a.tenant_id = :tenant_id AND a.id = :attempt_id
+             WHERE a.tenant_id = :tenant_id AND a.id = ANY(CAST(:attempt_ids AS uuid[]))
             """
         ),
-        {"tenant_id": tenant_id, "attempt_id": attempt_id},
+        {"tenant_id": tenant_id, "attempt_ids": list(attempt_ids)},
     )
-    row = found.mappings().one_or_none()
-    return LeadOfAttempt(**row) if row else None
+    return {id_: LeadOfAttempt(*rest) for id_, *rest in found}
 
 
 @dataclass(frozen=True, slots=True)

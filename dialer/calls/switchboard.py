@@ -265,7 +265,8 @@ class Switchboard:
         if shift.leg is None or shift.leg in self.tracker.lost:
             return False
         # One that we have not heard of was called by another server: its row says that it is up.
-        return self.tracker.know(leg_of(shift, up=True)).up
+        leg = self.tracker.know(leg_of(shift, up=True))
+        return leg.up and not leg.silent
 
     @staticmethod
     async def _pop(conn: AsyncConnection, call: Call, agent_id: int) -> None:

@@ -77,6 +77,8 @@ class Leg:
     #: picked up and waiting for customers
     up: bool = False
     bridge: str | None = None
+    #: it sends no voice: nobody is dialled for it, see `voices`
+    silent: bool = False
 
 
 def leg_of(shift: Shift, *, up: bool = False) -> Leg:
@@ -135,6 +137,11 @@ class Tracker:
             self._not_placed(attempt_id, early[1])
         else:
             self._asked[action_id] = node, attempt_id
+
+    def hears(self, leg_id: UUID | None) -> bool:
+        """Whether this phone is there and not silent. A row may name one that is gone already."""
+        leg = self.legs.get(leg_id) if leg_id is not None else None
+        return leg is not None and not leg.silent
 
     def link_lost(self, node: str) -> None:
         """Nothing that the node has half said will be finished."""

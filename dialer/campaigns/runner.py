@@ -45,6 +45,9 @@ log = structlog.get_logger(__name__)
 
 #: States of agents that a pacing rule looks at.
 _IN_POOL = (AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
+#: Each call changes itself and its agent many times: all changes of such a time are looked at together. The
+#: first after a silence waits for nothing.
+LOOK_EVERY_S = 0.05
 #: A campaign whose list gave no lead is asked again after so long, or when its leads change.
 DRY_S = 2.0
 
@@ -111,6 +114,7 @@ class Runner:
             try:
                 await self._refresh()
                 await self._decide()
+                await asyncio.sleep(LOOK_EVERY_S)
             except DatabaseUnavailable as error:
                 log.warning("pacing_waits", reason=str(error))
                 await asyncio.sleep(self.tick_s)
@@ -207,7 +211,11 @@ class Runner:
         }
         # The rows that we read may be behind the agents that we have given out since.
         taken = {line.call.agent.session_id for line in self.calls if line.call.agent}
-        at_hand = [shift for shift in shifts if shift.state in _IN_POOL and shift.id not in taken]
+        at_hand = [
+            shift
+            for shift in shifts
+            if shift.state in _IN_POOL and shift.id not in taken and self.placer.tracker.hears(shift.leg)
+        ]
         self._spare_for_calls(tenant_id, at_hand, wanting, node)
         shares = share([_usable(shift, running) for shift in at_hand], wanting)
         for campaign_id, pool in shares.items():

@@ -260,6 +260,7 @@ audit = _tenant_table(
     Column("action", Text, nullable=False),  # campaign.pause, agent.create, ...
     Column("subject", Text, nullable=False),  # campaign:12
     Column("details", JSONB, nullable=False, server_default="{}"),
+    Index(None, "tenant_id", "action", "at"),
 )
 
 #: An answer already given to a POST with an Idempotency-Key, so that a repeated POST gets it again.

@@ -95,6 +95,16 @@ METRICS: Final[Mapping[str, Described]] = MappingProxyType(
             ("campaign",),
             "Leads that may still be dialled, of campaigns that run or are paused; counted once a minute.",
         ),
+        "dozvon_trunk_channels": Described("gauge", ("trunk",), "Calls that hold a line of the trunk."),
+        "dozvon_trunk_bad": Described(
+            "gauge", ("trunk",), "1 while the carrier fails the trunk's calls and only probes go over it."
+        ),
+        "dozvon_trunk_spent_today": Described(
+            "gauge",
+            ("trunk",),
+            "Money of today, by the tenant's clock, in the currency of the tariff; with what is reserved for "
+            "calls on the line.",
+        ),
         "dozvon_commands_waiting": Described(
             "gauge", (), "Things asked of the engine by pages and API that it has not done yet."
         ),

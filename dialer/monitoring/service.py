@@ -139,6 +139,13 @@ async def _of_tenant(
         }.items():
             if share is not None:
                 found[name].append(((str(campaign),), share))
+    for trunk_id, channels, bad, spent in await store.trunks(conn, tenant_id):
+        for name, value in {
+            "dozvon_trunk_channels": channels,
+            "dozvon_trunk_bad": bad,
+            "dozvon_trunk_spent_today": spent,
+        }.items():
+            found[name].append(((str(trunk_id),), value))
     totals.agents.update(await store.agents(conn, tenant_id))
     totals.imports.update(await store.imports(conn, tenant_id))
     commands, events = await store.waiting(conn, tenant_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Date, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db import tables as t
@@ -105,6 +105,20 @@ async def leads_left(conn: AsyncConnection, tenant_id: int) -> dict[int, int]:
         .group_by(c.campaign_id)
     )
     return {row.campaign_id: row.many for row in rows}
+
+
+async def trunks(conn: AsyncConnection, tenant_id: int) -> list[tuple[int, int, bool, float]]:
+    """Trunks that were used: (id, calls on the line, bad, money of today)."""
+    c = t.trunk_load.c
+    today = cast(func.timezone(t.tenant.c.timezone, func.clock_timestamp()), Date)
+    rows = await conn.execute(
+        select(
+            c.trunk_id, c.channels, c.health, case((c.spend_day == today, c.spent), else_=0).label("spent")
+        )
+        .join(t.tenant, t.tenant.c.id == c.tenant_id)
+        .where(c.tenant_id == tenant_id)
+    )
+    return [(row.trunk_id, row.channels, row.health == "bad", float(row.spent)) for row in rows]
 
 
 async def imports(conn: AsyncConnection, tenant_id: int) -> dict[str, int]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from dialer.httpkit.schema import In, Line
+from dialer.trunks.caps import TYPED_PER_HOUR
 from dialer.trunks.model import CODECS, DIAL_FORMAT, E164, ENDPOINT, HOST, PREFIX, SIP_SECRET, SIP_USER
 
 Codec = Literal["alaw", "ulaw", "g722", "opus", "gsm"]
@@ -45,6 +47,20 @@ def _secret(value: SecretStr) -> SecretStr:
             "needs 8 to 128 letters, digits or signs, not # first, without space, quotes, brackets, ; and \\"
         )
     return value
+
+
+#: An amount of money, in the currency of the carrier's tariff.
+Money = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=4)]
+
+
+class RateIn(In):
+    """What a carrier takes for a call to numbers that begin so."""
+
+    prefix: Annotated[str, _of(PREFIX, "must be a prefix like +7")] = Field(
+        description="the longest prefix that a number begins with decides"
+    )
+    per_minute: Money = Field(description="for a minute of talk; it is counted by the second")
+    per_call: Money = Field(default=Decimal(0), description="for each answered call")
 
 
 class TrunkIn(In):
@@ -87,6 +103,12 @@ class TrunkIn(In):
         default=None, description="password at the carrier; it is never shown again"
     )
     enabled: bool = Field(default=True, description="whether calls may take it")
+    max_spend_per_day: Money | None = Field(
+        default=None,
+        description="money a day, by the tenant's clock; null: no cap. A number without a tariff is refused "
+        "where money is capped",
+    )
+    rates: list[RateIn] = Field(default=[], max_length=2000, description="the carrier's tariff")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -98,6 +120,8 @@ class TrunkIn(In):
             raise ValueError("sip_secret goes with sip_user")
         if len(set(self.codecs)) != len(self.codecs):
             raise ValueError("names a codec twice")
+        if len({rate.prefix for rate in self.rates}) != len(self.rates):
+            raise ValueError("names a prefix of the tariff twice")
         return self
 
 
@@ -117,6 +141,22 @@ class TrunkEdit(In):
     sip_user: str | None = None
     sip_secret: SecretStr | None = Field(default=None, description="null: none any more")
     enabled: bool | None = None
+    max_spend_per_day: Money | None = Field(default=None, description="null: no cap")
+    rates: list[RateIn] | None = Field(default=None, description="the whole tariff, in place of the old one")
+
+
+class CapsIn(In):
+    """Changes of a tenant's caps over all its trunks: what is left out stays, null takes a cap away."""
+
+    max_channels: int | None = Field(default=None, ge=0, le=100_000, description="calls at once")
+    max_cps: float | None = Field(default=None, ge=0.1, le=10_000, description="new calls a second")
+    max_spend_per_day: Money | None = Field(default=None, description="money a day, by the tenant's clock")
+    max_typed_per_hour: int | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        description=f"numbers that one agent may type by hand in an hour; null: {TYPED_PER_HOUR}",
+    )
 
 
 assert TrunkEdit.model_fields.keys() == TrunkIn.model_fields.keys()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
+from typing import Literal
 
 from aiohttp import web
 from pydantic import Field
@@ -11,11 +13,45 @@ from dialer.errors import Conflict
 from dialer.httpkit.access import Right
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import Out
-from dialer.trunks.fields import TrunkEdit, TrunkIn
+from dialer.trunks.caps import TYPED_PER_HOUR
+from dialer.trunks.fields import CapsIn, TrunkEdit, TrunkIn
 from dialer.trunks.service import TrunkService
 
 TRUNKS = web.AppKey("trunks", TrunkService)
 routes = Routes("trunks")
+
+
+class RateOut(Out):
+    """What the carrier takes for a call to numbers that begin so."""
+
+    prefix: str
+    per_minute: Decimal
+    per_call: Decimal
+
+
+class HealthOut(Out):
+    """How a trunk is."""
+
+    state: Literal["good", "bad"] = Field(
+        description="bad: the carrier fails calls; they go over the next trunk, but for a probe now and then"
+    )
+    since: datetime | None
+    why: str | None = Field(
+        description="of the last fault: a SIP code, a Q.850 cause, no_response, not_placed"
+    )
+
+
+class CapsOut(Out):
+    """A tenant's caps over all its trunks, and what these carry now. null: no cap."""
+
+    max_channels: int | None
+    max_cps: float | None
+    max_spend_per_day: Decimal | None
+    max_typed_per_hour: int | None = Field(
+        description=f"numbers that one agent may type by hand in an hour; null: {TYPED_PER_HOUR}"
+    )
+    channels: int = Field(description="calls on the lines")
+    spent_today: Decimal = Field(description="with what is reserved for the calls on the lines")
 
 
 class TrunkOut(Out):
@@ -36,6 +72,11 @@ class TrunkOut(Out):
     has_secret: bool
     enabled: bool
     created_at: datetime
+    max_spend_per_day: Decimal | None
+    rates: list[RateOut]
+    channels: int = Field(description="calls on its lines")
+    spent_today: Decimal = Field(description="with what is reserved for the calls on its lines")
+    health: HealthOut
 
 
 @routes.get("/trunks", right=Right.TRUNKS_READ)
@@ -66,3 +107,15 @@ async def edit(call: Call, trunk_id: int, body: TrunkEdit) -> TrunkOut:
 async def delete(call: Call, trunk_id: int) -> None:
     """Remove a trunk that was never used; others can be switched off."""
     await call.app[TRUNKS].delete(call.actor, trunk_id)
+
+
+@routes.get("/caps", right=Right.TRUNKS_READ)
+async def caps(call: Call) -> CapsOut:
+    """The caps over all trunks, and what these carry."""
+    return CapsOut.model_validate(await call.app[TRUNKS].caps(call.actor))
+
+
+@routes.patch("/caps", right=Right.TRUNKS_EDIT)
+async def set_caps(call: Call, body: CapsIn) -> CapsOut:
+    """Change the caps over all trunks; fields that are left out stay."""
+    return CapsOut.model_validate(await call.app[TRUNKS].set_caps(call.actor, body))

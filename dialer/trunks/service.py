@@ -17,7 +17,7 @@ from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.problems import invalid
 from dialer.httpkit.said import Said
 from dialer.trunks import store
-from dialer.trunks.fields import TrunkEdit, TrunkIn
+from dialer.trunks.fields import CapsIn, TrunkEdit, TrunkIn
 
 #: Never in the log of changes.
 _SECRET = "sip_secret"  # noqa: S105 - a column's name
@@ -45,6 +45,7 @@ class TrunkService:
         """Make a trunk. Raises Conflict when the name is taken."""
         actor.require(Right.TRUNKS_EDIT)
         values = _values(wanted.model_dump())
+        rates = values.pop("rates")
         async with self._database.tenant(actor.tenant_id) as conn:
             try:
                 trunk_id = await store.add(
@@ -55,6 +56,7 @@ class TrunkService:
             if wanted.endpoint is None:
                 name = own_endpoint(actor.tenant_id, trunk_id)
                 await store.change(conn, actor.tenant_id, trunk_id, {"endpoint": name})
+            await store.set_rates(conn, actor.tenant_id, trunk_id, rates)
             await _told(conn, actor, "trunk.create", trunk_id, values)
             return await _found(conn, actor, trunk_id)
 
@@ -73,6 +75,7 @@ class TrunkService:
             except ValidationError as error:
                 raise invalid(error) from None
             values = _values(wanted.model_dump(include=set(given)))
+            rates = values.pop("rates", None)
             values["endpoint"] = wanted.endpoint or own_endpoint(actor.tenant_id, trunk_id)
             if wanted.sip_host is None or wanted.sip_user is None:
                 # The carrier's password goes with the carrier.
@@ -81,8 +84,28 @@ class TrunkService:
                 await store.change(conn, actor.tenant_id, trunk_id, values)
             except IntegrityError:
                 raise _name_taken(wanted.name) from None
-            await _told(conn, actor, "trunk.edit", trunk_id, values)
+            if rates is not None:
+                await store.set_rates(conn, actor.tenant_id, trunk_id, rates)
+            await _told(conn, actor, "trunk.edit", trunk_id, values | given)
             return await _found(conn, actor, trunk_id)
+
+    async def caps(self, actor: Actor) -> dict[str, Any]:
+        """The tenant's caps over all its trunks, and what these carry."""
+        actor.require(Right.TRUNKS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await store.caps(conn, actor.tenant_id)
+
+    async def set_caps(self, actor: Actor, changes: CapsIn) -> dict[str, Any]:
+        """Change the tenant's caps. They hold for the next call on."""
+        actor.require(Right.TRUNKS_EDIT)
+        values = {name: getattr(changes, name) for name in changes.model_fields_set}
+        async with self._database.tenant(actor.tenant_id) as conn:
+            await store.set_caps(conn, actor.tenant_id, values)
+            shown = {name: None if value is None else str(value) for name, value in values.items()}
+            await audit.record(conn, actor, "caps.edit", "caps", **shown)
+            await events.emit(conn, "caps.changed", {}, tenant_id=actor.tenant_id)
+            await events.wake(conn, "trunks", tenant_id=actor.tenant_id)
+            return await store.caps(conn, actor.tenant_id)
 
     async def delete(self, actor: Actor, trunk_id: int) -> None:
         """Remove a trunk that no campaign and no call has used. Raises NotFound, Conflict."""

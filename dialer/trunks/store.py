@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Date, Select, case, cast, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.db.tables import campaign_trunk, trunk
+from dialer.db.tables import campaign_trunk, tenant, tenant_cap, tenant_load, trunk, trunk_load, trunk_rate
 from dialer.trunks.model import Trunk
 
 _COLUMNS = (
@@ -23,7 +24,9 @@ _COLUMNS = (
     trunk.c.codecs,
     trunk.c.enabled,
     trunk.c.sip_host,
+    trunk.c.max_spend_per_day,
 )
+_CAPS = ("max_channels", "max_cps", "max_spend_per_day", "max_typed_per_hour")
 
 
 def from_row(row: Any) -> Trunk:
@@ -40,6 +43,7 @@ def from_row(row: Any) -> Trunk:
         codecs=tuple(row.codecs),
         enabled=row.enabled,
         sip_host=row.sip_host,
+        max_spend_per_day=row.max_spend_per_day,
     )
 
 
@@ -63,35 +67,103 @@ async def trunks_of(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> 
     return [from_row(row) for row in rows]
 
 
-async def fields(
-    conn: AsyncConnection, tenant_id: int, trunk_id: int, *, lock: bool = False
-) -> dict[str, Any] | None:
-    """Every column of a trunk but its secret; `has_secret` says whether there is one."""
-    query = select(
-        *_COLUMNS,
-        trunk.c.sip_port,
-        trunk.c.sip_user,
-        trunk.c.sip_secret.is_not(None).label("has_secret"),
-        trunk.c.created_at,
-    ).where(trunk.c.tenant_id == tenant_id, trunk.c.id == trunk_id)
-    row = (await conn.execute(query.with_for_update() if lock else query)).one_or_none()
-    return dict(row._mapping) if row else None
-
-
-async def all_fields(conn: AsyncConnection, tenant_id: int) -> list[dict[str, Any]]:
-    """`fields` of all trunks, by name."""
-    query = (
+def _fields(tenant_id: int) -> Select[Any]:
+    """Every column of trunks but their secrets, and what they carry."""
+    today = cast(func.timezone(tenant.c.timezone, func.clock_timestamp()), Date)
+    spent = case((trunk_load.c.spend_day == today, trunk_load.c.spent), else_=0)
+    return (
         select(
             *_COLUMNS,
             trunk.c.sip_port,
             trunk.c.sip_user,
             trunk.c.sip_secret.is_not(None).label("has_secret"),
             trunk.c.created_at,
+            func.coalesce(trunk_load.c.channels, 0).label("channels"),
+            func.coalesce(spent, 0).label("spent_today"),
+            func.coalesce(trunk_load.c.health, "good").label("health_state"),
+            trunk_load.c.health_since,
+            trunk_load.c.health_why,
+        )
+        .join(tenant, tenant.c.id == trunk.c.tenant_id)
+        .outerjoin(
+            trunk_load,
+            (trunk_load.c.tenant_id == trunk.c.tenant_id) & (trunk_load.c.trunk_id == trunk.c.id),
         )
         .where(trunk.c.tenant_id == tenant_id)
-        .order_by(trunk.c.name)
     )
-    return [dict(row._mapping) for row in await conn.execute(query)]
+
+
+async def _told(conn: AsyncConnection, tenant_id: int, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """The rows as they are shown: with their tariffs, and their health as one thing."""
+    tariffs: dict[int, list[dict[str, Any]]] = {row.id: [] for row in rows}
+    rates = select(trunk_rate.c.trunk_id, trunk_rate.c.prefix, trunk_rate.c.per_minute, trunk_rate.c.per_call)
+    mine = (trunk_rate.c.tenant_id == tenant_id) & trunk_rate.c.trunk_id.in_(tariffs)
+    for rate in await conn.execute(rates.where(mine).order_by(trunk_rate.c.prefix)):
+        one = {"prefix": rate.prefix, "per_minute": rate.per_minute, "per_call": rate.per_call}
+        tariffs[rate.trunk_id].append(one)
+    told = []
+    for row in rows:
+        values = dict(row._mapping)
+        health = {"state": values.pop("health_state"), "since": values.pop("health_since")}
+        health["why"] = values.pop("health_why")
+        told.append(values | {"health": health, "rates": tariffs[row.id]})
+    return told
+
+
+async def fields(
+    conn: AsyncConnection, tenant_id: int, trunk_id: int, *, lock: bool = False
+) -> dict[str, Any] | None:
+    """A trunk with its tariff, what it carries and how it is; not its secret: `has_secret` says whether there
+    is one."""
+    query = _fields(tenant_id).where(trunk.c.id == trunk_id)
+    rows = (await conn.execute(query.with_for_update(of=trunk) if lock else query)).all()
+    told = await _told(conn, tenant_id, rows)
+    return told[0] if told else None
+
+
+async def all_fields(conn: AsyncConnection, tenant_id: int) -> list[dict[str, Any]]:
+    """`fields` of all trunks, by name."""
+    rows = (await conn.execute(_fields(tenant_id).order_by(trunk.c.name))).all()
+    return await _told(conn, tenant_id, rows)
+
+
+async def set_rates(
+    conn: AsyncConnection, tenant_id: int, trunk_id: int, rates: Sequence[Mapping[str, Any]]
+) -> None:
+    """Put a tariff in place of the old one."""
+    mine = (trunk_rate.c.tenant_id == tenant_id) & (trunk_rate.c.trunk_id == trunk_id)
+    await conn.execute(delete(trunk_rate).where(mine))
+    if rates:
+        key = {"tenant_id": tenant_id, "trunk_id": trunk_id}
+        await conn.execute(insert(trunk_rate), [{**key, **rate} for rate in rates])
+
+
+async def caps(conn: AsyncConnection, tenant_id: int) -> dict[str, Any]:
+    """The tenant's caps, and what all its trunks carry."""
+    today = cast(func.timezone(tenant.c.timezone, func.clock_timestamp()), Date)
+    spent = case((tenant_load.c.spend_day == today, tenant_load.c.spent), else_=0)
+    query = (
+        select(
+            *(tenant_cap.c[name] for name in _CAPS),
+            func.coalesce(tenant_load.c.channels, 0).label("channels"),
+            func.coalesce(spent, 0).label("spent_today"),
+        )
+        .select_from(tenant)
+        .outerjoin(tenant_cap, tenant_cap.c.tenant_id == tenant.c.id)
+        .outerjoin(tenant_load, tenant_load.c.tenant_id == tenant.c.id)
+        .where(tenant.c.id == tenant_id)
+    )
+    return dict((await conn.execute(query)).one()._mapping)
+
+
+async def set_caps(conn: AsyncConnection, tenant_id: int, values: Mapping[str, Any]) -> None:
+    """Write changed caps."""
+    if values:
+        await conn.execute(
+            upsert(tenant_cap)
+            .values(tenant_id=tenant_id, **values)
+            .on_conflict_do_update(index_elements=["tenant_id"], set_=dict(values))
+        )
 
 
 async def add(conn: AsyncConnection, tenant_id: int, values: Mapping[str, Any]) -> int:

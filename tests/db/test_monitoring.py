@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import insert, select
+from sqlalchemy import Date, cast, func, insert, select
 from support.web import Caller, Web, second_tenant, serving
 
 from dialer.db import tables as t
@@ -162,6 +162,25 @@ async def test_figures(watched: Web, database: Database) -> None:
     assert of("dozvon_agents", "ready") == 0
 
 
+async def test_trunks_tell_what_they_carry(watched: Web, database: Database) -> None:
+    """Lines, health and the money of today, by trunk."""
+    await engine_says(database)
+    await attempts(database, await campaign(database))
+    async with database.tenant(1) as conn:
+        trunk_id = await conn.scalar(select(t.trunk.c.id))
+        today = cast(func.timezone("Europe/Moscow", func.clock_timestamp()), Date)
+        await conn.execute(
+            insert(t.trunk_load).values(
+                tenant_id=1, trunk_id=trunk_id, channels=4, health="bad", spent=12.5, spend_day=today
+            )
+        )
+    told = await scraped(await watched.stranger())
+    key = frozenset({str(trunk_id)})
+    assert told["dozvon_trunk_channels", key] == 4
+    assert told["dozvon_trunk_bad", key] == 1
+    assert told["dozvon_trunk_spent_today", key] == 12.5
+
+
 async def test_counter_begins_with_the_engine(watched: Web, database: Database) -> None:
     """Attempts of before the engine's start are another engine's: a counter that starts anew is no surprise
     to Prometheus, one that falls in the middle is."""
@@ -199,6 +218,9 @@ async def test_every_metric_is_documented_and_told(watched: Web, database: Datab
     told holds a telephone number."""
     await engine_says(database)
     await attempts(database, await campaign(database), ("ended", "answered"))
+    async with database.tenant(1) as conn:
+        trunk_id = await conn.scalar(select(t.trunk.c.id))
+        await conn.execute(insert(t.trunk_load).values(tenant_id=1, trunk_id=trunk_id))
     caller = await watched.stranger()
     await caller.call("GET", "/healthz")
     reply = await caller.call("GET", "/metrics")

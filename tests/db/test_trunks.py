@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
-from sqlalchemy import insert, select
+from sqlalchemy import Date, cast, delete, func, insert, select
 
 from dialer.db import tables as t
 from dialer.db.session import Database, connect
 from dialer.errors import Conflict, Forbidden, Invalid, NotFound
 from dialer.httpkit.access import Actor, Role
 from dialer.trunks import store
-from dialer.trunks.fields import TrunkEdit, TrunkIn
+from dialer.trunks.fields import CapsIn, TrunkEdit, TrunkIn
 from dialer.trunks.http import TrunkOut
 from dialer.trunks.service import TrunkService
 
@@ -124,6 +125,79 @@ async def test_a_change_is_held_to_the_bounds_of_a_new_trunk(trunks: TrunkServic
     with pytest.raises(Invalid):
         await trunks.edit(ADMIN, made["id"], TrunkEdit(name=None))
     assert await trunks.trunk(ADMIN, made["id"]) == made
+
+
+async def test_a_tariff_is_kept_and_replaced_as_a_whole(trunks: TrunkService) -> None:
+    """By prefix; a change of something else leaves it, and a prefix that is named twice is refused."""
+    rates = [
+        {"prefix": "+7", "per_minute": "1.2"},
+        {"prefix": "+7916", "per_minute": "0.95", "per_call": "0.1"},
+    ]
+    made = await trunks.create(ADMIN, carrier(max_spend_per_day="500.5", rates=rates))
+    assert made["max_spend_per_day"] == Decimal("500.5")
+    kept = [(rate["prefix"], rate["per_minute"], rate["per_call"]) for rate in made["rates"]]
+    assert kept == [("+7", Decimal("1.2"), 0), ("+7916", Decimal("0.95"), Decimal("0.1"))]
+    assert (await trunks.edit(ADMIN, made["id"], TrunkEdit(max_cps=2)))["rates"] == made["rates"]
+    one = TrunkEdit.model_validate({"rates": rates[:1], "max_spend_per_day": None})
+    changed = await trunks.edit(ADMIN, made["id"], one)
+    assert (changed["max_spend_per_day"], changed["rates"]) == (None, made["rates"][:1])
+    with pytest.raises(Invalid):
+        await trunks.edit(ADMIN, made["id"], TrunkEdit.model_validate({"rates": rates[:1] * 2}))
+    with pytest.raises(ValidationError):
+        carrier(rates=[{"prefix": "7", "per_minute": 1}])
+    with pytest.raises(ValidationError):
+        carrier(max_spend_per_day="NaN")
+
+
+async def test_caps_over_all_trunks_are_the_administrators(trunks: TrunkService, database: Database) -> None:
+    """A supervisor sees them; each change is in the log of changes, with what it was changed to."""
+    none = await trunks.caps(SUPERVISOR)
+    assert none == {
+        "max_channels": None,
+        "max_cps": None,
+        "max_spend_per_day": None,
+        "max_typed_per_hour": None,
+        "channels": 0,
+        "spent_today": 0,
+    }
+    with pytest.raises(Forbidden):
+        await trunks.set_caps(SUPERVISOR, CapsIn(max_channels=1000))
+    await trunks.set_caps(ADMIN, CapsIn(max_channels=10, max_spend_per_day=Decimal(900)))
+    changed = await trunks.set_caps(ADMIN, CapsIn(max_channels=None, max_typed_per_hour=5))
+    assert changed == none | {"max_spend_per_day": Decimal(900), "max_typed_per_hour": 5}
+    async with database.tenant(1) as conn:
+        noted = await conn.execute(select(t.audit.c.action, t.audit.c.details).order_by(t.audit.c.id))
+        assert [tuple(row) for row in noted] == [
+            ("caps.edit", {"max_channels": "10", "max_spend_per_day": "900"}),
+            ("caps.edit", {"max_channels": None, "max_typed_per_hour": "5"}),
+        ]
+
+
+async def test_what_a_trunk_carries_and_how_it_is_are_shown(trunks: TrunkService, database: Database) -> None:
+    """Lines, the money of today (not of yesterday), and its health with reason and time."""
+    made = await trunks.create(ADMIN, carrier())
+    assert (made["channels"], made["spent_today"]) == (0, 0)
+    assert made["health"] == {"state": "good", "since": None, "why": None}
+    moscow = func.timezone("Europe/Moscow", func.clock_timestamp())
+    for back, spent in ((0, Decimal(7)), (1, 0)):
+        async with database.tenant(1) as conn:
+            await conn.execute(delete(t.trunk_load))
+            await conn.execute(
+                insert(t.trunk_load).values(
+                    tenant_id=1,
+                    trunk_id=made["id"],
+                    channels=3,
+                    spent=7,
+                    spend_day=cast(moscow, Date) - back,
+                    health="bad",
+                    health_since=func.clock_timestamp(),
+                    health_why="503",
+                )
+            )
+        shown = await trunks.trunk(SUPERVISOR, made["id"])
+        assert (shown["channels"], shown["spent_today"]) == (3, spent)
+        assert (shown["health"]["state"], shown["health"]["why"]) == ("bad", "503")
+        assert TrunkOut.model_validate(shown).health.since is not None
 
 
 async def test_names_are_unique(trunks: TrunkService) -> None:

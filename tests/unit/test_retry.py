@@ -65,11 +65,13 @@ def test_the_carriers_fault_is_not_the_numbers(
     )
 
 
-def test_a_campaign_that_closes_on_a_result_is_obeyed() -> None:
+@pytest.mark.parametrize(
+    ("own", "fate"), [(-1, Close("congestion")), (90, Again(NOW + timedelta(seconds=90), spared=True))]
+)
+def test_what_a_campaign_says_of_a_result_is_obeyed(own: int, fate: Again | Close) -> None:
     """Also where the carrier was at fault."""
-    own = {"congestion": -1}
-    fate = after("congestion", 1, max_attempts=3, retry_after_s=own, now=NOW, trunk_faults=1)
-    assert fate == Close("congestion")
+    found = after("congestion", 1, max_attempts=3, retry_after_s={"congestion": own}, now=NOW, trunk_faults=1)
+    assert found == fate
 
 
 def test_what_nobody_saw_is_not_dialled_again_by_default() -> None:

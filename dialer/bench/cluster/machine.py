@@ -13,10 +13,8 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,46 +22,6 @@ from dialer.errors import PartMissing
 
 #: PostgreSQL does not run as root, and initdb insists on a user with a name.
 STRANGER = "nobody"
-#: Ends what is left when we are killed: its pipe ends with us. Then it ends every process that works in the
-#: folder, and removes the folder.
-_KEEPER = """
-import os, pathlib, shutil, signal, sys, time
-sys.stdin.read()
-folder = pathlib.Path(sys.argv[1])
-def there():
-    for pid in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            if pathlib.Path(f"/proc/{pid}/cwd").readlink().is_relative_to(folder):
-                yield int(pid)
-        except OSError:
-            pass
-for _ in range(250):
-    found = list(there())
-    if not found:
-        break
-    for pid in found:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except OSError:
-            pass
-    time.sleep(0.02)
-shutil.rmtree(folder, ignore_errors=True)
-"""
-
-
-@contextmanager
-def ground(prefix: str) -> Iterator[Path]:
-    """A folder for machines, with its keeper: when the block is left, or we are killed, all of it is gone."""
-    # Not below a folder that may be closed to the unprivileged user.
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
-    folder.chmod(0o755)
-    keeper = subprocess.Popen(
-        [sys.executable, "-c", _KEEPER, str(folder)], stdin=subprocess.PIPE, cwd="/", start_new_session=True
-    )
-    try:
-        yield folder
-    finally:
-        keeper.communicate()  # ends its pipe, and waits until it has done
 
 
 def network(machines: int) -> list[str]:
@@ -124,15 +82,19 @@ class Machine:
                     found[int(entry.name)] = words.decode(errors="replace")
         return found
 
-    async def kill(self, *, but: str = "") -> None:
-        """End all of its processes at once, as a power cut does; `but`: spares those with this word in their
-        command line."""
+    async def kill(self, *, only: str = "") -> None:
+        """End all of its processes at once, as a power cut does; `only`: those of one program.
+
+        What is started again meanwhile by one that is spared stays.
+        """
+        doomed = self._pids(only)
         async with asyncio.timeout(20):
-            while doomed := [pid for pid, words in self.processes().items() if not (but and but in words)]:
+            while doomed:
                 self._signal(doomed, signal.SIGKILL)
-                self._reap()
                 await asyncio.sleep(0.01)  # /proc does not tell when one has gone
-        self._reap()
+                self._reap()
+                left = self._pids(only)
+                doomed = [pid for pid in left if not only or pid in doomed]
 
     def freeze(self) -> None:
         """Stop all of its processes, as a machine that hangs: sockets stay open and nobody answers."""
@@ -162,8 +124,18 @@ class Machine:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
+    def _pids(self, program: str) -> list[int]:
+        return [pid for pid in self.processes() if not program or _program(pid).startswith(program)]
+
     def _reap(self) -> None:
         self._children = [child for child in self._children if child.poll() is None]
+
+
+def _program(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/exe").readlink().name
+    except OSError:  # it has ended
+        return ""
 
 
 def stranger() -> pwd.struct_passwd | None:

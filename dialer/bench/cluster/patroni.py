@@ -18,8 +18,9 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 
-from dialer.bench.cluster.machine import Machine, ground, network
+from dialer.bench.cluster.machine import Machine, network
 from dialer.bench.cluster.programs import Programs, programs
+from dialer.bench.site_reaper import folder_of_its_own
 from dialer.db.cluster import ADMIN_ROLE, APP_ROLE, OWNER_ROLE
 from dialer.db.embedded import DATABASE, Urls
 from dialer.debian.packages import Progress, silent
@@ -72,10 +73,13 @@ class PatroniCluster:
         Raises PartMissing, DatabaseUnavailable.
         """
         found = await asyncio.to_thread(programs, packages_dir, progress)
-        with ground("dozvon-cluster-") as folder:
+        with folder_of_its_own("dozvon-cluster-") as folder:
             cluster = cls(folder, found)
-            await cluster.start()
-            yield cluster
+            try:
+                await cluster.start()
+                yield cluster
+            finally:
+                await cluster.stop()
 
     # -- how it is reached --------------------------------------------------------------------------------
 
@@ -177,6 +181,11 @@ class PatroniCluster:
         await self.until_whole()
         await self._furnish()
 
+    async def stop(self) -> None:
+        """End all of it, however it is just then."""
+        for machine in (self._proxy, *self.machines.values()):
+            await machine.kill()
+
     def boot(self, name: str) -> None:
         """Start a machine whose processes have ended: etcd and Patroni, which starts PostgreSQL."""
         machine = self.machines[name]
@@ -190,6 +199,10 @@ class PatroniCluster:
     async def kill(self, name: str) -> None:
         """A power cut of one machine: PostgreSQL, Patroni and etcd are gone at once, nothing says goodbye."""
         await self.machines[name].kill()
+
+    async def kill_postgres(self, name: str) -> None:
+        """PostgreSQL's processes alone are gone; Patroni and etcd of the machine live."""
+        await self.machines[name].kill(only="postgres")
 
     def freeze(self, name: str) -> None:
         """One machine hangs."""
@@ -206,7 +219,7 @@ class PatroniCluster:
             "PATRONI_NAME": name,
             "PATRONI_RESTAPI_LISTEN": f"{machine.address}:{REST_PORT}",
             "PATRONI_RESTAPI_CONNECT_ADDRESS": f"{machine.address}:{REST_PORT}",
-            "PATRONI_ETCD3_HOSTS": ",".join(f"{one.address}:2379" for one in self.machines.values()),
+            "PATRONI_ETCD_HOSTS": ",".join(f"{one.address}:2379" for one in self.machines.values()),
             "PATRONI_POSTGRESQL_LISTEN": f"{machine.address}:{POSTGRES_PORT}",
             "PATRONI_POSTGRESQL_CONNECT_ADDRESS": f"{machine.address}:{POSTGRES_PORT}",
             "PATRONI_POSTGRESQL_DATA_DIR": str(machine.folder / "data"),
@@ -231,6 +244,8 @@ class PatroniCluster:
             "initial-advertise-peer-urls": f"http://{machine.address}:2380",
             "initial-cluster": peers,
             "initial-cluster-state": "new",
+            # See conf/patroni.yaml: Patroni 3.0 is safe by this interface only.
+            "enable-v2": "true",
             # Calm enough for a machine whose two cores are shared by all of this.
             "heartbeat-interval": "200",
             "election-timeout": "2000",

@@ -15,7 +15,7 @@ def row(name: str) -> Row | None:
         raise Invalid(field="--only", reason=f"must be one of {', '.join(NAMES)}, not {name!r}")
     module = f"{__name__}.{name}"
     try:
-        found: Row = importlib.import_module(module).ROW
+        found: Row | None = getattr(importlib.import_module(module), "ROW", None)
     except ModuleNotFoundError as error:
         if error.name != module:
             raise

@@ -24,7 +24,7 @@ AGENTS = 5
 #: Dialling goes on for so long before the next kill, seconds.
 CALM_S = (0.2, 2.0)
 #: A server that is not back after so long is given up, seconds.
-LOST_S = 60.0
+LOST_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class Kill:
             await site.until_working(patience(LOST_S))
             settling, since = Settling(site), site.mark()
             for seed, case, following in zip(seeds, cases, [*cases[1:], RANDOM], strict=True):
+                say(f"seed {seed}: {case}")
                 run = await _kill(site, seed, case, _program(following, note), note)
                 to = site.mark()
                 settling.add(run, since, to)

@@ -1,6 +1,6 @@
 """What a bench puts into the database: a trunk, a campaign, its list, agents with their tokens.
 
-Written straight into the tables, as an import and a supervisor's clicks would leave them: thousands of rows in
+Written straight into the tables, as an import and a supervisor's clicks would leave them: thousands of rows
 a second.
 """
 

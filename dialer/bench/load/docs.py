@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -30,5 +29,8 @@ def render(page: str, measured: Sequence[Measured]) -> str:
             continue
         begin, end = f"<!-- load:{row.name} -->", f"<!-- /load:{row.name} -->"
         text = f"{begin}\n{row.title}.\n\n{table(row.columns, of_row)}\n{end}"
-        page = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: text, page, flags=re.DOTALL)
+        before, found, rest = page.partition(begin)
+        _, _, after = rest.partition(end)
+        if found:
+            page = f"{before}{text}{after}"
     return page

@@ -28,6 +28,7 @@ from dialer.bench.load.centre_data import TENANT, CentreData, Seat
 from dialer.bench.load.cpu import Spent, rss_mb, spent
 from dialer.bench.load.hands import Hands
 from dialer.bench.load.model import Say, spread
+from dialer.bench.load.paper import Paper
 from dialer.db.session import Database
 from dialer.ports import free_port
 
@@ -44,7 +45,8 @@ class Stage:
     folder: Path
     server: processes.Server
     data: CentreData
-    carrier: sipp.Sipp
+    #: None: Asterisk is on paper, and so are carrier and phones
+    carrier: sipp.Sipp | None
     phones: list[sipp.Sipp]
     hands: Hands
     #: agents who are not logged in yet
@@ -65,15 +67,16 @@ class Stage:
         )
         if not new:
             return
-        self.phones.append(
-            await sipp.phones(
-                self._sipp,
-                self.folder,
-                [(seat.endpoint, seat.password) for seat in new],
-                registrar_port=self.server.settings.sip_port,
-                name=f"phones{len(self.phones)}",
+        if self.carrier is not None:
+            self.phones.append(
+                await sipp.phones(
+                    self._sipp,
+                    self.folder,
+                    [(seat.endpoint, seat.password) for seat in new],
+                    registrar_port=self.server.settings.sip_port,
+                    name=f"phones{len(self.phones)}",
+                )
             )
-        )
         await self.hands.log_in({seat.worker.agent_id: seat.worker for seat in new}, 20 + len(new) / 2)
         self.at_work += len(new)
 
@@ -98,17 +101,17 @@ class Stage:
     def cpu(self) -> Spent:
         """CPU seconds by part until now. Raises PhonesFailed when SIPp has ended."""
         asterisk, postgres = self.server.asterisk, self.server.postgres
-        assert asterisk is not None
         assert postgres is not None
         children = {
             name: [child.process.pid] if child.process else [] for name, child in self.server.children.items()
         }
+        outside = [each.pid for each in (self.carrier, *self.phones) if each is not None]
         return spent(
             {
                 **children,
-                "asterisk": [asterisk.pid or 0],
+                "asterisk": [asterisk.pid or 0] if asterisk is not None else [],
                 "db": [postgres.pid or 0],
-                "carrier": [each.pid for each in (self.carrier, *self.phones)],
+                "carrier": outside,
             }
         )
 
@@ -227,21 +230,32 @@ async def open_stage(
     talk_s: float = 10.0,
     media: bool = True,
     ringing: bool = False,
+    paper: bool = False,
     **campaign: Any,
 ) -> AsyncIterator[Stage]:
     """The server with a campaign that is not started and agents who are not logged in.
 
-    `ringing`: numbers ring for `ring_s` and are then busy; else they answer, talk `talk_s` and leave.
+    `ringing`: numbers ring for `ring_s` and are then busy; else they answer, talk `talk_s` and leave. `paper`:
+    Asterisk with all that is behind it is played (see paper.py), and costs nothing that is counted.
     """
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(own_folder("load"))
-        chosen = own_settings(folder)
-        program = await sipp.find(chosen.packages_dir, say)
-        if ringing:
-            carrier = await sipp.ringing(program, folder, ring_s=ring_s)
+        program: list[str] = []
+        carrier: sipp.Sipp | None = None
+        if paper:
+            played = await stack.enter_async_context(Paper(ring_s, talk_s, busy=ringing))
+            chosen = own_settings(
+                folder, asterisk="external", ami_host=sipp.HOST, ami_port=played.port, ami_secret="paper"
+            )
         else:
-            carrier = await sipp.customers(program, folder, ring_s=ring_s, talk_s=talk_s, media=media)
-        stack.push_async_callback(carrier.stop)
+            chosen = own_settings(folder)
+            program = await sipp.find(chosen.packages_dir, say)
+            carrier = (
+                await sipp.ringing(program, folder, ring_s=ring_s)
+                if ringing
+                else await sipp.customers(program, folder, ring_s=ring_s, talk_s=talk_s, media=media)
+            )
+            stack.push_async_callback(carrier.stop)
         phones: list[sipp.Sipp] = []
         stack.push_async_callback(_stop_all, phones)
         _write_message(chosen.prompts_dir / f"{centre_data.MESSAGE}.wav")
@@ -249,7 +263,9 @@ async def open_stage(
         seats: list[Seat] = []
 
         async def prepare(database: Database) -> None:
-            made.append(await centre_data.make(database, sip_port=carrier.port, **campaign))
+            made.append(
+                await centre_data.make(database, sip_port=carrier.port if carrier else 5060, **campaign)
+            )
             seats.extend(await centre_data.add_agents(made[0], agents))
             await centre_data.add_leads(made[0], leads)
 

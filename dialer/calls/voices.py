@@ -1,0 +1,120 @@
+"""Whether the agents' phones still send voice: who has no network any more says no good-bye.
+
+A phone that ends, unregisters or logs out is known at once. One whose machine or network died is missed by
+Asterisk after `rtp_timeout` (5 s: less would end talks at every hiccup), and until then customers would be
+dialled for nobody. So the engine looks at the packets that have come of each phone, some times a second; for
+a phone of which none has come for a while nobody is dialled, and no customer is given to it. Nothing else
+happens: the phone stays connected, and when it is heard again it is part of the work in the same moment.
+
+Only a phone that has sent without a gap before is judged (one that keeps silence to itself, by VAD, never
+does), and one that was judged wrongly gets twice the patience.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+
+from dialer.asterisk.ami import AmiLink
+from dialer.asterisk.nodes import Nodes
+from dialer.calls.table import CallTable
+from dialer.calls.tracking import Leg, Tracker
+from dialer.errors import ActionFailed, AsteriskUnavailable
+
+log = structlog.get_logger(__name__)
+
+#: Between two looks, seconds; with many phones longer, so that no more are asked a second than `MOST`.
+LOOK_S, MOST = 0.15, 250
+#: A phone of which no packet came for so long is silent, seconds (voice comes every 0.02 s); at most, after
+#: false alarms.
+SILENT_S, SILENT_MOST_S = 0.45, 4.0
+#: Looks in a row with new packets after which a phone counts as one that sends without a gap.
+STEADY = 8
+#: Without a call for so long nobody is dialled for, and nobody needs to look.
+IDLE_S = 5.0
+_RECEIVED = "CHANNEL(rtcp,rxcount)"
+
+
+@dataclass(slots=True)
+class Heard:
+    """What has been heard of one phone."""
+
+    #: packets that came since it was called
+    packets: int
+    #: when the last look that found new ones was (monotonic)
+    at_s: float
+    #: looks in a row that found new ones
+    looks: int = 0
+    patience_s: float = SILENT_S
+    silent: bool = False
+
+
+def listen(heard: Heard, packets: int, now_s: float) -> Heard:
+    """What is known after one more look."""
+    if packets != heard.packets:
+        patience_s = min(2 * heard.patience_s, SILENT_MOST_S) if heard.silent else heard.patience_s
+        return Heard(packets, now_s, heard.looks + 1, patience_s)
+    gap_s = now_s - heard.at_s
+    judged = heard.silent or heard.looks >= STEADY
+    silent = judged and gap_s >= heard.patience_s
+    looks = heard.looks if silent or gap_s < heard.patience_s else 0
+    return Heard(packets, heard.at_s, looks, heard.patience_s, silent)
+
+
+@dataclass(slots=True)
+class Voices:
+    """Listens to the phones that one engine knows of."""
+
+    nodes: Nodes
+    calls: CallTable
+    tracker: Tracker
+    _heard: dict[UUID, Heard] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        loop = asyncio.get_running_loop()
+        busy_s = loop.time()
+        while True:
+            links = {node.name: node.link for node in self.nodes if node.ready and node.link.up}
+            legs = [leg for leg in self.tracker.legs.values() if leg.up and leg.node in links]
+            await asyncio.sleep(max(LOOK_S, len(legs) / MOST))  # packets tell nobody that they came
+            if self.calls.lines:
+                busy_s = loop.time()
+            if loop.time() - busy_s > IDLE_S:
+                self._forget(())
+                continue
+            self._forget(legs)
+            try:
+                await asyncio.gather(*(self._look(leg, links[leg.node]) for leg in legs))
+            except AsteriskUnavailable as error:
+                log.info("voices_not_heard", reason=str(error))
+
+    async def _look(self, leg: Leg, link: AmiLink) -> None:
+        try:
+            reply = await link.send({"Action": "Getvar", "Channel": str(leg.id), "Variable": _RECEIVED})
+        except ActionFailed:
+            return  # it has gone: its Hangup says so
+        value = reply.get("Value")
+        if not value.isdecimal():
+            return  # no voice yet
+        now_s = asyncio.get_running_loop().time()
+        before = self._heard.get(leg.id) or Heard(int(value), now_s)
+        after = self._heard[leg.id] = listen(before, int(value), now_s)
+        leg.silent = after.silent
+        if after.silent and not before.silent:
+            log.warning("phone_silent", agent=leg.agent_id, silent_s=round(now_s - after.at_s, 2))
+        elif before.silent and not after.silent:
+            log.info("phone_heard_again", agent=leg.agent_id)
+            self.tracker.leg_up(leg)
+
+    def _forget(self, legs: Iterable[Leg]) -> None:
+        """Keep what is known of these phones only; of the others nothing is held against them."""
+        kept = {leg.id for leg in legs}
+        for leg_id in self._heard.keys() - kept:
+            del self._heard[leg_id]
+            if (leg := self.tracker.legs.get(leg_id)) is not None:
+                leg.silent = False

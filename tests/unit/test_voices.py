@@ -1,0 +1,66 @@
+"""Who counts as silent: by what came of a phone at each look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from dialer.calls.voices import LOOK_S, SILENT_MOST_S, SILENT_S, STEADY, Heard, listen
+
+
+def after(heard: Heard, looks: Iterable[bool], now_s: float = 0.0) -> tuple[Heard, float]:
+    """What is known after these looks, each with or without new packets, and the time of the last."""
+    for new in looks:
+        now_s += LOOK_S
+        heard = listen(heard, heard.packets + 7 * new, now_s)
+    return heard, now_s
+
+
+def silent_after_s(heard: Heard, now_s: float) -> float:
+    """How long no packet comes until the phone is silent; it must become so."""
+    began_s = now_s
+    while not heard.silent:
+        heard, now_s = after(heard, [False], now_s)
+        assert now_s - began_s < 60
+    return now_s - began_s
+
+
+STEADY_LOOKS = [True] * STEADY
+
+
+def test_a_phone_that_sent_without_a_gap_is_silent_in_less_than_a_second() -> None:
+    """From its last packet: the patience, and a look to see each of them."""
+    heard, now_s = after(Heard(0, 0.0), STEADY_LOOKS)
+    assert SILENT_S <= silent_after_s(heard, now_s) <= SILENT_S + LOOK_S + 0.01
+
+
+def test_a_phone_that_was_never_steady_is_not_judged() -> None:
+    """One that keeps its silence to itself comes and goes; nothing is held against it."""
+    bursts = ([True] * (STEADY - 1) + [False] * 20) * 5
+    heard = Heard(0, 0.0)
+    now_s = 0.0
+    for new in bursts:
+        heard, now_s = after(heard, [new], now_s)
+        assert not heard.silent
+
+
+def test_a_packet_makes_it_heard_and_the_next_gap_may_be_longer() -> None:
+    """A false alarm doubles the patience, up to a limit, and the phone is judged all the same."""
+    heard, now_s = after(Heard(0, 0.0), STEADY_LOOKS)
+    patience_s = []
+    for _ in range(5):
+        silent_after_s(heard, now_s)
+        heard, now_s = after(heard, [False] * 40, now_s)
+        assert heard.silent
+        heard, now_s = after(heard, [True], now_s)
+        assert not heard.silent
+        patience_s.append(heard.patience_s)
+    assert patience_s == pytest.approx([0.9, 1.8, 3.6, SILENT_MOST_S, SILENT_MOST_S])
+
+
+def test_a_short_gap_is_none() -> None:
+    """Two looks without a packet, again and again: a network that stutters."""
+    heard, _ = after(Heard(0, 0.0), STEADY_LOOKS + [False, False, True] * 20)
+    assert not heard.silent
+    assert heard.patience_s == SILENT_S
