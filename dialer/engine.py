@@ -364,10 +364,12 @@ class Engine:
         status = {
             "asterisk": self.link.up,
             "trouble": self.link.trouble,
+            "disk_full": self.database.is_full,
             "calls": len(self.calls.lines),
             "phones": sum(leg.up for leg in self.tracker.legs.values()),
             "journal_behind": self.journal.behind,
             "events": self._events,
+            "tasks": len(asyncio.all_tasks()),
         }
         values = {"seen_at": utc_now(), "status": status}
         async with self.database.system() as conn:
