@@ -446,6 +446,7 @@ class Engine:
         status = {
             "asterisk": self.resynced.is_set(),
             "trouble": None if self.resynced.is_set() else self.nodes.trouble(),
+            "disk_full": self.database.is_full,
             "calls": len(self.calls.lines),
             "phones": sum(leg.up for leg in self.tracker.legs.values()),
             "journal_behind": self.journal.behind,

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from dialer.agents.model import Agent, AgentState, Shift
 from dialer.agents.service import AgentService
-from dialer.errors import Conflict, WrongState
+from dialer.errors import Conflict, NotFound, WrongState
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID
 from dialer.httpkit.routes import Call, Routes
@@ -124,14 +124,14 @@ async def _after(call: Call, agent_id: int, change: Awaitable[object]) -> AgentO
 # -- one's own; before {agent_id}, which would take "me" for an id -------------------------------------------
 
 
-@routes.get("/agents/me", right=Right.WORK)
+@routes.get("/agents/me", right=Right.WORK, errors=(NotFound,))
 async def get_me(call: Call) -> AgentOut:
     """The agent that the caller is."""
     service = call.app[AGENTS]
     return AgentOut.of(*await service.agent(call.actor, await service.own_id(call.actor)))
 
 
-@routes.post("/agents/me/login", right=Right.WORK, errors=(WrongState,))
+@routes.post("/agents/me/login", right=Right.WORK, errors=(NotFound, WrongState))
 async def log_me_in(call: Call) -> AgentOut:
     """Begin a shift: the own phone is called, and stays connected until the log-out."""
     service = call.app[AGENTS]
@@ -139,7 +139,7 @@ async def log_me_in(call: Call) -> AgentOut:
     return await _after(call, agent_id, service.log_in(call.actor, agent_id))
 
 
-@routes.post("/agents/me/ready", right=Right.WORK, errors=(WrongState,))
+@routes.post("/agents/me/ready", right=Right.WORK, errors=(NotFound, WrongState))
 async def make_me_ready(call: Call) -> AgentOut:
     """Take calls from now on; in a call: go on taking calls after it."""
     service = call.app[AGENTS]
@@ -147,7 +147,7 @@ async def make_me_ready(call: Call) -> AgentOut:
     return await _after(call, agent_id, service.ready(call.actor, agent_id))
 
 
-@routes.post("/agents/me/pause", right=Right.WORK, errors=(WrongState,))
+@routes.post("/agents/me/pause", right=Right.WORK, errors=(NotFound, WrongState))
 async def pause_me(call: Call, body: PauseIn) -> AgentOut:
     """Take no calls; in a call: after it."""
     service = call.app[AGENTS]
@@ -155,7 +155,7 @@ async def pause_me(call: Call, body: PauseIn) -> AgentOut:
     return await _after(call, agent_id, service.pause(call.actor, agent_id, body.code))
 
 
-@routes.post("/agents/me/logout", right=Right.WORK)
+@routes.post("/agents/me/logout", right=Right.WORK, errors=(NotFound,))
 async def log_me_out(call: Call) -> AgentOut:
     """End the shift; in a call: after it."""
     service = call.app[AGENTS]
@@ -163,7 +163,7 @@ async def log_me_out(call: Call) -> AgentOut:
     return await _after(call, agent_id, service.log_out(call.actor, agent_id))
 
 
-@routes.post("/agents/me/skip-lead", right=Right.WORK, errors=(WrongState,))
+@routes.post("/agents/me/skip-lead", right=Right.WORK, errors=(NotFound, WrongState))
 async def skip_my_lead(call: Call) -> AgentOut:
     """Preview: pass the shown lead on; the next one is shown."""
     service = call.app[AGENTS]
@@ -180,7 +180,7 @@ async def list_(call: Call) -> list[AgentOut]:
     return [AgentOut.of(agent, shift) for agent, shift in await call.app[AGENTS].agents(call.actor)]
 
 
-@routes.post("/agents", right=Right.AGENTS_EDIT, status=201, errors=(Conflict,), idempotent=False)
+@routes.post("/agents", right=Right.AGENTS_EDIT, status=201, errors=(Conflict, NotFound), idempotent=False)
 async def create(call: Call, body: AgentIn) -> MadeAgentOut:
     """Make a user an agent with a phone. The phone's password is in this reply and nowhere else."""
     made = await call.app[AGENTS].create(

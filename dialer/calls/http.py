@@ -12,7 +12,7 @@ from pydantic import Field
 from dialer.calls.call_log import CallRow, Filter
 from dialer.calls.card import Card
 from dialer.calls.service import CallService, CallView
-from dialer.errors import AsteriskUnavailable, BadNumber, NotAllowed, NumberBusy, WrongState
+from dialer.errors import AsteriskUnavailable, BadNumber, NotAllowed, NotFound, NumberBusy, WrongState
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
@@ -258,7 +258,7 @@ def _filter(call: Call, query: LogQuery) -> Filter:
     )
 
 
-@routes.get("/calls", errors=(BadNumber,))
+@routes.get("/calls", errors=(BadNumber, NotFound))
 async def list_(call: Call, query: CallsQuery) -> Page[CallOut]:
     """Attempts, newest first. An agent sees those of the own talks."""
     after = decode(query.cursor, datetime, UUID)
@@ -294,7 +294,7 @@ async def log_file(call: Call, query: LogQuery) -> web.StreamResponse:
     "/calls",
     right=Right.CALLS_PLACE,
     status=201,
-    errors=(BadNumber, NotAllowed, NumberBusy, WrongState, AsteriskUnavailable),
+    errors=(BadNumber, NotAllowed, NotFound, NumberBusy, WrongState, AsteriskUnavailable),
 )
 async def dial(call: Call, body: DialIn) -> AttemptOut:
     """Dial a number by hand, for the caller's own shift, in a manual campaign."""
@@ -332,7 +332,7 @@ async def dispose(call: Call, attempt_id: UUID, body: DispositionIn) -> CallDeta
     return CallDetailsOut.of_view(view)
 
 
-@routes.get("/agents/me/card", right=Right.WORK)
+@routes.get("/agents/me/card", right=Right.WORK, errors=(NotFound,))
 async def my_card(call: Call) -> CardReplyOut:
     """Who is on the caller's line, whose disposition is owed, or which lead is shown."""
     card = await call.app[CALLS].card(call.actor)

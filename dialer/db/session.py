@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,6 +34,8 @@ CONNECTION_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.Inter
 #: transaction was rolled back; the same one may succeed later.
 PASSING = ("08", "25006", "40", "53", "55", "57", "58")
 DISK_FULL = "53100"
+#: A disk on which a write has found no room counts as full for so long, seconds: others may still find some.
+FULL_FOR_S = 15.0
 
 _SET_TENANT = text("SELECT set_config('dozvon.tenant', :tenant, true)")
 
@@ -140,12 +144,19 @@ class Database:
         self._door = door
         #: since when it is known not to answer, see `dialer.db.pulse`; None: it answers, or nobody asks
         self.silent_since: datetime | None = None
+        #: when a write of this process last found no room (monotonic)
+        self._full_at_s = -math.inf
 
     @classmethod
     def open(cls, url: str, *, pool: int) -> Database:
         """A pool of at most `pool` connections to `url` (postgresql://...); connects when first used."""
         door = Door(url)
         return cls(create_engine(url, pool=pool, door=door), door)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether its disk has lately had no room for what this process wanted to write."""
+        return time.monotonic() - self._full_at_s < FULL_FOR_S
 
     def fall_silent(self, reason: str) -> None:
         """The database does not answer: end what waits for it, and refuse what is asked until `answers`."""
@@ -178,6 +189,7 @@ class Database:
                 yield conn
         except exc.DBAPIError as error:
             if _sqlstate(error) == DISK_FULL:
+                self._full_at_s = time.monotonic()
                 raise DatabaseFull(reason=str(error.orig)) from error
             if not (error.connection_invalidated or _sqlstate(error).startswith(PASSING)):
                 raise

@@ -107,14 +107,19 @@ async def find_identity(request: web.Request) -> Identity | None:
     authorization = request.headers.get("Authorization")
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not 0 < len(token) <= MAX_TOKEN:
+        if scheme.lower() != "bearer" or not _may_be_token(token):
             raise NotLoggedIn
         found = await identities.by_api_token(token.strip())
         if found is None:
             raise NotLoggedIn
         return found
     token = session_token(request) or ""
-    return await identities.by_session(token) if 0 < len(token) <= MAX_TOKEN else None
+    return await identities.by_session(token) if _may_be_token(token) else None
+
+
+def _may_be_token(text: str) -> bool:
+    """Whether to look it up. Bytes that are no UTF-8 come as surrogates, which nothing hashes."""
+    return 0 < len(text) <= MAX_TOKEN and text.isascii()
 
 
 @web.middleware

@@ -209,7 +209,7 @@ def _refusals(route: Route) -> Iterable[type[DozvonError]]:
     yield BadRequest
     if not route.public:
         yield NotLoggedIn
-    if route.right is not None:
+        # Without a right that all need, a row of somebody else's may still be refused.
         yield Forbidden
     if route.method != "GET":
         yield BadCsrfToken

@@ -152,8 +152,10 @@ def problem_reply(error: DozvonError, locale: str) -> web.Response:
         headers["Allow"] = str(error.details["allowed"])
     return web.Response(
         status=error.status,
-        text=json.dumps(problem(error, locale), ensure_ascii=False, default=str),
+        # What is told of the request may hold bytes of it that were no text.
+        body=json.dumps(problem(error, locale), ensure_ascii=False, default=str).encode(errors="replace"),
         content_type=MEDIA_TYPE,
+        charset="utf-8",
         headers=headers,
     )
 

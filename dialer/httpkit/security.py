@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from dialer.errors import BadCsrfToken, BadRequest, TooLarge, WrongHost
+from dialer.httpkit.forms import read_form
 from dialer.httpkit.identity import is_loopback, is_secure
 from dialer.httpkit.keys import CSRF, SETTINGS
 from dialer.settings import Settings
@@ -102,7 +103,10 @@ def same_origin(request: web.Request) -> bool:
     public = request.app[SETTINGS].public_url
     if public:
         ours.add(urlsplit(public).netloc)
-    return urlsplit(origin).netloc in ours
+    try:
+        return urlsplit(origin).netloc in ours
+    except ValueError:  # a bracket that is not closed, letters that are no host's
+        return False
 
 
 @web.middleware
@@ -122,9 +126,9 @@ async def check_csrf(request: web.Request, handler: Handler) -> web.StreamRespon
     elif request.path not in LOGIN_PATHS or request.method != "POST":
         given = request.headers.get("X-CSRF-Token")
         if given is None and request.content_type in FORMS:
-            # aiohttp keeps what it has read: the page's handler calls post() again for nothing.
-            field = (await request.post()).get("csrf_token")
+            # aiohttp keeps what it has read: the page's handler reads the form again for nothing.
+            field = (await read_form(request)).get("csrf_token")
             given = field if isinstance(field, str) else None
-        if given is None or not compare_digest(given.encode(), expected.encode()):
+        if given is None or not compare_digest(given.encode(errors="replace"), expected.encode()):
             raise BadCsrfToken
     return await handler(request)

@@ -113,6 +113,8 @@ class LiveService:
         engine = rows.get("engine")
         if engine is None:
             return [Trouble("engine_down", None)]
+        if self._database.is_full or engine.status.get("disk_full"):
+            return [Trouble("disk_full", None)]
         if now - engine.seen_at > SILENT_AFTER:
             # An engine that cannot write that it lives is not to blame.
             return [Trouble("disk_full" if await self._is_full() else "engine_down", engine.seen_at)]

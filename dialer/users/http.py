@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from aiohttp import web
 from pydantic import Field, StringConstraints
 
-from dialer.errors import BadRequest, Conflict, Invalid, TooManyRequests, WrongPassword
+from dialer.errors import BadRequest, Conflict, Invalid, NotFound, TooManyRequests, WrongPassword
 from dialer.httpkit.access import Right, Role
 from dialer.httpkit.identity import address_of, clear_session_cookie, session_token, set_session_cookie
 from dialer.httpkit.keys import CSRF, SETTINGS
@@ -207,7 +207,7 @@ async def fetch_tokens(call: Call, query: PageQuery) -> Page[TokenOut]:
     return Page[TokenOut](items=[TokenOut.model_validate(token) for token in tokens], next=following)
 
 
-@routes.post("/tokens", right=Right.TOKENS_EDIT, status=201, idempotent=False)
+@routes.post("/tokens", right=Right.TOKENS_EDIT, status=201, errors=(NotFound,), idempotent=False)
 async def add_token(call: Call, body: NewToken) -> TokenShown:
     """Make an API token.
 

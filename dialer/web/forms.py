@@ -11,6 +11,7 @@ from multidict import MultiMapping
 from pydantic import BaseModel, ValidationError
 
 from dialer.errors import BadRequest, DozvonError, Invalid
+from dialer.httpkit.forms import read_form
 from dialer.httpkit.i18n import message, said
 from dialer.httpkit.problems import invalid
 
@@ -19,11 +20,11 @@ M = TypeVar("M", bound=BaseModel)
 
 async def texts(request: web.Request) -> MultiMapping[str]:
     """The text fields of a form. Raises BadRequest for a NUL, which PostgreSQL keeps in no text."""
-    form = await request.post()
+    form = await read_form(request)
     for value in form.values():
         if isinstance(value, str) and "\0" in value:
             raise BadRequest(reason="the body holds a NUL character")
-    return form  # type: ignore[return-value]
+    return form
 
 
 async def field(request: web.Request, name: str, default: str = "") -> str:

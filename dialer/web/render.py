@@ -77,8 +77,10 @@ async def page(
     strict = policy(request.app.get(CONNECT_SOURCES, ())).replace(" 'unsafe-inline'", "")
     return web.Response(
         status=status,
-        text=text,
+        # What is told of the request may hold bytes of it that were no text.
+        body=text.encode(errors="replace"),
         content_type="text/html",
+        charset="utf-8",
         headers={
             "Cache-Control": "no-store",
             "Content-Language": locale,

@@ -113,8 +113,8 @@ class Calls:
     name = "calls"
     title = (
         "Calls a second into agents' bridges, 10 s each, until anything falls behind: fewer than 95 % "
-        "placed, an answered customer without an agent, a failed call, answer to agent p95 over 250 ms, or a journal "
-        "more than a second behind"
+        "placed, an answered customer without an agent, a failed call, answer to agent p95 over 250 ms, "
+        "or a journal more than a second behind"
     )
     columns = _COLUMNS
 

@@ -149,7 +149,8 @@ class Stage:
                         SELECT result, ended_at IS NULL AS open, answered_at IS NOT NULL AS answered,
                                connected_at IS NOT NULL AS connected, disposed_at IS NOT NULL AS disposed,
                                join_ms, answer_to_agent_ms
-                          FROM attempt WHERE tenant_id = :tenant AND created_at >= :since AND created_at < :until
+                          FROM attempt
+                         WHERE tenant_id = :tenant AND created_at >= :since AND created_at < :until
                         """
                     ),
                     {"tenant": TENANT, "since": since, "until": until},
@@ -235,8 +236,8 @@ async def open_stage(
 ) -> AsyncIterator[Stage]:
     """The server with a campaign that is not started and agents who are not logged in.
 
-    `ringing`: numbers ring for `ring_s` and are then busy; else they answer, talk `talk_s` and leave. `paper`:
-    Asterisk with all that is behind it is played (see paper.py), and costs nothing that is counted.
+    `ringing`: numbers ring for `ring_s` and are then busy; else they answer, talk `talk_s` and leave.
+    `paper`: Asterisk with all that is behind it is played (see paper.py), and costs nothing that is counted.
     """
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(own_folder("load"))

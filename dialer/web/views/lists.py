@@ -11,6 +11,7 @@ from dialer.campaigns.http import CAMPAIGNS
 from dialer.contacts.http import CONTACTS, import_out
 from dialer.errors import DozvonError, Invalid
 from dialer.httpkit.access import Right
+from dialer.httpkit.forms import read_form
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.problems import locale_of
 from dialer.httpkit.stream import HUB
@@ -95,7 +96,7 @@ async def imports(request: web.Request) -> web.StreamResponse:
 async def upload(request: web.Request) -> web.StreamResponse:
     """Bring a file in."""
     actor = page_actor(request, Right.CONTACTS_EDIT)
-    form = await request.post()
+    form = await read_form(request)
     file, campaign = form.get("file"), form.get("campaign")
     try:
         if not isinstance(file, web.FileField):

@@ -1,60 +1,50 @@
 """How many AMI events a second a core takes: a bare splitter, panoramisk alone, Dozvon's link.
 
-    python tests/bench/bench_ami.py [--events N] [--rounds N]
-
 The same bytes through each, in this process and without a socket, so that only the reading is measured; the
-best round of each counts. Prints one line each, and JSON on the last.
+best round of each counts.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Final
 
-import structlog
 from panoramisk import Manager
 from panoramisk.ami_protocol import AMIProtocol
 
 from dialer.asterisk.ami import Address, AmiLink
 from dialer.asterisk.ami_framing import MAX_PACKET
 from dialer.asterisk.ami_session import SessionManager
+from dialer.bench.load.model import Measured, Say, Wish
+from dialer.calls.tracking import EVENTS as WANTED
 
 #: Bytes a read of asyncio's selector loop gives at most.
-SEGMENT = 256 * 1024
-BANNER = b"Asterisk Call Manager/11.0.0\r\n"
+SEGMENT: Final = 256 * 1024
+BANNER: Final = b"Asterisk Call Manager/11.0.0\r\n"
 
 #: The shape of one call's events as Asterisk 22 says them with read=system,call,user, by length.
-CHANNEL = (
+CHANNEL: Final = (
     "Channel: PJSIP/carrier-0000002a\r\nChannelState: 6\r\nChannelStateDesc: Up\r\n"
     "CallerIDNum: 79161234567\r\n"
     "CallerIDName: Мария\r\nConnectedLineNum: <unknown>\r\nConnectedLineName: <unknown>\r\nLanguage: ru\r\n"
     "AccountCode: \r\nContext: dozvon-customer\r\nExten: s\r\nPriority: 3\r\n"
     "Uniqueid: 4f2c7f0e-3f0c-4d55-9f43-5a8f8a3f7a10\r\nLinkedid: 4f2c7f0e-3f0c-4d55-9f43-5a8f8a3f7a10\r\n"
 )
-NAMES = (
+NAMES: Final = (
     *("Newchannel", "DialBegin", "Newstate", "DialState", "DialEnd", "NewConnectedLine", "BridgeEnter"),
     *("BridgeCreate", "NewCallerid", "BridgeLeave", "BridgeDestroy", "HangupRequest", "SoftHangupRequest"),
     *("Hangup", "UserEvent", "DeviceStateChange", "ExtensionStatus", "ContactStatus", "MusicOnHoldStart"),
     *("MusicOnHoldStop", "LocalBridge", "OriginateResponse"),
 )
-#: What the engine needs of these.
-WANTED = {
-    "DialBegin",
-    "DialEnd",
-    "Newstate",
-    "BridgeEnter",
-    "BridgeLeave",
-    "Hangup",
-    "UserEvent",
-    "ContactStatus",
-}
+#: What 100 calls a second make Asterisk say.
+AT_100_CALLS: Final = 2_000
 
 
 def segments(events: int) -> list[bytes]:
+    """So many events as the bytes that a socket gives."""
     packets = [
         f"Event: {NAMES[i % len(NAMES)]}\r\nPrivilege: call,all\r\nTimestamp: {1767225600 + i / 2000:.6f}\r\n"
         f"{CHANNEL}\r\n"
@@ -94,7 +84,7 @@ def panoramisk(parts: list[bytes]) -> int:
     return count
 
 
-def link(wanted: set[str] | None) -> Callable[[list[bytes]], int]:
+def link(wanted: Collection[str] | None) -> Callable[[list[bytes]], int]:
     """Dozvon's session and link, up to the consumer's `get_nowait`."""
 
     def measured(parts: list[bytes]) -> int:
@@ -117,39 +107,58 @@ def link(wanted: set[str] | None) -> Callable[[list[bytes]], int]:
     return measured
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--events", type=int, default=40_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    args = parser.parse_args()
-    logging.getLogger("panoramisk").setLevel(logging.WARNING)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    parts = segments(args.events)
-    wanted_share = sum(name in WANTED for name in NAMES) / len(NAMES)
-    ways: dict[str, Callable[[list[bytes]], int]] = {
-        "bare_splitter": bare,
-        "panoramisk": panoramisk,
-        "link": link(None),
-        "link_filtered": link(WANTED),
-    }
-    best = dict.fromkeys(ways, 0.0)
-    for _ in range(args.rounds):
-        for name, way in ways.items():
-            started = time.process_time()
-            taken = way(parts)
-            seconds = time.process_time() - started
-            assert taken == args.events or (name == "link_filtered" and taken < args.events), (name, taken)
-            best[name] = max(best[name], args.events / seconds)
-    for name, rate in best.items():
-        print(f"{name:15} {rate:10,.0f} events/s   {2_000 / rate:6.1%} of a core at 2,000 events/s")
-    print(
-        json.dumps(
-            {name: round(rate) for name, rate in best.items()} | {"wanted_share": round(wanted_share, 2)}
-        )
-    )
+WAYS: Final[dict[str, Callable[[list[bytes]], int]]] = {
+    "bare_splitter": bare,
+    "panoramisk": panoramisk,
+    "link": link(None),
+    "link_filtered": link(WANTED),
+}
 
 
-if __name__ == "__main__":
-    asyncio.run(main())
+class Events:
+    """The AMI seam against what is below it."""
+
+    name = "events"
+    title = (
+        "AMI events a second of one core, the same bytes through each: a bare splitter, panoramisk alone, "
+        "the server's link with all events and with those it asks for (the others are dropped unparsed)"
+    )
+    columns = (
+        ("events_per_s", "events/s"),
+        ("to_bare", "of the bare splitter"),
+        ("core_at_100_calls_per_s", "of a core at 100 calls/s"),
+        ("taken_share", "share taken"),
+    )
+
+    async def measure(self, wish: Wish, say: Say) -> AsyncIterator[Measured]:
+        """A measurement a way; all ways take turns, so a busy machine slows all."""
+        if all((self.name, way, wish.short) in wish.known for way in WAYS):
+            return
+        logging.getLogger("panoramisk").setLevel(logging.WARNING)
+        events, rounds = (10_000, 2) if wish.short else (40_000, 7)
+        parts = segments(events)
+        best, taken = dict.fromkeys(WAYS, 0.0), dict.fromkeys(WAYS, 0)
+        for _ in range(rounds):
+            for name, way in WAYS.items():
+                began = time.process_time()
+                taken[name] = way(parts)
+                best[name] = max(best[name], events / (time.process_time() - began))
+            await asyncio.sleep(0)
+        for name, rate in best.items():
+            whole = taken[name] == events or name == "link_filtered"
+            yield Measured(
+                self.name,
+                name,
+                wish.seed,
+                wish.short,
+                {
+                    "events_per_s": rate,
+                    "to_bare": rate / best["bare_splitter"],
+                    "core_at_100_calls_per_s": AT_100_CALLS / rate,
+                    "taken_share": taken[name] / events,
+                },
+                broken="" if whole else f"{events - taken[name]} events were lost",
+            )
+
+
+EVENTS = Events()
