@@ -164,7 +164,7 @@ class Day:
     # -- the bad days ------------------------------------------------------------------------------------
 
     async def _carrier_away(self, rng: random.Random) -> None:
-        # A call into silence is known to fail when its ringing would be over: the third of each agent shows it.
+        # A call into silence is known to fail when its ringing would be over: each agent waits for three.
         await self._fails(Manner.AWAY, RING_TIMEOUT_S * 3 + rng.uniform(1, 4))
 
     async def _all_503(self, rng: random.Random) -> None:
