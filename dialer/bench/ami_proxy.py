@@ -69,6 +69,9 @@ class AmiProxy:
         self.was_cut = asyncio.Event()
         #: a new connection is accepted and nothing else happens to it
         self.silent = False
+        #: (what begins, dirt): the dirt is put before the next packet from Asterisk that begins so
+        self.dirt: tuple[bytes, bytes] | None = None
+        self.was_dirty = asyncio.Event()
         #: bytes go in pieces of one to three
         self.torn = False
         #: connections, and logins, so far
@@ -180,6 +183,8 @@ class _Wire:
             if self.half_open:
                 # Asterisk's end may go; the engine's socket says nothing of it.
                 continue
+            if way is Way.FROM_ASTERISK and self.proxy.dirt is not None:
+                data = self._soiled(data, *self.proxy.dirt)
             cut = self.proxy.cut
             keep = cut.feed(self, way, data) if cut is not None else None
             if cut is not None and keep is not None:
@@ -196,6 +201,14 @@ class _Wire:
                 await writer.drain()
         if self.half_open and way is Way.FROM_ASTERISK:
             await asyncio.Event().wait()  # the engine is not told of the end
+
+    def _soiled(self, data: bytes, begins: bytes, dirt: bytes) -> bytes:
+        at = data.find(begins)
+        if at < 0 or (at > 0 and not data[:at].endswith(b"\r\n\r\n")):
+            return data
+        self.proxy.dirt = None
+        self.proxy.was_dirty.set()
+        return data[:at] + dirt + data[at:]
 
     async def _tear(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         # TCP_NODELAY is asyncio's own default: each write is a segment.

@@ -54,7 +54,7 @@ from dialer.db.embedded import EmbeddedPostgres, Urls
 from dialer.db.session import Database
 from dialer.demo.api import Api
 from dialer.demo.carrier import Carrier
-from dialer.demo.phones import AgentPhones, Phone
+from dialer.demo.phones import AgentPhones, Kind, Phone
 from dialer.demo.setup import SUPERVISOR, TENANT, TRUNK, Setup
 from dialer.errors import DatabaseUnavailable
 from dialer.managed import asterisk_of
@@ -132,6 +132,7 @@ class Site:
         say: Say | None = None,
         environment: Mapping[str, str] | None = None,
         urls: Urls | None = None,
+        phones: Kind | None = None,
         asterisk_settings: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> AsyncIterator[Site]:
@@ -141,6 +142,7 @@ class Site:
         `Part.start`), `environment` more of the processes' environment, `settings` what the server has other
         than a site's own (`ami_port` of a proxy between the two, ...), `asterisk_settings` what Asterisk and
         the server have.
+        `phones`: of which kind they are; None: softphones where this machine has them.
         `urls` are of a database elsewhere: then its own PostgreSQL is not started.
         `folder`: None makes one that is removed at the end, whatever ends us.
 
@@ -165,10 +167,11 @@ class Site:
             await setup(database)
             asterisk = await asterisk_of(own, database)
             stack.callback(_power_off, asterisk)
-            phones = AgentPhones(
+            desk_phones = AgentPhones(
                 [Phone(user, password) for user, _, password in setup.agents],
                 registrar=f"{own.sip_host}:{own.sip_port}",
                 carrier=carrier,
+                kind=phones,
             )
             chosen = own.model_copy(update=settings)
             said = child_environment(chosen, urls, os.environ) | dict(environment or {})
@@ -180,7 +183,7 @@ class Site:
                 database=database,
                 asterisk=asterisk,
                 carrier=carrier,
-                phones=phones,
+                phones=desk_phones,
                 web=Part("web", said, folder / "web.log"),
                 engine=Part("engine", said, folder / "engine.log"),
                 robots=Robots(_robots(setup, f"http://127.0.0.1:{own.http_port}", seed, talk_s, wrap_up_s)),
@@ -189,10 +192,10 @@ class Site:
             )
             await asyncio.gather(asterisk.start(), site.web.start())
             stack.push_async_callback(site.web.stop)
-            stack.push_async_callback(phones.stop)
-            await phones.start()
+            stack.push_async_callback(desk_phones.stop)
+            await desk_phones.start()
             stack.push_async_callback(site.engine.stop)
-            await asyncio.gather(phones.wait_registered(), site.engine.start(engine))
+            await asyncio.gather(desk_phones.wait_registered(), site.engine.start(engine))
             stack.push_async_callback(site.robots.stop)
             site.robots.start()
             await site.until_agents_back(patience(30))
@@ -247,6 +250,13 @@ class Site:
             await api.call("POST", f"/campaigns/{self.campaign_id}/start")
         self._feeding = asyncio.create_task(self._keep_feeding(), name="feeding")
         return self.campaign_id
+
+    async def pause_dialling(self) -> None:
+        """Nothing new is dialled, as when a supervisor pauses the campaign; what is dialled goes on."""
+        await self.stop_feeding()
+        async with self.api() as api:
+            await api.log_in(*self.supervisor)
+            await api.call("POST", f"/campaigns/{self.campaign_id}/pause")
 
     async def feed(self, count: int) -> None:
         """Put so many more numbers on the campaign's list. Raises DatabaseUnavailable."""
@@ -417,7 +427,8 @@ def _settings(folder: Path, more: Mapping[str, Any]) -> Settings:
 
 
 def _robots(setup: Setup, url: str, seed: int, talk_s: float, wrap_up_s: float) -> list[Robot]:
+    turn = asyncio.Semaphore(2)
     return [
-        Robot(url, login, web, random.Random(f"{seed} {login}"), talk_s, wrap_up_s)  # noqa: S311
+        Robot(url, login, web, random.Random(f"{seed} {login}"), talk_s, wrap_up_s, turn)  # noqa: S311
         for login, web, _ in setup.agents
     ]

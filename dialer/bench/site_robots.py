@@ -62,6 +62,9 @@ class Robot:
     #: mean length of a talk and of the wrap-up, seconds
     talk_s: float
     wrap_up_s: float
+    #: Log-ins take their turn: a password costs the server a tenth of a second of its processor, and a
+    #: crowd that gives up and comes again never gets in.
+    turn: asyncio.Semaphore
     #: takes calls; False: stays in a pause, or logged out, once there
     willing: bool = True
     #: set while it hears the server's events
@@ -83,7 +86,7 @@ class Robot:
             while True:
                 try:
                     if not self._logged_in:
-                        async with asyncio.timeout(REPLY_S):
+                        async with self.turn, asyncio.timeout(3 * REPLY_S):
                             await api.log_in(self.login, self.password)
                         self._logged_in = True
                     await self._work(api)

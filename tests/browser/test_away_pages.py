@@ -14,7 +14,7 @@ from playwright.async_api import expect
 from sqlalchemy import select
 from support.browser import Visitors
 from support.postgres import frozen
-from support.stage import TENANT, Stage
+from support.stage import TENANT, Stage, breathe
 
 from dialer.db import migrate
 from dialer.db import tables as t
@@ -132,6 +132,35 @@ async def test_a_disposition_that_was_not_saved_stays_on_the_desk(
             select(t.attempt.c.disposition_note).where(t.attempt.c.disposed_by == stage.users[1])
         )
         assert list(kept) == ["wants the blue one"]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({"disk_full": True}, ("На диске базы данных кончилось место.", "администратор сервера")),
+        (
+            {"asterisk": False, "trouble": ""},
+            ("Нет связи с Asterisk: новых звонков нет.", "разговоры продолжаются"),
+        ),
+    ],
+)
+async def test_a_part_that_is_away_is_named_on_every_page(
+    visit: Visitors, stage: Stage, status: dict[str, object], words: tuple[str, ...]
+) -> None:
+    """A strip says what it is, what goes on and who has to do something, also at a phone's width; then it
+    goes."""
+    person = await visit(Role.SUPERVISOR, locale="ru", width=390, height=844)
+    await person.open("/agents")
+    strip = person.page.locator("#status .strip")
+    async with stage.database.system() as conn:
+        await breathe(conn, **status)
+    await expect(strip).to_have_count(1, timeout=SOON_MS)
+    for word in words:
+        await expect(strip).to_contain_text(word)
+    assert await person.page.evaluate("document.documentElement.scrollWidth") <= 390
+    async with stage.database.system() as conn:
+        await breathe(conn)
+    await expect(strip).to_have_count(0, timeout=SOON_MS)
 
 
 async def test_a_program_is_told_when_to_ask_again(

@@ -19,8 +19,8 @@ from dialer.ports import free_port
 AGENTS = 5
 CALM_S = (0.2, 1.5)
 LOST_S = 30.0
-#: A peer that says nothing is found out by a late greeting, or pong: pings come every 2 s, an action has 5 s, and
-#: a pong 5 s more than the actions before it.
+#: A peer that says nothing is found out by a late greeting or pong: pings come every 2 s, an action has 5 s,
+#: and a pong 5 s more than the actions before it.
 DETECT_S = 13.0
 TORN_S = (1.5, 4.0)
 #: The longest packet that the link takes is 4 MB.
@@ -181,20 +181,20 @@ class _Fault:
         return f"found out after {took_s:.1f} s; {allowed_s:.1f} s are allowed" if took_s > allowed_s else ""
 
     async def _garbage(self) -> str:
-        wire = self.proxy.wire
-        assert wire is not None
         kind = GARBAGE[self.seed // len(ROW.cases) % len(GARBAGE)]
         noise = self.rng.randbytes(self.rng.randint(1, 2000))
-        wire.inject(
-            {
-                "line": b"what is this\r\n\r\n",
-                "glued": noise.replace(b"\r\n", b""),
-                "noise": noise + b"\r\n\r\n" + noise,
-                "endless": b"x" * TOO_LONG,
-                "other_service": b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
-                "orphan_reply": b"Response: Success\r\nActionID: 0/0\r\nMessage: \xff\xfe\r\n\r\n",
-            }[kind]
-        )
+        dirt = {
+            "line": b"what is this\r\n\r\n",
+            "glued": noise.replace(b"\r\n", b""),
+            "noise": noise + b"\r\n\r\n" + noise,
+            "endless": b"x" * TOO_LONG,
+            "other_service": b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+            "orphan_reply": b"Response: Success\r\nActionID: 0/0\r\nMessage: \xff\xfe\r\n\r\n",
+        }[kind]
+        # Before what is missed the most: the end of a call.
+        self.proxy.was_dirty.clear()
+        self.proxy.dirt = (b"Event: Hangup\r\n", dirt)
+        await _within("a call ends, and dirt is put before that", self.proxy.was_dirty, patience(LOST_S))
         self.figures[f"garbage_{kind}"] = 1
         return ""
 
