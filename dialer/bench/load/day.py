@@ -188,6 +188,7 @@ class Books:
     data: CentreData
     service: CallService
     app_url: str
+    owner_url: str
 
     async def shifts(self, count: int) -> list[Assignee]:
         """So many agents who are logged in, their phones up, and ready."""
@@ -228,7 +229,7 @@ async def open_books(**campaign: Any) -> AsyncIterator[Books]:
         service = CallService(engine.database, CommandDesk(engine.database, listener), chosen)
         writing = asyncio.create_task(engine.journal.run())
         try:
-            yield Books(engine, postgres, data, service, urls.app)
+            yield Books(engine, postgres, data, service, urls.app, urls.owner)
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)

@@ -245,9 +245,8 @@ async def open_stage(
         carrier: sipp.Sipp | None = None
         if paper:
             played = await stack.enter_async_context(Paper(ring_s, talk_s, busy=ringing))
-            chosen = own_settings(
-                folder, asterisk="external", ami_host=sipp.HOST, ami_port=played.port, ami_secret="paper"
-            )
+            ami = {"ami_host": sipp.HOST, "ami_port": played.port, "ami_secret": "paper"}
+            chosen = own_settings(folder, asterisk="external", **ami)
         else:
             chosen = own_settings(folder)
             program = await sipp.find(chosen.packages_dir, say)

@@ -67,8 +67,8 @@ class Stream:
 
     name = "stream"
     title = (
-        "Server-sent events on one web process: 200 agents' streams, each with the events of its own agent, and "
-        "5 wall boards with all; from before the transaction of the fact to the reader"
+        "Server-sent events on one web process: 200 agents' streams, each with the events of its own agent, "
+        "and 5 wall boards with all; from before the transaction of the fact to the reader"
     )
     columns = (
         ("written_per_s", "events/s written"),

@@ -1,0 +1,134 @@
+"""How long the reports and the live pages take over a long past."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import insert, text
+
+from dialer.bench.load import centre_data, past
+from dialer.bench.load.centre_data import TENANT
+from dialer.bench.load.day import Books, open_books
+from dialer.bench.load.model import Measured, Say, Wish, spread
+from dialer.calls.call_log import Filter
+from dialer.campaigns import store as campaigns
+from dialer.clock import utc_now
+from dialer.db import tables as t
+from dialer.db.session import connect
+from dialer.httpkit.access import Actor
+from dialer.reports.figures import Group
+from dialer.reports.live import LiveService
+from dialer.reports.service import FigureService
+
+#: No page waits longer, seconds.
+MOST_S: Final = 2.0
+Ask = Callable[[], Awaitable[Any]]
+
+
+class Reports:
+    """Every question of the pages over a past of so many attempts."""
+
+    name = "reports"
+    title = (
+        "Reports and live pages over a past of so many attempts, 250,000 a day, ten campaigns, each question "
+        "asked as the server asks it (its role, row security); none may take over 2 s"
+    )
+    columns = (
+        ("ms_p50", "p50, ms"),
+        ("ms_p95", "p95"),
+        ("first_ms", "first time, ms"),
+        ("attempts", "attempts"),
+        ("database_mb", "database, MB"),
+    )
+
+    async def measure(self, wish: Wish, say: Say) -> AsyncIterator[Measured]:
+        """A measurement a question and a size of the past."""
+        for many in (5_000,) if wish.short else (1_000_000, 10_000_000):
+            if any(row == self.name and f"attempts={many} " in case for row, case, _ in wish.known):
+                continue
+            async with open_books() as books:
+                began = time.perf_counter()
+                asked = await _with_past(books, many, say)
+                say(f"reports: {many:,} attempts written in {time.perf_counter() - began:.0f} s")
+                async with books.engine.database.system() as conn:
+                    size = (
+                        await conn.execute(text("SELECT pg_database_size(current_database())"))
+                    ).scalar_one()
+                for question, ask in asked.items():
+                    figures = await _timed(ask, 2 if wish.short else 7)
+                    slow = figures["ms_p95"] > MOST_S * 1000
+                    yield Measured(
+                        self.name,
+                        f"attempts={many} {question}",
+                        wish.seed,
+                        wish.short,
+                        {**figures, "attempts": many, "database_mb": size / 1e6},
+                        broken=f"over {MOST_S:g} s" if slow else "",
+                    )
+
+
+async def _timed(ask: Ask, times: int) -> dict[str, float]:
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        await ask()
+        took.append((time.perf_counter() - began) * 1000)
+    return {"first_ms": took[0], **spread(took, "ms", 50, 95)}
+
+
+async def _with_past(books: Books, many: int, say: Say) -> dict[str, Ask]:
+    """Write the past; the questions."""
+    data, database = books.data, books.engine.database
+    made = [data.campaign_id]
+    async with database.tenant(TENANT) as conn:
+        for n in range(2, past.CAMPAIGNS + 1):
+            values = {"tenant_id": TENANT, "name": f"Прошлое {n}", "policy": "ru", "status": "running"}
+            campaign_id = await conn.scalar(insert(t.campaign).values(values).returning(t.campaign.c.id))
+            assert campaign_id is not None
+            made.append(campaign_id)
+        await conn.execute(text("UPDATE campaign SET started_at = now() - interval '60 days'"))
+        disposition = (await conn.execute(text("SELECT id FROM disposition LIMIT 1"))).scalar_one()
+    seats = await centre_data.add_agents(data, past.AGENTS)
+    agents = [seat.worker.agent_id for seat in seats]
+    connection = await connect(books.owner_url, application="dozvon bench")
+    try:
+        await past.write(
+            connection,
+            many,
+            campaigns=made,
+            agents=agents,
+            list_id=data.list_id,
+            trunk_id=data.trunk_id,
+            disposition_id=disposition,
+            say=say,
+        )
+    finally:
+        await connection.close()
+    figures, live, actor = FigureService(database), LiveService(database), Actor.server(TENANT)
+    async with database.tenant(TENANT) as conn:
+        campaign = await campaigns.one(conn, TENANT, data.campaign_id)
+    assert campaign is not None
+    now = utc_now()
+    day, month = now - timedelta(days=1), now - timedelta(days=30)
+    asked: dict[str, Ask] = {
+        **{f"day by {group}": _ask(figures.figures, actor, group, since=day) for group in Group},
+        "month by campaign": _ask(figures.figures, actor, Group.CAMPAIGN, since=month),
+        "month by agent": _ask(figures.figures, actor, Group.AGENT, since=month),
+        "campaign, its whole life": _ask(figures.campaign_figures, actor, data.campaign_id),
+        "campaign, a day": _ask(figures.campaign_figures, actor, data.campaign_id, since=day),
+        "wall board": _ask(live.board, actor, campaign),
+        "call log": _ask(books.service.calls, actor, Filter()),
+        "call log of a campaign": _ask(books.service.calls, actor, Filter(campaign_id=data.campaign_id)),
+        "call log of an agent": _ask(books.service.calls, actor, Filter(agent_id=agents[0])),
+    }
+    return asked
+
+
+def _ask(question: Callable[..., Awaitable[Any]], *args: Any, **named: Any) -> Ask:
+    return lambda: question(*args, **named)
+
+
+REPORTS = Reports()
