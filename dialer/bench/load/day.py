@@ -25,6 +25,7 @@ from dialer.agents import store as agents
 from dialer.agents.model import AgentState
 from dialer.app import build_engine
 from dialer.asterisk.ami import AmiReply
+from dialer.asterisk.nodes import Node
 from dialer.bench.load import centre_data
 from dialer.bench.load.centre_data import TENANT, CentreData
 from dialer.bench.load.cpu import spent
@@ -120,7 +121,7 @@ class Replay:
                 continue
             began = time.perf_counter()
             before = set(self.engine.calls.lines)
-            placed = await self.engine.placer.next_leads(terms, wanted)
+            placed = await self.engine.placer.next_leads(terms, wanted, "main")
             self.placed_s.append(time.perf_counter() - began)
             if not placed.dialled:
                 raise RuntimeError(f"the list ran dry: {placed.why_not}")
@@ -139,7 +140,7 @@ class Replay:
         (result,) = self.rng.choices(list(SHARES), list(SHARES.values()))
         self.fed[result] += 1
         line.seen = True
-        await self.engine.placer.settled()
+        await self.engine.placer.settled("main")
         calls.apply(attempt_id, Rang(utc_now()))
         await asyncio.sleep(0)
         if result in CODES:
@@ -221,10 +222,12 @@ async def open_books(**campaign: Any) -> AsyncIterator[Books]:
         chosen = own_settings(folder, asterisk="external", ami_secret="-")  # noqa: S106 - nobody is spoken to
         engine = build_engine(chosen, urls.app)
         stack.push_async_callback(engine.database.close)
-        engine.placer.link = AcceptsAll()  # type: ignore[assignment]
+        accepts_all: Any = AcceptsAll()
+        engine.nodes.add(Node("main", accepts_all))
         data = await centre_data.make(
             engine.database, sip_port=5060, max_cps=500.0, status="running", max_channels=10_000, **campaign
         )
+        await engine.ownership.begin()  # the campaign is ours: else nothing of it may be written
         listener = Listener(urls.app, (REPLIES,))
         service = CallService(engine.database, CommandDesk(engine.database, listener), chosen)
         writing = asyncio.create_task(engine.journal.run())
