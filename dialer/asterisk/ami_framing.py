@@ -19,6 +19,8 @@ from dialer.errors import Invalid, UnsafeValue
 EOL = b"\r\n"
 END = b"\r\n\r\n"
 BANNER = b"Asterisk Call Manager/"
+#: How every packet of Asterisk's begins.
+PACKETS = (b"Event: ", b"Response: ")
 
 #: The longest packet that is read, bytes. Asterisk's own longest are answers to `Command`.
 MAX_PACKET = 4 * 1024 * 1024

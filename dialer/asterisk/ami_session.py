@@ -25,7 +25,7 @@ from panoramisk import Manager
 from panoramisk.actions import Action
 from panoramisk.ami_protocol import AMIProtocol
 
-from dialer.asterisk.ami_framing import Framer, FramingError, Packet, event_name
+from dialer.asterisk.ami_framing import EOL, PACKETS, Framer, FramingError, Packet, event_name
 from dialer.errors import AsteriskUnavailable
 
 log = structlog.stdlib.get_logger(__name__)
@@ -133,6 +133,10 @@ class Session(AMIProtocol):  # type: ignore[misc]
         wanted = self._wanted
         for packet in packets:
             if self.closed:
+                return
+            if not (said := packet.lstrip(EOL)).startswith(PACKETS) and said:
+                # Dirt has no end of its own: the packet behind it is in it, and may be the end of a call.
+                self.fail("what it says is neither an event nor a response")
                 return
             # Names are cheap, parsing is not. An event with an ActionID may be an item of a list.
             if (

@@ -312,21 +312,29 @@ async def test_events_torn_at_every_byte_arrive_whole(asterisk: FakeAmi) -> None
         assert link.inbox.empty()
 
 
-async def test_garbage_is_skipped_and_no_event_is_lost(asterisk: FakeAmi) -> None:
-    """Bytes that are no packet, and letters that are no UTF-8, leave the link up and the rest in order."""
+async def test_stray_line_ends_and_letters_of_another_encoding_cost_no_event(asterisk: FakeAmi) -> None:
+    """Empty packets, and letters that are no UTF-8, leave the link up and all events in order."""
     async with running(asterisk.address()) as link:
         peer = await asterisk.logged_in()
         await booted(link)
-        peer.raw(
-            b"\x00\xff garbage\r\n\r\n: \r\n\r\n\r\n\r\nEvent\r\n\r\n"
-            b"Event: One\r\nName: \xcf\xf0\r\nN: 1\r\n\r\n"
-        )
+        peer.raw(b"\r\n\r\n\r\nEvent: One\r\nName: \xcf\xf0\r\nN: 1\r\n\r\n")
         peer.raw(b"\r\nEvent: Two\r\nEvent: Three\r\n\r\nResponse: Success\r\nResponse: Error\r\n\r\n")
         peer.event("Last")
         one, two, last = await take(link), await take(link), await take(link)
         assert (one.name, one["N"], set(one["Name"])) == ("One", "1", {"�"})
         assert two.name.startswith("Two")
         assert last.name == "Last"
+
+
+@pytest.mark.parametrize("dirt", [b"\x00\xff", b"what is this\r\n\r\n", b": \r\n\r\n", b"X: 1\r\n"])
+async def test_bytes_that_are_no_packet_end_the_link(asterisk: FakeAmi, dirt: bytes) -> None:
+    """They may have swallowed the packet behind them, the end of a call say: a login asks for it."""
+    async with running(asterisk.address()) as link:
+        peer = await asterisk.logged_in()
+        await booted(link)
+        peer.raw(dirt + b"Event: Hangup\r\nUniqueid: 1\r\n\r\n")
+        assert "neither an event nor a response" in (await take(link)).reason
+        assert (await take(link)) == LinkUp(2, "11.0.0")
 
 
 async def test_a_packet_without_an_end_ends_the_link(asterisk: FakeAmi) -> None:
