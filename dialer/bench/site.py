@@ -227,7 +227,7 @@ class Site:
     async def keep_dialling(self, mode: str = "progressive", **fields: Any) -> int:
         """A running campaign whose list never runs dry; its id. `fields` are of the API's campaign.
 
-        A lead is dialled once, whatever comes of it.
+        A lead is dialled once, whatever comes of it: no result has a second attempt.
         """
         async with self.api() as api:
             await api.log_in(*self.supervisor)
@@ -243,6 +243,7 @@ class Site:
                 "call_from": "00:00",
                 "call_until": "24:00",
                 "max_attempts": 1,
+                "retry_after_s": dict.fromkeys(t.RESULTS, -1),
                 "trunks": [trunk["id"] for trunk in trunks if trunk["endpoint"] == TRUNK],
             } | fields
             self.campaign_id = (await api.call("POST", "/campaigns", body))["id"]
@@ -388,6 +389,10 @@ class Site:
     async def tally(self, since: Mark, to: Mark | None = None) -> Tally:
         """What was lost of what was begun since `since` (until before `to`). Raises DatabaseUnavailable."""
         return await self._witness.tally(since.at, (to or self.mark()).at)
+
+    async def story(self, number: str) -> str:
+        """What the database says of a number's attempts, for a person who looks for the reason."""
+        return await self._witness.story(number)
 
     async def open_attempts(self) -> list[UUID]:
         """Attempts without an end, of all times."""

@@ -46,20 +46,32 @@ class Settling:
             tally = await self.site.tally(due.since, due.to)
             if not tally.open or asyncio.get_running_loop().time() > due.deadline:
                 self._due.remove(due)
-                found.append(self._told(due.run, tally))
+                found.append(await self._told(due.run, tally))
         return found
 
     async def rest(self) -> AsyncIterator[Run]:
-        """Wait for the others. The last one also bears numbers that were dialled again after their run."""
+        """Wait for the others. The last one also bears numbers that were dialled again after their run, or
+        before the first."""
         while self._due:
-            for run in await self.known():
-                late = sum(self.site.carrier.double_dials().values()) - self._doubles if not self._due else 0
-                yield replace(run, double_dials=run.double_dials + late)
+            known = await self.known()
+            if known and not self._due:
+                known[-1] = await self._with_late(known[-1])
+            for run in known:
+                yield run
             await asyncio.sleep(10 * LOOK_S)  # nothing tells that the last call has ended
 
-    def _told(self, run: Run, tally: Tally) -> Run:
+    async def _with_late(self, run: Run) -> Run:
+        doubles = self.site.carrier.double_dials()
+        late = sum(doubles.values()) - self._doubles
+        if not late:
+            return run
+        stories = [await self.site.story(number) for number in list(doubles)[:3]]
+        return replace(run, double_dials=run.double_dials + late, broken="; ".join([run.broken, *stories]))
+
+    async def _told(self, run: Run, tally: Tally) -> Run:
         self._doubles += tally.double_dials
         broken = [run.broken] if run.broken else []
+        broken += [await self.site.story(number) for number in tally.doubles[:3]]
         if tally.without_row:
             broken.append(f"{tally.without_row} numbers were dialled without an attempt")
         if tally.open:

@@ -40,6 +40,8 @@ class Tally:
     results: Mapping[str, int] = field(default_factory=dict)
     #: ids of those without an end
     open: tuple[UUID, ...] = ()
+    #: their numbers that were dialled more than once
+    doubles: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ class Witness:
             )
             rows = list(found)
             known = set(await conn.scalars(select(func.distinct(t.attempt.c.e164))))
+        doubles = {row.e164 for row in rows if len(invites.get(row.e164, ())) > 1}
         rowless = invites.keys() - known - self._rowless
         self._rowless |= rowless
         results: dict[str, int] = {}
@@ -75,7 +78,7 @@ class Witness:
         stored = await self._stored(list(saved))
         return Tally(
             calls=len(rows),
-            double_dials=sum(max(0, len(invites.get(number, ())) - 1) for number in {r.e164 for r in rows}),
+            double_dials=sum(len(invites[number]) - 1 for number in doubles),
             unfinished_attempts=sum(row.ended_at is None for row in rows),
             lost_dispositions=sum(stored.get(attempt) != code for attempt, code in saved.items()),
             unknown=results.get("unknown", 0),
@@ -83,7 +86,18 @@ class Witness:
             dispositions=len(saved),
             results=results,
             open=tuple(row.id for row in rows if row.ended_at is None),
+            doubles=tuple(sorted(doubles)),
         )
+
+    async def story(self, number: str) -> str:
+        """What the database says of a number's attempts, for a person who looks for the reason."""
+        query = select(t.attempt).where(t.attempt.c.e164 == number).order_by(t.attempt.c.created_at)
+        async with self.database.tenant(TENANT) as conn:
+            rows = list(await conn.execute(query))
+        told = [
+            f"{row.id} {row.created_at:%H:%M:%S.%f} {row.result} {row.detail or ''}".strip() for row in rows
+        ]
+        return f"{len(self.carrier.invites().get(number, ()))} calls for attempts {'; '.join(told)}"
 
     async def _stored(self, attempts: list[UUID]) -> dict[UUID, str]:
         joined = (t.disposition.c.tenant_id == t.attempt.c.tenant_id) & (

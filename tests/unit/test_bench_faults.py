@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from dialer.bench import faults
 from dialer.bench.ami_proxy import Cut, Way
+from dialer.bench.faults.soak import Sample, drift, leaks
 from dialer.bench.model import (
     NAMES,
     Run,
@@ -211,6 +212,47 @@ def test_a_cut_waits_for_what_was_asked_on_the_same_wire() -> None:
     assert cut.feed(OTHER, Way.TO_ASTERISK, b"Action: Originate\r\n\r\n") is None
     assert cut.feed(OTHER, Way.TO_ASTERISK, b"Response: of ours\r\n\r\n") is None
     assert cut.feed(OTHER, Way.FROM_ASTERISK, b"Response: Success\r\n\r\n") == 4
+
+
+# -- the soak ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ([(at, 100.0) for at in range(0, 1000, 10)], 0.0),
+        # Caches that fill in the warm-up are no drift.
+        ([(at, 10.0 if at < 100 else 100.0) for at in range(0, 1000, 10)], 0.0),
+        # From the 100th to the 325th second 100, in the last half 110.
+        ([(at, 110.0 if at >= 500 else 100.0) for at in range(0, 1000, 10)], 0.1),
+        ([(at, 90.0 if at >= 500 else 100.0) for at in range(0, 1000, 10)], -0.1),
+        ([(5.0, 1.0)], 0.0),
+    ],
+)
+def test_drift_holds_the_last_half_against_the_first_quarter(
+    values: list[tuple[float, float]], wanted: float
+) -> None:
+    """The quarter begins after the warm-up, which is a tenth."""
+    assert drift(values, 1000) == pytest.approx(wanted)
+
+
+def test_what_is_held_at_rest_and_was_not_early_at_work_is_a_leak() -> None:
+    """A spare connection or so is none; channels must be as before the first call, exactly."""
+    busy = Sample(10, 1, 1, engine_files=30, web_files=20, tasks=50, channels=18, connections=12)
+    rest = replace(busy, channels=8, tasks=20)
+    assert leaks([busy] * 4, rest, at_rest=8) == []
+    assert leaks([busy] * 4, replace(rest, connections=15, web_files=23), at_rest=8) == []
+    for leaked in (
+        replace(rest, channels=9),
+        replace(rest, tasks=54),
+        replace(rest, connections=16),
+        replace(rest, engine_files=34),
+        replace(rest, web_files=24),
+    ):
+        assert len(leaks([busy] * 4, leaked, at_rest=8)) == 1
+    # Late in the run the leak is at work too.
+    late = replace(busy, tasks=500)
+    assert len(leaks([busy, late, late, late], replace(rest, tasks=400), at_rest=8)) == 1
 
 
 # -- the page ------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from dialer.db import tables as t
 from dialer.errors import DatabaseUnavailable
 
 #: So many agents with talks so short make about five calls a second.
-AGENTS, TALK_S, WRAP_UP_S, RING_S = 14, 1.4, 0.2, 0.3
+AGENTS, TALK_S, WRAP_UP_S, RING_S = 12, 1.4, 0.2, 0.3
 LONG_S, SHORT_S = 7200.0, 20.0
 #: Memory is judged of runs that last so long: before, caches fill.
 JUDGED_S = 600.0
