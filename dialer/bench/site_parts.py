@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,19 @@ async def until(
             raise NotInTime(what=what, seconds=f"{within_s:g}")
         await asyncio.sleep(look_s)  # what is looked at tells nobody
     return found
+
+
+@contextlib.contextmanager
+def stopped(pids: Sequence[int]) -> Iterator[None]:
+    """Inside the block none of these processes runs (SIGSTOP), and nobody is told so."""
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):  # somebody has ended it meanwhile
+                os.kill(pid, signal.SIGCONT)
 
 
 @dataclass(slots=True)

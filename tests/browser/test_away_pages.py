@@ -13,9 +13,9 @@ import pytest
 from playwright.async_api import expect
 from sqlalchemy import select
 from support.browser import Visitors
-from support.postgres import frozen
 from support.stage import TENANT, Stage, breathe
 
+from dialer.bench.site_parts import stopped
 from dialer.db import migrate
 from dialer.db import tables as t
 from dialer.db.cluster import APP_ROLE
@@ -62,7 +62,7 @@ async def test_open_pages_say_once_that_the_database_is_silent_and_go_on(
     await person.open(f"/campaigns/{stage.campaign_id}")
     strip = page.locator("#status .strip")
     await expect(strip).to_have_count(0)
-    with frozen(mortal):
+    with stopped(mortal.pids):
         await expect(strip).to_contain_text("База данных не отвечает.", timeout=SOON_MS)
         await expect(strip).to_contain_text("Разговоры продолжаются")
         await page.wait_for_timeout(3500)  # another look of the page: nothing piles up
@@ -172,7 +172,7 @@ async def test_a_program_is_told_when_to_ask_again(
     program.headers["Accept-Language"] = "ru"
     async with program.http.get(f"{program.url}/api/v1/events", headers=program.headers) as stream:
         assert await stream.content.readline()
-        with frozen(mortal):
+        with stopped(mortal.pids):
             began = time.monotonic()
             for method, path, body in (("GET", "~/campaigns", None), ("POST", "~/lists", {"name": "Новый"})):
                 refused = await program.call(method, path, body)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from support.postgres import frozen
 
+from dialer.bench.site_parts import stopped
 from dialer.db.embedded import EmbeddedPostgres
 from dialer.db.pulse import Pulse
 from dialer.db.session import Database
@@ -62,7 +62,7 @@ async def test_what_waits_for_a_frozen_database_is_told_in_time(own: EmbeddedPos
     is borne; later ones are refused at once; and once it is thawed it answers again by itself."""
     async with watched(own) as database:
         await ask(database)
-        with frozen(own):
+        with stopped(own.pids):
             asking = [asyncio.create_task(ask(database)) for _ in range(4)]
             async with asyncio.timeout(SILENT_S * 4):
                 ends = await asyncio.gather(*asking, return_exceptions=True)

@@ -7,7 +7,6 @@ see or break behind its back.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -147,19 +146,6 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database.open(database_url, pool=10)
     yield opened
     await opened.close()
-
-
-@contextmanager
-def frozen(cluster: EmbeddedPostgres) -> Iterator[None]:
-    """Inside the block none of the server's processes runs, and nobody is told so."""
-    stopped = cluster.pids
-    try:
-        for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
-        yield
-    finally:
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
 
 
 async def _admin(cluster: EmbeddedPostgres, statement: str) -> None:

@@ -10,21 +10,25 @@ import random
 import signal
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
 import asyncpg
+from sqlalchemy import func, select
 
 from dialer import telemetry
 from dialer.bench.faults.database_witness import Witnesses
 from dialer.bench.model import Row, Run, Say, case_of, from_line, to_line
-from dialer.bench.site import NotInTime, Site, patience
+from dialer.bench.site import TENANT, Mark, NotInTime, Site, patience
+from dialer.bench.site_parts import stopped
 from dialer.bench.site_reaper import folder_of_its_own
 from dialer.bench.site_runs import Settling
+from dialer.db import tables as t
 from dialer.db.embedded import EmbeddedPostgres
-from dialer.errors import DozvonError, ProcessFell
+from dialer.errors import DatabaseUnavailable, DozvonError, ProcessFell
 
 RESTARTED, KILLED, FROZEN, CUT, FULL = "restarted", "killed", "frozen_20s", "connections_cut", "disk_full"
 AGENTS = 4
@@ -42,6 +46,8 @@ ANSWER_S = 8.0
 NOTICED_S = 6.0
 #: So many refusals are no moment between two looks at a page.
 MANY = 5
+#: A call that a frozen database has held up for longer was not dialled when it was right to.
+LATE = timedelta(seconds=3)
 LOST_S = 60.0
 
 
@@ -94,7 +100,7 @@ class DatabaseFalls:
 
     async def _one(self, site: Site, people: Witnesses, seed: int, case: str) -> Run:
         rng, loop = random.Random(f"{seed} database"), asyncio.get_running_loop()  # noqa: S311
-        away_s = 0.0
+        since = site.mark()
         async with people.at_work() as told:
             await asyncio.sleep(rng.uniform(*CALM_S))
             began = loop.time()
@@ -107,7 +113,12 @@ class DatabaseFalls:
             except NotInTime as error:
                 broken.append(str(error))
             recover_s = loop.time() - ended
-        broken += [f"lost: {what}" for what in await people.lost()]
+        try:
+            broken += [f"lost: {what}" for what in await people.lost()]
+            sent_late = await _sent_late(site, since)
+        except DatabaseUnavailable as error:
+            broken.append(f"it did not come back: {error}")
+            sent_late = 0
         broken += told.unclear[:3]
         if told.slowest_s > patience(ANSWER_S):
             broken.append(f"an answer took {told.slowest_s:.1f} s")
@@ -117,6 +128,7 @@ class DatabaseFalls:
             "away_s": away_s,
             "slowest_answer_s": told.slowest_s,
             "told_away": float(told.away),
+            "sent_late": float(sent_late),
             "writes": float(len(told.lists)),
             "refused": float(told.statuses.get(503, 0)),
             "load_max": os.getloadavg()[0],
@@ -131,8 +143,16 @@ class DatabaseFalls:
         return faults[case]
 
     async def _freeze(self, site: Site, _rng: random.Random) -> None:
-        with frozen(site.postgres):
+        with stopped(site.postgres.pids):
             await asyncio.sleep(self.frozen_s)
+
+
+async def _sent_late(site: Site, since: Mark) -> int:
+    """Calls that Asterisk was asked for later than `LATE` after they were decided on."""
+    a = t.attempt.c
+    late = select(func.count()).where(a.created_at >= since.at, a.sent_at - a.created_at > LATE)
+    async with site.database.tenant(TENANT) as conn:
+        return await conn.scalar(late) or 0
 
 
 # -- the faults ----------------------------------------------------------------------------------------------
@@ -153,19 +173,6 @@ async def _kill(site: Site, rng: random.Random) -> None:
     await site.postgres.start()
 
 
-@contextlib.contextmanager
-def frozen(postgres: EmbeddedPostgres) -> Iterator[None]:
-    """Inside the block none of the server's processes runs, and nobody is told so."""
-    stopped = postgres.pids
-    try:
-        for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
-        yield
-    finally:
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
-
-
 async def _cut(site: Site, rng: random.Random) -> None:
     """End all connections, some times at random moments."""
     admin = await asyncpg.connect(site.postgres.url())
@@ -184,7 +191,6 @@ async def _fill(site: Site, rng: random.Random) -> None:
     """Fill its disk but for a little, for a while; every second time its log for going back needs room at
     once, for want of which PostgreSQL ends. Then there is room again, and nobody does anything else."""
     ballast = site.folder / "postgres" / "ballast"
-    watching = asyncio.create_task(_start_again(site.postgres))
     try:
         with ballast.open("wb") as file:
             disk = os.statvfs(ballast)
@@ -193,14 +199,8 @@ async def _fill(site: Site, rng: random.Random) -> None:
                 with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                     await _switch_log(site.postgres)
             await asyncio.sleep(rng.uniform(*FULL_S))
-        ballast.unlink()
-        # What the server's watcher had begun it ends; a database that lives needs nobody.
-        while site.postgres.pid is None:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
     finally:
-        ballast.unlink(missing_ok=True)
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        ballast.unlink()
 
 
 async def _switch_log(postgres: EmbeddedPostgres) -> None:
@@ -253,8 +253,13 @@ async def _alone(folder: Path, seeds: Sequence[int]) -> None:
     telemetry.configure("error", "console", "bench", sys.stderr)
     row = DatabaseFalls()
     async with Site.open(folder, agents=AGENTS, seed=seeds[0]) as site:
-        async for run in row._in(site, seeds):
-            print(json.dumps(to_line(run)), flush=True)
+        watching = asyncio.create_task(_start_again(site.postgres))
+        try:
+            async for run in row._in(site, seeds):
+                print(json.dumps(to_line(run)), flush=True)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
 
 ROW = DatabaseFalls()
