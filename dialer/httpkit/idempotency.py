@@ -1,8 +1,9 @@
 """A POST with an Idempotency-Key is done once: its repetition gets the first reply again.
 
 The key is taken in the database before the work begins, so of two requests at once only one works. A reply
-of status 500 and more frees the key. If the server dies in the middle, nobody knows whether the work was
-done: the key stays taken, repetitions get StillAtWork, and the caller looks before it asks anew.
+of status 500 and more frees the key. If the server dies in the middle, or the database goes away, nobody
+knows whether the work was done (a commit may have happened of which nobody was told): the key stays taken,
+repetitions get StillAtWork, and the caller looks before it asks anew.
 Keys are the user's own and are kept for a day.
 """
 
@@ -19,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db.session import Database
 from dialer.db.tables import idempotency
-from dialer.errors import BadRequest, DozvonError, KeyReused, StillAtWork
+from dialer.errors import BadRequest, DatabaseUnavailable, DozvonError, KeyReused, StillAtWork
 from dialer.httpkit.access import Actor
 from dialer.httpkit.keys import DATABASE
 from dialer.httpkit.problems import locale_of, problem_reply
@@ -58,6 +59,8 @@ async def once(
         return _again(first.status, first.reply)
     try:
         reply = await _worked(request, work)
+    except DatabaseUnavailable:
+        raise
     except Exception:
         await _free(database, actor, key)
         raise

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from support.web import PASSWORD, Caller, Web, serving
 
 from dialer.db.session import Database
-from dialer.errors import Conflict, DatabaseUnavailable, DozvonError
+from dialer.errors import AsteriskUnavailable, Conflict, DatabaseUnavailable, DozvonError
 from dialer.httpkit.access import Right, Role
 from dialer.httpkit.identity import csrf_token, page_actor
 from dialer.httpkit.paging import Page, PageQuery, cut, decode
@@ -55,6 +55,8 @@ async def make(call: Call, body: Thing) -> ThingOut:
     if body.name == "refused":
         raise Conflict(reason="no more things")
     if body.name == "broken":
+        raise AsteriskUnavailable(reason="a test")
+    if body.name == "in doubt":
         raise DatabaseUnavailable(reason="a test")
     if body.name == "unforeseen":
         raise RuntimeError("+79161234567")
@@ -401,6 +403,15 @@ async def test_a_refusal_is_repeated_and_a_failure_is_not(program: Caller) -> No
         assert [reply.status for reply in replies] == [status, status]
         done += works + 1
         assert (await program.call("POST", "~/things", GOOD)).json["number"] == done
+
+
+async def test_what_the_database_may_have_taken_is_not_done_again(program: Caller, web_things: Web) -> None:
+    """The database went away in the work, perhaps after its commit: the key stays taken."""
+    body, key = GOOD | {"name": "in doubt"}, {"Idempotency-Key": "k1"}
+    first, again = [await program.call("POST", "~/things", body, headers=key) for _ in range(2)]
+    assert (first.status, first.headers["Retry-After"]) == (503, "2")
+    assert (again.status, again.json["type"]) == (409, "/problems/still-at-work")
+    assert web_things.app[DONE] == ["in doubt"]
 
 
 async def test_of_two_at_once_one_works(program: Caller, web_things: Web) -> None:
