@@ -66,11 +66,10 @@ async def forbidden_numbers(floor: Floor, seed: int, rng: random.Random, tries: 
             _judge(recorder, outcome)
         await _list(floor, company, server, [_storable(numbers.forbidden(rng)) for _ in range(on_list)])
         _judge(recorder, outcome)
-        await _typed_too_often(floor, company, server, recorder, outcome, rng)
-        for attempt_id in server.mine:
-            await server.end(attempt_id)
-    # What came to a number that may be dialled was no try.
-    outcome.tries += tries - outcome.calls
+        # What came to a number that may be dialled was no try.
+        outcome.tries += tries - outcome.calls
+        await _typed_too_often(floor, company, server, outcome, rng)
+        _judge(recorder, outcome)
     return await _settled(floor, company, outcome)
 
 
@@ -112,12 +111,12 @@ async def _list(floor: Floor, company: Company, server: Server, written: list[st
 
 
 async def _typed_too_often(
-    floor: Floor, company: Company, server: Server, recorder: Recorder, outcome: Outcome, rng: random.Random
+    floor: Floor, company: Company, server: Server, outcome: Outcome, rng: random.Random
 ) -> None:
     """Good numbers, and more of them than an agent may type in an hour."""
     async with floor.database.tenant(company.tenant_id) as conn:
         typed = await conn.scalar(text("SELECT count(*) FROM attempt WHERE lead_id IS NULL")) or 0
-        most = typed + rng.randint(0, 3)
+        most = typed + rng.randint(1, 3)
         await conn.execute(text("UPDATE tenant_cap SET max_typed_per_hour = :most"), {"most": most})
     for n in range(25):
         good = f"+7916{rng.randint(0, 9_999_999):07}"
@@ -126,7 +125,6 @@ async def _typed_too_often(
             outcome.tries += 1
             if placed:
                 outcome.through(f"typed the {n + 1}. number of {most - typed}")
-    outcome.tries += recorder.on_lines()  # none: each call has ended
 
 
 # -- caps --------------------------------------------------------------------------------------------------
