@@ -1,8 +1,9 @@
-"""Hostile input: everything that may be thrown at the server and at its Asterisk, by people, files and peers.
+"""Hostile input: everything that may be thrown at the server and at its Asterisk, by people, files and
+peers.
 
-A run is a block of inputs of one kind, made by its seed. Kinds that need no calls are thrown at the very code that
-meets them in the server; the others at a whole contact centre that dials all the while, and after each block the
-same processes must run, no channel be of a stranger's making, and calls go on.
+A run is a block of inputs of one kind, made by its seed. Kinds that need no calls are thrown at the very
+code that meets them in the server; the others at a whole contact centre that dials all the while, and
+after each block the same processes must run, no channel be of a stranger's making, and calls go on.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ ENDED_S: Final = 60.0
 
 
 async def _manager(block: Block) -> None:
-    await asyncio.to_thread(manager.run, block)
+    # An action has a future, so its thread has a loop.
+    await asyncio.to_thread(asyncio.run, manager.throw(block))
 
 
 async def _csv(block: Block) -> None:
@@ -75,7 +77,8 @@ class Hostile:
 
     name: str = "hostile"
     title: str = (
-        "hostile input: CR/LF/NUL and dialplan marks in all that reaches Asterisk, formulas, HTML, 10 MB fields, "
+        "hostile input: CR/LF/NUL and dialplan marks in all that reaches Asterisk, formulas, HTML, 10 MB f"
+        "ields, "
         "broken UTF-8, the whole OpenAPI, AGI and AMI fuzz, SIP torture (RFC 4475)"
     )
     must_hold: str = "no crash, no 5xx by schema, no injected action, nothing unescaped, calls live"
@@ -131,7 +134,8 @@ def _run(block: Block) -> Run:
 
 
 async def _settled(run: Run, floor: Floor) -> Run:
-    """The last run, with what was lost in all of them: dialling stops, and every call must come to its end."""
+    """The last run, with what was lost in all of them: dialling stops, and every call must come to its
+    end."""
     await floor.stop_dialling()
     await floor.site.until_ended(floor.since, ENDED_S)
     lost = await floor.site.tally(floor.since)

@@ -1,8 +1,8 @@
 """Peers of the FastAGI server that are no Asterisk, or an Asterisk gone mad.
 
-The decoder is fed by itself, where hundreds of thousands of streams cost little; the server is real, on a port
-of loopback, with a handler that does what the engine's does. After each block it must serve a right session, and
-hold no session, task or descriptor of the others.
+The decoder is fed by itself, where hundreds of thousands of streams cost little; the server is real, on a
+port of loopback, with a handler that does what the engine's does. After each block it must serve a right
+session, and hold no session, task or descriptor of the others.
 """
 
 from __future__ import annotations
@@ -27,14 +27,18 @@ HELD_S: Final = 0.3
 AT_ONCE: Final = 60
 
 REQUEST: Final = (
-    b"agi_network: yes\nagi_network_script: customer\nagi_request: agi://127.0.0.1/customer\nagi_channel: PJSIP/a-1\n"
-    b"agi_language: ru\nagi_type: PJSIP\nagi_uniqueid: 01890000-0000-7000-8000-000000000001\nagi_version: 22\n"
+    b"agi_network: yes\nagi_network_script: customer\nagi_request: agi://127.0.0.1/customer\nagi_channel: "
+    b"PJSIP/a-1\n"
+    b"agi_language: ru\nagi_type: PJSIP\nagi_uniqueid: 01890000-0000-7000-8000-000000000001\nagi_version: "
+    b"22\n"
     b"agi_callerid: +79161234567\nagi_context: dozvon-customer\nagi_extension: s\nagi_priority: 4\n"
     b"agi_arg_1: HUMAN\nagi_arg_2: HUMAN-700-700\nagi_arg_3: \n\n"
 )
 _REPLIES: Final = (
-    b"200 result=0\n", b"200 result=1 (x)\n", b"HANGUP\n", b"510 Invalid or unknown command\n", b"520-Invalid\n",
-    b"520 End of proper usage.\n", b"511 Command Not Permitted on a dead channel\n", b"100 Trying...\n", b"\n",
+    b"200 result=0\n", b"200 result=1 (x)\n", b"HANGUP\n", b"510 Invalid or unknown command\n",
+    b"520-Invalid\n",
+    b"520 End of proper usage.\n", b"511 Command Not Permitted on a dead channel\n", b"100 Trying...\n",
+    b"\n",
     b"200 result=1 (no end\n", b"200\n", b"999 what\n", b"200 result=\n", b"200 result=0 endpos=1\n",
 )  # fmt: skip
 
@@ -187,7 +191,8 @@ async def _never_ends(dice: random.Random, host: str, port: int) -> None:
 
 #: How a peer may behave.
 MANNERS: Final[Sequence[Callable[[random.Random, str, int], Awaitable[None]]]] = (
-    _comes_and_goes, _says_anything, _says_anything, _says_anything, _answers_before_it_is_asked, _answers_wrongly,
+    _comes_and_goes, _says_anything, _says_anything, _says_anything, _answers_before_it_is_asked,
+    _answers_wrongly,
     _falls_silent, _never_ends,
 )  # fmt: skip
 

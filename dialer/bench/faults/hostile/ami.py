@@ -1,9 +1,9 @@
 """Peers of the AMI link that are no Asterisk, or one gone mad.
 
-The framer and the parser are fed by themselves; the link is real, against a peer on loopback that greets, takes
-the login, and then says anything: torn, binary, endless, under wrong ActionIDs, in wrong numbers. The link either
-stays up and takes the true event that follows, or is down with a reason; what it keeps is bounded; and after each
-block it works with a right peer.
+The framer and the parser are fed by themselves; the link is real, against a peer on loopback that greets,
+takes the login, and then says anything: torn, binary, endless, under wrong ActionIDs, in wrong numbers.
+The link either stays up and takes the true event that follows, or is down with a reason; what it keeps is
+bounded; and after each block it works with a right peer.
 """
 
 from __future__ import annotations

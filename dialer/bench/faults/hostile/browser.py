@@ -1,6 +1,7 @@
 """A real browser for hostile pages, where this machine has one: Chromium, driven by Playwright.
 
-Neither is part of the server. Playwright comes with the packages that its tests need; Chromium is the machine's.
+Neither is part of the server. Playwright comes with the packages that its tests need; Chromium is the
+machine's.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def found() -> str | None:
 
 
 async def look(url: str, session: str, paths: list[str]) -> list[str] | None:
-    """Open the pages as who has this session: what the console and the pages complained of, None without one."""
+    """Open the pages as who has this session: what the console and the pages complained of, None without
+    one."""
     program = found()
     if program is None:
         return None

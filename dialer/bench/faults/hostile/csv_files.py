@@ -1,12 +1,13 @@
 """Hostile texts in CSV files that we write, and hostile files that we read.
 
-Written: the call log and the rejects of an import. A file is read as three programs would read it: one that
-divides at commas (as it is written), one that divides at `;` (a spreadsheet set to Russian), one that knows no
-quotation marks at all. None of them may find a cell that begins as a formula, and the first must find every text
-as it was typed, but for the apostrophes.
+Written: the call log and the rejects of an import. A file is read as three programs would read it: one
+that divides at commas (as it is written), one that divides at `;` (a spreadsheet set to Russian), one that
+knows no quotation marks at all. None of them may find a cell that begins as a formula, and the first must
+find every text as it was typed, but for the apostrophes.
 
-Read: bytes of any kind as a contact list. Whatever they are, the reader raises UnreadableFile or gives rows, and
-each row is loaded or rejected with its number; nothing else comes of it, and it holds a bounded piece of a file.
+Read: bytes of any kind as a contact list. Whatever they are, the reader raises UnreadableFile or gives
+rows, and each row is loaded or rejected with its number; nothing else comes of it, and it holds a bounded
+piece of a file.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ FORMULA: Final = re.compile(
 NUMBER: Final = re.compile(r"\+\d{3,15}")
 #: Texts of the call log that people, carriers or files have written.
 TYPED: Final = (
-    "campaign", "list_name", "last_name", "first_name", "middle_name", "trunk", "agent", "detail", "machine_status",
+    "campaign", "list_name", "last_name", "first_name", "middle_name", "trunk", "agent", "detail",
+    "machine_status",
     "disposition_ru", "disposition_en", "disposition_note", "caller_id", "e164", "hung_up_by",
 )  # fmt: skip
 #: The longest that a hostile file may keep the reader, seconds a megabyte (a loaded machine).
@@ -127,7 +129,8 @@ def _cells(text: str) -> Iterator[str]:
 # -- read --------------------------------------------------------------------------------------------------
 
 _HEADERS: Final = (
-    "phone;name", "Телефон;Фамилия;Имя;Отчество", "phone,e-mail,timezone,comment", "phone\tname", "sep=;\r\nphone;name",
+    "phone;name", "Телефон;Фамилия;Имя;Отчество", "phone,e-mail,timezone,comment", "phone\tname",
+    "sep=;\r\nphone;name",
 )  # fmt: skip
 _ENCODINGS: Final = (
     "utf-8",
@@ -193,7 +196,8 @@ def _read(block: Block, path: Path, data: bytes, kind: str) -> None:
             last = 0
             while batch := read_batch(records, layout.columns, "RU"):
                 if batch.last <= last:
-                    raise AssertionError(f"row {batch.last} after row {last}")
+                    block.harm(f"csv: row {batch.last} after row {last}")
+                    break
                 last = batch.last
                 longest = max((len(one.value) for one in batch.rejects), default=0)
                 if longest > MAX_RECORD:

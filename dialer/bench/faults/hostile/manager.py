@@ -1,13 +1,14 @@
 """Hostile values in every field that reaches Asterisk, through the functions that write for it.
 
-Whatever a field holds, one of two things happens: it is refused by an error of ours, or Asterisk reads exactly
-the value that was meant, in exactly the action, section or command that was meant. What Asterisk would read is
-told by `readers`, which knows nothing of our writers.
+Whatever a field holds, one of two things happens: it is refused by an error of ours, or Asterisk reads
+exactly the value that was meant, in exactly the action, section or command that was meant. What Asterisk
+would read is told by `readers`, which knows nothing of our writers.
 
-The fields: of an Originate the dialled number, the trunk's endpoint and format, its caller id, the detector's
-settings, the message's file, the FastAGI address; of an agent's phone its endpoint; of MixMonitor the file; of
-a hang-up the channel; of generated files every value of trunks, phones and settings; of AGI the words that set a
-variable; of the API's own checks everything that ends in one of these.
+The fields: of an Originate the dialled number, the trunk's endpoint and format, its caller id, the
+detector's settings, the message's file, the FastAGI address; of an agent's phone its endpoint; of
+MixMonitor the file; of a hang-up the channel; of generated files every value of trunks, phones and
+settings; of AGI the words that set a variable; of the API's own checks everything that ends in one of
+these.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class Harm(Exception):
     """Asterisk would read something that was not meant."""
 
 
-def run(block: Block) -> None:
-    """A block of them: each kind in turn."""
+async def throw(block: Block) -> None:
+    """A block of them: each kind in turn. It awaits nothing; panoramisk's actions ask for a loop."""
     each = block.size(4_000, 300)
     for kind, act in KINDS.items():
         for _ in range(each):
@@ -109,8 +110,10 @@ def an_originate(dice: random.Random) -> None:
     )
     trunk = _trunk(dice, **({field: text} if field in ("endpoint", "dial_format", "caller_id") else {}))
     terms = CallTerms(
-        tenant_id=1, campaign_id=1, mode=DialMode.PROGRESSIVE, ratio=1.0, priority=0, policy=POLICIES["default"],
-        skill=None, ring_timeout_s=25, screens=field == "amd", amd={"max_words": 3, text: 1} if field == "amd" else {},
+        tenant_id=1, campaign_id=1, mode=DialMode.PROGRESSIVE, ratio=1.0, priority=0,
+        policy=POLICIES["default"],
+        skill=None, ring_timeout_s=25, screens=field == "amd", amd={"max_words": 3,
+        text: 1} if field == "amd" else {},
         record=True, wrap_up_limit_s=60, abandon_sound=text if field == "abandon_sound" else "/s/m",
         window=Hours.parse("09:00", "21:00"), max_attempts=3, retry_after_s={}, trunks=(trunk,),
     )  # fmt: skip
@@ -188,7 +191,8 @@ def a_file(dice: random.Random) -> None:
         )
     )
     good = {
-        "endpoint": "carrier", "host": "sip.example.com", "user": "dozvon", "secret": "pass-word-1", "codecs": "alaw",
+        "endpoint": "carrier", "host": "sip.example.com", "user": "dozvon", "secret": "pass-word-1",
+        "codecs": "alaw",
         "agent": "agent-1", "ha1": "0123456789abcdef" * 2, "realm": "dozvon", "ami_user": "dozvon",
         "ami_secret": "secret", "sip_host": "127.0.0.1",
     }  # fmt: skip

@@ -1,9 +1,9 @@
 """Hostile values through the real API and past it, and what the real Asterisk's manager was then asked.
 
-By the API: trunks, agents, campaigns, numbers to be dialled, hang-ups. Past it, as if another fault had let them
-in: numbers of leads and names of trunks written into the database of a campaign that runs. Asterisk tells each
-action that it read; every one must be of the engine's few kinds, with the headers of that kind and no others, and
-must dial a plain number over a plain endpoint.
+By the API: trunks, agents, campaigns, numbers to be dialled, hang-ups. Past it, as if another fault had
+let them in: numbers of leads and names of trunks written into the database of a campaign that runs.
+Asterisk tells each action that it read; every one must be of the engine's few kinds, with the headers of
+that kind and no others, and must dial a plain number over a plain endpoint.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def strange(action: Mapping[str, Sequence[str]]) -> str:
         return f"an action of nobody's: {dict(action)}"[:300]
     if name == "Originate" and not DIALS.fullmatch(action["Channel"][0]):
         return f"dials {action['Channel'][0]!r}"
-    if not all(VARIABLE.fullmatch(each) for each in action.get("Variable", ())):
+    if name == "Originate" and not all(VARIABLE.fullmatch(each) for each in action.get("Variable", ())):
         return f"sets {action['Variable']}"[:300]
     if any(len(values) != 1 for key, values in action.items() if key != "Variable"):
         return f"a header twice: {dict(action)}"[:300]
@@ -172,7 +172,8 @@ async def _past_the_api(block: Block, floor: Floor) -> None:
             )
             leads.append(
                 {
-                    "tenant_id": TENANT, "campaign_id": site.campaign_id, "list_id": list_id, "contact_id": contact,
+                    "tenant_id": TENANT, "campaign_id": site.campaign_id, "list_id": list_id,
+                    "contact_id": contact,
                     "e164": number, "timezones": ["Europe/Moscow"], "open_from": now, "sort_key": -1,
                     "open_until": now + timedelta(days=365),
                 }

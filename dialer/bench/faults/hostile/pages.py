@@ -1,9 +1,10 @@
 """Hostile names, labels and files on the pages that people see: all of it must come out as text.
 
-Every field that a page shows is filled by the API, by a form or by a file, as an administrator of the hostile
-tenant. Then every page is fetched and parsed: there is no element, attribute, address or script that a text has
-made, and each text that was taken stands on its page to be read. A share is opened in a real browser where the
-bench finds one; its console tells of a script that ran, and of a breach of the page's policy.
+Every field that a page shows is filled by the API, by a form or by a file, as an administrator of the
+hostile tenant. Then every page is fetched and parsed: there is no element, attribute, address or script
+that a text has made, and each text that was taken stands on its page to be read. A share is opened in a
+real browser where the bench finds one; its console tells of a script that ran, and of a breach of the
+page's policy.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ _ADDRESSES: Final = frozenset(
 #: What a hostile text calls, should it run; stands in every piece of markup.
 MARK: Final = "dzv("
 PAGES: Final = (
-    "/campaigns", "/campaigns/new", "/campaigns/{campaign}", "/campaigns/{campaign}/edit", "/campaigns/{campaign}/board",
+    "/campaigns", "/campaigns/new", "/campaigns/{campaign}", "/campaigns/{campaign}/edit",
+    "/campaigns/{campaign}/board",
     "/campaigns/{campaign}/figures", "/calls", "/lists", "/lists/{list}", "/lists/{list}/imports", "/agents",
     "/agents/table", "/trunks", "/policies", "/users", "/tokens", "/me", "/status", "/desk",
 )  # fmt: skip
@@ -226,9 +228,10 @@ async def _fill(visit: Visit, floor: Floor) -> Taken:
     made = await visit.api("POST", "/trunks", trunk)
     if made:
         taken.texts.append(("/trunks", trunk_name))
-    own = name(60) + f" {dice.getrandbits(40)}"
+    own, caller = name(60) + f" {dice.getrandbits(40)}", name()
     body = {
-        "name": own, "mode": "manual", "policy": "demo", "skill": name(40), "caller_name": name(), "abandon_message":
+        "name": own, "mode": "manual", "policy": "demo", "skill": name(40), "caller_name": caller,
+        "abandon_message":
         name(200), "trunks": [made["id"]] if made else [],
     }  # fmt: skip
     campaign = await visit.api("POST", "/campaigns", body) or await visit.api(
@@ -242,7 +245,7 @@ async def _fill(visit: Visit, floor: Floor) -> Taken:
                 ("/campaigns/{campaign}", own),
                 ("/campaigns/{campaign}/edit", own),
             ]
-            taken.texts.append(("/campaigns/{campaign}/edit", body["caller_name"]))
+            taken.texts.append(("/campaigns/{campaign}/edit", caller))
         labels = [
             {"code": f"c{n}", "label_ru": name(), "label_en": name(), "kind": "other"} for n in range(3)
         ]
@@ -300,5 +303,6 @@ def _errors(dice: random.Random, count: int) -> Iterator[str]:
         bad = quote(texts.sendable(texts.hostile(dice, "x", texts.MARKUP)).replace("\0", ""), safe="")[:1_500]
         yield dice.choice(
             (f"/{bad}", f"/calls?number={bad}", f"/calls?result={bad}&campaign={bad}", f"/login?next={bad}",
-             f"/login?lang={bad}", f"/calls/{bad}", f"/lists/1?cursor={bad}", f"/campaigns/1/{bad}", f"/calls?from={bad}")
+             f"/login?lang={bad}", f"/calls/{bad}", f"/lists/1?cursor={bad}", f"/campaigns/1/{bad}",
+             f"/calls?from={bad}")
         )  # fmt: skip

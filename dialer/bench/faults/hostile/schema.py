@@ -1,8 +1,9 @@
-"""The whole OpenAPI document, thrown back at the server by schemathesis: right requests, and wrong ones of every
-part. No reply is a 5xx that the document does not name, each fits the document, each refusal is a problem document.
+"""The whole OpenAPI document, thrown back at the server by schemathesis: right requests, and wrong ones of
+every part. No reply is a 5xx that the document does not name, each fits the document, each refusal is a
+problem document.
 
-As a stranger, an operator, a supervisor and an administrator of a tenant of their own, by API tokens: the limits
-of the log-in stay what they are and do not make the run meaningless.
+As a stranger, an operator, a supervisor and an administrator of a tenant of their own, by API tokens: the
+limits of the log-in stay what they are and do not make the run meaningless.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def throw(block: Block, url: str, token: str | None, count: int) -> Counter[int]
         chosen = [cases[(at + n) % len(cases)] for n in range(count // EXAMPLES)]
         for number, strategy in enumerate(chosen):
             # A function of its own each time: one that is wrapped twice would be seeded twice.
-            wrapped = given(strategy)(_anew(one))
+            wrapped: Callable[[], None] = cast("Any", given(strategy))(_anew(one))
             wrapped = settings(
                 max_examples=EXAMPLES,
                 database=None,

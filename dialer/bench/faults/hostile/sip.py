@@ -1,7 +1,8 @@
 """Torture messages of RFC 4475, and mutations of them, at Asterisk's SIP port while calls run.
 
-They come by UDP from the carrier's own address (Asterisk takes them for the trunk's) and from one that it does
-not know, and over the WebSocket that browsers' phones use. No channel may come of any, no call, no restart.
+They come by UDP from the carrier's own address (Asterisk takes them for the trunk's) and from one that it
+does not know, and over the WebSocket that browsers' phones use. No channel may come of any, no call, no
+restart.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ async def _by_udp(dice: random.Random, thrown: list[bytes], port: int) -> int:
 
 
 async def _by_websocket(thrown: list[bytes], port: int) -> int:
-    """Send them over as many connections as it takes (it closes one that talks nonsense); how many were sent."""
+    """Send them over as many connections as it takes (it closes one that talks nonsense); how many were
+    sent."""
     sent = 0
     async with ClientSession(timeout=ClientTimeout(total=patience(10))) as http:
         waiting = list(thrown)

@@ -1,8 +1,9 @@
-"""Strangers at the manager interface of the real Asterisk, and at the engine's FastAGI port, while calls run.
+"""Strangers at the manager interface of the real Asterisk, and at the engine's FastAGI port, while calls
+run.
 
-A stranger at the manager has no right user: whatever is said, before a login or with a wrong one, nothing is done;
-the engine's own link stays up. A stranger at FastAGI says anything at all; the engine goes on answering Asterisk,
-and holds nothing of the strangers afterwards.
+A stranger at the manager has no right user: whatever is said, before a login or with a wrong one, nothing
+is done; the engine's own link stays up. A stranger at FastAGI says anything at all; the engine goes on
+answering Asterisk, and holds nothing of the strangers afterwards.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _DEEDS: Final = (
     b"Action: Command\r\nCommand: core stop now\r\n",
     b"Action: UserEvent\r\nUserEvent: Hostile\r\n",
     b"Action: Hangup\r\nChannel: /.*/\r\n",
-    b"Action: Redirect\r\nChannel: PJSIP/carrier-00000001\r\nContext: dozvon-agent\r\nExten: s\r\nPriority: 1\r\n",
+    b"Action: Redirect\r\nChannel: PJSIP/carrier-00000001\r\nContext: dozvon-agent\r\nExten: s\r\nPriority"
+    b": 1\r\n",
     b"Action: UpdateConfig\r\nSrcFilename: manager.conf\r\nDstFilename: manager.conf\r\n",
     b"Action: ModuleLoad\r\nLoadType: unload\r\nModule: chan_pjsip.so\r\n",
     b"Action: Setvar\r\nVariable: SHELL(id)\r\nValue: x\r\n",

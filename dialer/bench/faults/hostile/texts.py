@@ -1,7 +1,7 @@
 """Hostile texts: what people who mean harm, and files that nobody checked, put into a field.
 
-Pure: a die in, a text out. Each family is aimed at one reader of ours or of our neighbours: Asterisk's manager,
-its dialplan and its files, the browser, the spreadsheet, the decoder.
+Pure: a die in, a text out. Each family is aimed at one reader of ours or of our neighbours: Asterisk's
+manager, its dialplan and its files, the browser, the spreadsheet, the decoder.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ ACTIONS = (
 #: What means something in a dialplan, a dial string or an expression.
 DIALPLAN = (
     "${SHELL(id)}", "${CURL(http://127.0.0.1/)}", "${FILE(/etc/passwd)}", "$[1+1]", "${", "}", "$[", "]",
-    ",", "&", "|", ";", '"', "'", "\\", "\\,", "(", ")", "%", "^", "<", ">", "=", "=>", "@", "#", "!", "*", "~",
-    "&PJSIP/+79001234567@carrier", ",,System(id)", "|System|id", "@dozvon-agent", "/n", "Local/s@dozvon-agent",
+    ",", "&", "|", ";", '"', "'", "\\", "\\,", "(", ")", "%", "^", "<", ">", "=", "=>", "@", "#", "!", "*",
+    "~",
+    "&PJSIP/+79001234567@carrier", ",,System(id)", "|System|id", "@dozvon-agent", "/n",
+    "Local/s@dozvon-agent",
     "PJSIP/${DIALLEDPEERNUMBER}", '" <+79009999999>', "u(${SHELL(id)})", "g", "U(x)", ",,touch /tmp/hostile",
 )  # fmt: skip
 #: What means something in Asterisk's configuration files.
@@ -60,13 +62,15 @@ MARKUP = (
 )  # fmt: skip
 #: Marks that turn what is read, or hide in it.
 TURNS = (
-    "\u202e", "\u202d", "\u202a", "\u2066", "\u2067", "\u2069", "\u200e", "\u200f", "\u061c", "\u200b", "\u200d",
-    "\ufeff", "\u2060", "\u00ad", "\u034f", "\ufff9", "\U000e0041",
+    "\u202e", "\u202d", "\u202a", "\u2066", "\u2067", "\u2069", "\u200e", "\u200f", "\u061c", "\u200b",
+    "\u200d", "\ufeff", "\u2060", "\u00ad", "\u034f", "\ufff9", "\U000e0041",
 )  # fmt: skip
 #: Texts at the edges of what a decoder knows.
 UNICODE = (
-    "ß", "İ", "ı", "ſ", "ﬁ", "\uff1b", "\uff0c", "\uff1c", "\u037e", "\u02bc", "e\u0301" * 5, "Z\u0351\u036b" * 20,
-    "\U0001f469\u200d\U0001f4bb", "\U0010ffff", "\ufffd", "\ufffe", "\ud800", "\udfff", "漢字", "العربية", "𝒜",
+    "ß", "İ", "ı", "ſ", "ﬁ", "\uff1b", "\uff0c", "\uff1c", "\u037e", "\u02bc", "e\u0301" * 5,
+    "Z\u0351\u036b" * 20,
+    "\U0001f469\u200d\U0001f4bb", "\U0010ffff", "\ufffd", "\ufffe", "\ud800", "\udfff", "漢字", "العربية",
+    "𝒜",
     "\N{LATIN SMALL LETTER A}" * 300, "Ж" * 700, "A" * 1_023, "0" * 5_000,
 )  # fmt: skip
 #: Numbers that are none, or cost.
