@@ -38,6 +38,7 @@ from dialer.errors import (
     ActionFailed,
     ActionTimeout,
     AsteriskUnavailable,
+    DatabaseUnavailable,
     DozvonError,
     NotAllowed,
     NotFound,
@@ -55,6 +56,8 @@ from scheduler.hopper import ClaimedLead
 log = structlog.get_logger(__name__)
 
 SEND_WITHIN_S = 1.0
+#: A decision that the database has held up for longer is given up before it is committed.
+DECIDE_WITHIN_S = 5.0
 #: When a rule has put off all leads that were looked at, so many more are looked at, so often.
 SIFT, SIFTS = 100, 5
 #: The longest look back that any policy needs.
@@ -120,7 +123,7 @@ class Placer:
         down.
         """
         self._must_be_up(node)
-        now = utc_now()
+        now, began_s = utc_now(), time.monotonic()
         placed: list[Line] = []
         async with self.database.tenant(terms.tenant_id) as conn:
             if not await self.leases.still(conn, terms.tenant_id, (terms.campaign_id,)):
@@ -142,7 +145,8 @@ class Placer:
                 ask = max(wanted, SIFT)
             del ready[wanted:]
             refused = await self._commit(conn, terms, ready, node, now, placed, by_hand=None)
-        self._send(terms, placed)
+            commit_s = _in_time(began_s)
+        self._send(terms, placed, commit_s)
         if placed:
             return Placed(len(placed))
         return Placed(0, (_why_not(refused) if refused else "no_lines") if ready else "no_leads")
@@ -154,7 +158,7 @@ class Placer:
         """
         node = by_hand.shift.node or ""
         self._must_be_up(node)
-        now = utc_now()
+        now, began_s = utc_now(), time.monotonic()
         placed: list[Line] = []
         async with self.database.tenant(terms.tenant_id) as conn:
             if not await self.leases.still(conn, terms.tenant_id, (terms.campaign_id,)):
@@ -177,7 +181,8 @@ class Placer:
                 conn, terms.tenant_id, by_hand.shift.id, line.call.attempt_id, lead_id, now
             ):
                 raise WrongState(what="The agent", state="in a call", allowed="ready or paused")
-        self._send(terms, placed)
+            commit_s = _in_time(began_s)
+        self._send(terms, placed, commit_s)
         return line.call.attempt_id
 
     async def settled(self, node: str) -> None:
@@ -345,8 +350,8 @@ class Placer:
 
     # -- after the commit ------------------------------------------------------------------------------
 
-    def _send(self, terms: CallTerms, lines: Sequence[Line]) -> None:
-        committed_s = time.monotonic()
+    def _send(self, terms: CallTerms, lines: Sequence[Line], committed_s: float) -> None:
+        """`committed_s`: just before the commit was asked for, as nobody knows when it happened."""
         trunks = {trunk.id: trunk for trunk in terms.trunks}
         for line in lines:
             self.calls.add(line)
@@ -400,6 +405,15 @@ class Placer:
             self._spawn(self._end(line), line.node, f"end-{after.attempt_id}")
         if after.hung_up_at is not None and before.hung_up_at is None:
             self.lines.freed(line.trunk_id)
+
+
+def _in_time(began_s: float) -> float:
+    """Now (monotonic). Raises DatabaseUnavailable, and so takes all back, where the decision is old: agents
+    may have gone since, and hours ended."""
+    now_s = time.monotonic()
+    if now_s - began_s > DECIDE_WITHIN_S:
+        raise DatabaseUnavailable(reason=f"it has held up a call for {now_s - began_s:.1f} s")
+    return now_s
 
 
 def _why_not(refusal: Refusal) -> str:

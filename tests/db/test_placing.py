@@ -16,7 +16,7 @@ from dialer.asterisk.ami import AmiReply
 from dialer.asterisk.nodes import Node, Nodes
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.lines import TrunkLines
-from dialer.calls.model import Answered, GaveUp, HungUp, Result
+from dialer.calls.model import Answered, Call, GaveUp, HungUp, Result
 from dialer.calls.placing import Placed, Placer, Target
 from dialer.calls.table import CallTable
 from dialer.calls.terms import CallTerms
@@ -24,7 +24,8 @@ from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now
 from dialer.compliance.model import POLICIES, Hours
 from dialer.db import tables as t
-from dialer.db.session import Database
+from dialer.db.session import Database, connect
+from dialer.errors import DatabaseUnavailable
 from dialer.pacing.model import DialMode
 from dialer.servers.ownership import Sole
 from dialer.trunks.model import Trunk
@@ -130,3 +131,47 @@ async def test_an_abandoned_number_stays_so_after_a_call_by_hand(floor: Floor) -
     async with floor.database.tenant(TENANT) as conn:
         by_hand = terms_of(floor, mode=DialMode.MANUAL)
         assert await placer._denial(conn, by_hand, target, now) is None
+
+
+async def _held_up(owner_url: str, when: str) -> None:
+    """Let the database take a second for each attempt: at its insertion, or at the commit."""
+    owner = await connect(owner_url)
+    await owner.execute(
+        "CREATE FUNCTION held_up() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(1.2); RETURN NULL; END $$"
+    )
+    await owner.execute(f"CREATE {when} FOR EACH ROW EXECUTE FUNCTION held_up()")
+    await owner.close()
+
+
+async def test_a_call_whose_commit_was_held_up_is_taken_back(floor: Floor, owner_url: str) -> None:
+    """A second after the commit was asked for nobody knows what happened since: Asterisk is not asked."""
+    await _held_up(
+        owner_url, "CONSTRAINT TRIGGER held_up AFTER INSERT ON attempt DEFERRABLE INITIALLY DEFERRED"
+    )
+    await floor.leads(1)
+    line = Line(floor.database)
+    placer = placer_of(floor, line)
+    ends: list[Call] = []
+    placer.calls.watchers.append(lambda _line, change: ends.append(change.after))
+    assert await placer.next_leads(terms_of(floor), 1, NODE) == Placed(1)
+    await placer.settled(NODE)
+    assert [(call.result, call.detail) for call in ends] == [(Result.CANCELED, "sent_too_late")]
+    assert line.asked == []
+
+
+async def test_a_decision_that_was_held_up_is_given_up(
+    floor: Floor, owner_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the database took too long before the commit nothing is written, and pacing decides anew."""
+    monkeypatch.setattr("dialer.calls.placing.DECIDE_WITHIN_S", 1.0)
+    await _held_up(owner_url, "TRIGGER held_up AFTER INSERT ON attempt")
+    (lead_id,) = await floor.leads(1)
+    line = Line(floor.database)
+    placer = placer_of(floor, line)
+    with pytest.raises(DatabaseUnavailable, match="held up"):
+        await placer.next_leads(terms_of(floor), 1, NODE)
+    async with floor.database.tenant(TENANT) as conn:
+        assert list(await conn.scalars(select(t.attempt.c.id))) == []
+    assert (await floor.row(t.lead, lead_id)).status == "new"
+    assert line.asked == []

@@ -47,7 +47,7 @@ NOTICED_S = 6.0
 #: So many refusals are no moment between two looks at a page.
 MANY = 5
 #: A call that a frozen database has held up for longer was not dialled when it was right to.
-LATE = timedelta(seconds=3)
+LATE = timedelta(seconds=8)
 LOST_S = 60.0
 
 
@@ -119,6 +119,10 @@ class DatabaseFalls:
         except DatabaseUnavailable as error:
             broken.append(f"it did not come back: {error}")
             sent_late = 0
+        if sent_late:
+            broken.append(
+                f"{sent_late} calls were sent later than {LATE.seconds} s after they were decided on"
+            )
         broken += told.unclear[:3]
         if told.slowest_s > patience(ANSWER_S):
             broken.append(f"an answer took {told.slowest_s:.1f} s")
