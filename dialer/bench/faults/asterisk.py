@@ -47,7 +47,7 @@ class AsteriskDies:
     must_hold: str = "all attempts ended in 60 s; agents free; dialling goes on"
     cases: tuple[str, ...] = (IN_TALK, RINGING, IN_AGI, TWICE)
     long_runs: int = 50
-    short_runs: int = 4
+    short_runs: int = 3
 
     async def runs(self, seeds: Sequence[int], say: Say) -> AsyncIterator[Run]:
         """Kill it once a seed in one living centre."""

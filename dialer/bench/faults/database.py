@@ -61,9 +61,9 @@ class DatabaseFalls:
         "no acknowledged write lost; no call without its attempt's row; pages and API say in time what is "
         "away; recovery by itself"
     )
-    cases: tuple[str, ...] = (FULL, KILLED, CUT, FROZEN, RESTARTED)
+    cases: tuple[str, ...] = (FULL, KILLED, FROZEN, CUT, RESTARTED)
     long_runs: int = 50
-    short_runs: int = 3
+    short_runs: int = 2
     frozen_s: float = FROZEN_S
 
     def sized(self, *, short: bool, minutes: float | None) -> Row:
