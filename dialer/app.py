@@ -62,7 +62,7 @@ from dialer.reports import http as reports_http
 from dialer.reports.service import FigureService
 from dialer.retention.service import Retention, terms
 from dialer.servers.ownership import Ownership
-from dialer.servers.store import NodeRow
+from dialer.servers.store import NodeRow, sessions_of
 from dialer.settings import Settings
 from dialer.trunks import http as trunks_http
 from dialer.trunks.service import TrunkService
@@ -75,7 +75,9 @@ log = structlog.get_logger(__name__)
 
 def build_engine(settings: Settings, database_url: str) -> Engine:
     """The engine, not yet running."""
-    database = Database.open(database_url, pool=settings.database_pool)
+    database = Database.open(
+        database_url, pool=settings.database_pool, application=sessions_of(settings.server_name)
+    )
     listener = Listener(database_url, (ENGINE,))
     nodes = Nodes()
     ownership = Ownership(database, settings.server_name, settings.ami_user)

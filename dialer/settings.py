@@ -66,7 +66,7 @@ class Settings(BaseSettings):
 
     server_name: str = Field(
         "main",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$",
         description="name of this server among those of one database; each has its own and keeps it",
     )
     node_name: str = Field(

@@ -1,4 +1,4 @@
-"""The engine with a fault of its own: it kills itself (kill -9) at an exact point of placing a call.
+"""The engine with a fault of its own: it kills or freezes itself at an exact point of placing a call.
 
 Run as a program: `engine_with_fault POINT FILE`. It is the server's own `run engine`, in which the method
 that sends actions to Asterisk is another one. A SIGUSR1 arms it; the next call that is placed is its last:
@@ -6,8 +6,11 @@ that sends actions to Asterisk is another one. A SIGUSR1 arms it; the next call 
     before_originate    the attempt is committed, nothing was sent
     after_originate     the Originate was written to the socket, its reply has not come
 
-The attempt's id is written to FILE first. One more point kills nothing:
+The attempt's id is written to FILE first. Two more points kill nothing:
 
+    frozen_originate    it stands still (SIGSTOP) when nothing is left to do but to write the Originate; when
+    it
+                        is thawed it writes it
     overflow            the queue of events is short, so that it can be made to overflow
 """
 
@@ -27,6 +30,7 @@ from dialer.asterisk.ami import AmiLink, AmiReply
 
 BEFORE, AFTER = "before_originate", "after_originate"
 POINTS = (BEFORE, AFTER)
+FROZEN = "frozen_originate"
 OVERFLOW = "overflow"
 #: How many events the short queue holds; the server's holds a hundred times as many.
 QUEUE = 500
@@ -56,6 +60,9 @@ class Fault:
             return await _ask(link, action, **options)
         self.armed = False
         self.file.write_text(str(action["ChannelId"]), encoding="ascii")
+        if self.point == FROZEN:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return await _ask(link, action, **options)
         if self.point == AFTER:
             asking = asyncio.create_task(_ask(link, action, **options))
             # One turn of the loop: it has given its bytes to the kernel and waits.

@@ -148,9 +148,10 @@ class Database:
         self._full_at_s = -math.inf
 
     @classmethod
-    def open(cls, url: str, *, pool: int) -> Database:
-        """A pool of at most `pool` connections to `url` (postgresql://...); connects when first used."""
-        door = Door(url)
+    def open(cls, url: str, *, pool: int, application: str = "dozvon") -> Database:
+        """A pool of at most `pool` connections to `url` (postgresql://...), which call themselves
+        `application`; connects when first used."""
+        door = Door(url, application)
         return cls(create_engine(url, pool=pool, door=door), door)
 
     @property

@@ -197,7 +197,13 @@ class Ownership:
         living = {each.server for each in beats} - set(dead) | {self.name}
         # Of an earlier start of ours: nobody else has taken it, and it is ours under a new number.
         ours = [of for of, lease in standing.items() if lease.server == self.name and of not in self.fences]
-        for of in ours + to_take(self.name, wanted, standing.values(), living):
+        taking = to_take(self.name, wanted, standing.values(), living)
+        former_owners = {standing[of].server for of in taking if of in standing} - {self.name}
+        if former_owners:
+            async with self.database.system() as conn:
+                if ended := await store.end_database_sessions(conn, former_owners):
+                    log.warning("sessions_ended", servers=sorted(former_owners), sessions=ended)
+        for of in ours + taking:
             before = standing.get(of)
             async with self.database.tenant(tenant_id) as conn:
                 fence = await store.take(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,29 @@ async def beats(conn: AsyncConnection) -> list[Beat]:
     """What all servers last said."""
     rows = await conn.execute(select(server).order_by(server.c.name))
     return [Beat(row.name, row.epoch, row.beat, row.stopped_at is not None, row.ami_user) for row in rows]
+
+
+def sessions_of(name: str) -> str:
+    """What the database sessions of a server's engine call themselves."""
+    return f"dozvon engine {name}"
+
+
+async def end_database_sessions(conn: AsyncConnection, names: Collection[str]) -> int:
+    """End the database sessions of these servers' engines; how many there were.
+
+    A server that stands still in the middle of a transaction holds what that has locked, a lease it has read
+    among it, for as long as it stands.
+    """
+    ended = await conn.scalar(
+        text(
+            """
+            SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = ANY (:names)
+            """
+        ),
+        {"names": [sessions_of(name) for name in names]},
+    )
+    return ended or 0
 
 
 # -- leases -----------------------------------------------------------------------------------------------
