@@ -22,6 +22,8 @@ HOST = "127.0.0.1"
 #: A packet of 20 ms of silence in alaw.
 _VOICE = b"\xd5" * 160
 _PACKET_S = 0.02
+#: An answer that nobody acknowledges is taken back after so long (RFC 3261, 13.3.1.4, which waits for 32 s).
+_UNACKED_S = 10.0
 _NUMBER = re.compile(r"sips?:\+?(\d{3,15})@")
 _CONTACT = re.compile(r"<([^>]+)>")
 
@@ -154,8 +156,8 @@ class OddCarrier(asyncio.DatagramProtocol):
         self.hold_s = 1.0
         self.port = 0
         self.talks: dict[str, Talk] = {}
-        #: Call-IDs of the INVITEs that came, by number; counted in any manner
-        self.invites: dict[str, set[str]] = {}
+        #: Call-IDs of the INVITEs that came, by number, with the event loop's time; counted in any manner
+        self.invites: dict[str, dict[str, float]] = {}
         #: when each of them came first, by the event loop's clock
         self.times: list[float] = []
         #: re-INVITEs that the far side has accepted, and refused
@@ -205,10 +207,10 @@ class OddCarrier(asyncio.DatagramProtocol):
         if message.method == "INVITE" and "SIP/2.0" not in message.start[:7]:
             number = _NUMBER.search(message.start)
             if number is not None and "tag=" not in message.get("to"):
-                ids = self.invites.setdefault(f"+{number[1]}", set())
+                ids = self.invites.setdefault(f"+{number[1]}", {})
                 if call_id not in ids:
-                    self.times.append(asyncio.get_running_loop().time())
-                ids.add(call_id)
+                    ids[call_id] = asyncio.get_running_loop().time()
+                    self.times.append(ids[call_id])
         if self.manner is Manner.AWAY:
             return
         talk = self.talks.get(call_id)
@@ -263,7 +265,12 @@ class OddCarrier(asyncio.DatagramProtocol):
         talk.answered = True
         talk.voice.on = manner is not Manner.SILENT
         self._answer(talk, invite, 200, "OK", _sdp(talk.voice.port))
-        await talk.acked.wait()
+        try:
+            async with asyncio.timeout(_UNACKED_S):
+                await talk.acked.wait()
+        except TimeoutError:
+            self._over(talk)  # nobody is there any more: they gave up as we answered
+            return
         if manner is Manner.CHANGES:
             await self._change(talk)
         elif manner is Manner.FORGETS:

@@ -345,13 +345,21 @@ class Day:
     async def _double_dials(self) -> int:
         """INVITEs for which there is no attempt: a lead that the carrier failed is dialled again, once an
         attempt."""
+        # The calls first: a row is committed before its INVITE.
+        invites = {number: dict(ids) for number, ids in self.odd.invites.items()}
         async with self.site.database.tenant(TENANT) as conn:
             rows = await conn.execute(
                 select(t.attempt.c.e164, func.count().label("made")).group_by(t.attempt.c.e164)
             )
             made: dict[str, int] = {row.e164: row.made for row in rows}
-        found = sum(max(0, len(ids) - made.get(number, 0)) for number, ids in self.odd.invites.items())
-        self.odd.invites.clear()
+        found = 0
+        for number, ids in invites.items():
+            if (more := len(ids) - made.get(number, 0)) > 0:
+                found += more
+                apart_s = max(ids.values()) - min(ids.values())
+                self.broken.append(
+                    f"{number}: {len(ids)} calls, {apart_s:.1f} s apart, by {made.get(number, 0)}"
+                )
         return found
 
     async def _shown(self) -> str:

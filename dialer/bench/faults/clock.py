@@ -25,6 +25,7 @@ from sqlalchemy import func, select
 
 from dialer import settings
 from dialer.agents.model import AgentState
+from dialer.asterisk.speech import Speaker
 from dialer.bench.model import Run, Say, case_of
 from dialer.bench.set_clock import SEEN_S, SetClock, Zones, library
 from dialer.bench.site import TENANT, Mark, NotInTime, Site, patience
@@ -37,6 +38,7 @@ AGENTS = 4
 HOUR_S = 3600
 #: The zone of every lead of a site, and the hour that it is there.
 ZONE, NOON = "Europe/Moscow", 12
+MESSAGE = "Вам звонил автосалон «Северный»."
 TALK_S, WRAP_UP_S = 1.5, 0.3
 WRAP_UP_LIMIT_S = 6
 #: An agent who takes so long for the paperwork, seconds: the limit passes first.
@@ -83,6 +85,8 @@ class Row:
                     environment={**server.environment(), **zones.environment()},
                 )
             )
+            # libfaketime breaks the waits for programs that are run: what web would have spoken lies ready.
+            await Speaker.of(site.settings).speak(MESSAGE, site.settings.locale, folder / "message.wav")
             for seed in seeds:
                 case = case_of(self.cases, seed)
                 run = await Step(site, server, store, zones, seed, case).run()
@@ -276,7 +280,7 @@ class Step:
     # -- looking -----------------------------------------------------------------------------------------
 
     async def _campaign(self, **fields: Any) -> None:
-        await self.site.keep_dialling(wrap_up_limit_s=WRAP_UP_LIMIT_S, **fields)
+        await self.site.keep_dialling(wrap_up_limit_s=WRAP_UP_LIMIT_S, abandon_message=MESSAGE, **fields)
 
     async def _end(self) -> None:
         """Stop the campaign, and see every call come to its end."""
