@@ -14,6 +14,8 @@ class SipPhone(asyncio.DatagramProtocol):
     def __init__(self, user: str, password: str, server_port: int) -> None:
         self.user = user
         self.answers_options = True
+        #: ports from which it was asked by OPTIONS
+        self.asked_by: set[int] = set()
         self._password = password
         self._server = ("127.0.0.1", server_port)
         self._call_id = uuid4().hex
@@ -75,6 +77,7 @@ class SipPhone(asyncio.DatagramProtocol):
             if status >= 200:
                 self._replies.put_nowait((status, text))
         elif text.startswith("OPTIONS ") and self.answers_options:
+            self.asked_by.add(addr[1])
             kept = re.findall(r"^(?:Via|From|To|Call-ID|CSeq):.*$", text, re.MULTILINE | re.IGNORECASE)
             lines = [line.rstrip("\r") for line in kept]
             reply = "\r\n".join(["SIP/2.0 200 OK", *lines, "Content-Length: 0", "", ""])

@@ -95,6 +95,12 @@ class Machine:
                 self._reap()
                 left = self._pids(only)
                 doomed = [pid for pid in left if not only or pid in doomed]
+        if not only:
+            for child in self._children:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)  # one that has left its folder
+                await asyncio.to_thread(child.wait)
+            self._children.clear()
 
     def freeze(self) -> None:
         """Stop all of its processes, as a machine that hangs: sockets stay open and nobody answers."""

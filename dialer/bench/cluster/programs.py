@@ -27,6 +27,7 @@ KAMAILIO = PackageSet(
     packages=("kamailio",),
     suite="bookworm",
     mend="install kamailio by your system's own means",
+    library_dirs=("usr/lib/x86_64-linux-gnu/kamailio", "usr/lib/aarch64-linux-gnu/kamailio"),
 )
 
 
