@@ -245,7 +245,8 @@ def test_a_text_on_a_page_is_read_as_text() -> None:
     [
         "<script>dzv(1)</script>", "<svg/onload=dzv(1)>", "<img src=x onerror=dzv(1)>",
         "<a href=javascript:dzv(1)>x", "<base href=//127.0.0.1>", "<style>*{display:none}</style>",
-        "<!-- x -->", "<form action=//evil.example>", "<iframe>", "<a href='http://evil.example'>", "<script src=//evil.example/x.js></script>",
+        "<!-- x -->", "<form action=//evil.example>", "<iframe>", "<a href='http://evil.example'>",
+        "<script src=//evil.example/x.js></script>",
     ],
 )  # fmt: skip
 def test_markup_that_a_text_has_made_is_found(piece: str) -> None:
