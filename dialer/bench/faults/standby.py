@@ -150,17 +150,7 @@ async def _fail(pair: Pair, seed: int, case: str) -> Run:
         await _replace_owner(pair, owner, other)
     await asyncio.sleep(rng.uniform(*CALM_S))
     part = pair.parts[owner]
-    match case:
-        case "owner_killed":
-            await part.kill()
-        case "owner_stopped":
-            await part.stop()
-        case "owner_frozen":
-            part.freeze()
-        case _:
-            pair.note.unlink(missing_ok=True)
-            part.signal(signal.SIGUSR1)
-            await until("the owner stands still", lambda: _written(pair.note), patience(STANDS_S))
+    await _strike(pair, part, case)
     failed_s, broken = loop.time(), []
     try:
         await pair.until_owner(other, patience(LOST_S))
@@ -190,6 +180,21 @@ async def _fail(pair: Pair, seed: int, case: str) -> Run:
         broken.append(str(error))
     figures = {"load_max": os.getloadavg()[0]}
     return replace(run, recover_s=moved_s, figures=figures, broken="; ".join(broken))
+
+
+async def _strike(pair: Pair, part: Part, case: str) -> None:
+    """Have it fail as the case says; returns when it has."""
+    match case:
+        case "owner_killed":
+            await part.kill()
+        case "owner_stopped":
+            await part.stop()
+        case "owner_frozen":
+            part.freeze()
+        case _:
+            pair.note.unlink(missing_ok=True)
+            part.signal(signal.SIGUSR1)
+            await until("the owner stands still", lambda: _written(pair.note), patience(STANDS_S))
 
 
 async def _replace_owner(pair: Pair, owner: str, other: str) -> None:
