@@ -182,14 +182,18 @@ class Step:
         """Wait until an agent who is slow over the paperwork has begun it; when that was."""
         slow = self.site.robots.robots[0]
         slow.wrap_up_s = SLOW_S
-        state = await self._state_of(slow.login)
+        state = self._state_of(slow.login)
+        # One that has begun before may still be a quick one.
+        await until(
+            "an agent is not wrapping up", lambda: self._is_not(state, AgentState.WRAP_UP), patience(30)
+        )
         await until("an agent wraps up", lambda: self._is(state, AgentState.WRAP_UP), patience(30))
         slow.wrap_up_s = WRAP_UP_S
         return asyncio.get_running_loop().time()
 
     async def _limit_kept(self, began: float) -> None:
         """The wrap-up ends at its limit, by our own clock."""
-        state = await self._state_of(self.site.robots.robots[0].login)
+        state = self._state_of(self.site.robots.robots[0].login)
         with contextlib.suppress(NotInTime):
             await until(
                 "the wrap-up ends", lambda: self._is(state, AgentState.PAUSED), patience(WRAP_UP_LIMIT_S + 3)
@@ -319,7 +323,7 @@ class Step:
 
         await until(what, look, within_s)
 
-    async def _state_of(self, login: str) -> Any:
+    def _state_of(self, login: str) -> Any:
         """The query for an agent's state."""
         return (
             select(t.agent_session.c.state)
@@ -334,6 +338,9 @@ class Step:
     async def _is(self, query: Any, state: AgentState) -> bool:
         async with self.site.database.tenant(TENANT) as conn:
             return bool(await conn.scalar(query) == state)
+
+    async def _is_not(self, query: Any, state: AgentState) -> bool:
+        return not await self._is(query, state)
 
 
 def _clock(moment: datetime) -> str:
