@@ -201,6 +201,62 @@ def load(
 
 
 @app.command()
+def servers() -> None:
+    """Show the servers of this installation, what each owns, and the Asterisk servers they drive."""
+    from dialer.servers_command import show_servers
+
+    chosen = settings.load()
+    telemetry.configure("warning", "console", "servers")
+    _run(show_servers(chosen, Console()))
+
+
+node = typer.Typer(help="The Asterisk servers that this installation drives.", no_args_is_help=True)
+app.add_typer(node, name="node")
+
+_Node = Annotated[str, typer.Argument(help="name of the node; `dozvon servers` lists them")]
+
+
+@node.command()
+def add(
+    name: _Node,
+    host: Annotated[str, typer.Argument(help="host of its manager interface, as every server reaches it")],
+    port: Annotated[int, typer.Argument(min=1, max=65535, help="its TCP port")] = 5038,
+) -> None:
+    """Make an Asterisk server known, or say where it is now."""
+    from dialer.servers_command import add_node
+
+    telemetry.configure("warning", "console", "node")
+    _run(add_node(settings.load(), Console(), name, host, port))
+
+
+@node.command()
+def drain(name: _Node) -> None:
+    """Let it run empty: no new calls; agents without a call move to others."""
+    from dialer.servers_command import drain_node
+
+    telemetry.configure("warning", "console", "node")
+    _run(drain_node(settings.load(), Console(), name, draining=True))
+
+
+@node.command()
+def resume(name: _Node) -> None:
+    """Let it take part again."""
+    from dialer.servers_command import drain_node
+
+    telemetry.configure("warning", "console", "node")
+    _run(drain_node(settings.load(), Console(), name, draining=False))
+
+
+@node.command()
+def remove(name: _Node) -> None:
+    """Forget it; drain it first."""
+    from dialer.servers_command import remove_node
+
+    telemetry.configure("warning", "console", "node")
+    _run(remove_node(settings.load(), Console(), name))
+
+
+@app.command()
 def check() -> None:
     """Say what is wrong with this installation, line by line, and how to mend it."""
     from dialer.check import run_checks

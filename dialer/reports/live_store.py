@@ -72,9 +72,9 @@ async def last_pace(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> 
 
 
 async def processes(conn: AsyncConnection) -> list[ProcessRow]:
-    """Every process that has ever said something."""
+    """Every process that has ever said something, of all servers; who spoke last comes last."""
     p = process_status.c
-    rows = await conn.execute(select(p.name, p.started_at, p.seen_at, p.status).order_by(p.name))
+    rows = await conn.execute(select(p.name, p.started_at, p.seen_at, p.status).order_by(p.seen_at))
     return [ProcessRow(*row) for row in rows]
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db.listen import ENGINE
 from dialer.db.session import encode_json
-from dialer.db.tables import lease, node, server
+from dialer.db.tables import lease, node, process_status, server
 from dialer.servers.model import Beat, Lease, LeaseKey, LeaseKind
 
 
@@ -75,6 +75,35 @@ async def beats(conn: AsyncConnection) -> list[Beat]:
     """What all servers last said."""
     rows = await conn.execute(select(server).order_by(server.c.name))
     return [Beat(row.name, row.epoch, row.beat, row.stopped_at is not None, row.ami_user) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A server as people see it."""
+
+    name: str
+    epoch: int
+    #: it has said that it ends
+    stopped: bool
+    #: seconds since it last spoke, by the database's clock
+    silent_s: float
+    #: as its engine writes it, see dialer.engine
+    status: Mapping[str, Any]
+
+
+async def seen(conn: AsyncConnection) -> list[Seen]:
+    """All servers, by name."""
+    silent = func.extract("epoch", func.clock_timestamp() - server.c.seen_at)
+    its = (process_status.c.server == server.c.name) & (process_status.c.name == "engine")
+    rows = await conn.execute(
+        select(server, silent.label("silent_s"), process_status.c.status)
+        .join_from(server, process_status, its, isouter=True)
+        .order_by(server.c.name)
+    )
+    return [
+        Seen(row.name, row.epoch, row.stopped_at is not None, float(row.silent_s), row.status or {})
+        for row in rows
+    ]
 
 
 def sessions_of(name: str) -> str:
