@@ -33,7 +33,8 @@ class ClaimedLead:
     attempts: int
 
 
-_CLAIM = """
+#: Public for the bench, which asks the database how it goes about it.
+CLAIM = """
     SELECT id, list_id, contact_id, e164, timezones, attempts
       FROM lead
      WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
@@ -58,7 +59,7 @@ async def claim(
 ) -> list[ClaimedLead]:
     """Lock up to `wanted` leads that may be dialled now, in the campaign's order."""
     rows = await conn.execute(
-        text(_CLAIM),
+        text(CLAIM),
         {"tenant_id": tenant_id, "campaign_id": campaign_id, "wanted": wanted, "now": now},
     )
     return [ClaimedLead(**{**row, "timezones": tuple(row["timezones"])}) for row in rows.mappings()]

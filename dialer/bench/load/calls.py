@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,7 +52,7 @@ class Load:
 
 
 LONG: Final = Load(10.0, 0.5, 30.0, (2, 5, 8, 11, 14, 17, 20, 24, 28, 33, 40), 1.0)
-SHORT: Final = Load(2.0, 0.5, 5.0, (2,), 4.0)
+SHORT: Final = Load(1.0, 0.5, 4.0, (2,), 8.0)
 #: Agents for each call in the air: those in wrap-up, and those whom the pacing rule keeps free.
 SPARE: Final = 1.25
 
@@ -95,7 +96,7 @@ async def step(stage: Stage, load: Load, rate: float) -> dict[str, float]:
     }
 
 
-def stage_for(wish: Wish, say: Say, rates: Sequence[float]):  # type: ignore[no-untyped-def]
+def stage_for(wish: Wish, say: Say, rates: Sequence[float]) -> AbstractAsyncContextManager[Stage]:
     """A stage with agents and leads for these rates."""
     load = load_of(wish)
     return open_stage(
@@ -134,7 +135,13 @@ class Calls:
                 if one is None:
                     figures = await step(stage, load, rate)
                     one = Measured(
-                        self.name, case, wish.seed, wish.short, figures, MEDIA, broken=fell_behind(figures)
+                        self.name,
+                        case,
+                        wish.seed,
+                        wish.short,
+                        figures,
+                        MEDIA,
+                        broken=fell_behind(figures, sums_only=wish.short),
                     )
                     say(f"calls: {rate:g}/s: {one.broken or 'carried'}")
                     yield one
@@ -163,8 +170,8 @@ class Answer:
         if best is None:
             say("answer: needs the row calls, which was not measured yet")
             return
-        shares = (50,) if wish.short else (10, 50, 90)
-        shares = tuple(s for s in shares if (self.name, f"share={s}", wish.short) not in wish.known)
+        every = [50] if wish.short else [10, 50, 90]
+        shares = [s for s in every if (self.name, f"share={s}", wish.short) not in wish.known]
         if not shares:
             return
         load = load_of(wish)
@@ -179,7 +186,7 @@ class Answer:
                     wish.short,
                     {"share": share, **figures},
                     MEDIA,
-                    broken=fell_behind(figures),
+                    broken=fell_behind(figures, sums_only=wish.short),
                 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
@@ -34,16 +35,19 @@ class Load:
     short: bool
     #: end stdout with the summary as JSON
     json_line: bool
-    #: None: docs/bench/load.jsonl of a checkout, else bench/load.jsonl of the data folder
+    #: None: docs/bench/load.jsonl of a checkout, else bench/load.jsonl of the data folder; the short form is
+    #: kept only where one is named
     results: Path | None
     #: write the tables of the results file into docs/, and measure nothing
     docs: bool
 
 
-def results_path(options: Load) -> Path:
-    """Where the measurements are kept."""
+def results_path(options: Load) -> Path | None:
+    """Where the measurements are kept; None: nowhere."""
     if options.results is not None:
         return options.results
+    if options.short and not options.docs:
+        return None
     if IN_TREE.parent.is_dir():
         return IN_TREE
     return settings.load().writable_data_dir() / "bench/load.jsonl"
@@ -54,41 +58,55 @@ async def run_load(options: Load) -> int:
     path = results_path(options)
     wanted = rows(options.only)
     if options.docs:
-        docs.write(results.read(path))
+        docs.write(_kept(path))
         return 0
     console = Console(stderr=True)
-    until_signal_task = until_signal()  # a Ctrl-C ends the row in order: what it has started is stopped
-    measured: list[Measured] = []
     telemetry.configure("error", "console", "bench", sys.stderr)
-    for row in wanted:
-        if until_signal_task.is_set():
-            return 130
-        measured += await _measure(row, options, path, console)
+    measured: list[Measured] = []
+    stop = until_signal()
+    working = asyncio.create_task(_measure_all(wanted, options, path, console, measured))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        console.print("stopping: what was started is stopped; --resume goes on from here")
+        working.cancel()
+        await asyncio.wait({working})
+        return 130
+    working.result()
     if options.json_line:
         names = {row.name for row in wanted}
-        shown = newest([one for one in results.read(path) if one.short == options.short and one.row in names])
-        every = list(shown.values()) if options.resume else measured
-        print(json.dumps(summary(every), ensure_ascii=False))
-    return 1 if any(one.broken for one in measured if one.row != "calls") else 0
+        kept = newest(one for one in _kept(path) if one.short == options.short and one.row in names)
+        print(json.dumps(summary(kept.values() if options.resume else measured), ensure_ascii=False))
+    return 1 if any(one.broken for one in measured if not one.searches) else 0
 
 
-async def _measure(row: Row, options: Load, path: Path, console: Console) -> list[Measured]:
-    earlier = newest(results.read(path))
-    wish = Wish(options.short, SEED, earlier if options.resume else {}, earlier)
-    began, found = time.monotonic(), []
+def _kept(path: Path | None) -> list[Measured]:
+    return results.read(path) if path is not None else []
 
-    def say(line: str) -> None:
-        console.print(f"  {line}", style="dim", highlight=False)
 
-    console.print(f"{row.name}: {row.title}", highlight=False)
-    async for one in row.measure(wish, say):
-        whole = replace(one, at=utc_now().isoformat(timespec="seconds"))
-        results.append(path, whole)
-        found.append(whole)
-    if found:
-        console.print(_table(row, found))
-    console.print(f"  {len(found)} measurements in {time.monotonic() - began:.0f} s", style="dim")
-    return found
+async def _measure_all(
+    wanted: list[Row], options: Load, path: Path | None, console: Console, measured: list[Measured]
+) -> None:
+    for row in wanted:
+        before = newest(_kept(path))
+        earlier = before | newest(measured)
+        wish = Wish(options.short, SEED, before if options.resume else {}, earlier)
+        began, found = time.monotonic(), []
+
+        def say(line: str) -> None:
+            console.print(f"  {line}", style="dim", highlight=False)
+
+        console.print(f"{row.name}: {row.title}", highlight=False)
+        async for one in row.measure(wish, say):
+            whole = replace(one, at=utc_now().isoformat(timespec="seconds"))
+            if path is not None:
+                results.append(path, whole)
+            found.append(whole)
+            measured.append(whole)
+        if found:
+            console.print(_table(row, found))
+        console.print(f"  {len(found)} measurements in {time.monotonic() - began:.0f} s", style="dim")
 
 
 def _table(row: Row, found: list[Measured]) -> Table:

@@ -56,6 +56,12 @@ class Measured:
         """What it is the answer to; a later one with the same key stands in its place."""
         return self.row, self.case, self.short
 
+    @property
+    def searches(self) -> bool:
+        """Whether it belongs to the search for the rate at which something falls behind: that it does is no
+        fault."""
+        return self.row == "calls" and not self.short
+
 
 Known = Mapping[tuple[str, str, bool], Measured]
 
@@ -119,8 +125,11 @@ def spread(values: Iterable[float], name: str, *shares: int) -> dict[str, float]
 
 # -- what "falls behind" means ----------------------------------------------------------------------------
 
-#: Of the calls asked for, at least so many must be placed.
-LEAST_PLACED = 0.95
+#: Of the calls asked for, at least so many must be placed. The rate is the trunk's own limit, whose bucket
+#: holds a quarter of a second of calls: below EVEN_RATE that is less than two, and what gathers between two
+#: looks of the pacing loop is lost.
+LEAST_PLACED, LEAST_PLACED_SLOWLY = 0.95, 0.6
+EVEN_RATE = 8.0
 #: Answer to agent, 95th percentile, milliseconds: longer, and a person says hello into silence.
 ANSWER_MS_P95 = 250.0
 #: Changes that the journal may have in its queue, in seconds of changes at the rate.
@@ -129,16 +138,13 @@ JOURNAL_S = 1.0
 CHANGES_A_CALL = 8
 
 
-def fell_behind(figures: Mapping[str, float]) -> str:
-    """Why a rate is not sustained, in words; empty: it is.
+def fell_behind(figures: Mapping[str, float], *, sums_only: bool = False) -> str:
+    """Why a rate is not sustained, in words; empty: it is. `sums_only`: however slow it was.
 
     `figures` are those of one step: asked_per_s, placed_per_s, answered, without_agent, failed,
     answer_to_agent_ms_p95, journal_behind_max, not_ended.
     """
-    asked = figures["asked_per_s"]
     faults = []
-    if figures["placed_per_s"] < LEAST_PLACED * asked:
-        faults.append(f"only {figures['placed_per_s']:.2f} of {asked:g} calls/s were placed")
     if not figures["answered"]:
         faults.append("nobody answered")
     if figures["without_agent"]:
@@ -147,11 +153,23 @@ def fell_behind(figures: Mapping[str, float]) -> str:
         faults.append(f"{figures['failed']:.0f} calls failed or were taken back")
     if figures["not_ended"]:
         faults.append(f"{figures['not_ended']:.0f} calls had no end")
+    return "; ".join(faults if sums_only else faults + _slow(figures))
+
+
+def _slow(figures: Mapping[str, float]) -> list[str]:
+    asked, faults = figures["asked_per_s"], []
+    if figures["placed_per_s"] < least_placed(asked):
+        faults.append(f"only {figures['placed_per_s']:.2f} of {asked:g} calls/s were placed")
     if figures.get("answer_to_agent_ms_p95", math.inf) > ANSWER_MS_P95:
         faults.append(f"answer to agent p95 over {ANSWER_MS_P95:.0f} ms")
     if figures["journal_behind_max"] > max(50.0, asked * CHANGES_A_CALL * JOURNAL_S):
         faults.append(f"the journal was {figures['journal_behind_max']:.0f} changes behind")
-    return "; ".join(faults)
+    return faults
+
+
+def least_placed(asked_per_s: float) -> float:
+    """Calls a second that must be placed where so many are asked for."""
+    return asked_per_s * (LEAST_PLACED if asked_per_s >= EVEN_RATE else LEAST_PLACED_SLOWLY)
 
 
 # -- the summary ------------------------------------------------------------------------------------------
@@ -166,7 +184,7 @@ def summary(every: Iterable[Measured]) -> dict[str, Any]:
             **{name: rounded(value) for name, value in one.figures.items()},
             **({"broken": one.broken} if one.broken else {}),
         }
-        if one.broken and one.row not in ("calls",):
+        if one.broken and not one.searches:
             broken.append(f"{one.row} {one.case}: {one.broken}")
     best = rows.get("calls", {}).get(SUSTAINED, {})
     answers = rows.get("answer", {})

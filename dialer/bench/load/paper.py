@@ -102,6 +102,9 @@ class Paper:
             answer = _STARTED
         elif name in ("CoreShowChannels", "PJSIPShowEndpoint"):
             answer = (("EventList", "start"),)
+        if name == "PJSIPShowContacts":  # what Asterisk says where no phone is registered
+            _write(writer, ("Response", "Error"), *of, ("Message", "No Contacts found"))
+            return
         _write(writer, ("Response", "Success"), *of, ("Message", "done"), *answer)
         match name:
             case "Login":
@@ -126,10 +129,10 @@ class Paper:
             case "Originate":
                 self._originate(action)
             case "Hangup":
-                channel = self._channels.get(action["Channel"])
-                if channel is not None:
-                    self._say("SoftHangupRequest", channel)
-                    self._end(channel, 16, "")
+                ended = self._channels.get(action["Channel"])
+                if ended is not None:
+                    self._say("SoftHangupRequest", ended)
+                    self._end(ended, 16, "")
 
     def _say(self, name: str, channel: _Channel, *more: tuple[str, str]) -> None:
         self.events += 1

@@ -1,4 +1,4 @@
-"""A past for the reports: millions of attempts that were never made, and the agents' time that goes with them.
+"""A past for the reports: millions of attempts that were never made, and the agents' time with them.
 
 Written by SQL, half a million in a statement; indexes and foreign keys are taken off meanwhile and put back
 as they were.
@@ -23,9 +23,10 @@ CAMPAIGNS, AGENTS = 10, 100
 #: By the shares of `day.SHARES`; times as a call's states have them; each contact about 2.5 attempts.
 _ATTEMPTS: Final = """
     INSERT INTO attempt (tenant_id, id, campaign_id, list_id, contact_id, e164, trunk_id, caller_id, mode,
-                         policy, state, result, sip_code, cause, session_id, agent_id, hung_up_by, created_at, sent_at,
-                         ringing_at, answered_at, screened_at, assigned_at, connected_at, hung_up_at, ended_at,
-                         join_ms, answer_to_agent_ms, disposition_id, disposed_at)
+                         policy, state, result, sip_code, cause, session_id, agent_id, hung_up_by,
+                         created_at, sent_at, ringing_at, answered_at, screened_at, assigned_at,
+                         connected_at, hung_up_at, ended_at, join_ms, answer_to_agent_ms, disposition_id,
+                         disposed_at)
     SELECT 1, CAST(lpad(to_hex(n), 8, '0') || '-0000-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid),
            campaign, $4, contact, '+79' || lpad(CAST(contact AS text), 9, '0'), $5, '+74951234567',
            'progressive', 'ru/1', 'ended', result,
@@ -36,7 +37,8 @@ _ATTEMPTS: Final = """
            CASE WHEN result = 'answered' THEN ($7::bigint[])[1 + agent % cardinality($7::bigint[])] END,
            CASE WHEN result = 'answered' THEN 'agent' END,
            at, at, at + interval '2 seconds',
-           CASE WHEN live THEN at + interval '9 seconds' END, CASE WHEN live THEN at + interval '9 seconds' END,
+           CASE WHEN live THEN at + interval '9 seconds' END,
+           CASE WHEN live THEN at + interval '9 seconds' END,
            CASE WHEN result = 'answered' THEN at + interval '9 seconds' END,
            CASE WHEN result = 'answered' THEN at + interval '9.05 seconds' END,
            at + CASE WHEN result = 'answered' THEN interval '60 seconds' ELSE interval '20 seconds' END,

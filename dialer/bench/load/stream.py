@@ -84,8 +84,8 @@ class Stream:
 
     async def measure(self, wish: Wish, say: Say) -> AsyncIterator[Measured]:
         """A measurement a rate of events written."""
-        rates = (20,) if wish.short else (20, 100, 300)
-        rates = tuple(rate for rate in rates if (self.name, f"rate={rate}", wish.short) not in wish.known)
+        every = [20] if wish.short else [20, 100, 300]
+        rates = [rate for rate in every if (self.name, f"rate={rate}", wish.short) not in wish.known]
         if not rates:
             return
         seconds = 3.0 if wish.short else 20.0
