@@ -8,6 +8,7 @@ behind a waiting ALTER TABLE every reader waits too. It gives up after `LOCK_WAI
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from dialer.db.session import create_engine
 from dialer.errors import DatabaseUnavailable, PartMissing
 
 log = structlog.get_logger(__name__)
+# Two lines at each start, and one for each look, that say nothing.
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 #: Two servers that start together must not migrate together, and none while a backup reads ("dozm" in ASCII).
 MIGRATION_LOCK = 0x646F7A6D
@@ -184,6 +187,7 @@ async def _once(
         log.info("migration_waits", reason=str(error.orig))
         say("the tables are in use: trying again")
         return False
+    log.info("migrated", revision=head(*more) if revision == "head" else revision)
     return True
 
 
