@@ -7,7 +7,7 @@ a phone of which none has come for a while nobody is dialled, and no customer is
 happens: the phone stays connected, and when it is heard again it is part of the work in the same moment.
 
 Only a phone that has sent without a gap before is judged (one that keeps silence to itself, by VAD, never
-does), and one that was judged wrongly gets twice the patience.
+does), and one that was judged wrongly gets twice the patience for a while.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ LOOK_S, MOST = 0.15, 250
 SILENT_S, SILENT_MOST_S = 0.45, 4.0
 #: Looks in a row with new packets after which a phone counts as one that sends without a gap.
 STEADY = 8
+#: Looks in a row with new packets after which half of the patience that false alarms have lent is taken back.
+CALM = 100
 #: Without a call for so long nobody is dialled for, and nobody needs to look.
 IDLE_S = 5.0
 _RECEIVED = "CHANNEL(rtcp,rxcount)"
@@ -56,8 +58,11 @@ class Heard:
 def listen(heard: Heard, packets: int, now_s: float) -> Heard:
     """What is known after one more look."""
     if packets != heard.packets:
-        patience_s = min(2 * heard.patience_s, SILENT_MOST_S) if heard.silent else heard.patience_s
-        return Heard(packets, now_s, heard.looks + 1, patience_s)
+        if heard.silent:
+            return Heard(packets, now_s, STEADY, min(2 * heard.patience_s, SILENT_MOST_S))
+        if heard.looks < CALM:
+            return Heard(packets, now_s, heard.looks + 1, heard.patience_s)
+        return Heard(packets, now_s, STEADY, max(heard.patience_s / 2, SILENT_S))
     gap_s = now_s - heard.at_s
     judged = heard.silent or heard.looks >= STEADY
     silent = judged and gap_s >= heard.patience_s

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from dialer.calls.voices import LOOK_S, SILENT_MOST_S, SILENT_S, STEADY, Heard, listen
+from dialer.calls.voices import CALM, LOOK_S, SILENT_MOST_S, SILENT_S, STEADY, Heard, listen
 
 
 def after(heard: Heard, looks: Iterable[bool], now_s: float = 0.0) -> tuple[Heard, float]:
@@ -57,6 +57,13 @@ def test_a_packet_makes_it_heard_and_the_next_gap_may_be_longer() -> None:
         assert not heard.silent
         patience_s.append(heard.patience_s)
     assert patience_s == pytest.approx([0.9, 1.8, 3.6, SILENT_MOST_S, SILENT_MOST_S])
+
+
+def test_patience_that_was_lent_is_taken_back_in_quiet_times() -> None:
+    """Half of it each time that voice has come without a gap for long, down to what all have."""
+    heard, now_s = after(Heard(0, 0.0, STEADY, SILENT_MOST_S), [True] * (4 * CALM))
+    assert heard.patience_s == SILENT_S
+    assert silent_after_s(heard, now_s) < 1
 
 
 def test_a_short_gap_is_none() -> None:
