@@ -48,6 +48,16 @@ class _Hint:
         return time.monotonic() - self.at_s > HINT_S
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The trunks of a campaign at one moment of a transaction."""
+
+    #: as they are set, in the campaign's order
+    trunks: Sequence[Trunk]
+    #: what they carry
+    book: Book
+
+
 @dataclass(slots=True)
 class TrunkLines:
     """The lines of one engine, by trunk."""
@@ -97,9 +107,7 @@ class TrunkLines:
 
     # -- in the transaction that places ----------------------------------------------------------------
 
-    async def look(
-        self, conn: AsyncConnection, tenant_id: int, trunks: Sequence[Trunk], node: str
-    ) -> tuple[list[Trunk], Book]:
+    async def look(self, conn: AsyncConnection, tenant_id: int, trunks: Sequence[Trunk], node: str) -> Look:
         """The trunks as they are set now, and what they carry; some that were removed are left out."""
         set_now, book = await loads.read(conn, tenant_id, trunks)
         carried = {
@@ -108,33 +116,25 @@ class TrunkLines:
         }
         book = replace(book, loads=carried)
         self._remember(book)
-        return set_now, book
+        return Look(set_now, book)
 
-    async def shut(
-        self, conn: AsyncConnection, tenant_id: int, trunks: Sequence[Trunk], node: str
-    ) -> Refusal | None:
-        """Why these trunks take no call at all now, whatever the number; None: they may."""
-        set_now, book = await self.look(conn, tenant_id, trunks, node)
-        refused = nearest(set_now, book)
+    async def shut(self, conn: AsyncConnection, tenant_id: int, look: Look) -> Refusal | None:
+        """Why no trunk takes any call now, whatever the number; None: they may."""
+        refused = nearest(look.trunks, look.book)
         if refused is None:
             return None
         await self.tell(conn, tenant_id, refused)
         return refused.reason
 
     async def take(
-        self,
-        conn: AsyncConnection,
-        tenant_id: int,
-        trunks: Sequence[Trunk],
-        asks: Sequence[Ask],
-        node: str,
+        self, conn: AsyncConnection, tenant_id: int, look: Look, asks: Sequence[Ask]
     ) -> list[tuple[Choice, date] | Refused]:
         """Take a line for each of these calls, in their order; who gets none is refused with the reason.
         With each choice the day, by the tenant's clock, whose money it reserves.
 
         The lines are taken when the transaction commits, and given back by the end of the call.
         """
-        set_now, book = await self.look(conn, tenant_id, trunks, node)
+        set_now, book = look.trunks, look.book
         tariffs = await loads.rates(conn, tenant_id, set_now, [ask.e164 for ask in asks])
         answers: list[Choice | Refused] = []
         for ask in asks:

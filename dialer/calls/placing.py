@@ -24,7 +24,7 @@ from dialer.agents.model import Shift
 from dialer.asterisk.ami import variable
 from dialer.asterisk.nodes import Nodes
 from dialer.calls import store
-from dialer.calls.lines import TrunkLines
+from dialer.calls.lines import Look, TrunkLines
 from dialer.calls.model import Assignee, Call, NotPlaced, Result, Sent
 from dialer.calls.store import NewAttempt
 from dialer.calls.switchboard import hang_up_channel
@@ -130,7 +130,8 @@ class Placer:
                 return Placed(0, "not_ours")
             if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
                 return Placed(0, "not_running")
-            shut = await self.lines.shut(conn, terms.tenant_id, terms.trunks, node)
+            look = await self.lines.look(conn, terms.tenant_id, terms.trunks, node)
+            shut = await self.lines.shut(conn, terms.tenant_id, look)
             if shut is not None:
                 return Placed(0, _why_not(shut))
             ready: list[Target] = []
@@ -144,7 +145,7 @@ class Placer:
                     break
                 ask = max(wanted, SIFT)
             del ready[wanted:]
-            refused = await self._commit(conn, terms, ready, node, now, placed, by_hand=None)
+            refused = await self._commit(conn, terms, ready, node, now, placed, by_hand=None, look=look)
             commit_s = _in_time(began_s)
         self._send(terms, placed, commit_s)
         if placed:
@@ -254,9 +255,13 @@ class Placer:
         placed: list[Line],
         *,
         by_hand: ByHand | None,
+        look: Look | None = None,
     ) -> Refusal | None:
         """Write holds and attempts, and take their trunks' lines; `placed` gets the calls as they will stand
-        when the transaction commits. Why the last one that no trunk took was refused."""
+        when the transaction commits. Why the last one that no trunk took was refused.
+
+        `look` at the trunks, where this transaction has had one.
+        """
         ids = {target.e164: new_id() for target in targets}
         if not ids:
             return None
@@ -266,9 +271,12 @@ class Placer:
             await self._check_typed(conn, terms, targets[0], by_hand, now)
         held = await store.hold_numbers(conn, terms.tenant_id, ids)
         free = [target for target in targets if target.e164 in held]
+        if not free:
+            return None
+        look = look or await self.lines.look(conn, terms.tenant_id, terms.trunks, node)
         refused: Refusal | None = None
         new: list[NewAttempt] = []
-        for target, answer in zip(free, await self._lines_for(conn, terms, free, node), strict=True):
+        for target, answer in zip(free, await self._lines_for(conn, terms, free, look), strict=True):
             if isinstance(answer, Refused):
                 refused = answer.reason
                 await store.release_numbers(conn, terms.tenant_id, [ids[target.e164]])
@@ -285,13 +293,14 @@ class Placer:
         return refused
 
     async def _lines_for(
-        self, conn: AsyncConnection, terms: CallTerms, targets: Sequence[Target], node: str
+        self, conn: AsyncConnection, terms: CallTerms, targets: Sequence[Target], look: Look
     ) -> list[tuple[Choice, date] | Refused]:
         """A line of a trunk for each target, another trunk than the one that has just failed its lead."""
-        leads = [target.lead.id for target in targets if target.lead]
+        several = len(look.trunks) > 1  # else there is no other
+        leads = [target.lead.id for target in targets if target.lead and several]
         failed = await loads.faults_at(conn, terms.tenant_id, leads) if leads else {}
         asks = [Ask(target.e164, failed.get(target.lead.id) if target.lead else None) for target in targets]
-        return await self.lines.take(conn, terms.tenant_id, terms.trunks, asks, node)
+        return await self.lines.take(conn, terms.tenant_id, look, asks)
 
     async def _refused(
         self,

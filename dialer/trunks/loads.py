@@ -23,30 +23,37 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db import events
-from dialer.trunks.caps import NOTHING, PROBE_MOST_S, TYPED_PER_HOUR, Caps, Load, Rate, prefixes, rate_of
+from dialer.trunks.caps import (
+    IDLE,
+    NOTHING,
+    PROBE_MOST_S,
+    TYPED_PER_HOUR,
+    Caps,
+    Load,
+    Rate,
+    prefixes,
+    rate_of,
+)
 from dialer.trunks.health import Health, Said, Verdict, after
 from dialer.trunks.model import Book, Trunk
 
+#: Of the tenant, and of each of the trunks that there are.
 _READ = text(
     """
-    SELECT c.at, (c.at AT TIME ZONE z.timezone)::date AS today, l.tenant_id IS NOT NULL AS known,
-           k.max_channels, k.max_cps, k.max_spend_per_day,
-           l.channels, l.tokens, l.filled_at, l.spent, l.spend_day
+    SELECT c.at, (c.at AT TIME ZONE z.timezone)::date AS today,
+           k.max_channels AS all_channels, k.max_cps AS all_cps, k.max_spend_per_day AS all_spend,
+           s.tenant_id IS NOT NULL AS tenant_known, s.channels AS s_channels, s.tokens AS s_tokens,
+           s.filled_at AS s_filled_at, s.spent AS s_spent, s.spend_day AS s_spend_day,
+           t.id, t.enabled, t.allowed_prefixes, t.max_channels, t.max_cps, t.max_spend_per_day,
+           EXISTS (SELECT FROM trunk_rate r WHERE r.tenant_id = t.tenant_id AND r.trunk_id = t.id) AS priced,
+           l.trunk_id IS NOT NULL AS known, l.channels, l.tokens, l.filled_at, l.spent, l.spend_day,
+           l.health, l.probe_at, l.probe_every_s
       FROM (SELECT clock_timestamp() AS at OFFSET 0) c
       JOIN tenant z ON z.id = :tenant_id
       LEFT JOIN tenant_cap k ON k.tenant_id = z.id
-      LEFT JOIN tenant_load l ON l.tenant_id = z.id
-    """
-)
-_READ_TRUNKS = text(
-    """
-    SELECT t.id, t.enabled, t.allowed_prefixes, t.max_channels, t.max_cps, t.max_spend_per_day,
-           EXISTS (SELECT FROM trunk_rate r WHERE r.tenant_id = t.tenant_id AND r.trunk_id = t.id) AS priced,
-           l.trunk_id IS NOT NULL AS known, l.channels, l.tokens, l.filled_at, l.spent,
-           l.spend_day, l.health, l.probe_at, l.probe_every_s
-      FROM trunk t
+      LEFT JOIN tenant_load s ON s.tenant_id = z.id
+      LEFT JOIN trunk t ON t.tenant_id = z.id AND t.id = ANY(CAST(:trunk_ids AS bigint[]))
       LEFT JOIN trunk_load l ON l.tenant_id = t.tenant_id AND l.trunk_id = t.id
-     WHERE t.tenant_id = :tenant_id AND t.id = ANY(CAST(:trunk_ids AS bigint[]))
      ORDER BY t.id
     """
 )
@@ -140,24 +147,44 @@ _UNTAKE_TENANT = text(
 async def read(conn: AsyncConnection, tenant_id: int, trunks: Sequence[Trunk]) -> tuple[list[Trunk], Book]:
     """The trunks as they are set at this moment, and what they and the tenant carry; one that is no longer
     there is left out. Without a lock: whoever goes by it asks the UPDATE again."""
-    row = (await conn.execute(_READ, {"tenant_id": tenant_id})).one()
-    if not row.known:
-        await conn.execute(_KNOW_TENANT, {"tenant_id": tenant_id})
     asked = {"tenant_id": tenant_id, "trunk_ids": sorted(trunk.id for trunk in trunks)}
-    found = {each.id: each for each in await conn.execute(_READ_TRUNKS, asked)}
-    for each in found.values():
-        if not each.known:
-            await conn.execute(_KNOW_TRUNK, {"tenant_id": tenant_id, "trunk_id": each.id})
-    carried = {
-        each.id: _load(
-            each, bad=each.health == "bad", probe_at=each.probe_at, probe_every_s=each.probe_every_s
-        )
-        for each in found.values()
-    }
-    caps = Caps(row.max_channels, row.max_cps, row.max_spend_per_day)
-    return [_set(trunk, found[trunk.id]) for trunk in trunks if trunk.id in found], Book(
-        row.at, row.today, carried, caps, _load(row)
+    rows = (await conn.execute(_READ, asked)).all()
+    of_all = rows[0]
+    if not of_all.tenant_known:
+        await conn.execute(_KNOW_TENANT, {"tenant_id": tenant_id})
+    found = {row.id: row for row in rows if row.id is not None}
+    for row in found.values():
+        if not row.known:
+            await conn.execute(_KNOW_TRUNK, {"tenant_id": tenant_id, "trunk_id": row.id})
+    book = Book(
+        of_all.at,
+        of_all.today,
+        {row.id: _load(row) for row in found.values()},
+        Caps(of_all.all_channels, of_all.all_cps, of_all.all_spend),
+        _load_of_tenant(of_all),
     )
+    return [_set(trunk, found[trunk.id]) for trunk in trunks if trunk.id in found], book
+
+
+def _load(row: Any) -> Load:
+    if not row.known:
+        return IDLE
+    return Load(
+        row.channels,
+        row.tokens,
+        row.filled_at,
+        row.spent,
+        row.spend_day,
+        bad=row.health == "bad",
+        probe_at=row.probe_at,
+        probe_every_s=row.probe_every_s,
+    )
+
+
+def _load_of_tenant(row: Any) -> Load:
+    if not row.tenant_known:
+        return IDLE
+    return Load(row.s_channels, row.s_tokens, row.s_filled_at, row.s_spent, row.s_spend_day)
 
 
 def _set(trunk: Trunk, row: Any) -> Trunk:
@@ -169,14 +196,6 @@ def _set(trunk: Trunk, row: Any) -> Trunk:
         max_cps=row.max_cps,
         max_spend_per_day=row.max_spend_per_day,
         priced=row.priced,
-    )
-
-
-def _load(row: Any, **more: Any) -> Load:
-    return (
-        Load(row.channels, row.tokens, row.filled_at, row.spent, row.spend_day, **more)
-        if row.known
-        else Load()
     )
 
 
@@ -263,14 +282,17 @@ class Ended:
 
 _OVER = text(
     """
-    UPDATE attempt SET holds_line = false, trunk_fault = :fault,
-           cost = CASE WHEN rate_per_minute IS NULL THEN NULL
-                       WHEN CAST(:answered_s AS float8) IS NULL THEN 0
-                       ELSE ceil((rate_per_call
-                                  + rate_per_minute * CAST(ceil(CAST(:answered_s AS float8)) AS numeric) / 60
+    UPDATE attempt a SET holds_line = false, trunk_fault = o.fault,
+           cost = CASE WHEN a.rate_per_minute IS NULL THEN NULL
+                       WHEN o.answered_s IS NULL THEN 0
+                       ELSE ceil((a.rate_per_call
+                                  + a.rate_per_minute * CAST(ceil(o.answered_s) AS numeric) / 60
                                  ) * 10000) / 10000 END
-     WHERE tenant_id = :tenant_id AND id = :attempt_id AND holds_line
-    RETURNING trunk_id, probe, coalesce(cost, 0) AS cost, coalesce(reserved, 0) AS reserved, reserved_on
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:answered_s AS float8[]), CAST(:faults AS boolean[]))
+           AS o (id, answered_s, fault)
+     WHERE a.tenant_id = :tenant_id AND a.id = o.id AND a.holds_line
+    RETURNING a.id, a.trunk_id, a.probe, coalesce(a.cost, 0) AS cost, coalesce(a.reserved, 0) AS reserved,
+              a.reserved_on
     """
 )
 
@@ -332,15 +354,21 @@ async def give_back(
         for row in await conn.execute(_ANSWERED, asked):
             said.setdefault(row.trunk_id, []).append(Said(Verdict.WORKS, probe=row.probe))
     freed: dict[int, list[Any]] = {}
-    for one in sorted(ended, key=lambda one: one.attempt_id):
-        fault = one.said is not None and one.said.verdict is Verdict.FAULT
-        asked = {"attempt_id": one.attempt_id, "answered_s": one.answered_s, "fault": fault}
-        over = (await conn.execute(_OVER, {"tenant_id": tenant_id, **asked})).one_or_none()
-        if over is None:
-            continue
-        freed.setdefault(over.trunk_id, []).append(over)
-        if one.said is not None:
-            said.setdefault(over.trunk_id, []).append(replace(one.said, probe=over.probe))
+    if ended:
+        said_by = {one.attempt_id: one.said for one in ended}
+        asked = {
+            "tenant_id": tenant_id,
+            "ids": [one.attempt_id for one in ended],
+            "answered_s": [one.answered_s for one in ended],
+            "faults": [one.said is not None and one.said.verdict is Verdict.FAULT for one in ended],
+        }
+        over = {row.id: row for row in await conn.execute(_OVER, asked)}
+        for attempt_id, word in said_by.items():  # in the order in which they ended
+            if (gone := over.get(attempt_id)) is None:
+                continue
+            freed.setdefault(gone.trunk_id, []).append(gone)
+            if word is not None:
+                said.setdefault(gone.trunk_id, []).append(replace(word, probe=gone.probe))
     if freed:
         await conn.execute(_FREE_TENANT, _sum(tenant_id, [row for rows in freed.values() for row in rows]))
     for trunk_id in sorted(freed.keys() | said.keys()):
