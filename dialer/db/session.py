@@ -27,8 +27,11 @@ from dialer.db import tables as t
 from dialer.errors import DatabaseFull, DatabaseUnavailable
 
 CONNECT_TIMEOUT_S = 10.0
-#: What the network, the server's refusal and a broken conversation raise.
-CONNECTION_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+#: What the network, the server's refusal and a broken conversation raise. The last: asyncpg has lost its
+#: place, as it does where a connection ends between the two halves of a question.
+CONNECTION_ERRORS = (
+    OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError,
+)  # fmt: skip
 #: Beginnings of SQLSTATE that say "not now": a lost connection, a server that may only read (it has just been
 #: made the standby), a deadlock, a full disk, a lock or a statement given up, a server that stops. The
 #: transaction was rolled back; the same one may succeed later.
@@ -195,6 +198,8 @@ class Database:
             if not (error.connection_invalidated or _sqlstate(error).startswith(PASSING)):
                 raise
             raise DatabaseUnavailable(reason=self._door.shut or str(error.orig)) from error
+        except asyncpg.InternalClientError as error:
+            raise DatabaseUnavailable(reason=self._door.shut or str(error)) from error
         except exc.TimeoutError as error:
             raise DatabaseUnavailable(reason="all connections of the pool are in use") from error
 

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 
 from dialer.bench.model import Run, Say, case_of
-from dialer.bench.site import TENANT, NotInTime, Site, patience
+from dialer.bench.site import TENANT, Site, patience
+from dialer.bench.site_mend import until_working
 from dialer.bench.site_parts import until
 from dialer.bench.site_runs import Settling
 from dialer.clock import utc_now
@@ -74,15 +75,10 @@ async def _vanish(site: Site, seed: int, case: str) -> Run:
     late, last_s = await _late(site, gone)
     late_calls = _calls(site) - before
     back, began = utc_now(), loop.time()
-    broken = ""
-    try:
-        await _back(site, case)
-        await site.until_working(patience(LOST_S))
-        recover_s = loop.time() - began
-        await until("every agent has had a new call", lambda: _all_have_talked(site, back), patience(LOST_S))
-    except NotInTime as error:
-        recover_s = loop.time() - began
-        broken = str(error)
+    await _back(site, case)
+    broken = await until_working(site, patience(LOST_S))
+    recover_s = loop.time() - began
+    await until("every agent has had a new call", lambda: _all_have_talked(site, back), patience(LOST_S))
     if last_s > patience(GRACE_S):
         broken = f"{late} calls were placed later than {GRACE_S:g} s, the last {last_s:.2f} s after; {broken}"
     figures = {

@@ -17,7 +17,8 @@ import sqlalchemy
 
 from dialer.asterisk.runtime import AsteriskServer
 from dialer.bench.model import UNFINISHED_AFTER_S, Run, Say, case_of
-from dialer.bench.site import TENANT, Mark, NotInTime, Site, patience
+from dialer.bench.site import TENANT, Mark, Site, patience
+from dialer.bench.site_mend import until_working
 from dialer.bench.site_parts import until
 from dialer.bench.site_runs import Settling
 from dialer.db import tables as t
@@ -79,11 +80,7 @@ async def _kill(site: Site, seed: int, case: str, since: Mark) -> Run:
         await _begin_and_kill(site.asterisk, rng.uniform(*AGAIN_S))
         began = loop.time()
     await site.asterisk.start()
-    broken = ""
-    try:
-        await site.until_working(patience(LOST_S))
-    except NotInTime as error:
-        broken = str(error)
+    broken = await until_working(site, patience(LOST_S))
     recover_s = loop.time() - began
     # What was on the line when it died; the talk's agent still says what it came to.
     await site.until_ended(since, UNFINISHED_AFTER_S - (loop.time() - died_s), died)

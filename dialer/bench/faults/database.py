@@ -22,7 +22,8 @@ from sqlalchemy import func, select
 from dialer import telemetry
 from dialer.bench.faults.database_witness import Witnesses
 from dialer.bench.model import Row, Run, Say, case_of, from_line, to_line
-from dialer.bench.site import TENANT, Mark, NotInTime, Site, patience
+from dialer.bench.site import TENANT, Mark, Site, patience
+from dialer.bench.site_mend import until_working
 from dialer.bench.site_parts import stopped
 from dialer.bench.site_reaper import folder_of_its_own
 from dialer.bench.site_runs import Settling
@@ -107,12 +108,9 @@ class DatabaseFalls:
             await self._fault(case)(site, rng)
             ended = loop.time()
             away_s = ended - began
-            broken = []
-            try:
-                await site.until_working(patience(LOST_S))
-            except NotInTime as error:
-                broken.append(str(error))
+            wrong = await until_working(site, patience(LOST_S))
             recover_s = loop.time() - ended
+        broken = [wrong] if wrong else []
         try:
             broken += [f"lost: {what}" for what in await people.lost()]
             sent_late = await _sent_late(site, since)
