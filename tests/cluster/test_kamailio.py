@@ -16,9 +16,13 @@ from support.asterisk import RunningAsterisk, StartAsterisk
 from support.sip_phone import SipPhone
 
 from dialer.asterisk.config import AgentPhone, TrunkLine, ha1
+from dialer.asterisk.runtime import AsteriskBinary
+from dialer.asterisk.speech import Speaker
 from dialer.bench.cluster.kamailio import Kamailio
 from dialer.bench.load import sipp
 from dialer.bench.site_parts import until
+from dialer.demo.carrier import Carrier
+from dialer.demo.phones import AgentPhones, Phone
 from dialer.ports import free_port
 from dialer.settings import load
 
@@ -42,6 +46,8 @@ class Site:
     kamailio: Kamailio
     nodes: dict[str, RunningAsterisk]
     folder: Path
+    #: a folder with a short name
+    short: Path
 
     async def calls(self, count: int, *, timeout_s: int = 30) -> dict[str, int]:
         """So many calls from a carrier, all of which must be answered; how many each living node got."""
@@ -119,7 +125,7 @@ async def site(start_asterisk: StartAsterisk, tmp_path: Path) -> AsyncIterator[S
     )
     by_address = {f"127.0.0.1:{node.managed.sip_port}": node for node in nodes}
     async with Kamailio.open(load().packages_dir, list(by_address), print, port=port) as kamailio:
-        site = Site(kamailio, by_address, tmp_path)
+        site = Site(kamailio, by_address, tmp_path, nodes[0].server.run_dir.parent)
         for address in by_address:
             await site.until_state(address, "AP", 20)
         yield site
@@ -168,6 +174,46 @@ async def test_a_phone_has_one_node_and_moves_when_it_dies(site: Site) -> None:
     finally:
         for phone in phones:
             phone.close()
+
+
+async def test_a_phone_is_called_through_kamailio(site: Site, asterisk_binary: AsteriskBinary) -> None:
+    """The node that has a phone calls it by Kamailio, and the end of the call finds the phone too."""
+    carrier = Carrier(asterisk_binary, site.short / "carrier", Speaker.of(load()).speak)
+    phones = AgentPhones(
+        [Phone(USERS[0], PASSWORD)], registrar=site.kamailio.address, carrier=carrier, kind="carrier"
+    )
+    await carrier.start()
+    try:
+        await phones.start()
+        await phones.wait_registered()
+        homes = await _homes(site, USERS[:1])
+        node = site.nodes[next(address for address, users in homes.items() if users)]
+        home = node.server
+
+        async def channels(count: int) -> bool:
+            said = [await home.cli("core show channels count"), await carrier.cli("core show channels count")]
+            return all(f"{count} active channel" in one for one in said)
+
+        await _originate(node, f"PJSIP/{USERS[0]}")
+        await until("both have the call", lambda: channels(1), 10 * _patience())
+        await home.cli("channel request hangup all")
+        await until("neither has it", lambda: channels(0), 10 * _patience())
+    finally:
+        await phones.stop()
+        await carrier.stop()
+
+
+async def _originate(node: RunningAsterisk, channel: str) -> None:
+    """Ask a node to call, by its manager interface, and wait for its word that it was asked."""
+    reader, writer = await asyncio.open_connection(node.ami.host, node.ami.port)
+    actions = (
+        f"Action: Login\r\nUsername: {node.ami.user}\r\nSecret: {node.ami.secret}\r\nEvents: off\r\n\r\n"
+        f"Action: Originate\r\nChannel: {channel}\r\nApplication: Wait\r\nData: 60\r\nAsync: true\r\n\r\n"
+    )
+    writer.write(actions.encode())
+    async with asyncio.timeout(10):
+        await reader.readuntil(b"successfully queued")
+    writer.close()
 
 
 async def _register(phones: Sequence[SipPhone]) -> list[int]:

@@ -1,0 +1,24 @@
+"""The server on PostgreSQL of three machines under Patroni: the row `cluster` of the bench of faults, two of its
+cases. All four, many times: `dozvon bench faults --only cluster`."""
+
+from __future__ import annotations
+
+import pytest
+
+from dialer.bench.faults.cluster import PRIMARY_FROZEN, PRIMARY_KILLED, ROW
+from dialer.bench.model import case_of
+
+
+@pytest.mark.timeout(400)
+async def test_a_lost_primary_costs_seconds_and_nothing_else() -> None:
+    """The primary is frozen and thawed, later another one's power is cut: each time dialling is back in forty
+    seconds, talks go on, and no acknowledged write, no disposition and no attempt is lost."""
+    seeds = [1, 4]
+    assert [case_of(ROW.cases, seed) for seed in seeds] == [PRIMARY_FROZEN, PRIMARY_KILLED]
+    runs = [run async for run in ROW.runs(seeds, print)]
+    assert sorted(run.seed for run in runs) == seeds
+    for run in runs:
+        assert run.held, run
+        assert run.calls > 0
+        assert run.figures["talks"] > 4, "the agents' phones, and a customer at least"
+        assert run.figures["acknowledged"] > 0
