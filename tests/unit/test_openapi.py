@@ -1,0 +1,33 @@
+"""What the API's own document says of refusals."""
+
+from __future__ import annotations
+
+from dialer.agents import http as agents_http
+from dialer.calls import http as calls_http
+from dialer.httpkit import openapi
+from dialer.users import http as users_http
+
+PATHS = openapi.document([agents_http.routes, calls_http.routes, users_http.routes])["paths"]
+
+
+def test_every_operation_of_somebody_names_the_refusals_that_it_has() -> None:
+    """Whoever must be logged in may be refused (401, 403), also by a row of somebody else's."""
+    silent = [
+        f"{method} {path}"
+        for path, operations in PATHS.items()
+        for method, operation in operations.items()
+        if operation.get("security") != [] and not {"401", "403"} <= operation["responses"].keys()
+    ]
+    assert silent == []
+
+
+def test_who_is_no_agent_is_told_so() -> None:
+    """What is asked of one's own agent, or of another user, names its 404."""
+    asked = [
+        operation
+        for path, operations in PATHS.items()
+        for method, operation in operations.items()
+        if "/agents/me" in path or (method == "post" and path.endswith(("/agents", "/tokens", "/calls")))
+    ]
+    assert len(asked) > 8
+    assert [one["operationId"] for one in asked if "404" not in one["responses"]] == []
