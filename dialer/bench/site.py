@@ -83,12 +83,17 @@ class Mark:
     at: datetime
 
 
-def patience(seconds: float) -> float:
-    """A limit for a machine at rest, stretched for one that others keep busy (load average over cores).
+def busy() -> float:
+    """How many times slower than at rest the machine may be: the load average over the cores, 1 at least.
 
     A figure is to say what the server does, not how many other programs want the same processors.
     """
-    return seconds * min(4.0, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def patience(seconds: float) -> float:
+    """How long to wait for what takes `seconds` at most at rest; of a busy machine up to four times that."""
+    return seconds * min(4.0, busy())
 
 
 @dataclass(slots=True)
@@ -104,6 +109,8 @@ class Site:
     asterisk: AsteriskServer
     carrier: Carrier
     phones: AgentPhones
+    #: the agents' phones, as they register
+    desk: Sequence[Phone]
     web: Part
     engine: Part
     robots: Robots
@@ -167,8 +174,9 @@ class Site:
             await setup(database)
             asterisk = await asterisk_of(own, database)
             stack.callback(_power_off, asterisk)
+            desk = [Phone(user, password) for user, _, password in setup.agents]
             desk_phones = AgentPhones(
-                [Phone(user, password) for user, _, password in setup.agents],
+                desk,
                 registrar=f"{own.sip_host}:{own.sip_port}",
                 carrier=carrier,
                 kind=phones,
@@ -184,6 +192,7 @@ class Site:
                 asterisk=asterisk,
                 carrier=carrier,
                 phones=desk_phones,
+                desk=desk,
                 web=Part("web", said, folder / "web.log"),
                 engine=Part("engine", said, folder / "engine.log"),
                 robots=Robots(_robots(setup, f"http://127.0.0.1:{own.http_port}", seed, talk_s, wrap_up_s)),

@@ -76,7 +76,7 @@ class Part:
         alive = self._process is not None and self._process.returncode is None
         return self._process.pid if alive and self._process is not None else None
 
-    async def start(self, argv: Sequence[str] = (), *, within_s: float = 30.0) -> None:
+    async def start(self, argv: Sequence[str] = (), *, within_s: float = 60.0) -> None:
         """Start it and return when it says that it is ready; `argv` is a program in its place (the words
         after Python's own name). One that runs already is an error of the caller's.
 

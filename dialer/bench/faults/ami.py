@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from dialer.bench.ami_proxy import AmiProxy, Cut, Way
 from dialer.bench.engine_with_fault import OVERFLOW, QUEUE
 from dialer.bench.model import Run, Say, case_of
-from dialer.bench.site import RECOVER_S, NotInTime, Site, patience
+from dialer.bench.site import RECOVER_S, NotInTime, Site, busy, patience
 from dialer.bench.site_parts import until
 from dialer.bench.site_runs import Settling
 from dialer.ports import free_port
@@ -133,7 +133,7 @@ class _Fault:
             # The next fault needs a living link: the engine is started anew.
             await self._reset()
             return replace(run, broken=str(error), figures=self.figures)
-        took_s, allowed_s = loop.time() - began, patience(RECOVER_S)
+        took_s, allowed_s = loop.time() - began, RECOVER_S * busy()
         if not broken and took_s > allowed_s:
             broken = f"recovered after {took_s:.1f} s; {allowed_s:.1f} s are allowed"
         figures = {**self.figures, "load_max": os.getloadavg()[0]}
@@ -192,7 +192,7 @@ class _Fault:
         began = loop.time()
         await _within("the engine finds out that nobody answers", gone, patience(LOST_S))
         self.figures["detect_s"] = took_s = loop.time() - began
-        allowed_s = patience(DETECT_S)
+        allowed_s = DETECT_S * busy()
         return f"found out after {took_s:.1f} s; {allowed_s:.1f} s are allowed" if took_s > allowed_s else ""
 
     async def _garbage(self) -> str:
