@@ -189,6 +189,7 @@ async def test_folder_that_misses_a_part(here: Company, tmp_path: Path) -> None:
         await check(tmp_path / "many", Told())
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("folder", [True, False], ids=["folder", "file"])
 async def test_full_disk(here: Company, tmp_path: Path, folder: bool) -> None:
     """A disk that takes no more is said in one line, and nothing is left that looks like a backup."""
@@ -295,6 +296,7 @@ async def test_no_program_for_the_database() -> None:
     assert (await programs.find(18, embedded=True)).major == 18
 
 
+@pytest.mark.timeout(300)  # programs start slowly on a machine that others keep busy
 async def test_commands(here: Company, tmp_path: Path) -> None:
     """`dozvon backup` says what it has kept, `--verify` that it is whole, `--keep` how many stay."""
 

@@ -8,6 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import pytest
 from support import docs
 from support.backups import company
 from support.postgres import FreshDatabase
@@ -19,6 +20,7 @@ PAGE = docs.ROOT / "docs/how-to/backup.md"
 ELSEWHERE = ("check", "serve")
 
 
+@pytest.mark.timeout(300)  # programs start slowly on a machine that others keep busy
 async def test_commands_of_the_page_work(_fresh: FreshDatabase, data_folder: Path, tmp_path: Path) -> None:
     """Each line of shell, one after another: copies of one installation, then another one made of them."""
     here = await company(tmp_path / "here", Urls(_fresh.app, _fresh.owner))

@@ -258,6 +258,7 @@ async def test_into_an_older_postgresql(
         await older.stop()
 
 
+@pytest.mark.timeout(300)  # programs start slowly on a machine that others keep busy
 async def test_commands_from_still_to_still(here: Company, data_folder: Path, tmp_path: Path) -> None:
     """`dozvon restore` into an empty data folder starts its own database, and stops it; `dozvon upgrade`
     finds nothing to do; a second restore is refused in one line."""

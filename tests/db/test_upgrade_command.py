@@ -37,6 +37,7 @@ async def dozvon(fresh: FreshDatabase, folder: Path, *words: str) -> tuple[int, 
     return process.returncode, out.decode(), err.decode()
 
 
+@pytest.mark.timeout(300)  # programs start slowly on a machine that others keep busy
 async def test_upgrade_keeps_a_copy_first(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
     """`--dry-run` names what would change and changes nothing; then a backup of the schema before is made,
     and the database is brought up to date; the second time there is nothing to do."""
@@ -59,6 +60,7 @@ async def test_upgrade_keeps_a_copy_first(postgres: EmbeddedPostgres, tmp_path: 
         assert len(list((tmp_path / "backups").glob("2*"))) == 1
 
 
+@pytest.mark.timeout(300)  # programs start slowly on a machine that others keep busy
 async def test_upgrade_without_its_backup_is_not_done(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
     """Where the copy cannot be made nothing is changed, unless none is wanted."""
     (tmp_path / "backups").write_text("in the way")
