@@ -29,6 +29,7 @@ NAMES = (
     "hostile",
     "fraud",
     "soak",
+    "nodes",
     "cluster",
 )
 
