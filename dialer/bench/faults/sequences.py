@@ -319,7 +319,6 @@ def block(seed: int, count: int) -> Run:
 
 def _quiet() -> None:
     """A worker's log is not read: it would cost more than what it tells of."""
-    os.nice(5)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=True
     )
@@ -344,12 +343,13 @@ class Sequences:
         workers = max(1, min(os.cpu_count() or 1, len(seeds)))
         say(f"{len(seeds) * self.count:,} sequences in {workers} processes")
         pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_quiet)
+        waiting = [loop.run_in_executor(pool, block, seed, self.count) for seed in seeds]
         try:
-            waiting = [loop.run_in_executor(pool, block, seed, self.count) for seed in seeds]
             for done in asyncio.as_completed(waiting):
                 yield await done
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            await asyncio.gather(*waiting, return_exceptions=True)
 
 
 ROW = Sequences()
