@@ -1,5 +1,6 @@
-"""The server on PostgreSQL of three machines under Patroni: the row `cluster` of the bench of faults, two of its
-cases. All four, many times: `dozvon bench faults --only cluster`."""
+"""The server on PostgreSQL of three machines under Patroni: two cases of the row `cluster` of the bench.
+
+All four, many times: `dozvon bench faults --only cluster`."""
 
 from __future__ import annotations
 
