@@ -54,7 +54,7 @@ def throw(block: Block, url: str, token: str | None, count: int) -> Counter[int]
     with requests.Session() as http:
         if token is not None:
             http.headers["Authorization"] = f"Bearer {token}"
-        cases = _strategies(http.get(f"{url}/openapi.json", timeout=patience(20)).text)
+        cases = _operations(http.get(f"{url}/openapi.json", timeout=patience(20)).text)
 
         def one(case: Any) -> None:
             statuses[_one(block, http, url, case)] += 1
@@ -62,8 +62,9 @@ def throw(block: Block, url: str, token: str | None, count: int) -> Counter[int]
         # The operations in turn over the blocks, so that none is left out by chance.
         at = block.seed * (count // EXAMPLES)
         chosen = [cases[(at + n) % len(cases)] for n in range(count // EXAMPLES)]
-        for number, strategy in enumerate(chosen):
+        for number, (operation, mode) in enumerate(chosen):
             # A function of its own each time: one that is wrapped twice would be seeded twice.
+            strategy = operation.as_strategy(generation_mode=mode)
             wrapped: Callable[[], None] = cast("Any", given(strategy))(_anew(one))
             wrapped = settings(
                 max_examples=EXAMPLES,
@@ -85,19 +86,14 @@ def _anew(act: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 @cache
-def _strategies(document: str) -> list[Any]:
-    """What makes requests of each operation, right ones and wrong ones; costly, so made once a document."""
+def _operations(document: str) -> list[tuple[Any, Any]]:
+    """Each operation with each kind of requests, right ones and wrong ones; read once a document."""
     import schemathesis
 
     schema = schemathesis.openapi.from_dict(json.loads(document))
     modes = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
     operations = [cast("Any", found).ok() for found in schema.get_all_operations()]
-    return [
-        each.as_strategy(generation_mode=mode)
-        for each in operations
-        for mode in modes
-        if each.path not in ENDLESS
-    ]
+    return [(each, mode) for each in operations for mode in modes if each.path not in ENDLESS]
 
 
 def _one(block: Block, http: Any, url: str, case: Any) -> int:
