@@ -40,9 +40,9 @@ HOUR_S = 3600
 ZONE, NOON = "Europe/Moscow", 12
 MESSAGE = "Вам звонил автосалон «Северный»."
 TALK_S, WRAP_UP_S = 1.5, 0.3
-WRAP_UP_LIMIT_S = 6
+WRAP_UP_LIMIT_S = 10
 #: An agent who takes so long for the paperwork, seconds: the limit passes first.
-SLOW_S = 20.0
+SLOW_S = 24.0
 #: The policy of the site's campaigns: a person may wait so long.
 ABANDON_S = 2.0
 #: From the step to the last call that was decided before it: what a process knows of the clock is so old, and
@@ -163,7 +163,7 @@ class Step:
         await self._dialled()
         async with self._nobody_waits_too_long():
             began = await self._slow_wrap_up()
-            await asyncio.sleep(rng.uniform(1, 3))
+            await asyncio.sleep(rng.uniform(0.3, 2))
             clock.step(by_s)
             recover_s = await self._dialled()
             await self._limit_kept(began)

@@ -32,7 +32,7 @@ from dialer.calls.model import HungUpBy, Result
 from dialer.clock import utc_now
 
 #: Sequences in a run of the row.
-BLOCK = 10_000
+BLOCK, SHORT_BLOCK = 10_000, 4_000
 #: Steps of the longest sequence; a step is three bytes.
 MOST_STEPS = 60
 MOST_CALLS = 4
@@ -336,6 +336,10 @@ class Sequences:
     short_runs: int = 2
     #: sequences a run
     count: int = BLOCK
+
+    def sized(self, *, short: bool, minutes: float | None) -> Sequences:
+        """The short form has shorter blocks."""
+        return replace(self, count=SHORT_BLOCK) if short else self
 
     async def runs(self, seeds: Sequence[int], say: Say) -> AsyncIterator[Run]:
         """A block a seed, as many at once as there are processors."""
