@@ -228,8 +228,8 @@ async def test_database_that_goes_away_in_the_middle(here: Company, tmp_path: Pa
             while not ended:  # a program's connection tells nobody that it waits
                 ended = await killer.fetchval(
                     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-                    "WHERE application_name IN ('dozvon backup', 'dozvon pg_dump') AND datname = current_database() "
-                    "AND EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)"
+                    "WHERE application_name IN ('dozvon backup', 'dozvon pg_dump') "
+                    "AND datname = current_database() AND EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)"
                 )
                 await asyncio.sleep(0.02)
         with pytest.raises((BackupFailed, DatabaseUnavailable)):
