@@ -102,7 +102,8 @@ class Part:
             await self.kill()
             raise ProcessFell(name=self.name, code=f"not ready within {within_s:g} s") from None
         if not line:
-            raise ProcessFell(name=self.name, code=await self._process.wait())
+            code = await self._process.wait()
+            raise ProcessFell(name=self.name, code=f"{code}: {self.last_words(1)[-300:]}")
         self.said = json.loads(line)
 
     async def kill(self) -> None:
