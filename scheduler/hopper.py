@@ -1,8 +1,10 @@
 """The next leads to dial: one claim that no two schedulers can win for the same lead.
 
 The calendar's and the retry rule's answers stand on the lead itself (`open_from`, `open_until`), so the claim
-is one indexed statement with SKIP LOCKED. Whoever claims must settle: `dialling` in the same transaction as
-the attempt, or `postpone` for a lead that the rules turn out to forbid.
+is one indexed statement with SKIP LOCKED. A lead whose time is still to come rests: it is out of that index,
+which else would have all that wait before those that can be dialled, and is put back when its time has come.
+Whoever claims must settle: `dialling` in the same transaction as the attempt, or `postpone` for a lead that
+the rules turn out to forbid.
 """
 
 from __future__ import annotations
@@ -38,11 +40,22 @@ CLAIM = """
     SELECT id, list_id, contact_id, e164, timezones, attempts
       FROM lead
      WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
-       AND status IN ('new', 'waiting') AND open_from <= :now AND open_until > :now
+       AND status IN ('new', 'waiting') AND NOT resting AND open_from <= :now AND open_until > :now
        AND NOT EXISTS (SELECT FROM active_number n WHERE n.tenant_id = lead.tenant_id AND n.e164 = lead.e164)
      ORDER BY sort_key, id
      LIMIT :wanted
        FOR UPDATE SKIP LOCKED
+"""
+
+#: A wave of them (the morning) is taken in pieces: the claim goes on with those that are awake.
+_WAKE = """
+    UPDATE lead SET resting = false
+     WHERE tenant_id = :tenant_id AND id = ANY (ARRAY(
+           SELECT id FROM lead
+            WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND resting AND open_from <= :now
+            ORDER BY open_from
+            LIMIT 500
+              FOR UPDATE SKIP LOCKED))
 """
 
 _CLAIM_ONE = """
@@ -58,10 +71,9 @@ async def claim(
     conn: AsyncConnection, tenant_id: int, campaign_id: int, wanted: int, now: datetime
 ) -> list[ClaimedLead]:
     """Lock up to `wanted` leads that may be dialled now, in the campaign's order."""
-    rows = await conn.execute(
-        text(CLAIM),
-        {"tenant_id": tenant_id, "campaign_id": campaign_id, "wanted": wanted, "now": now},
-    )
+    whose = {"tenant_id": tenant_id, "campaign_id": campaign_id, "now": now}
+    await conn.execute(text(_WAKE), whose)
+    rows = await conn.execute(text(CLAIM), whose | {"wanted": wanted})
     return [ClaimedLead(**{**row, "timezones": tuple(row["timezones"])}) for row in rows.mappings()]
 
 
@@ -88,7 +100,7 @@ async def dialling(conn: AsyncConnection, tenant_id: int, lead_ids: Sequence[int
     await conn.execute(
         update(lead)
         .where(lead.c.tenant_id == tenant_id, lead.c.id.in_(lead_ids))
-        .values(status="dialling", attempts=lead.c.attempts + 1, last_attempt_at=now)
+        .values(status="dialling", resting=False, attempts=lead.c.attempts + 1, last_attempt_at=now)
     )
 
 
@@ -134,7 +146,7 @@ async def do_not_call(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -
     await conn.execute(
         update(lead)
         .where(lead.c.tenant_id == tenant_id, lead.c.id.in_(leads))
-        .values(status="closed", closed_reason="do_not_call")
+        .values(status="closed", resting=False, closed_reason="do_not_call")
     )
 
 
@@ -165,7 +177,7 @@ async def postpone(conn: AsyncConnection, tenant_id: int, lead_id: int, until: d
     await conn.execute(
         update(lead)
         .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id)
-        .values(status="waiting", open_from=until)
+        .values(status="waiting", open_from=until, resting=True)
     )
 
 
@@ -179,11 +191,11 @@ async def settle(
     changes: dict[str, object] = {"last_result": result}
     match fate:
         case Again(at, spared):
-            changes |= {"status": "waiting", "open_from": at}
+            changes |= {"status": "waiting", "open_from": at, "resting": True}
             if spared:
                 changes |= {"attempts": lead.c.attempts - 1}
         case Close(reason):
-            changes |= {"status": "closed", "closed_reason": reason}
+            changes |= {"status": "closed", "resting": False, "closed_reason": reason}
     await conn.execute(
         update(lead)
         .where(
@@ -207,9 +219,9 @@ async def talked(
     changes: dict[str, object] = {"last_result": "answered"}
     match fate:
         case Again(at):
-            changes |= {"status": "waiting", "open_from": at, "closed_reason": None}
+            changes |= {"status": "waiting", "open_from": at, "resting": True, "closed_reason": None}
         case Close(reason):
-            changes |= {"status": "closed", "closed_reason": reason}
+            changes |= {"status": "closed", "resting": False, "closed_reason": reason}
     await conn.execute(
         update(lead)
         .where(

@@ -487,6 +487,8 @@ lead = _tenant_table(
     Column("status", Text, nullable=False, server_default="new"),
     Column("sort_key", BigInteger, nullable=False, server_default="0"),  # lowest is dialled first
     _time("open_from", null=False),  # may be dialled from here (calendar, retry) ...
+    # `open_from` is still to come, and the lead is out of the index of the claim until then
+    Column("resting", Boolean, nullable=False, server_default=text("false")),
     _time("open_until", null=False),  # ... until here; then the calendar writes the next window
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("last_result", Text),
@@ -504,8 +506,9 @@ lead = _tenant_table(
         "campaign_id",
         "sort_key",
         "id",
-        postgresql_where=text("status IN ('new', 'waiting')"),
+        postgresql_where=text("status IN ('new', 'waiting') AND NOT resting"),
     ),
+    Index("lead_resting_idx", "tenant_id", "campaign_id", "open_from", postgresql_where=text("resting")),
 )
 
 # -- agents -----------------------------------------------------------------------------------------------

@@ -218,3 +218,20 @@ async def test_do_not_call_closes_the_number_in_every_campaign(floor: Floor) -> 
     rows = {lead: await floor.row(t.lead, lead) for lead in (other, same_person, somebody)}
     assert (rows[same_person].status, rows[same_person].closed_reason) == ("closed", "do_not_call")
     assert {rows[other].status, rows[somebody].status} == {"new"}
+
+
+async def test_a_lead_rests_until_its_time_and_is_claimed_from_then_on(floor: Floor) -> None:
+    """What is put off is out of the claim's index, comes back by itself when its time has come, in its old
+    place, and is claimed by every later claim as well."""
+    leads = await floor.leads(3)
+    until = utc_now() + timedelta(hours=1)
+    async with floor.database.tenant(TENANT) as conn:
+        await hopper.postpone(conn, TENANT, leads[0], until)
+        early = await hopper.claim(conn, TENANT, floor.campaign_id, 3, until - timedelta(seconds=1))
+    assert [one.id for one in early] == leads[1:]
+    assert (await floor.row(t.lead, leads[0])).resting
+    for _ in range(2):
+        async with floor.database.tenant(TENANT) as conn:
+            due = await hopper.claim(conn, TENANT, floor.campaign_id, 3, until)
+        assert [one.id for one in due] == leads
+    assert not (await floor.row(t.lead, leads[0])).resting

@@ -23,7 +23,7 @@ from sqlalchemy import text
 
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState
-from dialer.app import build_engine
+from dialer.app.engine import build_engine
 from dialer.asterisk.ami import AmiReply
 from dialer.asterisk.nodes import Node
 from dialer.bench.load import centre_data

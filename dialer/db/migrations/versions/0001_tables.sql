@@ -465,6 +465,7 @@ CREATE TABLE lead (
     status TEXT DEFAULT 'new' NOT NULL,
     sort_key BIGINT DEFAULT '0' NOT NULL,
     open_from TIMESTAMP WITH TIME ZONE NOT NULL,
+    resting BOOLEAN DEFAULT false NOT NULL,
     open_until TIMESTAMP WITH TIME ZONE NOT NULL,
     attempts INTEGER DEFAULT '0' NOT NULL,
     last_result TEXT,
@@ -480,7 +481,9 @@ CREATE TABLE lead (
     CONSTRAINT lead_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
 
-CREATE INDEX lead_hopper_idx ON lead (tenant_id, campaign_id, sort_key, id) WHERE status IN ('new', 'waiting');
+CREATE INDEX lead_hopper_idx ON lead (tenant_id, campaign_id, sort_key, id) WHERE status IN ('new', 'waiting') AND NOT resting;
+
+CREATE INDEX lead_resting_idx ON lead (tenant_id, campaign_id, open_from) WHERE resting;
 
 CREATE TABLE agent_time (
     tenant_id INTEGER NOT NULL,
