@@ -127,7 +127,7 @@ async def test_recording_that_is_gone_is_told(here: Company, tmp_path: Path) -> 
 async def test_one_moment_of_a_database_that_is_written(here: Company, tmp_path: Path) -> None:
     """Rows that are written together while the backup runs are in it together, or not at all."""
     writer = await connect(here.urls.owner)
-    stop = asyncio.Event()
+    begun, stop = asyncio.Event(), asyncio.Event()
 
     async def write() -> int:
         written = 0
@@ -141,9 +141,12 @@ async def test_one_moment_of_a_database_that_is_written(here: Company, tmp_path:
                         str(written) if table == "audit" else f'{{"n": {written}}}',
                     )
             written += 1
+            begun.set()
         return written
 
     writing = asyncio.create_task(write())
+    async with asyncio.timeout(30):
+        await begun.wait()
     made = await here.back_up(tmp_path / "one.tar")
     stop.set()
     assert await writing > made.manifest.head.counts["audit"]
