@@ -259,7 +259,7 @@ def remove(name: _Node) -> None:
 @app.command()
 def check() -> None:
     """Say what is wrong with this installation, line by line, and how to mend it."""
-    from dialer.check import run_checks
+    from dialer.check.run import run_checks
 
     chosen = settings.load()
     telemetry.configure("error", "console", "check")
@@ -338,7 +338,6 @@ def upgrade(
 @app.command(hidden=True)
 def run(name: str) -> None:
     """One process of the server; started by `serve`."""
-    from dialer import app as parts
     from dialer import processes
 
     processes.die_with_parent()
@@ -348,8 +347,10 @@ def run(name: str) -> None:
     url = chosen.database_url.get_secret_value()
 
     async def engine() -> None:
+        from dialer.app.engine import build_engine
+
         stop = processes.until_signal()
-        working = asyncio.create_task(parts.build_engine(chosen, url).run())
+        working = asyncio.create_task(build_engine(chosen, url).run())
         stopping = asyncio.create_task(stop.wait())
         processes.say_ready()
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -360,18 +361,21 @@ def run(name: str) -> None:
             working.result()
 
     async def web() -> None:
+        from dialer.app.web import build_web
         from dialer.httpkit.application import serve as serve_pages
 
         stop = processes.until_signal()
-        site = await serve_pages(parts.build_web(chosen, url), chosen.http_host, chosen.http_port)
+        site = await serve_pages(build_web(chosen, url), chosen.http_host, chosen.http_port)
         processes.say_ready(url=site.url)
         await stop.wait()
         await site.close()
 
     async def jobs() -> None:
+        from dialer.app.jobs import run_jobs
+
         stop = processes.until_signal()
         processes.say_ready()
-        await parts.run_jobs(chosen, url, stop)
+        await run_jobs(chosen, url, stop)
 
     _run({"engine": engine, "web": web, "jobs": jobs}[name]())
 

@@ -40,6 +40,7 @@ from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
 from dialer.db.listen import ENGINE, Listener
 from dialer.db.lock import Alone
+from dialer.db.pulse import Pulse
 from dialer.db.session import Database
 from dialer.db.tables import process_status
 from dialer.errors import (
@@ -73,6 +74,7 @@ class Engine:
     """All parts of the engine; `run` until cancelled."""
 
     database: Database
+    pulse: Pulse
     alone: Alone
     listener: Listener
     #: the Asterisk server of our settings
@@ -165,6 +167,7 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for name, work in {
+                    "pulse": self.pulse.run,
                     "alone": self.alone.keep,
                     "listener": self.listener.run,
                     "journal": self.journal.run,

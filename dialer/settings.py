@@ -145,6 +145,18 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
 
+    @field_validator("data_dir", "sounds_dir", "recordings_dir")
+    @classmethod
+    def _one_word_to_asterisk(cls, value: Path | None) -> Path | None:
+        # MixMonitor and Playback take several things in one string.
+        if value is not None and (found := set(str(value)) & set(",&|$\"'\n\r\0")):
+            raise PydanticCustomError(
+                "asterisk_path",
+                "must hold none of , & | $ and quotes, which Asterisk reads as more than a path: {found}",
+                {"found": " ".join(sorted(found))},
+            )
+        return value
+
     @field_validator("rtp_port_to")
     @classmethod
     def _room_for_a_talk(cls, value: int, info: ValidationInfo) -> int:

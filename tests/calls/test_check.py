@@ -19,8 +19,9 @@ from support.postgres import FreshDatabase
 import asterisk_conf
 from dialer.asterisk.config import AgentPhone, TrunkLine, ha1, render_manager
 from dialer.asterisk.fastagi import AgiCall, FastAgiServer
-from dialer.check import proof, run_checks
+from dialer.check import proof
 from dialer.check.model import Level
+from dialer.check.run import run_checks
 from dialer.db import tables as t
 from dialer.db.embedded import EmbeddedPostgres
 from dialer.db.session import Database

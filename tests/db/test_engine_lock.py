@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dialer.app import build_engine
+from dialer.app.engine import build_engine
 from dialer.db.lock import Alone
 from dialer.db.session import connect
 from dialer.engine import Engine

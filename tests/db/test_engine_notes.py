@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dialer.app import build_engine
+from dialer.app.engine import build_engine
 from dialer.calls.switchboard import Switchboard
 from dialer.campaigns.runner import Runner
 from dialer.db import events

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, insert, select, text
 from support.floor import Floor
 
-from dialer.app import run_jobs
+from dialer.app.jobs import run_jobs
 from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.db.session import Database, connect

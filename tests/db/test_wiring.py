@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, CookieJar
 
-from dialer.app import build_web
+from dialer.app.web import build_web
 from dialer.db.session import Database
 from dialer.httpkit.application import Site, serve
 from dialer.settings import load

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
-from dialer.app import build_web
+from dialer.app.web import build_web
 from dialer.db.session import Database
 from dialer.debian.packages import PackageSet, unpack
 from dialer.httpkit.access import Actor, Role

@@ -21,7 +21,7 @@ from sqlalchemy import Row, insert, select, text, update
 
 from dialer.agents.model import AgentState, Shift
 from dialer.agents.service import AgentService
-from dialer.app import build_engine
+from dialer.app.engine import build_engine
 from dialer.asterisk.ami import Address, AmiLink
 from dialer.calls.commands import CommandDesk
 from dialer.calls.service import CallService

@@ -13,10 +13,11 @@ from support.asterisk import free_ports
 
 import asterisk_conf
 from dialer.asterisk.config import render_manager
-from dialer.check import database, lines, machine, manager, needs, proof, run_checks
+from dialer.check import database, lines, machine, manager, needs, proof
 from dialer.check.lines import Endpoint
 from dialer.check.model import Finding, Level, count, names
 from dialer.check.proof import Proof
+from dialer.check.run import run_checks
 from dialer.check.screen import Screen
 from dialer.settings import load
 from dialer.trunks.model import Trunk

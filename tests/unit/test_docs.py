@@ -20,7 +20,7 @@ import typer
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, CookieJar, web
 from support import docs
 
-from dialer.app import build_web
+from dialer.app.web import build_web
 from dialer.calls import causes
 from dialer.campaigns.http import CAMPAIGNS
 from dialer.campaigns.service import CampaignService

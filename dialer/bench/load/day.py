@@ -291,7 +291,7 @@ class Attempts:
         cases = [n for n in every if (self.name, f"at_once={n}", wish.short) not in wish.known]
         if not cases:
             return
-        many, seconds = (200, 1.0) if wish.short else (3_000, 5.0)
+        many, seconds = (100, 0.5) if wish.short else (3_000, 5.0)
         async with open_books() as books:
             shifts = await books.shifts(100)
             one = await commits_per_s(books.app_url, seconds, 1, data=books.data)
@@ -324,7 +324,7 @@ class Day:
 
     async def measure(self, wish: Wish, say: Say) -> AsyncIterator[Measured]:
         """One measurement."""
-        many = 300 if wish.short else DAY_ATTEMPTS
+        many = 200 if wish.short else DAY_ATTEMPTS
         case = f"attempts={many}"
         if (self.name, case, wish.short) in wish.known:
             return

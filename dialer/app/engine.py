@@ -1,0 +1,85 @@
+"""The engine's parts and their wires."""
+
+from __future__ import annotations
+
+from dialer.asterisk.ami import Address, AmiLink
+from dialer.asterisk.fastagi import FastAgiServer
+from dialer.asterisk.nodes import Nodes
+from dialer.calls.journal import DatabaseJournal
+from dialer.calls.lines import TrunkLines
+from dialer.calls.phones import Phones
+from dialer.calls.placing import Placer
+from dialer.calls.recovery import Recovery
+from dialer.calls.switchboard import Switchboard
+from dialer.calls.table import CallTable
+from dialer.calls.tracking import EVENTS as ASTERISK_EVENTS
+from dialer.calls.tracking import Tracker
+from dialer.calls.voices import Voices
+from dialer.calls.wrapups import WrapUpLimits
+from dialer.campaigns.runner import Runner
+from dialer.campaigns.terms import DatabaseTermsBook
+from dialer.check.proof import ROUTE as PROOF
+from dialer.check.proof import answer as answer_proof
+from dialer.db.listen import ENGINE, Listener
+from dialer.db.lock import Alone
+from dialer.db.pulse import Pulse
+from dialer.db.session import Database
+from dialer.engine import Engine
+from dialer.managed import Renderer
+from dialer.recordings.recorder import Recorder
+from dialer.servers.ownership import Ownership
+from dialer.servers.store import NodeRow, sessions_of
+from dialer.settings import Settings
+
+
+def build_engine(settings: Settings, database_url: str) -> Engine:
+    """The engine, not yet running."""
+    database = Database.open(
+        database_url, pool=settings.database_pool, application=sessions_of(settings.server_name)
+    )
+    listener = Listener(database_url, (ENGINE,))
+    nodes = Nodes()
+    ownership = Ownership(database, settings.server_name, settings.ami_user)
+
+    def link_to(node: NodeRow) -> AmiLink:
+        return AmiLink(
+            Address(node.ami_host, node.ami_port, settings.ami_user, settings.ami_password()),
+            action_timeout_s=settings.ami_timeout_s,
+            ping_s=settings.ami_ping_s,
+            wanted=ASTERISK_EVENTS,
+        )
+
+    journal = DatabaseJournal(database, ownership)
+    calls = CallTable(journal)
+    tracker = Tracker(calls)
+    agi = FastAgiServer(settings.agi_host, settings.agi_port)
+    agi.route(PROOF, answer_proof)
+    terms = DatabaseTermsBook(database, settings.prompts_dir)
+    lines = TrunkLines()
+    tracker.contacts.append(lines.contact)
+    placer = Placer(database, nodes, ownership, calls, tracker, lines, settings.agi_address or "")
+    switchboard = Switchboard(database, nodes, ownership, calls, tracker, settings.keep_customer_s)
+    return Engine(
+        database=database,
+        pulse=Pulse(database, database_url),
+        alone=Alone(database_url, settings.server_name),
+        listener=listener,
+        own_node=NodeRow(settings.node_name, settings.ami_host, settings.ami_port, draining=False),
+        link_to=link_to,
+        nodes=nodes,
+        ownership=ownership,
+        agi=agi,
+        journal=journal,
+        calls=calls,
+        tracker=tracker,
+        switchboard=switchboard,
+        placer=placer,
+        phones=Phones(database, nodes, tracker, ownership.owns_phones, switchboard.agents_changed),
+        voices=Voices(nodes, calls, tracker),
+        recorder=Recorder(database, nodes, settings.recording_dir),
+        wrap_ups=WrapUpLimits(database, calls),
+        recovery=Recovery(database, nodes, calls, tracker, placer, terms),
+        terms=terms,
+        runner=Runner(database, calls, placer, terms, settings.tick_ms / 1000, nodes, ownership),
+        render=Renderer(settings, database) if settings.asterisk == "managed" else None,
+    )

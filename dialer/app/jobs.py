@@ -1,0 +1,47 @@
+"""Long work, one piece after another: imports, and the deletion of what is over."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from dialer.contacts.importing import run_next_import
+from dialer.db.listen import JOBS, Listener
+from dialer.db.session import Database
+from dialer.errors import DatabaseUnavailable
+from dialer.retention.service import Retention, terms
+from dialer.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -> None:
+    """Do imports, one after another, and delete what is over, until `stop`."""
+    database = Database.open(database_url, pool=2)
+    listener = Listener(database_url, (JOBS,))
+    queued = asyncio.Event()
+    listener.subscribe(JOBS, lambda _note: queued.set())
+    listening = asyncio.create_task(listener.run())
+    stopping = asyncio.create_task(stop.wait())
+    keeping = asyncio.create_task(Retention(database, terms(settings)).run())
+    try:
+        while not stop.is_set():
+            queued.clear()
+            try:
+                while await run_next_import(database, settings):
+                    pass
+            except DatabaseUnavailable as error:
+                log.warning("jobs_wait", reason=str(error))
+                await asyncio.sleep(1.0)  # the listener's next connection sets `queued`
+            waiting = asyncio.create_task(queued.wait())
+            await asyncio.wait({waiting, stopping, keeping}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if keeping.done():
+                keeping.result()  # a fault of ours: the process is started anew
+    finally:
+        listening.cancel()
+        stopping.cancel()
+        keeping.cancel()
+        await asyncio.gather(listening, stopping, keeping, return_exceptions=True)
+        await database.close()

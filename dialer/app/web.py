@@ -1,0 +1,87 @@
+"""The parts of the pages and the API."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from dialer.agents import http as agents_http
+from dialer.agents.service import AgentService
+from dialer.asterisk.speech import Speaker
+from dialer.calls import http as calls_http
+from dialer.calls.commands import CommandDesk
+from dialer.calls.service import CallService
+from dialer.campaigns import http as campaigns_http
+from dialer.campaigns.service import CampaignService
+from dialer.campaigns.sounds import PromptSounds
+from dialer.contacts import http as contacts_http
+from dialer.contacts.service import ContactService
+from dialer.db.events import Numberer
+from dialer.db.listen import EVENTS, REPLIES, Listener
+from dialer.db.pulse import Pulse
+from dialer.db.session import Database
+from dialer.httpkit.application import build_application
+from dialer.monitoring import http as monitoring_http
+from dialer.monitoring.service import MonitoringService
+from dialer.recordings import http as recordings_http
+from dialer.recordings.service import RecordingService
+from dialer.reports import http as reports_http
+from dialer.reports.service import FigureService
+from dialer.settings import Settings
+from dialer.trunks import http as trunks_http
+from dialer.trunks.service import TrunkService
+from dialer.users import http as users_http
+from dialer.users.service import UserService
+from dialer.web.pages import add_pages
+
+
+def build_web(settings: Settings, database_url: str) -> web.Application:
+    """Pages and API, with the numberer of events."""
+    database = Database.open(database_url, pool=settings.database_pool)
+    listener = Listener(database_url, (EVENTS, REPLIES))
+    desk = CommandDesk(database, listener)
+    users = UserService(database, session_hours=settings.session_hours)
+    speaker = Speaker.of(settings)
+    app = build_application(
+        settings,
+        database,
+        listener,
+        users,
+        (
+            users_http.routes,
+            campaigns_http.routes,
+            trunks_http.routes,
+            contacts_http.routes,
+            agents_http.routes,
+            calls_http.routes,
+            recordings_http.routes,
+            reports_http.routes,
+        ),
+        services={
+            users_http.USERS: users,
+            campaigns_http.CAMPAIGNS: CampaignService(
+                database, PromptSounds(speaker, settings.prompts_dir, settings.locale)
+            ),
+            trunks_http.TRUNKS: TrunkService(database),
+            contacts_http.CONTACTS: ContactService(database, settings),
+            agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
+            calls_http.CALLS: CallService(database, desk, settings),
+            recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),
+            reports_http.FIGURES: FigureService(database),
+        },
+        background={
+            "pulse": Pulse(database, database_url).run,
+            "listener": listener.run,
+            "numberer": Numberer(database_url).run,
+        },
+    )
+
+    monitoring_http.add(app, MonitoringService(database))
+
+    add_pages(app)
+
+    async def close(_app: web.Application) -> None:
+        users.close()
+        await database.close()
+
+    app.on_cleanup.append(close)
+    return app
