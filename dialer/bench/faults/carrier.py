@@ -105,7 +105,8 @@ async def _line(site: Site, odd: OddCarrier) -> Line:
     assert isinstance(trunk_id, int)
     site.asterisk.write_generated(await generated_files(site.settings, site.database))
     await site.asterisk.cli(RELOAD)
-    campaign_id = await site.keep_dialling(trunks=[trunk_id], ring_timeout_s=RING_TIMEOUT_S)
+    # By the product's own rules of retry: whom the carrier failed is dialled again.
+    campaign_id = await site.keep_dialling(trunks=[trunk_id], ring_timeout_s=RING_TIMEOUT_S, retry_after_s={})
     await site.until_dialling(patience(30))
     return Line(trunk_id, campaign_id)
 
