@@ -105,8 +105,10 @@ def _now(name: str = "created_at") -> Column[object]:
 def _tenant_table(
     name: str, *columns: SchemaItem, key: Sequence[str] = ("id",), fillfactor: int | None = None
 ) -> Table:
-    """A business table: `tenant_id` first, and first in the primary key. `fillfactor` leaves room in each page
-    for the new versions of rows that are written all the time."""
+    """A business table: `tenant_id` first, and first in the primary key.
+
+    `fillfactor` leaves room in each page for the new versions of rows that are written all the time.
+    """
     return Table(
         name,
         metadata,
@@ -118,8 +120,8 @@ def _tenant_table(
 
 
 def _money(name: str, *, null: bool = True, default: str | None = None) -> Column[object]:
-    """An amount in the currency that the tariffs are written in."""
-    return Column(name, Numeric(14, 4), nullable=null, server_default=default)
+    """An amount in the currency of the tariffs; wide enough for any sum of what the API takes."""
+    return Column(name, Numeric(20, 4), nullable=null, server_default=default)
 
 
 def _carried() -> tuple[Column[object], ...]:

@@ -51,6 +51,7 @@ def _secret(value: SecretStr) -> SecretStr:
 
 #: An amount of money, in the currency of the carrier's tariff.
 Money = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=4)]
+Price = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=4)]
 
 
 class RateIn(In):
@@ -59,8 +60,8 @@ class RateIn(In):
     prefix: Annotated[str, _of(PREFIX, "must be a prefix like +7")] = Field(
         description="the longest prefix that a number begins with decides"
     )
-    per_minute: Money = Field(description="for a minute of talk; it is counted by the second")
-    per_call: Money = Field(default=Decimal(0), description="for each answered call")
+    per_minute: Price = Field(description="for a minute of talk; it is counted by the second")
+    per_call: Price = Field(default=Decimal(0), description="for each answered call")
 
 
 class TrunkIn(In):

@@ -360,6 +360,16 @@ async def test_faults_make_a_trunk_bad_for_every_server(floor: Floor) -> None:
     ]
 
 
+async def test_the_dearest_tariff_breaks_no_end_of_a_call(floor: Floor) -> None:
+    """A talk of a day at the highest price that the API takes is booked like any other."""
+    await limit(floor, max_channels=10_000, max_cps=500)
+    call = await place(floor, floor.database, reserved=Decimal(2_000_000))
+    assert call is not None
+    async with floor.database.tenant(TENANT) as conn:
+        await loads.give_back(conn, TENANT, [loads.Ended(call.attempt_id, 86_400.0)])
+    assert (await load_of(floor)).spent == 1_440_000_000
+
+
 async def test_tariffs_are_found_by_the_longest_prefix(floor: Floor) -> None:
     """One question for all numbers and trunks."""
     async with floor.database.tenant(TENANT) as conn:
