@@ -165,8 +165,10 @@ class Site:
             stack.callback(carrier.kill)
             stack.push_async_callback(postgres.stop)
             tell("setting up a contact centre: PostgreSQL, Asterisk, carrier, phones, server")
-            await carrier.start()
-            urls = urls or await postgres.start()
+            if urls is None:
+                _, urls = await asyncio.gather(carrier.start(), postgres.start())
+            else:
+                await carrier.start()
             await migrate.upgrade(urls.owner)
             database = Database.open(urls.app, pool=4)
             stack.push_async_callback(database.close)
