@@ -42,7 +42,6 @@ _SHIFT = select(
     (agent.c.tenant_id == agent_session.c.tenant_id) & (agent.c.id == agent_session.c.agent_id),
 )
 
-
 #: One statement, since it goes with each change. That the open stretch is closed comes first: its count is
 #: asked for. The engine writes later than it sees: a stretch never ends before it began.
 _SPEND_TIME = text(
@@ -286,8 +285,7 @@ async def move(
 async def reserve_longest_idle(
     conn: AsyncConnection, tenant_id: int, skill: str | None, node: str, attempt_id: UUID, at: datetime
 ) -> Shift | None:
-    """Reserve the agent who has been ready longest, has the skill and a phone at the node; None when there is
-    none.
+    """Reserve the agent who has been ready longest, with the skill and a phone at the node; None: nobody is.
 
     One conditional UPDATE: two callers at once get two agents or one of them none, never the same.
     """
@@ -417,9 +415,9 @@ async def set_leg(
     was: UUID | None,
     node: str | None = None,
 ) -> bool:
-    """Name the channel that is the agent's phone now, and the Asterisk server that has it; False when it was
-    another meanwhile. A phone that is gone (`leg` None) leaves the server's name."""
-    values: dict[str, Any] = {"leg": leg} if leg is None else {"leg": leg, "node": node}
+    """Name the channel that is the agent's phone now, and its node; False when it was another meanwhile. A
+    phone that is gone (`leg` None) leaves the node's name."""
+    values: dict[str, Any] = {"leg": leg} | ({"node": node} if leg else {})
     changed = await conn.execute(
         update(agent_session)
         .where(
