@@ -10,7 +10,7 @@ from dialer.bench.faults.cluster import PRIMARY_FROZEN, PRIMARY_KILLED, ROW
 from dialer.bench.model import case_of
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 async def test_a_lost_primary_costs_seconds_and_nothing_else() -> None:
     """The primary is frozen and thawed, later another one's power is cut: each time dialling is back in forty
     seconds, talks go on, and no acknowledged write, no disposition and no attempt is lost."""
