@@ -64,8 +64,8 @@ def _shift(row: Row[*tuple[Any, ...]]) -> Shift:
     id_, tenant_id, agent_id, name, endpoint, skills, state, since, idle, leg, node, *owed = row
     attempt_id, lead_id, pause_code, next_state, next_code = owed
     return Shift(
-        id_, tenant_id, agent_id, name, endpoint, frozenset(skills), AgentState(state), since, idle, leg, node,
-        attempt_id, lead_id, pause_code, AgentState(next_state) if next_state else None, next_code,
+        id_, tenant_id, agent_id, name, endpoint, frozenset(skills), AgentState(state), since, idle, leg,
+        node, attempt_id, lead_id, pause_code, AgentState(next_state) if next_state else None, next_code,
     )  # fmt: skip
 
 
