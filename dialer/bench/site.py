@@ -165,12 +165,9 @@ class Site:
             stack.callback(carrier.kill)
             stack.push_async_callback(postgres.stop)
             tell("setting up a contact centre: PostgreSQL, Asterisk, carrier, phones, server")
-            if urls is None:
-                _, urls = await asyncio.gather(carrier.start(), postgres.start())
-            else:
-                await carrier.start()
-            await migrate.upgrade(urls.owner)
-            database = Database.open(urls.app, pool=4)
+            _, reached = await asyncio.gather(carrier.start(), _reached(urls, postgres))
+            await migrate.upgrade(reached.owner)
+            database = Database.open(reached.app, pool=4)
             stack.push_async_callback(database.close)
             setup = Setup(agents, carrier)
             await setup(database)
@@ -184,11 +181,11 @@ class Site:
                 kind=phones,
             )
             chosen = own.model_copy(update=settings)
-            said = child_environment(chosen, urls, os.environ) | dict(environment or {})
+            said = child_environment(chosen, reached, os.environ) | dict(environment or {})
             site = cls(
                 folder=folder,
                 settings=chosen,
-                urls=urls,
+                urls=reached,
                 postgres=postgres,
                 database=database,
                 asterisk=asterisk,
@@ -414,6 +411,10 @@ class Site:
         """How many channels its Asterisk has, the agents' among them. Raises AsteriskUnavailable."""
         said = await self.asterisk.cli("core show channels count")
         return int(said.split()[0])
+
+
+async def _reached(urls: Urls | None, postgres: EmbeddedPostgres) -> Urls:
+    return urls or await postgres.start()
 
 
 def _power_off(asterisk: AsteriskServer) -> None:
