@@ -31,6 +31,7 @@ NAMES = (
     "soak",
     "nodes",
     "cluster",
+    "together",
 )
 
 

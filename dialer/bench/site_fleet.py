@@ -105,6 +105,20 @@ class Fleet:
             await phones.wait_registered()
         self.nodes[name] = asterisk
 
+    async def owner(self) -> str:
+        """The server that paces the campaign; the site's own where nobody does."""
+        query = select(t.lease.c.server).where(
+            t.lease.c.kind == "campaign", t.lease.c.key == self.site.campaign_id
+        )
+        async with self.site.database.tenant(TENANT) as conn:
+            return await conn.scalar(query) or self.site.settings.server_name
+
+    async def start_servers(self) -> None:
+        """Start those that were killed."""
+        for part in self.servers.values():
+            if part.pid is None:
+                await part.start(within_s=patience(30))
+
     # -- what servers say of nodes ---------------------------------------------------------------------
 
     async def until_ready(self, names: Sequence[str], within_s: float) -> None:

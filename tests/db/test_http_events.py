@@ -69,11 +69,24 @@ async def listening(caller: Caller, query: str = "", last: int | None = None) ->
         yield reader
 
 
-async def tell(database: Database, *numbers: int, tenant_id: int = 1, **whose: int) -> None:
-    """Something happens, once a number, in one transaction; `whose`: campaign_id, agent_id."""
+async def tell(
+    database: Database,
+    *numbers: int,
+    tenant_id: int = 1,
+    campaign_id: int | None = None,
+    agent_id: int | None = None,
+) -> None:
+    """Something happens, once a number, in one transaction."""
     async with database.tenant(tenant_id) as conn:
         for number in numbers:
-            await emit(conn, "call.state", {"n": number}, tenant_id=tenant_id, **whose)
+            await emit(
+                conn,
+                "call.state",
+                {"n": number},
+                tenant_id=tenant_id,
+                campaign_id=campaign_id,
+                agent_id=agent_id,
+            )
 
 
 async def test_what_happens_is_streamed_in_order(site: Web, database: Database) -> None:

@@ -113,8 +113,8 @@ def test_a_trunk_that_has_failed_the_lead_comes_last() -> None:
 def test_a_tenants_caps_hold_over_all_its_trunks(
     caps: Caps, load: Load, rate: Rate | None, reason: Refusal | None
 ) -> None:
-    """Money, calls at once and calls a second; where money is capped a tariff is needed, and two minutes of it
-    are reserved."""
+    """Money, calls at once and calls a second; where money is capped a tariff is needed, and two minutes
+    of it are reserved."""
     answer = choose([FIRST, SECOND], book(caps=caps, load=load), Ask(RUSSIA), {1: rate, 2: rate})
     assert (answer.reason if isinstance(answer, Refused) else None) is reason
 

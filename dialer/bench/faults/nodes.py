@@ -49,32 +49,24 @@ class NodesRow:
             Fleet.open(site, nodes=("second", "third"), more_servers=("beta", "gamma")) as fleet,
         ):
             say("three Asterisk servers, three servers")
-            async for run in break_nodes(fleet, seeds, self.cases, say):
-                yield run
+            await site.keep_dialling()
+            await site.until_working(patience(LOST_S))
+            settling, since = Settling(site), site.mark()
+            for seed in seeds:
+                case = case_of(self.cases, seed)
+                say(f"seed {seed}: {case}")
+                run = await break_node(fleet, seed, case, self.name)
+                to = site.mark()
+                settling.add(run, since, to)
+                since = to
+                for known in await settling.known():
+                    yield known
+            async for known in settling.rest():
+                yield known
 
 
-async def break_nodes(
-    fleet: Fleet, seeds: Sequence[int], cases: Sequence[str], say: Say, *, name: str = "nodes"
-) -> AsyncIterator[Run]:
-    """Break one node a seed, as the cases say, while a campaign goes on."""
-    site = fleet.site
-    await site.keep_dialling()
-    await site.until_working(patience(LOST_S))
-    settling, since = Settling(site), site.mark()
-    for seed in seeds:
-        case = case_of(cases, seed)
-        say(f"seed {seed}: {case}")
-        run = await _break(fleet, seed, case, name)
-        to = site.mark()
-        settling.add(run, since, to)
-        since = to
-        for known in await settling.known():
-            yield known
-    async for known in settling.rest():
-        yield known
-
-
-async def _break(fleet: Fleet, seed: int, case: str, name: str) -> Run:
+async def break_node(fleet: Fleet, seed: int, case: str, name: str) -> Run:
+    """Lose or drain the node with the most agents' phones, and bring it back."""
     rng, loop, site = random.Random(f"{seed} nodes"), asyncio.get_running_loop(), fleet.site  # noqa: S311
     await asyncio.sleep(rng.uniform(*CALM_S))
     at = await fleet.phones_at()
@@ -92,7 +84,7 @@ async def _break(fleet: Fleet, seed: int, case: str, name: str) -> Run:
     if case != DRAINED:
         await fleet.nodes[victim].start()
     await fleet.set_draining(victim, draining=False)
-    await _start_servers(fleet)
+    await fleet.start_servers()
     try:
         await fleet.until_ready(list(fleet.nodes), patience(LOST_S))
         await site.until_working(patience(LOST_S))
@@ -139,12 +131,6 @@ async def _dialled_at(site: Site, node: str, since: Mark) -> int:
     async with site.database.tenant(TENANT) as conn:
         many = await conn.scalar(select(func.count()).where(a.node == node, a.created_at >= since.at))
     return many or 0
-
-
-async def _start_servers(fleet: Fleet) -> None:
-    for part in fleet.servers.values():
-        if part.pid is None:
-            await part.start(within_s=patience(30))
 
 
 ROW = NodesRow()

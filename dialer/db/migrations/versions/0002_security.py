@@ -122,7 +122,7 @@ EVENTS = {
             RETURN dropped;
         END
         $$
-    """,
+    """,  # noqa: S608 - a constant of ours
     "event_span()": """
         CREATE FUNCTION event_span() RETURNS TABLE (oldest bigint, newest bigint)
         LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
