@@ -4,10 +4,15 @@ All four, many times: `dozvon bench faults --only cluster`."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from dialer.bench.cluster.machine import let_in, stranger
 from dialer.bench.faults.cluster import PRIMARY_FROZEN, PRIMARY_KILLED, ROW
 from dialer.bench.model import case_of
+from dialer.errors import SettingsError
 
 
 @pytest.mark.timeout(600)
@@ -23,3 +28,14 @@ async def test_a_lost_primary_costs_seconds_and_nothing_else() -> None:
         assert run.calls > 0
         assert run.figures["talks"] > 4, "the agents' phones, and a customer at least"
         assert run.figures["acknowledged"] > 0
+
+
+def test_a_folder_that_its_user_cannot_enter_is_named(tmp_path: Path) -> None:
+    """Root's cluster runs as a stranger: programs in a closed folder are refused by the folder's name; anybody
+    else runs it as he is, and needs no such thing."""
+    tmp_path.chmod(0o700)
+    if stranger() is None:
+        let_in(tmp_path)
+        return
+    with pytest.raises(SettingsError, match=re.escape(str(tmp_path))):
+        let_in(tmp_path)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from socket import SOCK_DGRAM
 
-from dialer.bench.cluster.machine import Machine
+from dialer.bench.cluster.machine import Machine, let_in
 from dialer.bench.cluster.programs import KAMAILIO
 from dialer.bench.site_parts import until
 from dialer.bench.site_reaper import folder_of_its_own
@@ -39,9 +39,10 @@ class Kamailio:
     ) -> AsyncIterator[Kamailio]:
         """One before `nodes` (`127.0.0.1:5070`), which it takes for alive until it has asked; `port` 0: any.
 
-        Raises PartMissing, NotInTime.
+        Raises PartMissing, SettingsError, NotInTime.
         """
         unpacked = await asyncio.to_thread(unpack, KAMAILIO, packages_dir, progress)
+        let_in(packages_dir)
         with folder_of_its_own("dozvon-kamailio-") as folder:
             kamailio = cls(unpacked, folder, nodes, port or free_port(SOCK_DGRAM))
             try:
@@ -68,7 +69,7 @@ class Kamailio:
             "kamailio",
             [
                 *self._unpacked.argv("usr/sbin/kamailio"),
-                *("-f", str(CONF), "-DD", "-E", "-m", "32", "-M", "4"),
+                *("-f", str(self.machine.bring(CONF)), "-DD", "-E", "-m", "32", "-M", "4"),
                 *("-L", str(modules), "-l", f"udp:{self.address}", "-Y", str(self.machine.folder)),
                 *("-w", str(self.machine.folder)),
                 *(word for name, value in defines.items() for word in ("-A", f'{name}="{value}"')),

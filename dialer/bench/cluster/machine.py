@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dialer.errors import PartMissing
+from dialer.errors import PartMissing, SettingsError
 
 #: PostgreSQL does not run as root, and initdb insists on a user with a name.
 STRANGER = "nobody"
@@ -49,6 +49,13 @@ class Machine:
         user = stranger()
         if user is not None:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
+
+    def bring(self, file: Path) -> Path:
+        """A copy of a file on its disk: the user who works there may not enter the folder of ours."""
+        copy = self.folder / file.name
+        shutil.copyfile(file, copy)
+        copy.chmod(0o644)
+        return copy
 
     def start(self, program: str, argv: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start a program in the folder, as an unprivileged user; what it says goes to `<program>.log`."""
@@ -135,6 +142,18 @@ class Machine:
 
     def _reap(self) -> None:
         self._children = [child for child in self._children if child.poll() is None]
+
+
+def let_in(packages_dir: Path) -> None:
+    """Raises SettingsError where that user may not enter the folder of the programs."""
+    if stranger() is None:
+        return
+    for folder in (packages_dir.resolve(), *packages_dir.resolve().parents):
+        if not folder.stat().st_mode & 0o001:
+            raise SettingsError(
+                setting="DOZVON_CACHE_DIR",
+                reason=f"started by root, a cluster runs as the user {STRANGER}, who may not enter {folder}",
+            )
 
 
 def _program(pid: int) -> str:

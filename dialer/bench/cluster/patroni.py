@@ -18,7 +18,7 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 
-from dialer.bench.cluster.machine import Machine, network
+from dialer.bench.cluster.machine import Machine, let_in, network
 from dialer.bench.cluster.programs import Programs, programs
 from dialer.bench.site_reaper import folder_of_its_own
 from dialer.db.cluster import ADMIN_ROLE, APP_ROLE, OWNER_ROLE
@@ -70,9 +70,10 @@ class PatroniCluster:
     async def open(cls, packages_dir: Path, progress: Progress = silent) -> AsyncIterator[PatroniCluster]:
         """A cluster that works, with our two roles and an empty database; all of it is gone afterwards.
 
-        Raises PartMissing, DatabaseUnavailable.
+        Raises PartMissing, SettingsError, DatabaseUnavailable.
         """
         found = await asyncio.to_thread(programs, packages_dir, progress)
+        let_in(packages_dir)
         with folder_of_its_own("dozvon-cluster-") as folder:
             cluster = cls(folder, found)
             try:
@@ -168,7 +169,7 @@ class PatroniCluster:
             self.boot(machine.name)
         self._proxy.start(
             "haproxy",
-            [str(self._programs.haproxy), "-db", "-f", str(CONF / "haproxy.conf")],
+            [str(self._programs.haproxy), "-db", "-f", str(self._proxy.bring(CONF / "haproxy.conf"))],
             {
                 **self._programs.environment,
                 "DOZVON_POSTGRES": f"{self._front}:{POSTGRES_PORT}",
@@ -192,7 +193,12 @@ class PatroniCluster:
         machine.start("etcd", self._etcd(machine), self._programs.environment)
         machine.start(
             "patroni",
-            [str(self._programs.python), "-s", str(self._programs.patroni), str(CONF / "patroni.yaml")],
+            [
+                str(self._programs.python),
+                "-s",
+                str(self._programs.patroni),
+                str(machine.bring(CONF / "patroni.yaml")),
+            ],
             {**self._programs.environment, **self.patroni_environment(name)},
         )
 
