@@ -31,7 +31,7 @@ async def test_a_lost_primary_costs_seconds_and_nothing_else() -> None:
 
 
 def test_a_folder_that_its_user_cannot_enter_is_named(tmp_path: Path) -> None:
-    """Root's cluster runs as a stranger: programs in a closed folder are refused by the folder's name; anybody
+    """Root's cluster runs as a stranger: programs in a closed folder are refused by its name; anybody
     else runs it as he is, and needs no such thing."""
     tmp_path.chmod(0o700)
     if stranger() is None:
