@@ -122,6 +122,8 @@ class Day:
     case: str
     broken: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
+    #: when it was over; the calls made after that are the next one's
+    until: Mark | None = None
 
     async def run(self) -> Run:
         """A good moment, the bad time, and what is left of it."""
@@ -140,7 +142,7 @@ class Day:
             await self._all_over(since)
         except NotInTime as error:
             self.broken.append(str(error))
-        tally = await site.tally(since)
+        tally = await site.tally(since, self.until)
         double = await self._double_dials()
         if tally.without_row:
             self.broken.append(f"{tally.without_row} numbers without an attempt")
@@ -307,6 +309,7 @@ class Day:
             await until("the carrier has no call of ours", self._carrier_idle, within_s)
             self.figures["drain_s"] = asyncio.get_running_loop().time() - began
         finally:
+            self.until = self.site.mark()
             await self._campaign("resume")
 
     async def _no_channels(self) -> bool:
