@@ -402,8 +402,9 @@ class Engine:
     def _record(self, line: Line, change: Change) -> None:
         before, after = change.before, change.after
         if after.connected_at and not before.connected_at and line.terms.record:
+            line.recorded = True
             self.recorder.begin(after.tenant_id, after.attempt_id, after.connected_at, line.node)
-        if after.hung_up_at and not before.hung_up_at and after.connected_at:
+        if after.hung_up_at and not before.hung_up_at and after.connected_at and line.recorded:
             self.recorder.ended(after.tenant_id, after.attempt_id, after.hung_up_at)
 
     async def _keep_house(self) -> None:

@@ -150,7 +150,14 @@ class Recovery:
         return adopted
 
     def _add(self, left: store.LeftOnLine, terms: CallTerms) -> Line:
-        line = Line(call=left.call, terms=terms, e164=left.e164, trunk_id=left.trunk_id, node=left.node)
+        line = Line(
+            call=left.call,
+            terms=terms,
+            e164=left.e164,
+            trunk_id=left.trunk_id,
+            node=left.node,
+            recorded=True,  # perhaps: by the terms that the earlier owner knew
+        )
         self.calls.add(line)
         return line
 

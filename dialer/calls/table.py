@@ -50,6 +50,8 @@ class Line:
     bridge: str | None = None
     #: who talked with the customer when that agent's phone was lost
     lost_agent: Assignee | None = None
+    #: there may be a recording of it: one was begun, or an earlier owner of the call may have begun one
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
