@@ -1,0 +1,226 @@
+"""Two servers on one database: who owns what, who takes over, and whose writes are refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from sqlalchemy import select, text, update
+from support.floor import TENANT, Floor
+
+from dialer.calls.journal import DatabaseJournal
+from dialer.calls.model import Answered, Rang
+from dialer.calls.table import CallTable
+from dialer.clock import utc_now
+from dialer.db import tables as t
+from dialer.db.session import Database
+from dialer.errors import Conflict, DatabaseUnavailable
+from dialer.servers import store
+from dialer.servers.model import DEAD_AFTER_S, LeaseKey, LeaseKind
+from dialer.servers.ownership import Gained, Ownership
+from dialer.servers.store import sessions_of
+
+
+class Server:
+    """A server's ownership, with what it was told, and a clock that the test turns on."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self.gained: list[Gained] = []
+        self.lost: list[LeaseKey] = []
+        self.ownership = Ownership(database, name, f"ami-{name}", gained=self._take, lost=self.lost.extend)
+
+    def _take(self, gained: Gained) -> None:
+        self.gained.append(gained)
+        self.ownership.settle(gained)
+
+
+@pytest.fixture
+async def floor(database: Database) -> Floor:
+    """A running campaign."""
+    return await Floor.open(database)
+
+
+@pytest.fixture
+async def server(database_url: str, floor: Floor) -> AsyncIterator[Callable[[str], Server]]:
+    """Makes servers, each with a pool of its own as its engine has."""
+    pools: list[Database] = []
+
+    def make(name: str) -> Server:
+        pools.append(Database.open(database_url, pool=3, application=sessions_of(name)))
+        return Server(pools[-1], name)
+
+    yield make
+    for pool in pools:
+        await pool.close()
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Turns the event loop's clock on, for who asks it what time it is."""
+    ahead_s = 0.0
+    loop_time = asyncio.get_event_loop_policy().get_event_loop().time
+
+    def turn(seconds: float) -> None:
+        nonlocal ahead_s
+        ahead_s += seconds
+
+    class Loop:
+        @staticmethod
+        def time() -> float:
+            return loop_time() + ahead_s
+
+    monkeypatch.setattr("dialer.servers.ownership.asyncio.get_running_loop", lambda: Loop)
+    return turn
+
+
+async def dies(watcher: Server, later: Callable[[float], None]) -> None:
+    """The watcher looks on, a second apart, for as long as a dead server is waited for."""
+    for _ in range(int(DEAD_AFTER_S) + 2):
+        later(1.0)
+        await watcher.ownership.look()
+
+
+async def test_a_running_campaign_has_one_owner(server: Callable[[str], Server], floor: Floor) -> None:
+    """The first server takes it, the second one leaves it where it is."""
+    first, second = server("first"), server("second")
+    await first.ownership.begin()
+    await second.ownership.begin()
+    assert first.ownership.paces(TENANT, floor.campaign_id)
+    assert second.ownership.campaigns(TENANT) == frozenset()
+
+
+async def test_a_dead_servers_campaign_is_taken_and_its_writes_are_refused(
+    server: Callable[[str], Server], floor: Floor, later: Callable[[float], None]
+) -> None:
+    """The new owner is told whose sessions to end; the old one may place nothing, and what it writes of its
+    calls is left out."""
+    first, second = server("first"), server("second")
+    await first.ownership.begin()
+    await second.ownership.begin()
+    (lead_id,) = await floor.leads(1)
+    call = await floor.place(lead_id)
+    await dies(second, later)
+    assert second.ownership.paces(TENANT, floor.campaign_id)
+    assert [gained.former_users for gained in second.gained] == [{"ami-first"}]
+    async with first.ownership.database.tenant(TENANT) as conn:
+        assert await first.ownership.still(conn, TENANT, [floor.campaign_id]) == frozenset()
+    journal = DatabaseJournal(first.ownership.database, first.ownership)
+    table = CallTable(journal)
+    table.add(floor.line(call))
+    table.apply(call.attempt_id, Rang(utc_now()))
+    table.apply(call.attempt_id, Answered(utc_now()))
+    await journal.finish()
+    assert (await floor.row(t.attempt, call.attempt_id)).state == "dialling"
+    await first.ownership.look()
+    assert first.lost == [LeaseKey(TENANT, LeaseKind.CAMPAIGN, floor.campaign_id)]
+    assert not first.ownership.paces(TENANT, floor.campaign_id)
+
+
+async def test_who_takes_a_lease_waits_for_who_has_read_it(
+    server: Callable[[str], Server], floor: Floor, database: Database
+) -> None:
+    """An attempt that is being committed under the old number is committed before the change of hands."""
+    first = server("first")
+    await first.ownership.begin()
+    of = LeaseKey(TENANT, LeaseKind.CAMPAIGN, floor.campaign_id)
+
+    async def take() -> int | None:
+        async with database.tenant(TENANT) as conn:
+            fence = first.ownership.fences[of]
+            return await store.take(conn, of, "second", from_whom="first", fence=fence)
+
+    async with first.ownership.database.tenant(TENANT) as conn:
+        assert await first.ownership.still(conn, TENANT, [floor.campaign_id])
+        taking = asyncio.create_task(take())
+        done, _ = await asyncio.wait({taking}, timeout=0.5)
+        assert not done, "the lease changed hands under a transaction that goes by it"
+    assert await taking == first.ownership.fences[of] + 1
+
+
+async def test_what_a_frozen_server_holds_in_the_database_is_ended(
+    server: Callable[[str], Server], floor: Floor, later: Callable[[float], None]
+) -> None:
+    """A server that stands still in the middle of a transaction does not keep its lease by that."""
+    first, second = server("first"), server("second")
+    await first.ownership.begin()
+    await second.ownership.begin()
+    with pytest.raises(DatabaseUnavailable):
+        async with first.ownership.database.tenant(TENANT) as conn:
+            assert await first.ownership.still(conn, TENANT, [floor.campaign_id])
+            async with asyncio.timeout(10):
+                await dies(second, later)
+            await conn.execute(select(t.lease.c.fence))
+    assert second.ownership.paces(TENANT, floor.campaign_id)
+
+
+async def test_a_server_that_ends_in_order_is_not_waited_for(
+    server: Callable[[str], Server], floor: Floor
+) -> None:
+    """The next look of another takes what it had."""
+    first, second = server("first"), server("second")
+    await first.ownership.begin()
+    await second.ownership.begin()
+    await first.ownership.end()
+    await second.ownership.look()
+    assert second.ownership.paces(TENANT, floor.campaign_id)
+
+
+async def test_a_restart_keeps_what_it_had_under_a_new_number(
+    server: Callable[[str], Server], floor: Floor
+) -> None:
+    """What the earlier start has begun to write is refused from then on; that start learns of it and ends."""
+    of = LeaseKey(TENANT, LeaseKind.CAMPAIGN, floor.campaign_id)
+    before, after = server("main"), server("main")
+    await before.ownership.begin()
+    await after.ownership.begin()
+    assert after.ownership.fences[of] == before.ownership.fences[of] + 1
+    async with before.ownership.database.tenant(TENANT) as conn:
+        assert await before.ownership.still(conn, TENANT, [floor.campaign_id]) == frozenset()
+    with pytest.raises(Conflict):
+        await before.ownership.look()
+
+
+async def test_a_paused_campaign_is_owned_as_long_as_it_has_calls(
+    server: Callable[[str], Server], floor: Floor
+) -> None:
+    """Somebody answers for them; a draft is nobody's."""
+    (lead_id,) = await floor.leads(1)
+    await floor.place(lead_id)
+    async with floor.database.tenant(TENANT) as conn:
+        await conn.execute(update(t.campaign).values(status="paused"))
+    first = server("first")
+    await first.ownership.begin()
+    assert first.ownership.paces(TENANT, floor.campaign_id)
+
+
+async def test_an_idle_tenant_is_nobodys(server: Callable[[str], Server], floor: Floor) -> None:
+    """A campaign that does not run and has no call is not taken, and no phones where nobody is logged in."""
+    async with floor.database.tenant(TENANT) as conn:
+        await conn.execute(update(t.campaign).values(status="draft"))
+        assert await store.wanted(conn, TENANT) == []
+    first = server("first")
+    await first.ownership.begin()
+    assert first.ownership.fences == {}
+    await floor.seat()
+    await first.ownership.look()
+    assert first.ownership.owns_phones(TENANT)
+
+
+async def test_two_that_begin_at_once_share_without_a_quarrel(
+    server: Callable[[str], Server], floor: Floor, database: Database
+) -> None:
+    """Of many campaigns each is taken by one of them, and no number is given twice."""
+    async with database.tenant(TENANT) as conn:
+        await conn.execute(
+            text(
+                "INSERT INTO campaign (tenant_id, name, status, policy)"
+                " SELECT 1, 'more ' || n, 'running', 'default' FROM generate_series(1, 30) n"
+            )
+        )
+    pair = [server("first"), server("second")]
+    await asyncio.gather(*(each.ownership.begin() for each in pair))
+    await asyncio.gather(*(each.ownership.look() for each in pair))
+    owned = [each.ownership.campaigns(TENANT) for each in pair]
+    assert not owned[0] & owned[1]
+    assert len(owned[0] | owned[1]) == 31
