@@ -19,7 +19,8 @@ from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Candidate
 from dialer.db import events
 from dialer.db.tables import agent, agent_session, app_user
 
-_SHIFT = select(
+#: In the order of Shift, see `_shift`.
+_COLUMNS = (
     agent_session.c.id,
     agent_session.c.tenant_id,
     agent_session.c.agent_id,
@@ -36,7 +37,8 @@ _SHIFT = select(
     agent_session.c.pause_code,
     agent_session.c.next_state,
     agent_session.c.next_pause_code,
-).join_from(
+)
+_SHIFT = select(*_COLUMNS).join_from(
     agent_session,
     agent,
     (agent.c.tenant_id == agent_session.c.tenant_id) & (agent.c.id == agent_session.c.agent_id),
@@ -59,8 +61,30 @@ _SPEND_TIME = text(
 )
 
 
+#: What `move` would set, of the one that is chosen and locked in it: the customer waits for each statement.
+#: The choice is no part of a join, so it is made once.
+_RESERVE = text(
+    f"""
+    UPDATE agent_session
+       SET state = 'reserved', state_since = :at, attempt_id = :attempt_id, lead_id = NULL, pause_code = NULL
+      FROM agent
+     WHERE agent_session.tenant_id = :tenant_id AND agent_session.id = (
+            SELECT s.id FROM agent_session s
+              JOIN agent a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id
+             WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL
+               AND s.state = 'ready' AND s.leg IS NOT NULL AND s.node = :node
+               AND (CAST(:skill AS text) IS NULL OR CAST(:skill AS text) = ANY (a.skills))
+             ORDER BY s.idle_since
+             LIMIT 1
+               FOR UPDATE OF s SKIP LOCKED)
+       AND agent.tenant_id = agent_session.tenant_id AND agent.id = agent_session.agent_id
+    RETURNING {", ".join(map(str, _COLUMNS))}
+    """  # noqa: S608 - the names of our columns
+)
+
+
 def _shift(row: Row[*tuple[Any, ...]]) -> Shift:
-    # By place, in the order of _SHIFT and of Shift: the engine reads all shifts at each change of one.
+    # By place, in the order of _COLUMNS and of Shift: the engine reads all shifts at each change of one.
     id_, tenant_id, agent_id, name, endpoint, skills, state, since, idle, leg, node, *owed = row
     attempt_id, lead_id, pause_code, next_state, next_code = owed
     return Shift(
@@ -273,36 +297,20 @@ async def reserve_longest_idle(
 ) -> Shift | None:
     """Reserve the agent who has been ready longest, with the skill and a phone at the node; None: nobody is.
 
-    One conditional UPDATE: two callers at once get two agents or one of them none, never the same.
+    One UPDATE: two callers at once get two agents or one of them none, never the same; neither waits for the
+    other.
     """
-    found = await conn.execute(
-        text(
-            """
-            SELECT s.id FROM agent_session s
-              JOIN agent a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id
-             WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL
-               AND s.state = 'ready' AND s.leg IS NOT NULL AND s.node = :node
-               AND (CAST(:skill AS text) IS NULL OR CAST(:skill AS text) = ANY (a.skills))
-             ORDER BY s.idle_since
-             LIMIT 1
-               FOR UPDATE OF s SKIP LOCKED
-            """
-        ),
-        {"tenant_id": tenant_id, "skill": skill, "node": node},
+    reserved = await conn.execute(
+        _RESERVE,
+        {"tenant_id": tenant_id, "skill": skill, "node": node, "attempt_id": attempt_id, "at": at},
     )
-    row = found.one_or_none()
+    row = reserved.one_or_none()
     if row is None:
         return None
-    await move(
-        conn,
-        tenant_id,
-        row.id,
-        AgentState.RESERVED,
-        at,
-        leaving=(AgentState.READY,),
-        attempt_id=attempt_id,
-    )
-    return await find_shift(conn, tenant_id, row.id)
+    shift = _shift(row)
+    await _spend_time(conn, tenant_id, shift.id, shift.agent_id, shift.state, None, attempt_id, at)
+    await _tell(conn, tenant_id, shift.id, shift.agent_id, shift.state, None, attempt_id, at)
+    return shift
 
 
 async def reserve_own(

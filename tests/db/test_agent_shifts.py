@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -70,6 +71,24 @@ async def test_an_open_reservation_is_passed_over(floor: Floor) -> None:
         async with asyncio.timeout(2):
             assert await reserve(floor) == second.agent_id
             assert await reserve(floor) is None
+
+
+async def test_a_reservation_is_a_change_of_state_like_others(floor: Floor) -> None:
+    """The shift is told as it stands now, its time goes on under the call, and the others hear of it; what
+    the agent has asked for after the next call is kept."""
+    seat, attempt_id, at = await floor.seat(), new_id(), utc_now()
+    async with floor.database.tenant(TENANT) as conn:
+        await store.ask_next(conn, TENANT, seat.session_id, AgentState.PAUSED, "break")
+        before = await store.find_shift(conn, TENANT, seat.session_id)
+        shift = await store.reserve_longest_idle(conn, TENANT, None, NODE, attempt_id, at)
+        event = (await conn.execute(select(t.event).order_by(t.event.c.id.desc()).limit(1))).one()
+        stretch = (await conn.execute(select(t.agent_time).where(t.agent_time.c.ended_at.is_(None)))).one()
+    assert before is not None
+    assert shift == replace(before, state=AgentState.RESERVED, state_since=at, attempt_id=attempt_id)
+    assert shift == await floor.shift(seat)
+    assert (stretch.state, stretch.attempt_id, stretch.started_at) == ("reserved", attempt_id, at)
+    assert (event.kind, event.agent_id) == ("agent.state", seat.agent_id)
+    assert (event.payload["state"], event.payload["attempt_id"]) == ("reserved", str(attempt_id))
 
 
 async def test_a_reserved_agent_starts_no_call_of_their_own(floor: Floor) -> None:
