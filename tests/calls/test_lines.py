@@ -1,10 +1,13 @@
-"""Which trunk a call takes when a carrier does not answer."""
+"""Which trunk a call takes when a carrier does not answer; what a carrier hears of a call."""
 
 from __future__ import annotations
+
+import re
 
 from sqlalchemy import insert
 from support.centre import TENANT, Centre
 
+from dialer.agents.model import AgentState
 from dialer.db import tables as t
 from dialer.demo.numbers import Behaviour, encode
 
@@ -53,3 +56,21 @@ async def test_without_a_living_carrier_nothing_is_dialled(centre: Centre) -> No
 
     await centre.until("the pace says why", said)
     assert await centre.attempts(campaign_id) == []
+
+
+async def test_a_join_sends_the_carrier_nothing(centre: Centre) -> None:
+    """The carrier gets its INVITE, and within the talk neither another nor an UPDATE that says whom the
+    customer was joined with."""
+    (agent_id,) = await centre.add_agents(1)
+    number = encode(Behaviour.LEAVES_EARLY, ring_s=0.5, detail=20).e164
+    await centre.campaign([number])
+    shift = await centre.until_agent(agent_id, AgentState.TALKING)
+    assert shift.attempt_id is not None
+    await centre.until_attempt(shift.attempt_id, "wrap_up")
+    carrier = centre.floor.carrier
+    (call_id,) = carrier.invites()[number]
+    messages = carrier.log_path.read_text(encoding="utf-8", errors="replace").split("<--- ")
+    of_call = [each for each in messages if call_id in each and each.startswith("Received SIP request")]
+    assert any("P-Asserted-Identity" in each for each in of_call)  # the caller id is told with the call
+    inside = [each for each in of_call if re.search(r"\nTo:.*;tag=", each)]
+    assert [each for each in inside if re.search(r"\nCSeq: \d+ (INVITE|UPDATE)", each)] == []

@@ -67,7 +67,7 @@ def _customer(ring_ms: int, talk_ms: int, speak: str, port: str) -> str:
 </action></recv>
 """
         + speak
-        # Asterisk tells the carrier whom the call was joined with: a re-INVITE in the talk.
+        # An Asterisk with send_connected_line tells whom the call was joined with: a re-INVITE in the talk.
         + f"""<label id="1"/>
 <recv request="INVITE" optional="true" timeout="{talk_ms}" ontimeout="4" next="2"/>
 <recv request="BYE" next="3"/>
