@@ -171,7 +171,7 @@ class Recovery:
         """Follow on what Asterisk has."""
         for leg in legs:
             if (seen := present.get(leg.id)) is not None:
-                leg.bridge = seen.bridge
+                self.tracker.stands(leg.id, seen.bridge)
                 if seen.state == "Up":
                     self.tracker.raise_leg(leg)
         for line in suspects:
@@ -181,14 +181,14 @@ class Recovery:
     def _follow_on(self, line: Line, seen: Seen) -> None:
         attempt_id, now = line.call.attempt_id, utc_now()
         line.seen = True
-        line.bridge = seen.bridge
+        self.tracker.stands(attempt_id, seen.bridge)
         if seen.state == "Ringing":
             self.calls.apply(attempt_id, Rang(now))
         if seen.state != "Up":
             return
         self.calls.apply(attempt_id, Answered(now))
-        leg = next((leg for leg in self.tracker.legs.values() if seen.bridge == leg.bridge), None)
-        if seen.bridge and leg is not None:
+        leg = self.tracker.leg_in(seen.bridge)
+        if leg is not None:
             agent = Assignee(leg.session_id, leg.agent_id, leg.id)
             self.calls.apply(attempt_id, Connected(now, agent=agent))
         elif seen.application == "Playback":

@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 
 from dialer.calls.consequences import Consequence, consequences
+from dialer.calls.groups import Groups
 from dialer.calls.model import Assigned, Assignee, Call, Connected, HungUpBy, Signal, advance
 from dialer.calls.terms import CallTerms
 
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 class Line:
     """A call with what the engine knows of its line and nobody else needs."""
 
+    #: set by the table only
     call: Call
     terms: CallTerms
     e164: str
@@ -46,8 +48,6 @@ class Line:
     assigned_s: float | None = None
     #: and at which the waiting person counts as abandoned: `Call.deadline`, which a set clock does not move
     deadline_s: float | None = None
-    #: the bridge that the customer's channel is in
-    bridge: str | None = None
     #: who talked with the customer when that agent's phone was lost
     lost_agent: Assignee | None = None
     #: there may be a recording of it: one was begun, or an earlier owner of the call may have begun one
@@ -82,6 +82,10 @@ class CallTable:
     journal: Journal
     lines: dict[UUID, Line] = field(default_factory=dict)
     watchers: list[Watcher] = field(default_factory=list)
+    #: the bridges that channels are in, the customers' and the agents'; the tracker writes them
+    bridges: Groups[str] = field(default_factory=Groups)
+    #: the shifts that calls are of, see `of_agent`
+    _shifts: Groups[UUID] = field(default_factory=Groups)
 
     def __iter__(self) -> Iterator[Line]:
         return iter(self.lines.values())
@@ -93,17 +97,21 @@ class CallTable:
     def add(self, line: Line) -> None:
         """Take over a call whose attempt is committed."""
         self.lines[line.call.attempt_id] = line
+        self._set(line, line.call)
 
     def forget(self, attempt_id: UUID) -> None:
-        """Another server answers for the call: nothing of it is followed or written any more."""
+        """It is over, or another server answers for it: nothing of it is followed or written any more."""
         self.lines.pop(attempt_id, None)
+        self._shifts.put(attempt_id, None)
+        self.bridges.put(attempt_id, None)
+
+    def _set(self, line: Line, call: Call) -> None:
+        line.call = call
+        self._shifts.put(call.attempt_id, call.agent.session_id if call.agent else None)
 
     def of_agent(self, session_id: UUID) -> Line | None:
         """The call that this shift is chosen for or talking in."""
-        for line in self.lines.values():
-            if line.call.agent is not None and line.call.agent.session_id == session_id:
-                return line
-        return None
+        return next((self.lines[attempt_id] for attempt_id in self._shifts.members(session_id)), None)
 
     def apply(self, attempt_id: UUID, signal: Signal, *, seen_s: float | None = None) -> Call | None:
         """Put `signal` to the call. `seen_s`: the monotonic time at which it was seen.
@@ -117,7 +125,7 @@ class CallTable:
         after = advance(before, signal)
         if after is before:
             return before
-        line.call = after
+        self._set(line, after)
         join_ms = answer_ms = None
         if seen_s is not None:
             if before.answered_at is None and after.answered_at is not None:
@@ -128,7 +136,7 @@ class CallTable:
                 join_ms = _ms(line.assigned_s, seen_s)
                 answer_ms = _ms(line.answered_s, seen_s)
         if not after.live:
-            del self.lines[attempt_id]
+            self.forget(attempt_id)
         change = Change(before, after, consequences(before, after), join_ms, answer_ms)
         if before.state is not after.state or before.result is not after.result:
             log.info(

@@ -76,7 +76,6 @@ class Leg:
     node: str
     #: picked up and waiting for customers
     up: bool = False
-    bridge: str | None = None
     #: it sends no voice: nobody is dialled for it, see `voices`
     silent: bool = False
 
@@ -168,10 +167,10 @@ class Tracker:
             case "DialEnd":
                 line.refused = True
             case "BridgeEnter":
-                line.bridge = event.get("BridgeUniqueid")
+                self.stands(attempt_id, event.get("BridgeUniqueid"))
                 self._joined(line, event)
-            case "BridgeLeave" if event.get("BridgeUniqueid") == line.bridge:
-                line.bridge = None
+            case "BridgeLeave" if event.get("BridgeUniqueid") == self.calls.bridges.group(attempt_id):
+                self.stands(attempt_id, None)
             case "HangupRequest":
                 line.ended_by = line.ended_by or HungUpBy.CUSTOMER
             case "SoftHangupRequest":
@@ -228,13 +227,12 @@ class Tracker:
                 self.raise_leg(leg)
             case "BridgeEnter":
                 self.raise_leg(leg)
-                leg.bridge = event.get("BridgeUniqueid")
-                for line in self.calls:
-                    if line.bridge == leg.bridge:
-                        self._joined(line, event)
-                        break
-            case "BridgeLeave" if event.get("BridgeUniqueid") == leg.bridge:
-                leg.bridge = None
+                self.stands(leg.id, event.get("BridgeUniqueid"))
+                inside = map(self.calls.get, self.calls.bridges.members(event.get("BridgeUniqueid")))
+                if (line := next(filter(None, inside), None)) is not None:
+                    self._joined(line, event)
+            case "BridgeLeave" if event.get("BridgeUniqueid") == self.calls.bridges.group(leg.id):
+                self.stands(leg.id, None)
             case "Hangup":
                 self.lose(leg)
 
@@ -248,6 +246,7 @@ class Tracker:
         """The leg is gone, or as good as gone: its agent takes no customer and has none."""
         if self.legs.pop(leg.id, None) is None:
             return
+        self.calls.bridges.put(leg.id, None)
         self.lost[leg.id] = None
         while len(self.lost) > MAX_KEPT:
             del self.lost[next(iter(self.lost))]
@@ -268,11 +267,20 @@ class Tracker:
         for watcher in self.contacts:
             watcher(node, endpoint, reachable)
 
+    def stands(self, channel: UUID, bridge: str | None) -> None:
+        """A channel is in this bridge now (None: in none). Of one that is gone nothing is kept."""
+        if channel in self.legs or self.calls.get(channel) is not None:
+            self.calls.bridges.put(channel, bridge)
+
+    def leg_in(self, bridge: str | None) -> Leg | None:
+        """The phone that is in this bridge."""
+        return next(filter(None, map(self.legs.get, self.calls.bridges.members(bridge))), None)
+
     # -- both ------------------------------------------------------------------------------------------
 
     def _joined(self, line: Line, event: AmiEvent) -> None:
         """The customer and an agent are in one bridge."""
-        leg = next((leg for leg in self.legs.values() if leg.bridge and leg.bridge == line.bridge), None)
+        leg = self.leg_in(self.calls.bridges.group(line.call.attempt_id))
         chosen = line.call.agent
         if leg is None or (chosen is not None and chosen.leg != leg.id):
             return  # or it is said late of one whose phone was lost: the dialplan has asked for another since
