@@ -230,15 +230,9 @@ class Recovery:
         Only while the journal is written up: then a row that says otherwise than the lines is not just late.
         """
         now, known = utc_now(), set(self.calls.lines)
-        async with self.database.tenant(tenant_id) as conn:
-            left = await store.calls_on_lines(conn, tenant_id, campaign_ids)
-            shifts = await agents.open_shifts(conn, tenant_id) if phones else []
-            theirs = await store.on_lines(conn, tenant_id, [s.attempt_id for s in shifts if s.attempt_id])
-        busy = [
-            shift
-            for shift in shifts
-            if shift.attempt_id is not None and shift.state in (AgentState.RESERVED, AgentState.TALKING)
-        ]
+        async with self.database.tenant(tenant_id) as conn:  # each second: what is known is not read
+            left = await store.calls_on_lines(conn, tenant_id, campaign_ids, known=known)
+            busy = await store.left_shifts(conn, tenant_id, known) if phones else []
         long = self._left_long(
             tenant_id,
             [(each.call.attempt_id, None) for each in left]
@@ -246,7 +240,7 @@ class Recovery:
         )
         for each in left:
             call = each.call
-            if call.attempt_id in known | self.calls.lines.keys() or (call.attempt_id, None) not in long:
+            if self.calls.get(call.attempt_id) is not None or (call.attempt_id, None) not in long:
                 continue
             log.warning("attempt_left_behind", attempt=str(call.attempt_id), state=call.state)
             self._add(each, await self.terms.terms(tenant_id, call.campaign_id))
@@ -257,10 +251,7 @@ class Recovery:
                 else Vanished(now, detail="not_seen_to_end"),
             )
         for shift in busy:
-            assert shift.attempt_id is not None
-            if shift.attempt_id in known | self.calls.lines.keys() | theirs:
-                continue
-            if (shift.id, shift.attempt_id) not in long:
+            if self.calls.get(shift.attempt_id) is not None or (shift.id, shift.attempt_id) not in long:
                 continue
             log.warning("agent_left_behind", agent=shift.agent_id, state=shift.state)
             async with self.database.tenant(tenant_id) as conn:

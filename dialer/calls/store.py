@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import ARRAY, Uuid, all_, cast, delete, func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -262,9 +262,10 @@ class LeftOnLine:
 
 
 async def calls_on_lines(
-    conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int]
+    conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int], *, known: Collection[UUID] = ()
 ) -> list[LeftOnLine]:
-    """Every attempt of these campaigns that holds a line: what their owner must account for."""
+    """Every attempt of these campaigns that holds a line, but for the known ones: what their owner must
+    account for."""
     rows = await conn.execute(
         select(
             attempt,
@@ -291,6 +292,7 @@ async def calls_on_lines(
             attempt.c.campaign_id.in_(campaign_ids),
             attempt.c.ended_at.is_(None),
             attempt.c.hung_up_at.is_(None),
+            attempt.c.id != all_(cast(list(known), ARRAY(Uuid))),
         )
     )
     calls = []
@@ -334,6 +336,34 @@ async def on_lines(conn: AsyncConnection, tenant_id: int, attempt_ids: Collectio
         )
     )
     return frozenset(rows.scalars())
+
+
+_LEFT_SHIFTS = text(
+    """
+    SELECT s.id, s.agent_id, s.attempt_id, s.state FROM agent_session s
+     WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.state IN ('reserved', 'talking')
+       AND s.attempt_id IS NOT NULL AND s.attempt_id <> ALL (CAST(:known AS uuid[]))
+       AND NOT EXISTS (SELECT FROM attempt a WHERE a.tenant_id = s.tenant_id AND a.id = s.attempt_id
+                          AND a.hung_up_at IS NULL AND a.ended_at IS NULL)
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftShift:
+    """A shift in a call that holds no line."""
+
+    id: UUID
+    agent_id: int
+    attempt_id: UUID
+    state: str
+
+
+async def left_shifts(conn: AsyncConnection, tenant_id: int, known: Collection[UUID]) -> list[LeftShift]:
+    """The shifts that are reserved for or talking in a call which is neither one of the known ones nor, by
+    its row, on anybody's line."""
+    rows = await conn.execute(_LEFT_SHIFTS, {"tenant_id": tenant_id, "known": list(known)})
+    return [LeftShift(*row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
