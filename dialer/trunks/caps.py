@@ -132,8 +132,12 @@ class Caps:
 
     @property
     def burst(self) -> float:
-        """Calls that may follow each other at once after a pause: a quarter of a second's, at least one."""
-        return math.inf if self.max_cps is None else max(1.0, self.max_cps / 4)
+        """Calls that may follow each other at once after a pause: one, and a quarter of a second's.
+
+        Who looks four times a second then gets all of `max_cps`: what is left of a call waits for the next
+        look. Over any span of s seconds there are at most `burst + max_cps * s` calls.
+        """
+        return math.inf if self.max_cps is None else 1 + self.max_cps / 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,11 +79,11 @@ def _take(load: str, caps: str, where: str, *, bad: str, probes: str) -> TextCla
              CROSS JOIN LATERAL (
                 SELECT CASE
                          WHEN k.max_cps IS NULL THEN NULL
-                         WHEN l.tokens IS NULL OR l.filled_at IS NULL THEN greatest(1, k.max_cps / 4)
+                         WHEN l.tokens IS NULL OR l.filled_at IS NULL THEN 1 + k.max_cps / 4
                          WHEN l.filled_at > c.at + interval '1 second'
-                         THEN greatest(1, least(greatest(1, k.max_cps / 4), l.tokens))
+                         THEN greatest(1, least(1 + k.max_cps / 4, l.tokens))
                          ELSE least(
-                             greatest(1, k.max_cps / 4),
+                             1 + k.max_cps / 4,
                              l.tokens + k.max_cps
                                  * greatest(0, CAST(extract(epoch FROM c.at - l.filled_at) AS float8))
                          )

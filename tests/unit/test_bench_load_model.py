@@ -62,7 +62,7 @@ def test_each_way_of_falling_behind_is_told(figure: str, value: float, word: str
 
 
 def test_a_slow_trunks_bucket_is_borne_with() -> None:
-    """Below eight calls a second the trunk's own limit lets fewer through than it says."""
+    """Below eight calls a second a single late look of a busy engine costs a large share."""
     slowly = CARRIED | {"asked_per_s": 2.0, "placed_per_s": 1.4}
     assert fell_behind(slowly) == ""
 

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dialer.trunks.caps import IDLE, RESERVED_S, Caps, Load, Rate, prefixes, rate_of
 
@@ -55,7 +57,7 @@ def test_the_longest_prefix_decides_the_tariff() -> None:
     ("load", "sums", "granted"),
     [
         (IDLE, [0], 1),
-        (IDLE, [0, 0, 0], 1),  # the burst of 4 a second is one
+        (IDLE, [0, 0, 0], 2),  # the burst of 4 a second is two
         (Load(channels=10), [0], 0),
         (Load(channels=12), [0], 0),
         (Load(tokens=0.99, filled_at=NOW), [0], 0),
@@ -88,11 +90,23 @@ def test_what_is_taken_is_counted() -> None:
     """Lines, tokens and the money that is reserved."""
     caps = Caps(max_channels=10, max_cps=8.0, max_spend=Decimal(100))
     n, load = IDLE.taken(caps, NOW, TODAY, [Decimal(2), Decimal(4), Decimal(6)])
-    assert n == 2
-    assert load == Load(2, 0.0, NOW, Decimal(4), TODAY)
+    assert n == 3
+    assert load == Load(3, 0.0, NOW, Decimal(6), TODAY)
     tomorrow = TODAY + timedelta(days=1)
     n, load = load.taken(caps, NOW + timedelta(days=1), tomorrow, [Decimal(5)])
-    assert (load.channels, load.spent, load.spend_day) == (3, Decimal(5), tomorrow)
+    assert (load.channels, load.spent, load.spend_day) == (4, Decimal(5), tomorrow)
+
+
+@given(cps=st.floats(0.2, 50), gaps_ms=st.lists(st.integers(1, 250), min_size=1, max_size=100))
+def test_who_looks_four_times_a_second_gets_the_whole_rate(cps: float, gaps_ms: list[int]) -> None:
+    """Nothing that gathers between two looks is lost, however slow the trunk and uneven the looks."""
+    caps, at = Caps(max_cps=cps), NOW
+    placed, load = IDLE.taken(caps, at, TODAY, FREE * 100)
+    for gap in gaps_ms:
+        at += timedelta(milliseconds=gap)
+        n, load = load.taken(caps, at, TODAY, FREE * 100)
+        placed += n
+    assert placed > caps.burst + cps * (at - NOW).total_seconds() - 1 - 1e-6
 
 
 def test_each_probe_makes_the_next_one_later() -> None:

@@ -33,8 +33,8 @@ def read(trunk_lines: TrunkLines, load: Load) -> None:
 
 
 def test_where_nothing_was_read_a_burst_may_be_asked_for(clock: list[float]) -> None:
-    """Ten of 40 a second: the database will say."""
-    assert TrunkLines().left([TRUNK], NODE) == 10
+    """Eleven of 40 a second: the database will say."""
+    assert TrunkLines().left([TRUNK], NODE) == 11
 
 
 def test_a_hint_is_what_was_read_for_a_moment(clock: list[float]) -> None:
@@ -43,7 +43,7 @@ def test_a_hint_is_what_was_read_for_a_moment(clock: list[float]) -> None:
     read(known, Load(channels=30))
     assert known.left([TRUNK], NODE) == 0
     clock[0] += lines.HINT_S + 0.01
-    assert known.left([TRUNK], NODE) == 10
+    assert known.left([TRUNK], NODE) == 11
 
 
 def test_tokens_gather_by_the_databases_time(clock: list[float]) -> None:
@@ -69,9 +69,9 @@ def test_what_one_asterisk_does_not_reach_another_may(clock: list[float]) -> Non
     known = TrunkLines()
     for _ in range(2):
         known.contact("a", "carrier", False)
-    assert (known.left([TRUNK], "a"), known.left([TRUNK], "b")) == (0, 10)
+    assert (known.left([TRUNK], "a"), known.left([TRUNK], "b")) == (0, 11)
     known.contact("a", "carrier", True)
-    assert known.left([TRUNK], "a") == 10
+    assert known.left([TRUNK], "a") == 11
 
 
 async def test_a_cap_is_told_once_in_ten_minutes(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,7 +167,7 @@ def test_lines_left_are_those_that_can_be_taken_now() -> None:
         5: Load(channels=4, tokens=3.0, filled_at=NOW),
         6: Load(channels=4, tokens=100.0, filled_at=NOW),
     }
-    assert lines_left([FIRST, off, away, slow, fast], loads, NOW) == 0 + 0 + 0 + 1 + 6
+    assert lines_left([FIRST, off, away, slow, fast], loads, NOW) == 0 + 0 + 0 + 2 + 6
 
 
 @pytest.mark.parametrize(

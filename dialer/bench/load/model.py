@@ -126,8 +126,8 @@ def spread(values: Iterable[float], name: str, *shares: int) -> dict[str, float]
 # -- what "falls behind" means ----------------------------------------------------------------------------
 
 #: Of the calls asked for, at least so many must be placed. The rate is the trunk's own limit, whose bucket
-#: holds a quarter of a second of calls: below EVEN_RATE that is less than two, and what gathers between two
-#: looks of the pacing loop is lost.
+#: holds one call and a quarter of a second's: what gathers while a busy engine looks later than that is lost,
+#: and below EVEN_RATE a single call is a large share.
 LEAST_PLACED, LEAST_PLACED_SLOWLY = 0.95, 0.6
 EVEN_RATE = 8.0
 #: Answer to agent, 95th percentile, milliseconds: longer, and a person says hello into silence.

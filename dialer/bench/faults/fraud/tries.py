@@ -179,7 +179,7 @@ async def too_many_a_second(floor: Floor, seed: int, rng: random.Random, tries: 
     took_s = (await floor.now() - began).total_seconds()
     outcome.calls = len(recorder.sent)
     for rate in (cps, of_tenant):
-        allowed = max(1.0, rate / 4) + rate * took_s
+        allowed = 1 + rate / 4 + rate * took_s
         for n in range(int(outcome.calls - allowed)):
             outcome.through(
                 f"{outcome.calls} calls in {took_s:.2f} s at {rate:.2f} a second ({n + 1} too many)"
