@@ -232,7 +232,7 @@ class Engine:
         task.cancel()
         await asyncio.wait({task})
         del self._consumers[node.name]
-        self.recovery.give_up(node)
+        self.recovery.give_up(node, self.ownership.owns_phones)
         self.nodes.remove(node.name)
 
     def _resynced(self) -> None:
@@ -265,16 +265,18 @@ class Engine:
     async def _account_for(self, gained: Gained) -> None:
         for node in self.nodes:
             # First: what a frozen owner has written and not sent must never arrive.
-            if node.ready and gained.former_users:
-                await end_sessions(node.link, gained.former_users)
+            users = gained.former_users | self.ownership.dead_users
+            if node.ready and users:
+                await end_sessions(node.link, users)
         adopted = await self._adopt(gained)
         of_phones = {of.tenant_id for of in gained.leases if of.kind is LeaseKind.PHONES}
         left = []
         for tenant_id in of_phones:
             async with self.database.tenant(tenant_id) as conn:
                 shifts = await agents.open_shifts(conn, tenant_id)
+            # Those that we have heard of already are followed by what Asterisk says of them.
+            left += [s.leg for s in shifts if s.leg is not None and s.leg not in self.tracker.legs]
             self.recovery.expect(shifts)
-            left += [shift.leg for shift in shifts if shift.leg is not None]
         for node in self.nodes:
             if node.ready:  # else its resync does it
                 await self._consumers[node.name].reconcile(
@@ -283,7 +285,7 @@ class Engine:
                 )
         self.ownership.settle(gained)
         for tenant_id in {of.tenant_id for of in gained.leases}:
-            self.runner.campaigns_changed(tenant_id)
+            self.runner.taken_over(tenant_id)
             self.runner.agents_changed(tenant_id)
             self.phones.look(tenant_id)
             self._errands.put_nowait(("commands", tenant_id))
@@ -323,7 +325,8 @@ class Engine:
                         for what in ("trunks", "agents", "campaigns", "commands"):
                             self._told(what, tenant_id)
             except DatabaseUnavailable as error:
-                log.error("note_not_followed", note=note, reason=str(error))  # noqa: TRY400
+                log.warning("note_waits", note=note, reason=str(error))
+                asyncio.get_running_loop().call_later(AGAIN_S, self._notes.put_nowait, note)
 
     def _told(self, what: str, tenant_id: int) -> None:
         if what == "nodes":
@@ -418,11 +421,12 @@ class Engine:
                 for tenant_id in self._books.tenants:
                     ours, phones = self.ownership.campaigns(tenant_id), self.ownership.owns_phones(tenant_id)
                     await self.wrap_ups.end_overdue(tenant_id, ours)
-                    if (ours or phones) and not self.journal.behind:
-                        await self.recovery.left_behind(tenant_id, ours, phones=phones)
+                    settled = {one for one in ours if self.ownership.paces(tenant_id, one)}
+                    if (settled or phones) and not self.journal.behind:
+                        await self.recovery.left_behind(tenant_id, settled, phones=phones)
                 await self._say(started)
                 await self._ask_after_overdue()
-            except (DatabaseUnavailable, AsteriskUnavailable) as error:
+            except (DatabaseUnavailable, AsteriskUnavailable, ActionFailed) as error:
                 log.warning("housekeeping_waits", reason=str(error))
 
     def _give_up_nodes(self) -> None:
@@ -430,8 +434,9 @@ class Engine:
         now_s = time.monotonic()
         for node in self.nodes:
             away_s = now_s - node.away_since_s
-            if not node.ready and not node.lost and away_s > NODE_LOST_S and self.nodes.dialling():
-                self.recovery.give_up(node)
+            gone = not node.ready and not node.link.up
+            if gone and not node.lost and away_s > NODE_LOST_S and self.nodes.dialling():
+                self.recovery.give_up(node, self.ownership.owns_phones)
 
     async def _ask_after_overdue(self) -> None:
         now_s = time.monotonic()

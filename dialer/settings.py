@@ -80,7 +80,11 @@ class Settings(BaseSettings):
     )
     ami_host: str = Field("127.0.0.1", description="host of Asterisk's manager interface")
     ami_port: Port = Field(5038, description="TCP port of Asterisk's manager interface")
-    ami_user: str = Field("dozvon", description="user of Asterisk's manager interface")
+    ami_user: str = Field(
+        "dozvon",
+        max_length=15,
+        description="user of Asterisk's manager interface, 15 characters at most; each server has its own",
+    )
     ami_secret: SecretStr | None = Field(
         None, description="its secret; with a managed Asterisk it is generated"
     )

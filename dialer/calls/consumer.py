@@ -9,6 +9,7 @@ against what the node has.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -57,8 +58,8 @@ class Consumer:
     resynced: Callable[[], None]
     #: events taken since the start
     events: int = 0
-    #: taken from the inbox and not yet looked at
-    _held: Incoming | None = None
+    #: taken from the inbox and not yet looked at, in order
+    _held: deque[Incoming] = field(default_factory=deque)
 
     async def run(self) -> None:
         """Keep the link up and read it, until cancelled."""
@@ -76,9 +77,10 @@ class Consumer:
 
     async def _read(self) -> None:
         while True:
-            item = self._held if self._held is not None else await self.node.link.inbox.get()
-            self._held = None
-            match item:
+            if not self._held:
+                # A takeover may look ahead meanwhile: what it holds back came first.
+                self._held.append(await self.node.link.inbox.get())
+            match item := self._held.popleft():
                 case AmiEvent(name="FullyBooted"):
                     # Said once a login, when modules are loaded: earlier nothing can be dialled.
                     await self._resync()
@@ -92,17 +94,21 @@ class Consumer:
 
     def _take(self, event: AmiEvent) -> None:
         self.events += 1
-        self.books.tracker.handle(event, self.node.name)
+        try:
+            self.books.tracker.handle(event, self.node.name)
+        except (ValueError, KeyError):
+            # A field that is none: one event less is a doubt that the next resync settles.
+            log.exception("event_not_understood", event_name=event.name, node=self.node.name)
 
     def _catch_up(self) -> None:
         """Take the events that have come so far, up to the next login or loss of the link."""
         inbox = self.node.link.inbox
-        while self._held is None and not inbox.empty():
+        while not self._held and not inbox.empty():
             item = inbox.get_nowait()
             if isinstance(item, AmiEvent) and item.name != "FullyBooted":
                 self._take(item)
             else:
-                self._held = item
+                self._held.append(item)
 
     async def _resync(self) -> None:
         """Put the books in order before anything new is dialled."""
@@ -112,6 +118,9 @@ class Consumer:
             except (AsteriskUnavailable, ActionFailed, DatabaseUnavailable) as error:
                 log.warning("resync_again", node=self.node.name, reason=str(error))
                 await asyncio.sleep(AGAIN_S)  # the database is away: nothing tells when it is back
+                self._catch_up()
+                if self._held and isinstance(self._held[0], LinkDown):
+                    return  # the link that is up now is another one: its own login asks for this again
             else:
                 self.resynced()
                 return
@@ -159,7 +168,7 @@ class Consumer:
         self._catch_up()
         detail = "asterisk_restarted" if asterisk_died else "not_seen_to_end"
         books.recovery.missing(suspects, phones, present, asterisk_died=asterisk_died, detail=detail)
-        await books.recovery.end_ghosts(node, present, books.tenants)
+        await books.recovery.end_ghosts(node, present, await books.database.tenants())
         log.info(
             "resynced",
             node=node.name,

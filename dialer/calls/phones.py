@@ -20,7 +20,7 @@ from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_AFTER_LOGIN, AgentState, Shift
 from dialer.asterisk.nodes import Node, Nodes
 from dialer.calls.switchboard import hang_up_channel
-from dialer.calls.tracking import Leg, Tracker
+from dialer.calls.tracking import Leg, Tracker, leg_of
 from dialer.clock import utc_now
 from dialer.db import events
 from dialer.db.session import Database
@@ -35,6 +35,8 @@ RING_S = 20
 OVERDUE_S = 10.0
 #: Each call changes a shift several times: all changes of such a time are looked at together.
 LOOK_EVERY_S = 0.1
+#: A phone that is there and said to be lost for so long is taken for there.
+REST_S = 1.0
 #: Between two calls of a phone that does not answer.
 CALL_AGAIN_S = 2.0
 #: A log-in whose phone cannot be reached for so long is given up; a lost phone is waited for longer.
@@ -76,6 +78,8 @@ class Phones:
     _not_before_s: dict[UUID, float] = field(default_factory=dict)
     #: the state in which a shift waits for its phone, and since when, monotonic seconds
     _waited_since_s: dict[UUID, tuple[AgentState, float]] = field(default_factory=dict)
+    #: since when a phone that is up is said to be lost, by shift, monotonic seconds
+    _said_lost_s: dict[UUID, float] = field(default_factory=dict)
     _timers: set[asyncio.TimerHandle] = field(default_factory=set)
     _hanging: set[asyncio.Task[None]] = field(default_factory=set)
     _tenants: set[int] = field(default_factory=set)
@@ -108,6 +112,7 @@ class Phones:
                 try:
                     match news:
                         case _Up(leg) | _Gone(leg) if not self.ours(leg.tenant_id):
+                            self._waited_since_s.pop(leg.session_id, None)
                             self.changed()
                         case _Up(leg):
                             await self._up(leg)
@@ -200,19 +205,40 @@ class Phones:
         open_ids = {shift.id for shift in shifts}
         for leg in list(self.tracker.legs.values()):
             if leg.tenant_id == tenant_id and leg.session_id not in open_ids:
-                await hang_up_channel(self.nodes.link(leg.node), leg.id)
+                self._hang_up(leg)
         for shift in shifts:
-            if shift.leg is None and shift.state in (AgentState.CALLING, AgentState.LOST):
+            waits = shift.state in (AgentState.CALLING, AgentState.LOST)
+            if shift.leg is not None and shift.leg in self.tracker.lost:
+                await self._gone(leg_of(shift))  # while another server kept the phones
+            elif shift.leg is None and waits:
                 await self._call(shift)
+            elif waits and self._at_rest(shift):
+                # Said to be lost by a server that does not see it, or left so by a crash: it is there.
+                await self._up(self.tracker.legs[shift.leg] if shift.leg else leg_of(shift))
             elif self._should_move(shift):
                 await self._move(shift)
+
+    def _at_rest(self, shift: Shift) -> bool:
+        """Whether the phone that the row names is up and heard, though the row says otherwise for long."""
+        leg = self.tracker.legs.get(shift.leg) if shift.leg is not None else None
+        if leg is None or not leg.up or leg.silent:
+            self._said_lost_s.pop(shift.id, None)
+            return False
+        now_s = asyncio.get_running_loop().time()
+        since_s = self._said_lost_s.setdefault(shift.id, now_s)
+        if now_s - since_s < REST_S:
+            self._later(REST_S, functools.partial(self.look, shift.tenant_id))
+            return False
+        del self._said_lost_s[shift.id]
+        return True
 
     def _should_move(self, shift: Shift) -> bool:
         """Whether a phone in no call is to be called by another Asterisk: its own is being drained."""
         node = self.nodes.get(shift.node)
         if node is None or not node.draining or shift.leg is None:
             return False
-        return shift.state in (AgentState.READY, AgentState.PAUSED) and self._node_for(shift) is not None
+        elsewhere = any(other.reaches(shift.endpoint) for other in self.nodes.dialling())
+        return elsewhere and shift.state in (AgentState.READY, AgentState.PAUSED)
 
     async def _move(self, shift: Shift) -> None:
         """Take the phone down; it is called again, by another Asterisk, as one that was lost."""
@@ -301,6 +327,10 @@ class Phones:
 
     def _give_up(self, leg: Leg) -> None:
         self.tracker.lose(leg)
+        self._hang_up(leg)
+
+    def _hang_up(self, leg: Leg) -> None:
+        """Whatever keeps the leg's node: the other phones do not wait for it."""
         self._hanging.add(task := asyncio.create_task(self._end(leg)))
         task.add_done_callback(self._hanging.discard)
 

@@ -192,9 +192,10 @@ class Placer:
             await asyncio.wait(begun)
 
     def _must_be_up(self, node: str) -> None:
-        link = self.nodes.link(node)
-        if not link.up:
-            raise AsteriskUnavailable(reason=link.trouble or "the link is down")
+        link, known = self.nodes.link(node), self.nodes.get(node)
+        # Up is not enough: after a login the leases are read and the books put in order first.
+        if not link.up or known is None or not known.ready:
+            raise AsteriskUnavailable(reason=link.trouble or "the server is looking at what it has")
 
     # -- before the commit -----------------------------------------------------------------------------
 

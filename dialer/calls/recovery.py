@@ -14,7 +14,7 @@ node is asked for its own, and what another server answers for is on the books t
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -143,10 +143,10 @@ class Recovery:
             left = await store.calls_on_lines(conn, tenant_id, campaign_ids)
         adopted = []
         for each in left:
-            if self.calls.get(each.call.attempt_id) is not None:
-                continue
-            terms = await self.terms.terms(tenant_id, each.call.campaign_id)
-            adopted.append(self._add(each, terms))
+            # One that is on our books already was taken over by a try that failed later: it is held against
+            # what Asterisk has all the same.
+            line = self.calls.get(each.call.attempt_id)
+            adopted.append(line or self._add(each, await self.terms.terms(tenant_id, each.call.campaign_id)))
         return adopted
 
     def _add(self, left: store.LeftOnLine, terms: CallTerms) -> Line:
@@ -214,13 +214,19 @@ class Recovery:
             if leg.id not in present:
                 self.tracker.lose(leg)
 
-    def give_up(self, node: Node) -> None:
+    def give_up(self, node: Node, keeps_phones: Callable[[int], bool]) -> None:
         """A node is gone and others carry on: its calls end with what is known, its agents' phones are called
-        by another."""
+        by another.
+
+        Phones that another server keeps (`keeps_phones` of their tenant says no) are only forgotten: it may
+        see the node where we do not, and what it says of them is believed again.
+        """
         lines = [line for line in self.calls if line.node == node.name]
         legs = [leg for leg in self.tracker.legs.values() if leg.node == node.name]
         log.error("node_lost", node=node.name, calls=len(lines), phones=len(legs))
-        self.missing(lines, legs, {}, detail="node_lost")
+        self.missing(lines, [leg for leg in legs if keeps_phones(leg.tenant_id)], {}, detail="node_lost")
+        for leg in legs:
+            self.tracker.forget(leg)
         node.lost = True
 
     async def left_behind(self, tenant_id: int, campaign_ids: Collection[int], *, phones: bool) -> None:

@@ -206,8 +206,8 @@ class Switchboard:
     async def _give_out(self) -> None:
         served: set[tuple[int, str, str | None]] = set()
         for ticket in list(self._waiting):
-            if ticket.chosen.done():
-                continue
+            if ticket.chosen.done() or self.calls.get(ticket.line.call.attempt_id) is None:
+                continue  # served; or another server's by now
             terms, now_s = ticket.line.terms, time.monotonic()
             if not ticket.open_to(now_s):
                 await self._take_back(ticket)
@@ -222,7 +222,7 @@ class Switchboard:
         call, terms, now = ticket.line.call, ticket.line.terms, utc_now()
         async with self.database.tenant(terms.tenant_id) as conn:
             if not await self.leases.still(conn, terms.tenant_id, (call.campaign_id,)):
-                return False  # another server answers for the call: it finds an agent, or lets go
+                return True  # another server answers for the call: it finds an agent, or lets go
             while True:
                 shift = await agents.reserve_longest_idle(
                     conn, terms.tenant_id, terms.skill, ticket.line.node, call.attempt_id, now

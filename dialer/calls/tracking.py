@@ -255,6 +255,11 @@ class Tracker:
         if line is not None:
             self.calls.apply(line.call.attempt_id, Unassigned(utc_now()))
 
+    def forget(self, leg: Leg) -> None:
+        """Nothing is known of the leg any more: neither that it is there, nor that it is gone."""
+        self.legs.pop(leg.id, None)
+        self.calls.bridges.put(leg.id, None)
+
     def _contact_status(self, event: AmiEvent, node: str) -> None:
         """A phone's registration came or went, or a trunk's carrier answers or no longer does; the endpoint's
         name is that of its AOR."""

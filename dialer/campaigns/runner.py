@@ -61,8 +61,8 @@ class _Running:
     dry_until_s: float = 0.0
     #: what was last decided, by node
     last: dict[str, Plan] = field(default_factory=dict)
-    #: whether the other servers were told that it asks for agents
-    wants: bool = True
+    #: what the other servers were told: whether it asks for agents; None: not yet
+    wants: bool | None = None
 
 
 @dataclass(slots=True)
@@ -95,6 +95,11 @@ class Runner:
         """A campaign, its leads or its trunks were changed."""
         self._stale_campaigns.add(tenant_id)
         self._look.set()
+
+    def taken_over(self, tenant_id: int) -> None:
+        """Campaigns of the tenant have come to us: one that was paused meanwhile is found out."""
+        self._seen.discard(tenant_id)
+        self.campaigns_changed(tenant_id)
 
     def agents_changed(self, tenant_id: int) -> None:
         """An agent's state was changed."""
@@ -230,12 +235,18 @@ class Runner:
 
     async def _say_wants(self, each: _Running, now_s: float) -> None:
         """Tell the other servers, who share the agents with the campaign, whether it asks for any."""
-        wants = each.dry_until_s <= now_s
+        terms = each.terms
+        # Its last calls may still need the agents that it no longer asks for.
+        wants = each.dry_until_s <= now_s or any(
+            line.call.agent is None and line.call.result is None
+            for line in self.calls
+            if line.terms.campaign_id == terms.campaign_id
+        )
         if wants is not each.wants:
-            terms = each.terms
+            of = LeaseKey(terms.tenant_id, LeaseKind.CAMPAIGN, terms.campaign_id)
             async with self.database.tenant(terms.tenant_id) as conn:
-                of = LeaseKey(terms.tenant_id, LeaseKind.CAMPAIGN, terms.campaign_id)
-                await servers.say_wants(conn, of, wants=wants)
+                if await servers.say_wants(conn, of, self.ownership.name, wants=wants):
+                    await events.wake(conn, "agents", tenant_id=terms.tenant_id)
             each.wants = wants
 
     def _spare_for_calls(

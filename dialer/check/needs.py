@@ -16,6 +16,7 @@ ENGINE_ACTIONS: Final = frozenset(
     {
         "CoreShowChannels",
         "CoreStatus",
+        "Getvar",
         "Hangup",
         "MixMonitor",
         "Originate",

@@ -23,6 +23,8 @@ BEAT_S = 1.0
 DEAD_AFTER_S = 4.5
 #: Who has not seen the database for so long does not know how long a beat has stood.
 BLIND_AFTER_S = 2.5
+#: After the database was away for all, not all find it again in the same second: nobody is dead so soon.
+PATIENCE_S = 10.0
 
 
 class LeaseKind(StrEnum):
@@ -78,11 +80,13 @@ class Watch:
     #: server -> its epoch and beat, and when we first saw just these (monotonic seconds)
     _seen: dict[str, tuple[int, int, float]] = field(default_factory=dict)
     _looked_s: float | None = None
+    _patient_until_s: float = 0.0
 
     def look(self, beats: Iterable[Beat], now_s: float) -> frozenset[str]:
         """The servers that are dead, given what all of them say at `now_s`."""
         if self._looked_s is not None and now_s - self._looked_s > BLIND_AFTER_S:
             self._seen.clear()  # they may have spoken while we did not look
+            self._patient_until_s = now_s + PATIENCE_S
         self._looked_s = now_s
         dead = set[str]()
         for each in beats:
@@ -92,7 +96,8 @@ class Watch:
             if (epoch, beat) != (each.epoch, each.beat):
                 since_s = now_s
             self._seen[each.server] = (each.epoch, each.beat, since_s)
-            if each.stopped or now_s - since_s >= DEAD_AFTER_S:
+            stands = now_s - since_s >= DEAD_AFTER_S and now_s >= self._patient_until_s
+            if each.stopped or stands:
                 dead.add(each.server)
         return frozenset(dead)
 

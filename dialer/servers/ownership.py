@@ -23,6 +23,9 @@ from dialer.servers.model import BEAT_S, Beat, Lease, LeaseKey, LeaseKind, Watch
 
 log = structlog.get_logger(__name__)
 
+#: Looks that are asked for follow each other no faster.
+CALM_S = 0.1
+
 
 class Leases(Protocol):
     """What a writer asks before it writes for a campaign."""
@@ -93,8 +96,8 @@ class Ownership:
         return LeaseKey(tenant_id, LeaseKind.CAMPAIGN, campaign_id) in self.settled
 
     def owns_phones(self, tenant_id: int) -> bool:
-        """Whether we keep the tenant's phones up, as far as we know."""
-        return LeaseKey(tenant_id, LeaseKind.PHONES, 0) in self.fences
+        """Whether we keep the tenant's phones up, and what an earlier keeper left is accounted for."""
+        return LeaseKey(tenant_id, LeaseKind.PHONES, 0) in self.settled
 
     def campaigns(self, tenant_id: int) -> frozenset[int]:
         """The tenant's campaigns that are ours."""
@@ -141,6 +144,7 @@ class Ownership:
                 await self.look()
             except DatabaseUnavailable as error:
                 log.warning("no_beat", reason=str(error))
+            await asyncio.sleep(CALM_S)
 
     def look_soon(self) -> None:
         """Something may be there to be owned: do not wait for the next beat."""
@@ -169,18 +173,23 @@ class Ownership:
                     raise Conflict(reason=f"another server has begun under the name {self.name}")
                 beats = await store.beats(conn)
             dead = self._watch.look(beats, asyncio.get_running_loop().time())
+            users = {each.server: each.ami_user for each in beats}
+            living_users = {user for name, user in users.items() if name not in dead} | {self.ami_user}
+            self.dead_users = frozenset(users[name] for name in dead) - living_users
             gained: dict[LeaseKey, int] = {}
             former = set[str]()
-            for tenant_id in await self.database.tenants():
-                await self._look_at(tenant_id, beats, dead, gained, former)
-        users = {each.server: each.ami_user for each in beats}
-        self.dead_users = frozenset(users[name] for name in dead) - {self.ami_user}
-        if gained:
-            log.info("leases_gained", leases=_words(gained), from_servers=sorted(former))
-            taken_from = {users[name] for name in former if name in users}
-            if self.ami_user in taken_from:
-                log.warning("ami_user_shared", reason="each server needs a user of its own in manager.conf")
-            self.gained(Gained(frozenset(gained), frozenset(taken_from - {self.ami_user})))
+            try:
+                for tenant_id in await self.database.tenants():
+                    await self._look_at(tenant_id, beats, dead, gained, former)
+            finally:  # what was taken before something failed is ours all the same
+                if gained:
+                    log.info("leases_gained", leases=_words(gained), from_servers=sorted(former))
+                    taken_from = {users[name] for name in former if name in users}
+                    if taken_from & living_users:
+                        log.warning(
+                            "ami_user_shared", reason="each server needs a user of its own in manager.conf"
+                        )
+                    self.gained(Gained(frozenset(gained), frozenset(taken_from - living_users)))
 
     async def _look_at(
         self,

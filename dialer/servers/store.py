@@ -208,9 +208,13 @@ async def held(
     return frozenset(row.key for row in rows if row.fence == fences[row.key])
 
 
-async def say_wants(conn: AsyncConnection, of: LeaseKey, *, wants: bool) -> None:
-    """Tell the other servers whether the campaign asks for agents: they share these with it, or not."""
-    await conn.execute(update(lease).where(*_is(of)).values(wants=wants))
+async def say_wants(conn: AsyncConnection, of: LeaseKey, name: str, *, wants: bool) -> bool:
+    """Tell the other servers whether the campaign asks for agents: they share these with it, or not. Whether
+    that is news; the lease of another is left alone."""
+    said = await conn.execute(
+        update(lease).where(*_is(of), lease.c.server == name, lease.c.wants != wants).values(wants=wants)
+    )
+    return said.rowcount == 1
 
 
 async def not_wanting(conn: AsyncConnection, tenant_id: int) -> frozenset[int]:

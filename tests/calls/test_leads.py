@@ -16,15 +16,17 @@ from dialer.demo.numbers import Behaviour, encode
 
 #: Behaviour -> (seconds of the campaign's own rule, status of the lead).
 FATES = {
-    Behaviour.BUSY: (300, "waiting"),
-    Behaviour.DECLINED: (-1, "closed"),
-    Behaviour.CONGESTION: (600, "waiting"),  # the default of ten minutes
-    Behaviour.INVALID: (None, "closed"),
+    Behaviour.BUSY: (300, "waiting", 1),
+    Behaviour.DECLINED: (-1, "closed", 1),
+    Behaviour.CONGESTION: (5, "waiting", 0),  # the trunk's fault: it has cost the lead no attempt
+    Behaviour.INVALID: (None, "closed", 1),
 }
 
 
 async def test_each_result_has_its_fate(centre: Centre) -> None:
-    """A lead waits as long as the campaign's rule, or the default, says from its call's end, or is closed."""
+    """A lead waits as long as the campaign's rule, or the default, says from its call's end, or is closed;
+    what
+    the trunk has failed costs no attempt and waits for seconds."""
     await centre.add_agents(1)
     numbers = {encode(behaviour, ring_s=0.5).e164: behaviour for behaviour in FATES}
     campaign_id = await centre.campaign(
@@ -32,9 +34,9 @@ async def test_each_result_has_its_fate(centre: Centre) -> None:
     )
     attempts = {a.e164: a for a in await centre.until_attempts(len(FATES), "ended")}
     for lead in await centre.leads(campaign_id):
-        delay_s, status = FATES[numbers[lead.e164]]
+        delay_s, status, attempts_made = FATES[numbers[lead.e164]]
         attempt = attempts[lead.e164]
-        assert (lead.status, lead.last_result, lead.attempts) == (status, attempt.result, 1)
+        assert (lead.status, lead.last_result, lead.attempts) == (status, attempt.result, attempts_made)
         if status == "waiting":
             waits_s = (lead.open_from - attempt.hung_up_at).total_seconds()
             assert waits_s == pytest.approx(delay_s, abs=0.01)

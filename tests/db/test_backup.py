@@ -79,8 +79,8 @@ async def test_folder_shares_what_did_not_change(here: Company, tmp_path: Path) 
     """A second backup copies only what is new, and stands alone when the first one is removed."""
     folder = tmp_path / "many"
     first = await here.back_up(folder, folder=True)
-    await here.record()
     changed = next(iter(sorted(here.settings.recording_dir.rglob("*.wav"))))
+    await here.record()
     changed.write_bytes(os.urandom(3000))
     await asyncio.sleep(1.1)  # a backup's name is its second
     second = await here.back_up(folder, folder=True)

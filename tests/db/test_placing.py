@@ -63,7 +63,7 @@ def placer_of(floor: Floor, line: Line) -> Placer:
     calls = CallTable(DatabaseJournal(floor.database))
     link: Any = line
     nodes = Nodes()
-    nodes.add(Node(NODE, link))
+    nodes.add(Node(NODE, link, ready=True))
     return Placer(floor.database, nodes, Sole(), calls, Tracker(calls), TrunkLines(), "127.0.0.1:4573")
 
 

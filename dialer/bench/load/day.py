@@ -223,7 +223,7 @@ async def open_books(**campaign: Any) -> AsyncIterator[Books]:
         engine = build_engine(chosen, urls.app)
         stack.push_async_callback(engine.database.close)
         accepts_all: Any = AcceptsAll()
-        engine.nodes.add(Node("main", accepts_all))
+        engine.nodes.add(Node("main", accepts_all, ready=True))
         data = await centre_data.make(
             engine.database, sip_port=5060, max_cps=500.0, status="running", max_channels=10_000, **campaign
         )

@@ -156,7 +156,7 @@ class Floor:
                 journal = DatabaseJournal(database)
                 calls = CallTable(journal)
                 nodes = Nodes()
-                nodes.add(Node(NODE, cast(AmiLink, recorder)))
+                nodes.add(Node(NODE, cast(AmiLink, recorder), ready=True))
                 placer = Placer(
                     database, nodes, Sole(), calls, Tracker(calls), TrunkLines(), "127.0.0.1:4573"
                 )
