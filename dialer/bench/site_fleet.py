@@ -81,6 +81,8 @@ class Fleet:
                     async with site.database.system() as conn:
                         await servers.put_node(conn, node, "127.0.0.1", places[node].ami_port)
             await fleet.until_ready(list(fleet.nodes), patience(JOIN_S))
+            if nodes:
+                await fleet.spread()
             yield fleet
 
     async def _add_node(
@@ -104,6 +106,13 @@ class Fleet:
         async with asyncio.timeout(patience(JOIN_S)):
             await phones.wait_registered()
         self.nodes[name] = asterisk
+
+    async def spread(self) -> None:
+        """Have the agents' phones called by the other nodes: they were all at the main one."""
+        await self.set_draining(MAIN, draining=True)
+        await self.until_empty(MAIN, patience(MOVE_S))
+        await self.set_draining(MAIN, draining=False)
+        await self.site.until_agents_back(patience(MOVE_S))
 
     async def owner(self) -> str:
         """The server that paces the campaign; the site's own where nobody does."""

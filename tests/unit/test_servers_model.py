@@ -6,6 +6,7 @@ from dialer.servers.model import (
     BEAT_S,
     BLIND_AFTER_S,
     DEAD_AFTER_S,
+    PATIENCE_S,
     Beat,
     Lease,
     LeaseKey,
@@ -43,6 +44,15 @@ def test_time_in_which_we_did_not_look_does_not_count() -> None:
     watch = Watch("me")
     assert watch.look(says(5), 100.0) == frozenset()
     assert watch.look(says(5), 100.0 + BLIND_AFTER_S + 60.0) == frozenset()
+
+
+def test_after_the_database_was_away_nobody_is_dead_so_soon() -> None:
+    """The others may find it again some seconds later than we did; who has said that it ends is not spared."""
+    watch = Watch("me")
+    watch.look(says(5), 100.0)
+    dead = seen(watch, 5, 200.0, 230.0)
+    assert min(dead) - 200.0 >= PATIENCE_S
+    assert watch.look(says(5, stopped=True), 300.0) == {"other"}
 
 
 def test_a_new_start_is_a_sign_of_life() -> None:

@@ -77,7 +77,8 @@ async def break_node(fleet: Fleet, seed: int, case: str, name: str) -> Run:
         if case == DRAINED:
             await _drain(fleet, victim, broken)
         else:
-            await _lose(fleet, victim, broken, with_server=case == SERVER_TOO)
+            alone = sum(at.values()) == at[victim]
+            await _lose(fleet, victim, broken, with_server=case == SERVER_TOO, alone=alone)
     except NotInTime as error:
         broken.append(str(error))
     recover_s = loop.time() - began
@@ -94,21 +95,25 @@ async def break_node(fleet: Fleet, seed: int, case: str, name: str) -> Run:
     return replace(Run(name, seed, case), recover_s=recover_s, figures=figures, broken="; ".join(broken))
 
 
-async def _lose(fleet: Fleet, victim: str, broken: list[str], *, with_server: bool) -> None:
-    """The node's power goes, and that of the server beside it: others dial on, its agents work elsewhere."""
+async def _lose(fleet: Fleet, victim: str, broken: list[str], *, with_server: bool, alone: bool) -> None:
+    """The node's power goes, and that of the server beside it: others dial on, its agents work elsewhere.
+
+    `alone`: it had all agents, so that nobody can dial before they are elsewhere.
+    """
     site, loop = fleet.site, asyncio.get_running_loop()
     began = loop.time()
     power_off(fleet.nodes[victim])
     if with_server:
         beside = {MAIN: site.settings.server_name, "second": "beta", "third": "gamma"}[victim]
         await fleet.servers[beside].kill()
-    await site.until_dialling(patience(DIAL_S))
+    if not alone:
+        await site.until_dialling(patience(DIAL_S))
 
     async def elsewhere() -> bool:
         return not (await fleet.phones_at())[victim]
 
     await until(f"nobody is said to work at the lost node {victim}", elsewhere, patience(BACK_S))
-    await site.until_agents_back(patience(BACK_S))
+    await site.until_working(patience(BACK_S))
     took_s = loop.time() - began
     if took_s > patience(BACK_S):
         broken.append(f"agents worked at another node after {took_s:.1f} s")
