@@ -47,7 +47,7 @@ def test_time_in_which_we_did_not_look_does_not_count() -> None:
 
 
 def test_after_the_database_was_away_nobody_is_dead_so_soon() -> None:
-    """The others may find it again some seconds later than we did; who has said that it ends is not spared."""
+    """The others may find it again seconds after we did; who has said that it ends is not spared."""
     watch = Watch("me")
     watch.look(says(5), 100.0)
     dead = seen(watch, 5, 200.0, 230.0)
