@@ -284,6 +284,9 @@ class Phones:
         node = self._node_for(shift)
         if loop.time() < self._not_before_s.get(shift.id, 0.0) or node is None:
             return
+        if node.reaches(shift.endpoint) is False:
+            await self._ask_after(shift, node)
+            return
         leg = Leg(new_id(), shift.tenant_id, shift.id, shift.agent_id, shift.endpoint, node.name)
         self.tracker.legs[leg.id] = leg
         try:
@@ -317,6 +320,16 @@ class Phones:
                 self.tracker.lose(leg)
             return
         self.tracker.asked(leg.id, reply.get("ActionID"), node.name)
+
+    async def _ask_after(self, shift: Shift, node: Node) -> None:
+        """Asterisk does not call a phone that has not answered it, and asks it once in half a minute: have it
+        ask now. When the phone answers it says so, and the phone is called."""
+        try:
+            await node.link.send({"Action": "PJSIPQualify", "Endpoint": shift.endpoint})
+        except DozvonError as error:
+            log.info("phone_not_asked", agent=shift.agent_id, reason=str(error))
+        self._not_before_s[shift.id] = asyncio.get_running_loop().time() + CALL_AGAIN_S
+        self._later(CALL_AGAIN_S, functools.partial(self.look, shift.tenant_id))
 
     def _overdue(self, leg: Leg) -> None:
         """Nothing says that an Originate whose answer was lost came to nothing."""

@@ -20,6 +20,7 @@ ENGINE_ACTIONS: Final = frozenset(
         "Hangup",
         "MixMonitor",
         "Originate",
+        "PJSIPQualify",
         "PJSIPShowContacts",
         "PJSIPShowEndpoint",
         "Ping",
@@ -30,7 +31,6 @@ CHECK_ACTIONS: Final = frozenset(
     {
         "Command",
         "CoreSettings",
-        "PJSIPQualify",
         "PJSIPShowEndpoints",
         "ShowDialPlan",
     }
