@@ -6,7 +6,7 @@ A run is known when every attempt of its span has an end, or when it is `UNFINIS
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dialer.bench.model import UNFINISHED_AFTER_S, Run
@@ -31,13 +31,29 @@ class Settling:
     """Holds the runs of a site until they are known."""
 
     site: Site
+    #: where the span of the next run begins
+    since: Mark = field(init=False)
     _due: list[Due] = field(default_factory=list)
     _doubles: int = 0
 
-    def add(self, run: Run, since: Mark, to: Mark) -> None:
-        """The fault of `run` is over since now; the attempts made from `since` until before `to` are its."""
-        now = asyncio.get_running_loop().time()
-        self._due.append(Due(run, since, to, now + UNFINISHED_AFTER_S))
+    def __post_init__(self) -> None:
+        self.since = self.site.mark()
+
+    async def each(self, seeds: Sequence[int], fault: Callable[[int], Awaitable[Run]]) -> AsyncIterator[Run]:
+        """Make a fault of each seed, the next one while calls of the last still go on; each run as soon as it
+        is known. Raises DatabaseUnavailable."""
+        for seed in seeds:
+            self.add(await fault(seed))
+            for known in await self.known():
+                yield known
+        async for known in self.rest():
+            yield known
+
+    def add(self, run: Run) -> None:
+        """The fault of `run` is over since now; the attempts that were made since the last one's are its."""
+        now, to = asyncio.get_running_loop().time(), self.site.mark()
+        self._due.append(Due(run, self.since, to, now + UNFINISHED_AFTER_S))
+        self.since = to
 
     async def known(self) -> list[Run]:
         """Those that are known by now, with what was lost. Raises DatabaseUnavailable."""

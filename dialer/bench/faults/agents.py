@@ -49,16 +49,10 @@ class Vanish:
         async with Site.open(agents=AGENTS, seed=seeds[0], talk_s=1.5, say=say) as site:
             await site.keep_dialling()
             await site.until_working(patience(LOST_S))
-            settling, since = Settling(site), site.mark()
-            for seed in seeds:
-                run = await _vanish(site, seed, case_of(self.cases, seed))
-                to = site.mark()
-                settling.add(run, since, to)
-                since = to
-                for known in await settling.known():
-                    yield known
-            async for known in settling.rest():
-                yield known
+            async for run in Settling(site).each(
+                seeds, lambda seed: _vanish(site, seed, case_of(self.cases, seed))
+            ):
+                yield run
 
 
 async def _vanish(site: Site, seed: int, case: str) -> Run:

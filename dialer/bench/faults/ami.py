@@ -92,18 +92,14 @@ class Ami:
         ):
             await site.keep_dialling()
             await site.until_working(patience(LOST_S))
-            settling, since = Settling(site), site.mark()
-            for seed in seeds:
-                say(f"seed {seed}: {case_of(self.cases, seed)}")
-                fault = _Fault(site, proxy, seed, case_of(self.cases, seed))
-                run = await fault.run()
-                to = site.mark()
-                settling.add(run, since, to)
-                since = to
-                for known in await settling.known():
-                    yield known
-            async for known in settling.rest():
-                yield known
+
+            async def fault(seed: int) -> Run:
+                case = case_of(self.cases, seed)
+                say(f"seed {seed}: {case}")
+                return await _Fault(site, proxy, seed, case).run()
+
+            async for run in Settling(site).each(seeds, fault):
+                yield run
 
 
 @dataclass(slots=True)

@@ -55,16 +55,11 @@ class AsteriskDies:
         async with Site.open(agents=AGENTS, seed=seeds[0], ring_s=0.8, say=say) as site:
             await site.keep_dialling("power", ratio=RATIO)
             await site.until_working(patience(LOST_S))
-            settling, since = Settling(site), site.mark()
-            for seed in seeds:
-                run = await _kill(site, seed, case_of(self.cases, seed), since)
-                to = site.mark()
-                settling.add(run, since, to)
-                since = to
-                for known in await settling.known():
-                    yield known
-            async for known in settling.rest():
-                yield known
+            settling = Settling(site)
+            async for run in settling.each(
+                seeds, lambda seed: _kill(site, seed, case_of(self.cases, seed), settling.since)
+            ):
+                yield run
 
 
 async def _kill(site: Site, seed: int, case: str, since: Mark) -> Run:

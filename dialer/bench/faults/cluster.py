@@ -72,16 +72,10 @@ class PrimaryLost:
             writer = await stack.enter_async_context(Writer.open(cluster.url(ADMIN_ROLE, "postgres")))
             await site.keep_dialling()
             await site.until_working(patience(LOST_S))
-            settling, since = Settling(site), site.mark()
-            for seed in seeds:
-                run = await _lose(cluster, site, writer, seed, case_of(self.cases, seed))
-                to = site.mark()
-                settling.add(run, since, to)
-                since = to
-                for known in await settling.known():
-                    yield known
-            async for known in settling.rest():
-                yield known
+            async for run in Settling(site).each(
+                seeds, lambda seed: _lose(cluster, site, writer, seed, case_of(self.cases, seed))
+            ):
+                yield run
 
 
 async def _lose(cluster: PatroniCluster, site: Site, writer: Writer, seed: int, case: str) -> Run:

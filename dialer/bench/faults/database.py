@@ -88,16 +88,10 @@ class DatabaseFalls:
         await site.until_working(patience(LOST_S))
         people = Witnesses(site)
         await people.begin()
-        settling, since = Settling(site), site.mark()
-        for seed in seeds:
-            run = await self._one(site, people, seed, case_of(self.cases, seed))
-            to = site.mark()
-            settling.add(run, since, to)
-            since = to
-            for known in await settling.known():
-                yield known
-        async for known in settling.rest():
-            yield known
+        async for run in Settling(site).each(
+            seeds, lambda seed: self._one(site, people, seed, case_of(self.cases, seed))
+        ):
+            yield run
 
     async def _one(self, site: Site, people: Witnesses, seed: int, case: str) -> Run:
         rng, loop = random.Random(f"{seed} database"), asyncio.get_running_loop()  # noqa: S311

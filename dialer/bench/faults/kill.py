@@ -53,17 +53,15 @@ class Kill:
             await site.engine.start(_program(cases[0], note))
             await site.keep_dialling()
             await site.until_working(patience(LOST_S))
-            settling, since = Settling(site), site.mark()
-            for seed, case, following in zip(seeds, cases, [*cases[1:], RANDOM], strict=True):
+            following = dict(zip(seeds, [*cases[1:], RANDOM], strict=True))
+
+            async def fault(seed: int) -> Run:
+                case = case_of(self.cases, seed)
                 say(f"seed {seed}: {case}")
-                run = await _kill(site, seed, case, _program(following, note), note)
-                to = site.mark()
-                settling.add(run, since, to)
-                since = to
-                for known in await settling.known():
-                    yield known
-            async for known in settling.rest():
-                yield known
+                return await _kill(site, seed, case, _program(following[seed], note), note)
+
+            async for run in Settling(site).each(seeds, fault):
+                yield run
 
 
 def _program(case: str, note: Path) -> tuple[str, ...]:

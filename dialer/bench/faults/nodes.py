@@ -51,18 +51,14 @@ class NodesRow:
             say("three Asterisk servers, three servers")
             await site.keep_dialling()
             await site.until_working(patience(LOST_S))
-            settling, since = Settling(site), site.mark()
-            for seed in seeds:
+
+            async def fault(seed: int) -> Run:
                 case = case_of(self.cases, seed)
                 say(f"seed {seed}: {case}")
-                run = await break_node(fleet, seed, case, self.name)
-                to = site.mark()
-                settling.add(run, since, to)
-                since = to
-                for known in await settling.known():
-                    yield known
-            async for known in settling.rest():
-                yield known
+                return await break_node(fleet, seed, case, self.name)
+
+            async for run in Settling(site).each(seeds, fault):
+                yield run
 
 
 async def break_node(fleet: Fleet, seed: int, case: str, name: str) -> Run:

@@ -106,18 +106,14 @@ class Standby:
                 await pair.start("second")
                 await site.keep_dialling()
                 await site.until_working(patience(LOST_S))
-                settling, since = Settling(site), site.mark()
-                for seed in seeds:
+
+                async def fault(seed: int) -> Run:
                     case = case_of(self.cases, seed)
                     say(f"seed {seed}: {case}")
-                    run = await _fail(pair, seed, case)
-                    to = site.mark()
-                    settling.add(run, since, to)
-                    since = to
-                    for known in await settling.known():
-                        yield known
-                async for known in settling.rest():
-                    yield known
+                    return await _fail(pair, seed, case)
+
+                async for run in Settling(site).each(seeds, fault):
+                    yield run
             finally:
                 await second.stop()
 

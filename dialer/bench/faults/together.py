@@ -54,18 +54,14 @@ class Together:
             say("three of each")
             await site.keep_dialling()
             await site.until_working(patience(LOST_S))
-            settling, since = Settling(site), site.mark()
-            for seed in seeds:
+
+            async def fault(seed: int) -> Run:
                 case = case_of(self.cases, seed)
                 say(f"seed {seed}: {case}")
-                run = await self._lose(cluster, fleet, seed, case)
-                to = site.mark()
-                settling.add(run, since, to)
-                since = to
-                for known in await settling.known():
-                    yield known
-            async for known in settling.rest():
-                yield known
+                return await self._lose(cluster, fleet, seed, case)
+
+            async for run in Settling(site).each(seeds, fault):
+                yield run
 
     async def _lose(self, cluster: PatroniCluster, fleet: Fleet, seed: int, case: str) -> Run:
         if case not in (PRIMARY, SERVER):
