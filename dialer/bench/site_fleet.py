@@ -114,13 +114,14 @@ class Fleet:
         await self.set_draining(MAIN, draining=False)
         await self.site.until_agents_back(patience(MOVE_S))
 
-    async def owner(self) -> str:
-        """The server that paces the campaign; the site's own where nobody does."""
+    async def owner(self) -> str | None:
+        """The server that paces the campaign. Raises DatabaseUnavailable."""
         query = select(t.lease.c.server).where(
             t.lease.c.kind == "campaign", t.lease.c.key == self.site.campaign_id
         )
         async with self.site.database.tenant(TENANT) as conn:
-            return await conn.scalar(query) or self.site.settings.server_name
+            owner: str | None = await conn.scalar(query)
+        return owner
 
     async def start_servers(self) -> None:
         """Start those that were killed."""

@@ -16,19 +16,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
 
-from pydantic import SecretStr
 from sqlalchemy import select
 
-from dialer.asterisk.config import ManagedAsterisk, render_manager
 from dialer.bench.engine_with_fault import FROZEN
 from dialer.bench.model import Run, Say, case_of
 from dialer.bench.site import TENANT, NotInTime, Site, patience
+from dialer.bench.site_fleet import Fleet
 from dialer.bench.site_parts import Part, until
 from dialer.bench.site_runs import Settling
 from dialer.db import tables as t
 from dialer.errors import DatabaseUnavailable
-from dialer.ports import free_port
-from dialer.processes import child_environment
 
 KILLED, STOPPED, FROZEN_ANYWHERE = "owner_killed", "owner_stopped", "owner_frozen"
 AGENTS = 4
@@ -46,23 +43,27 @@ STANDS_S = 20.0
 class Pair:
     """The two servers of a site, by name."""
 
-    site: Site
-    parts: dict[str, Part]
+    fleet: Fleet
     note: Path
     #: the program of each that runs, where it is not the server's own
     programs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def site(self) -> Site:
+        """Where they work."""
+        return self.fleet.site
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """Their engines."""
+        return self.fleet.servers
 
     async def owner(self) -> str:
         """Who paces the campaign now. Raises NotInTime."""
 
         async def found() -> str | None:
             try:
-                async with self.site.database.tenant(TENANT) as conn:
-                    query = select(t.lease.c.server).where(
-                        t.lease.c.kind == "campaign", t.lease.c.key == self.site.campaign_id
-                    )
-                    owner: str | None = await conn.scalar(query)
-                    return owner
+                return await self.fleet.owner()
             except DatabaseUnavailable:
                 return None
 
@@ -99,41 +100,21 @@ class Standby:
 
     async def runs(self, seeds: Sequence[int], say: Say) -> AsyncIterator[Run]:
         """One failure of the owner a seed, in one living centre with two engines."""
-        async with Site.open(agents=AGENTS, seed=seeds[0], say=say) as site:
-            second = await _second(site)
-            pair = Pair(site, {"main": site.engine, "second": second}, site.folder / "attempt")
-            try:
-                await pair.start("second")
-                await site.keep_dialling()
-                await site.until_working(patience(LOST_S))
+        async with (
+            Site.open(agents=AGENTS, seed=seeds[0], say=say) as site,
+            Fleet.open(site, more_servers=("second",)) as fleet,
+        ):
+            pair = Pair(fleet, site.folder / "attempt")
+            await site.keep_dialling()
+            await site.until_working(patience(LOST_S))
 
-                async def fault(seed: int) -> Run:
-                    case = case_of(self.cases, seed)
-                    say(f"seed {seed}: {case}")
-                    return await _fail(pair, seed, case)
+            async def fault(seed: int) -> Run:
+                case = case_of(self.cases, seed)
+                say(f"seed {seed}: {case}")
+                return await _fail(pair, seed, case)
 
-                async for run in Settling(site).each(seeds, fault):
-                    yield run
-            finally:
-                await second.stop()
-
-
-async def _second(site: Site) -> Part:
-    """Another server's engine, with its own name, and its own user at the same Asterisk."""
-    other = site.settings.model_copy(
-        update={
-            "server_name": "second",
-            "ami_user": "second",
-            "ami_secret": SecretStr(site.settings.ami_password()),
-            "agi_port": free_port(),
-        }
-    )
-    texts = [render_manager(ManagedAsterisk.of(chosen)) for chosen in (site.settings, other)]
-    section = texts[1][texts[1].index("[second]") :]
-    site.asterisk.write_generated({"manager.conf": texts[0] + "\n" + section})
-    await site.asterisk.cli("manager reload")
-    said = child_environment(other, site.urls, os.environ)
-    return Part("engine", said, site.folder / "second.log")
+            async for run in Settling(site).each(seeds, fault):
+                yield run
 
 
 async def _fail(pair: Pair, seed: int, case: str) -> Run:

@@ -74,6 +74,7 @@ class Together:
         if case == PRIMARY:
             await cluster.kill(primary)
         else:
+            assert owner is not None, "a campaign that is dialled has an owner"
             await fleet.servers[owner].kill()
         allowed_s = patience(RESUME_S if case == PRIMARY else MOVED_S)
         try:
