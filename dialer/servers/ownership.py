@@ -8,6 +8,7 @@ number in each transaction, not this object, that keeps two servers from writing
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -75,6 +76,8 @@ class Ownership:
     gained: Callable[[Gained], None] = lambda gained: None
     #: told what another has taken: nothing of it may be written any more
     lost: Callable[[frozenset[LeaseKey]], None] = lambda lost: None
+    #: seconds that run evenly, whatever is done to the machine's clock
+    now_s: Callable[[], float] = time.monotonic
     #: what is ours, with its fencing number
     fences: dict[LeaseKey, int] = field(default_factory=dict)
     #: campaigns of ours whose calls of before are accounted for: they may be dialled
@@ -104,6 +107,10 @@ class Ownership:
         return frozenset(
             of.key for of in self.fences if of.tenant_id == tenant_id and of.kind is LeaseKind.CAMPAIGN
         )
+
+    def paced(self, tenant_id: int) -> frozenset[int]:
+        """Those of them of which what an earlier owner left is accounted for."""
+        return frozenset(one for one in self.campaigns(tenant_id) if self.paces(tenant_id, one))
 
     async def still(
         self, conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int]
@@ -172,7 +179,7 @@ class Ownership:
                 if not await store.beat(conn, self.name, self._epoch):
                     raise Conflict(reason=f"another server has begun under the name {self.name}")
                 beats = await store.beats(conn)
-            dead = self._watch.look(beats, asyncio.get_running_loop().time())
+            dead = self._watch.look(beats, self.now_s())
             users = {each.server: each.ami_user for each in beats}
             living_users = {user for name, user in users.items() if name not in dead} | {self.ami_user}
             self.dead_users = frozenset(users[name] for name in dead) - living_users

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -25,10 +26,19 @@ from dialer.servers.store import sessions_of
 class Server:
     """A server's ownership, with what it was told, and a clock that the test turns on."""
 
+    now_s: Callable[[], float] = staticmethod(time.monotonic)
+
     def __init__(self, database: Database, name: str) -> None:
         self.gained: list[Gained] = []
         self.lost: list[LeaseKey] = []
-        self.ownership = Ownership(database, name, f"ami-{name}", gained=self._take, lost=self.lost.extend)
+        self.ownership = Ownership(
+            database,
+            name,
+            f"ami-{name}",
+            gained=self._take,
+            lost=self.lost.extend,
+            now_s=self.now_s,
+        )
 
     def _take(self, gained: Gained) -> None:
         self.gained.append(gained)
@@ -57,20 +67,14 @@ async def server(database_url: str, floor: Floor) -> AsyncIterator[Callable[[str
 
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Turns the event loop's clock on, for who asks it what time it is."""
+    """Turns the clock of every server on."""
     ahead_s = 0.0
-    loop_time = asyncio.get_event_loop_policy().get_event_loop().time
 
     def turn(seconds: float) -> None:
         nonlocal ahead_s
         ahead_s += seconds
 
-    class Loop:
-        @staticmethod
-        def time() -> float:
-            return loop_time() + ahead_s
-
-    monkeypatch.setattr("dialer.servers.ownership.asyncio.get_running_loop", lambda: Loop)
+    monkeypatch.setattr(Server, "now_s", staticmethod(lambda: time.monotonic() + ahead_s))
     return turn
 
 
