@@ -112,7 +112,7 @@ class Engine:
         self.commands = CommandRunner(
             self.database,
             self.ownership.name,
-            self.ownership.campaigns,
+            self.ownership.paced,
             {
                 "hang_up": self._hang_up,
                 "dial_lead": self._dial_lead,
@@ -421,7 +421,7 @@ class Engine:
                 for tenant_id in self._books.tenants:
                     ours, phones = self.ownership.campaigns(tenant_id), self.ownership.owns_phones(tenant_id)
                     await self.wrap_ups.end_overdue(tenant_id, ours)
-                    settled = {one for one in ours if self.ownership.paces(tenant_id, one)}
+                    settled = self.ownership.paced(tenant_id)
                     if (settled or phones) and not self.journal.behind:
                         await self.recovery.left_behind(tenant_id, settled, phones=phones)
                 await self._say(started)

@@ -29,8 +29,9 @@ log = structlog.get_logger(__name__)
 FRESH = timedelta(seconds=5)
 WAIT_S = 6.0
 
-#: Ours is what is for a campaign of ours, for none, or for one that nobody owns; and what we took and did not
-#: write down. Its age is reckoned by the clock that has stamped it: ours may be another machine's.
+#: Ours is what is for a campaign of ours, for none, or for one that nobody owns nor will, since it does not
+#: run; and what we took and did not write down. Its age is reckoned by the clock that has stamped it: ours
+#: may be another machine's.
 _TAKE = text(
     """
     UPDATE command SET taken_by = :server
@@ -40,7 +41,10 @@ _TAKE = text(
            AND (c.taken_by IS NULL OR c.taken_by = :server)
            AND (c.campaign_id IS NULL OR c.campaign_id = ANY (:ours) OR NOT EXISTS (
                 SELECT FROM lease l
-                 WHERE l.tenant_id = c.tenant_id AND l.kind = 'campaign' AND l.key = c.campaign_id))
+                 WHERE l.tenant_id = c.tenant_id AND l.kind = 'campaign' AND l.key = c.campaign_id
+                UNION ALL
+                SELECT FROM campaign r
+                 WHERE r.tenant_id = c.tenant_id AND r.id = c.campaign_id AND r.status = 'running'))
          ORDER BY c.id LIMIT 1
            FOR UPDATE SKIP LOCKED)
     RETURNING id, kind, payload, clock_timestamp() - created_at < :fresh AS fresh
@@ -116,7 +120,7 @@ class CommandRunner:
     database: Database
     #: the server's name
     server: str
-    #: the tenant's campaigns that are ours
+    #: the tenant's campaigns that are ours, and settled
     ours: Callable[[int], Collection[int]]
     handlers: Mapping[str, Handler]
     #: what was done and could not be written down: (reply, error) by id. Nothing is done twice.

@@ -74,7 +74,7 @@ async def engine(database: Database, database_url: str) -> AsyncIterator[tuple[F
         kind: lambda _tenant, payload, kind=kind: do(kind, payload)
         for kind in ("hang_up", "dial_lead", "dial_number")
     }
-    runner = CommandRunner(database, "main", lambda _tenant: (), handlers)
+    runner = CommandRunner(database, "main", lambda _tenant: range(1, 100), handlers)
     listener = Listener(database_url, (ENGINE, REPLIES))
     notes: asyncio.Queue[str] = asyncio.Queue()
     listener.subscribe(ENGINE, notes.put_nowait)
@@ -363,6 +363,36 @@ async def test_a_shown_lead_is_its_agents(
         await service.dial_lead(seat.actor, other_lead)
     await service.dial_lead(seat.actor, lead_id)
     assert [(kind, payload["lead_id"]) for kind, payload in engine[0].asked] == [("dial_lead", lead_id)]
+
+
+async def test_what_is_asked_for_a_campaign_that_nobody_has_taken_yet(floor: Floor) -> None:
+    """For one that runs it waits until a server has taken it; for one that does not there is an answer now."""
+    done: list[int] = []
+    ours: set[int] = set()
+
+    async def hang_up(_tenant: int, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        done.append(payload["campaign_id"])
+        return {}
+
+    runner = CommandRunner(floor.database, "main", lambda _tenant: ours, {"hang_up": hang_up})
+    async with floor.database.tenant(TENANT) as conn:
+        ended = await conn.scalar(
+            insert(t.campaign)
+            .values(tenant_id=TENANT, name="B", status="stopped", policy="default", mode="progressive")
+            .returning(t.campaign.c.id)
+        )
+        for campaign_id in (floor.campaign_id, ended):
+            payload = {"campaign_id": campaign_id}
+            await conn.execute(
+                insert(t.command).values(
+                    tenant_id=TENANT, kind="hang_up", campaign_id=campaign_id, payload=payload
+                )
+            )
+    await runner.run_all(TENANT)
+    assert done == [ended]
+    ours.add(floor.campaign_id)
+    await runner.run_all(TENANT)
+    assert done == [ended, floor.campaign_id]
 
 
 async def test_hanging_up(floor: Floor, service: CallService, engine: tuple[FakeEngine, CommandDesk]) -> None:
