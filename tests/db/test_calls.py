@@ -366,7 +366,7 @@ async def test_a_shown_lead_is_its_agents(
 
 
 async def test_what_is_asked_for_a_campaign_that_nobody_has_taken_yet(floor: Floor) -> None:
-    """For one that runs it waits until a server has taken it; for one that does not there is an answer now."""
+    """For one that runs it waits until a server has taken it; one that does not run is answered at once."""
     done: list[int] = []
     ours: set[int] = set()
 
