@@ -302,10 +302,11 @@ class Site:
 
     async def stop_feeding(self) -> None:
         """Put no more numbers on the list; what is on it is dialled through."""
-        if self._feeding is not None:
-            self._feeding.cancel()
-            await asyncio.gather(self._feeding, return_exceptions=True)
+        if (feeding := self._feeding) is not None:
             self._feeding = None
+            feeding.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await feeding
 
     async def _keep_feeding(self) -> None:
         fresh = select(func.count()).where(
@@ -341,6 +342,8 @@ class Site:
         )
 
         async def dialled() -> object:
+            if self._feeding is not None and self._feeding.done():
+                self._feeding.result()  # raises: an empty list would look like a server that does not dial
             return await self._first(query.limit(1))
 
         await until("a new call is made", dialled, within_s)
