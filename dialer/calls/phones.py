@@ -212,25 +212,25 @@ class Phones:
                 await self._gone(leg_of(shift))  # while another server kept the phones
             elif shift.leg is None and waits:
                 await self._call(shift)
-            elif waits and self._at_rest(shift):
+            elif waits and (there := self._at_rest(shift)) is not None:
                 # Said to be lost by a server that does not see it, or left so by a crash: it is there.
-                await self._up(self.tracker.legs[shift.leg] if shift.leg else leg_of(shift))
+                await self._up(there)
             elif self._should_move(shift):
                 await self._move(shift)
 
-    def _at_rest(self, shift: Shift) -> bool:
-        """Whether the phone that the row names is up and heard, though the row says otherwise for long."""
+    def _at_rest(self, shift: Shift) -> Leg | None:
+        """The phone that the row names, if it is up and heard though the row says otherwise for long."""
         leg = self.tracker.legs.get(shift.leg) if shift.leg is not None else None
         if leg is None or not leg.up or leg.silent:
             self._said_lost_s.pop(shift.id, None)
-            return False
+            return None
         now_s = asyncio.get_running_loop().time()
         since_s = self._said_lost_s.setdefault(shift.id, now_s)
         if now_s - since_s < REST_S:
             self._later(REST_S, functools.partial(self.look, shift.tenant_id))
-            return False
+            return None
         del self._said_lost_s[shift.id]
-        return True
+        return leg
 
     def _should_move(self, shift: Shift) -> bool:
         """Whether a phone in no call is to be called by another Asterisk: its own is being drained."""
