@@ -6,10 +6,7 @@ BIN := $(VENV)/bin
 # Knobs of a command: make demo ARGS="--leads 20 --seed 7"
 ARGS ?=
 
-# Minutes each, on a machine that does nothing else.
-LOSSES := tests/cluster/test_patroni.py tests/cluster/test_three_of_each.py
-
-.PHONY: test-cluster help setup demo serve bench-faults bench-load test test-pg15 lint format lock clean
+.PHONY: help setup demo serve bench-faults bench-load test test-pg15 lint format lock clean
 
 help:  ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -41,10 +38,7 @@ bench-load: setup  ## How much it carries, and what a call costs: ARGS="--short"
 
 test: setup  ## All tests
 	$(BIN)/python -m dialer.web.frontend --tests
-	$(BIN)/pytest -n 3 --dist loadfile $(LOSSES:%=--ignore=%) $(ARGS)
-
-test-cluster: setup  ## The tests that take whole machines away: PostgreSQL's primary, Asterisks, servers
-	$(BIN)/pytest $(LOSSES) $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 test-pg15: setup  ## The tests of the database on PostgreSQL 15, the oldest that will do; ARGS names some of them
 	TEST_POSTGRES=15 $(BIN)/pytest -n 3 --dist loadfile $(or $(ARGS),tests/db)

@@ -8,6 +8,7 @@ and not one: what dies is a machine, and its share of etcd dies with it.
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -28,6 +29,8 @@ from dialer.errors import DatabaseUnavailable
 
 CONF = Path(__file__).with_name("conf")
 NAMES = ("one", "two", "three")
+#: The cluster's name, as conf/patroni.yaml says it.
+SCOPE = "dozvon"
 REPLICATOR = "replicator"
 REWINDER = "rewinder"
 POSTGRES_PORT = 5432
@@ -120,16 +123,44 @@ class PatroniCluster:
         raise DatabaseUnavailable(reason="the cluster has no primary")
 
     async def until_whole(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Until there are a primary, a synchronous standby and a third that follows, and HAProxy leads to the
-        primary. Raises DatabaseUnavailable."""
+        """Until there are a primary, a synchronous standby that may take over, and a third that follows, and
+        HAProxy leads to the primary. Raises DatabaseUnavailable."""
         try:
             async with asyncio.timeout(timeout_s):
                 # Patroni and HAProxy notify nobody.
-                while not (_whole(await self.members()) and await self.answers(write=True)):  # noqa: ASYNC110
+                while not (  # noqa: ASYNC110
+                    _whole(members := await self.members())
+                    and await self._has_successor(members)
+                    and await self.answers(write=True)
+                ):
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
             words = {name: machine.last_words("patroni") for name, machine in self.machines.items()}
             raise DatabaseUnavailable(reason=f"the cluster is not whole: {words}") from None
+
+    async def _has_successor(self, members: Mapping[str, Member]) -> bool:
+        """Whether the standby that the primary waits for is the one that may take over.
+
+        What the members tell is a second or two old. While the primary changes its standby nobody may take
+        over: Patroni says so in etcd first, has PostgreSQL wait for the new one, and names it two seconds
+        later. A primary that is lost in these seconds is a second fault at once, and is waited for.
+        """
+        primary = next(one.name for one in members.values() if one.role == "leader")
+        url = f"http://{self.machines[primary].address}:2379/v2/keys/service/{SCOPE}/sync?quorum=true"
+        try:
+            timeout = aiohttp.ClientTimeout(total=2)
+            async with aiohttp.ClientSession(timeout=timeout) as http, http.get(url) as answer:
+                told = json.loads((await answer.json())["node"]["value"])
+            connection = await asyncpg.connect(self.url(ADMIN_ROLE, "postgres", primary), timeout=2)
+        except (aiohttp.ClientError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        try:
+            waits_for = await connection.fetchval("SHOW synchronous_standby_names", timeout=2)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        finally:
+            connection.terminate()
+        return bool(told["leader"] == primary and told["sync_standby"] == waits_for)
 
     async def until_writes(self, timeout_s: float = 60.0) -> float:
         """Until a row is written and acknowledged by way of HAProxy; how long that took, seconds.
