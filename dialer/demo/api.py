@@ -1,4 +1,4 @@
-"""The server's API as the demo uses it: the way any program would."""
+"""The server's API as the demo and the bench use it: the way any program would."""
 
 from __future__ import annotations
 
@@ -31,13 +31,17 @@ class Event:
 
 
 class Api:
-    """One logged-in person at the API."""
+    """One person at the API: by a session from `log_in` on, or by an API token.
 
-    def __init__(self, url: str) -> None:
+    `http`: connections shared by many with tokens; who made them closes them.
+    """
+
+    def __init__(self, url: str, *, token: str | None = None, http: ClientSession | None = None) -> None:
         self._url = f"{url}/api/v1"
         # Cookies of 127.0.0.1 are kept only when told so.
-        self._http = ClientSession(cookie_jar=CookieJar(unsafe=True))
-        self._headers: dict[str, str] = {}
+        self._http = http or ClientSession(cookie_jar=CookieJar(unsafe=True))
+        self._shared = http is not None
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def __aenter__(self) -> Api:
         return self
@@ -45,7 +49,8 @@ class Api:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.close()
+        if not self._shared:
+            await self._http.close()
 
     async def log_in(self, login: str, password: str) -> None:
         """Begin a session. Raises ApiRefused."""
@@ -66,7 +71,7 @@ class Api:
                 raise ApiRefused(method=method, path=path, status=reply.status, problem=problem)
             return json.loads(text) if text else None
 
-    async def events(self, query: str) -> AsyncIterator[Event]:
+    async def events(self, query: str = "") -> AsyncIterator[Event]:
         """The stream of events, from now on, until the caller stops or the server ends it.
 
         The first is an `open` of ours: nothing that happens after it is missed. Raises ApiRefused.
