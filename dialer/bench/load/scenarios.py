@@ -128,41 +128,31 @@ PHONE: Final = (
     + "</scenario>\n"
 )
 
+
+def _register(cseq: int, credentials: str = "") -> str:
+    """One REGISTER of a phone of the file."""
+    return f"""<send retrans="500"><![CDATA[
+
+REGISTER sip:[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: <sip:[field0]@[remote_ip]>;tag=[pid]r[call_number]
+To: <sip:[field0]@[remote_ip]>
+Call-ID: [call_id]
+CSeq: {cseq} REGISTER
+Contact: <sip:[field0]@[local_ip]:[local_port]>
+Max-Forwards: 70
+Expires: 3600
+{credentials}Content-Length: 0
+
+]]></send>
+"""
+
+
 #: Registers the phones of a file, one a call: field0 the user, field1 its secret as SIPp wants it.
 REGISTER: Final = (
-    _HEAD
-    + """<scenario name="register">
-<send retrans="500"><![CDATA[
-
-REGISTER sip:[remote_ip]:[remote_port] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-From: <sip:[field0]@[remote_ip]>;tag=[pid]r[call_number]
-To: <sip:[field0]@[remote_ip]>
-Call-ID: [call_id]
-CSeq: 1 REGISTER
-Contact: <sip:[field0]@[local_ip]:[local_port]>
-Max-Forwards: 70
-Expires: 3600
-Content-Length: 0
-
-]]></send>
-<recv response="401" auth="true"/>
-<send retrans="500"><![CDATA[
-
-REGISTER sip:[remote_ip]:[remote_port] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-From: <sip:[field0]@[remote_ip]>;tag=[pid]r[call_number]
-To: <sip:[field0]@[remote_ip]>
-Call-ID: [call_id]
-CSeq: 2 REGISTER
-Contact: <sip:[field0]@[local_ip]:[local_port]>
-Max-Forwards: 70
-Expires: 3600
-[field1]
-Content-Length: 0
-
-]]></send>
-<recv response="200"/>
-</scenario>
-"""
+    f'{_HEAD}<scenario name="register">\n'
+    + _register(1)
+    + '<recv response="401" auth="true"/>\n'
+    + _register(2, "[field1]\n")
+    + '<recv response="200"/>\n</scenario>\n'
 )
