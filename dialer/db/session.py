@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import event, exc, select, text
+from sqlalchemy import ExceptionContext, event, exc, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
@@ -37,6 +37,9 @@ CONNECTION_ERRORS = (
 #: transaction was rolled back; the same one may succeed later.
 PASSING = ("08", "25006", "40", "53", "55", "57", "58")
 DISK_FULL = "53100"
+READ_ONLY = "25006"
+#: What SQLAlchemy's pool says of a connection that had ended, and its successor with it, before it was used.
+CLOSED_TWICE = "This connection is closed"
 #: A disk on which a write has found no room counts as full for so long, seconds: others may still find some.
 FULL_FOR_S = 15.0
 
@@ -136,6 +139,12 @@ def create_engine(
         if raw.driver_connection.is_closed():
             raise exc.DisconnectionError
 
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def demoted(context: ExceptionContext) -> None:
+        # A former primary will not write again soon: the pool's connections to it are made anew, elsewhere.
+        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+            context.is_disconnect = True
+
     return engine
 
 
@@ -198,8 +207,12 @@ class Database:
             if not (error.connection_invalidated or _sqlstate(error).startswith(PASSING)):
                 raise
             raise DatabaseUnavailable(reason=self._door.shut or str(error.orig)) from error
-        except asyncpg.InternalClientError as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             raise DatabaseUnavailable(reason=self._door.shut or str(error)) from error
+        except exc.InvalidRequestError as error:
+            if str(error) != CLOSED_TWICE:
+                raise
+            raise DatabaseUnavailable(reason=self._door.shut or "it ends each new connection") from error
         except exc.TimeoutError as error:
             raise DatabaseUnavailable(reason="all connections of the pool are in use") from error
 

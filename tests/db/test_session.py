@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import event, insert, select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from dialer.db import tables as t
-from dialer.db.session import Database, connect
+from dialer.db.session import Database, Door, connect, create_engine
 from dialer.errors import DatabaseUnavailable
 
 END_ALL = (
@@ -98,6 +101,55 @@ async def test_a_deadlock_is_one_clear_error(database: Database) -> None:
 
     ends = await asyncio.gather(lock("one", "other"), lock("other", "one"), return_exceptions=True)
     assert [type(end) for end in ends if end is not None] == [DatabaseUnavailable]
+
+
+async def test_a_former_primary_is_left(database_url: str) -> None:
+    """A connection on which a write was refused as read-only is not used again: the next one is made anew,
+    and reaches the primary of now."""
+    database = Database.open(database_url, pool=2)
+    both = asyncio.Barrier(2)
+
+    async def becomes_a_standby() -> None:
+        async with database.tenant(1) as conn:
+            await both.wait()
+            await conn.execute(text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))
+
+    await asyncio.gather(becomes_a_standby(), becomes_a_standby())
+    with pytest.raises(DatabaseUnavailable, match="read-only"):
+        await _write(database, "refused")
+    await asyncio.gather(_write(database, "one"), _write(database, "two"))
+    assert await _names(database) == ["one", "two"]
+    await database.close()
+
+
+async def _write(database: Database, name: str) -> None:
+    async with database.tenant(1) as conn:
+        await conn.execute(insert(t.contact_list).values(tenant_id=1, name=name))
+
+
+@pytest.mark.parametrize("when", ["as it is made", "before it is used"])
+async def test_connections_that_end_at_once_are_one_clear_error(database_url: str, when: str) -> None:
+    """A database that ends each connection before it can be used is away, and no mistake of ours."""
+    door = ClosingDoor(database_url) if when == "as it is made" else Door(database_url)
+    database = Database(create_engine(database_url, pool=1, door=door), door)
+
+    def end(raw: Any, _entry: ConnectionPoolEntry) -> None:
+        raw.driver_connection.terminate()
+
+    if when == "before it is used":
+        event.listen(database.engine.sync_engine, "connect", end)
+    with pytest.raises(DatabaseUnavailable):
+        await database.tenants()
+    await database.close()
+
+
+class ClosingDoor(Door):
+    """A door whose connections have ended when they come out of it."""
+
+    async def __call__(self) -> asyncpg.Connection:
+        made = await Door.__call__(self)
+        made.terminate()
+        return made
 
 
 async def test_a_mistake_of_ours_stays_what_it_is(database: Database) -> None:
