@@ -171,6 +171,7 @@ class Engine:
                     "alone": self.alone.keep,
                     "listener": self.listener.run,
                     "journal": self.journal.run,
+                    "beat": self.ownership.keep_beat,
                     "ownership": self.ownership.run,
                     "taking-over": self._take_over,
                     "notes": self._take_notes,

@@ -141,7 +141,6 @@ class Server:
     """A running installation. Use `running`, which starts and stops it."""
 
     settings: Settings
-    urls: Urls
     database: Database
     children: Mapping[str, Child]
     postgres: EmbeddedPostgres | None
@@ -205,7 +204,7 @@ async def running(
             await asterisk.start()
         environment = child_environment(settings, urls, os.environ)
         children = {name: Child(name, environment, log_file) for name in NAMES}
-        server = Server(settings, urls, database, children, postgres, asterisk)
+        server = Server(settings, database, children, postgres, asterisk)
         async with _watched(server):
             progress("starting engine, web and jobs")
             await _all_ready(children)

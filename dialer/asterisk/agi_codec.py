@@ -210,11 +210,6 @@ class AgiDecoder:
         return None
 
     @property
-    def env_complete(self) -> bool:
-        """Whether the request has been read."""
-        return self._env is None
-
-    @property
     def mid_message(self) -> bool:
         """Whether the bytes end inside a line or a message: an end of the stream here is a torn one."""
         return bool(self._buffer or self._block or (self._env is not None and self._env_lines))

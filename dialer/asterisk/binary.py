@@ -45,8 +45,6 @@ class AsteriskBinary:
     modules_dir: Path
     #: Folder of its documentation and sounds.
     data_dir: Path
-    #: Is it the system's own? Else it was unpacked by us.
-    system: bool
 
 
 async def find_asterisk(packages_dir: Path, progress: Progress = packages.silent) -> AsteriskBinary:
@@ -84,7 +82,7 @@ def system_asterisk() -> AsteriskBinary | None:
     if packages.version_numbers(version) < LEAST_VERSION or modules is None or data is None:
         log.info("asterisk.system_not_used", version=version, modules=str(modules), data=str(data))
         return None
-    return AsteriskBinary((program,), version, modules, data, system=True)
+    return AsteriskBinary((program,), version, modules, data)
 
 
 def unpacked_asterisk(packages_dir: Path, progress: Progress = packages.silent) -> AsteriskBinary:
@@ -96,7 +94,7 @@ def unpacked_asterisk(packages_dir: Path, progress: Progress = packages.silent) 
     )
     if modules is None:
         raise PartMissing(part="Asterisk's modules", mend=f"remove {unpacked.root} and start again")
-    return AsteriskBinary(argv, _version(argv), modules, unpacked.root / "usr/share/asterisk", system=False)
+    return AsteriskBinary(argv, _version(argv), modules, unpacked.root / "usr/share/asterisk")
 
 
 def _first_folder(*folders: Path, holding: str) -> Path | None:

@@ -56,9 +56,6 @@ class Nodes:
     def __iter__(self) -> Iterator[Node]:
         return iter(list(self._all.values()))
 
-    def __len__(self) -> int:
-        return len(self._all)
-
     def get(self, name: str | None) -> Node | None:
         """The node of that name, if it is known."""
         return self._all.get(name) if name is not None else None

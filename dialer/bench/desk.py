@@ -97,7 +97,7 @@ class Desk:
         self.tracker.leg_up = lambda leg: self._news.append((True, leg))
         self.tracker.leg_gone = self._leg_gone
         self.tracker.contacts.append(self._contact)
-        self.recovery = Recovery(_NOTHING, _NOTHING, self.calls, self.tracker, _NOTHING, _NOTHING)
+        self.recovery = Recovery(_NOTHING, self.calls, self.tracker, _NOTHING)
         for number in range(self.agents):
             row = ShiftRow(_id(2, number + 1), number + 1, f"phone-{number + 1}")
             self.rows[row.id] = row

@@ -32,7 +32,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from socket import SOCK_DGRAM
 from typing import Any
-from uuid import UUID
 
 import structlog
 from sqlalchemy import func, insert, select, text
@@ -404,11 +403,6 @@ class Site:
     async def story(self, number: str) -> str:
         """What the database says of a number's attempts, for a person who looks for the reason."""
         return await self._witness.story(number)
-
-    async def open_attempts(self) -> list[UUID]:
-        """Attempts without an end, of all times."""
-        async with self.database.tenant(TENANT) as conn:
-            return list(await conn.scalars(select(t.attempt.c.id).where(t.attempt.c.ended_at.is_(None))))
 
     async def channels(self) -> int:
         """How many channels its Asterisk has, the agents' among them. Raises AsteriskUnavailable."""

@@ -3,7 +3,6 @@ agents were told over HTTP, and the database itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -36,8 +35,6 @@ class Tally:
     without_row: int = 0
     #: acknowledged in the span
     dispositions: int = 0
-    #: attempts by result ("" those without an end)
-    results: Mapping[str, int] = field(default_factory=dict)
     #: ids of those without an end
     open: tuple[UUID, ...] = ()
     #: their numbers that were dialled more than once
@@ -68,10 +65,6 @@ class Witness:
         doubles = {row.e164 for row in rows if len(invites.get(row.e164, ())) > 1}
         rowless = invites.keys() - known - self._rowless
         self._rowless |= rowless
-        results: dict[str, int] = {}
-        for row in rows:
-            key = (row.result or "unfinished") if row.ended_at else ""
-            results[key] = results.get(key, 0) + 1
         saved = {
             UUID(attempt): one.code for attempt, one in self.robots.saved().items() if since <= one.at < until
         }
@@ -81,10 +74,9 @@ class Witness:
             double_dials=sum(len(invites[number]) - 1 for number in doubles),
             unfinished_attempts=sum(row.ended_at is None for row in rows),
             lost_dispositions=sum(stored.get(attempt) != code for attempt, code in saved.items()),
-            unknown=results.get("unknown", 0),
+            unknown=sum(row.result == "unknown" and row.ended_at is not None for row in rows),
             without_row=len(rowless),
             dispositions=len(saved),
-            results=results,
             open=tuple(row.id for row in rows if row.ended_at is None),
             doubles=tuple(sorted(doubles)),
         )

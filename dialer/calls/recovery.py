@@ -24,7 +24,7 @@ import structlog
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.ami import AmiEvent, AmiLink
-from dialer.asterisk.nodes import Node, Nodes
+from dialer.asterisk.nodes import Node
 from dialer.calls import store
 from dialer.calls.model import (
     Answered,
@@ -37,7 +37,6 @@ from dialer.calls.model import (
     Result,
     Vanished,
 )
-from dialer.calls.placing import Placer
 from dialer.calls.switchboard import hang_up_channel
 from dialer.calls.table import CallTable, Line
 from dialer.calls.terms import CallTerms
@@ -128,10 +127,8 @@ class Recovery:
     """Puts the books in order after each login to Asterisk."""
 
     database: Database
-    nodes: Nodes
     calls: CallTable
     tracker: Tracker
-    placer: Placer
     terms: TermsBook
     #: by tenant, the open calls and shifts with calls that no line answers for, and since when (monotonic
     #: seconds): a clock that is set makes nothing old

@@ -92,10 +92,6 @@ class Switchboard:
         """An agent may have become free."""
         self._look.set()
 
-    def is_kept(self, session_id: UUID) -> bool:
-        """Whether a customer waits for just this agent to come back."""
-        return any(ticket.kept_for == session_id for ticket in self._waiting)
-
     async def run(self) -> None:
         """Give out agents until cancelled."""
         while True:

@@ -49,8 +49,6 @@ class CallTerms:
     abandon_sound: str
     #: local hours at the called person's place
     window: Hours
-    max_attempts: int
-    retry_after_s: Mapping[str, int]
     #: in the order they are tried
     trunks: Sequence[Trunk]
 

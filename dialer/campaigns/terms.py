@@ -70,8 +70,6 @@ class DatabaseTermsBook:
             wrap_up_limit_s=row.wrap_up_limit_s,
             abandon_sound=str(self.prompts_dir / row.abandon_sound) if row.abandon_sound else "",
             window=Hours.parse(row.call_from, row.call_until),
-            max_attempts=row.max_attempts,
-            retry_after_s=row.retry_after_s,
             trunks=lines,
         )
 

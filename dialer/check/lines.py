@@ -34,8 +34,6 @@ class Endpoint:
     answer_ms: float | None
     #: Seconds between two questions whether it answers; 0: it is never asked.
     qualify_s: int
-    #: Contacts that came by a registration of the phone.
-    registered: int
 
 
 async def look(settings: Settings, database: Database | None, link: AmiLink) -> Findings:
@@ -114,7 +112,6 @@ async def _endpoint(link: AmiLink, name: str) -> Endpoint | None:
         contacts=tuple(item.get("Status") for item in contacts),
         answer_ms=min(answers) if answers else None,
         qualify_s=int(aor.get("QualifyFrequency", "0")) if aor else 0,
-        registered=int(aor.get("ContactsRegistered", "0")) if aor else 0,
     )
 
 

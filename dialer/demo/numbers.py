@@ -141,7 +141,7 @@ def encode(behaviour: Behaviour, *, ring_s: float = 0.0, detail: int = 0, prefix
     """
     if not 0 <= detail <= 999 or prefix not in PREFIXES or ring_s < 0:
         raise ValueError(f"no number has detail {detail}, prefix {prefix}, ring time {ring_s} s")
-    halves = min(99, round(ring_s * 2))
+    halves = min(round(MAX_RING_S * 2), round(ring_s * 2))
     e164 = f"+79{prefix:02d}{detail:03d}{behaviour.value:02d}{halves:02d}"
     return Planned(e164, behaviour, halves / 2, detail)
 

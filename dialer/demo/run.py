@@ -116,7 +116,6 @@ class Stage:
     robots: list[Robot]
     supervisor_password: str
     campaign_id: int = 0
-    list_size: int = 0
 
 
 async def run_demo(demo: Demo) -> int:
@@ -290,7 +289,6 @@ async def _make_campaign(stage: Stage) -> None:
         while job["status"] in ("queued", "running"):
             await asyncio.sleep(LOOK_S)
             job = await api.call("GET", f"/imports/{job['id']}")
-        stage.list_size = job["loaded"]
         stage.console.print(
             stage.screen.say(
                 "list: {rows} rows, {loaded} contacts, {duplicates} duplicates, {rejected} rejected", **job

@@ -1,8 +1,9 @@
 """What this server owns: it beats, sees who else lives, and takes what nobody living has.
 
-One task keeps the beat; `look` may be called by others too, and one look happens at a time. What is gained
-and lost is told to the engine, which takes calls over or lets them go; between the two it is the fencing
-number in each transaction, not this object, that keeps two servers from writing about one call.
+One task keeps the beat and another looks, so that nobody takes us for dead while we take over what is much or
+slow; `look` may be called by others too, and one look happens at a time. What is gained and lost is told to the
+engine, which takes calls over or lets them go; between the two it is the fencing number in each transaction, not
+this object, that keeps two servers from writing about one call.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -86,6 +87,12 @@ class Ownership:
     dead_users: frozenset[str] = frozenset()
     _epoch: int = 0
     _watch: Watch = field(init=False)
+    #: of all servers, and which of them are dead, as of the last beat of ours
+    _beats: Sequence[Beat] = ()
+    _dead: frozenset[str] = frozenset()
+    #: what the last look found locked, or taken by another in that moment
+    _missed: frozenset[LeaseKey] = frozenset()
+    _beating: asyncio.Lock = field(default_factory=asyncio.Lock)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _soon: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -138,8 +145,31 @@ class Ownership:
         log.info("server_begins", server=self.name, epoch=self._epoch)
         await self.look()
 
-    async def run(self) -> None:
+    async def keep_beat(self) -> None:
         """Beat until cancelled. Raises Conflict when another server has taken our name."""
+        while True:
+            try:
+                await self._beat()
+            except DatabaseUnavailable as error:
+                log.warning("no_beat", reason=str(error))
+            await asyncio.sleep(BEAT_S)
+
+    async def _beat(self) -> None:
+        async with self._beating:
+            async with self.database.system() as conn:
+                if not await store.beat(conn, self.name, self._epoch):
+                    raise Conflict(reason=f"another server has begun under the name {self.name}")
+                self._beats = await store.beats(conn)
+            self._dead = self._watch.look(self._beats, self.now_s())
+            dead_users = {each.ami_user for each in self._beats if each.server in self._dead}
+            self.dead_users = frozenset(dead_users) - self._living_users()
+
+    def _living_users(self) -> frozenset[str]:
+        living = {each.ami_user for each in self._beats if each.server not in self._dead}
+        return frozenset(living | {self.ami_user})
+
+    async def run(self) -> None:
+        """Look until cancelled. Raises Conflict when another server has taken our name."""
         while True:
             try:
                 async with asyncio.timeout(BEAT_S):
@@ -150,7 +180,7 @@ class Ownership:
             try:
                 await self.look()
             except DatabaseUnavailable as error:
-                log.warning("no_beat", reason=str(error))
+                log.warning("no_look", reason=str(error))
             await asyncio.sleep(CALM_S)
 
     def look_soon(self) -> None:
@@ -175,64 +205,45 @@ class Ownership:
         Raises DatabaseUnavailable: nothing is known then, and what we own is as before. Raises Conflict.
         """
         async with self._looking:
-            async with self.database.system() as conn:
-                if not await store.beat(conn, self.name, self._epoch):
-                    raise Conflict(reason=f"another server has begun under the name {self.name}")
-                beats = await store.beats(conn)
-            dead = self._watch.look(beats, self.now_s())
-            users = {each.server: each.ami_user for each in beats}
-            living_users = {user for name, user in users.items() if name not in dead} | {self.ami_user}
-            self.dead_users = frozenset(users[name] for name in dead) - living_users
-            gained: dict[LeaseKey, int] = {}
-            former = set[str]()
-            try:
-                for tenant_id in await self.database.tenants():
-                    await self._look_at(tenant_id, beats, dead, gained, former)
-            finally:  # what was taken before something failed is ours all the same
-                if gained:
-                    log.info("leases_gained", leases=_words(gained), from_servers=sorted(former))
-                    taken_from = {users[name] for name in former if name in users}
-                    if taken_from & living_users:
-                        log.warning(
-                            "ami_user_shared", reason="each server needs a user of its own in manager.conf"
-                        )
-                    self.gained(Gained(frozenset(gained), frozenset(taken_from - living_users)))
+            await self._beat()
+            missed = set[LeaseKey]()
+            for tenant_id in await self.database.tenants():
+                missed |= await self._look_at(tenant_id)
+            if missed - self._missed:
+                self.look_soon()  # who goes by a lease is about to end; where not, the next beat is soon enough
+            self._missed = frozenset(missed)
 
-    async def _look_at(
-        self,
-        tenant_id: int,
-        beats: Iterable[Beat],
-        dead: Collection[str],
-        gained: dict[LeaseKey, int],
-        former: set[str],
-    ) -> None:
+    async def _look_at(self, tenant_id: int) -> frozenset[LeaseKey]:
+        """Take what of the tenant falls to us, all at once; what could not be taken."""
         async with self.database.tenant(tenant_id) as conn:
             standing = {each.of: each for each in await store.leases(conn, tenant_id)}
             wanted = await store.wanted(conn, tenant_id)
         self._let_go(tenant_id, standing)
-        living = {each.server for each in beats} - set(dead) | {self.name}
+        living = {each.server for each in self._beats} - self._dead | {self.name}
         # Of an earlier start of ours: nobody else has taken it, and it is ours under a new number.
-        ours = [of for of, lease in standing.items() if lease.server == self.name and of not in self.fences]
-        taking = to_take(self.name, wanted, standing.values(), living)
-        former_owners = {standing[of].server for of in taking if of in standing} - {self.name}
-        if former_owners:
+        ours = {of for of, lease in standing.items() if lease.server == self.name and of not in self.fences}
+        taking = ours | set(to_take(self.name, wanted, standing.values(), living))
+        former = {standing[of].server for of in taking if of in standing} - {self.name}
+        if former:
             async with self.database.system() as conn:
-                if ended := await store.end_database_sessions(conn, former_owners):
-                    log.warning("sessions_ended", servers=sorted(former_owners), sessions=ended)
-        for of in ours + taking:
-            before = standing.get(of)
-            async with self.database.tenant(tenant_id) as conn:
-                fence = await store.take(
-                    conn,
-                    of,
-                    self.name,
-                    from_whom=before.server if before else None,
-                    fence=before.fence if before else 0,
-                )
-            if fence is not None:
-                self.fences[of] = gained[of] = fence
-                if before is not None and before.server != self.name:
-                    former.add(before.server)
+                if ended := await store.end_database_sessions(conn, former):
+                    log.warning("sessions_ended", servers=sorted(former), sessions=ended)
+        async with self.database.tenant(tenant_id) as conn:
+            fences = await store.take(conn, self.name, taking, standing)
+        self.fences |= fences
+        if fences:
+            self._tell_gained({of: standing.get(of) for of in fences})
+        return frozenset(taking - fences.keys())
+
+    def _tell_gained(self, before: Mapping[LeaseKey, Lease | None]) -> None:
+        """Tell what has come, given how it stood before."""
+        former = {lease.server for lease in before.values() if lease is not None} - {self.name}
+        log.info("leases_gained", leases=_words(before), from_servers=sorted(former))
+        taken_from = {each.ami_user for each in self._beats if each.server in former}
+        living_users = self._living_users()
+        if taken_from & living_users:
+            log.warning("ami_user_shared", reason="each server needs a user of its own in manager.conf")
+        self.gained(Gained(frozenset(before), frozenset(taken_from - living_users)))
 
     def _let_go(self, tenant_id: int, standing: Mapping[LeaseKey, Lease]) -> None:
         lost = frozenset(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -163,30 +163,58 @@ async def leases(conn: AsyncConnection, tenant_id: int) -> list[Lease]:
     ]
 
 
-async def take(
-    conn: AsyncConnection, of: LeaseKey, name: str, *, from_whom: str | None, fence: int
-) -> int | None:
-    """Take a lease that `from_whom` has under `fence` (None and 0: nobody has it yet): its new fencing
-    number, or None when somebody else was first.
-
-    Waits for every transaction that has read the lease: after it nothing more is written under the old
-    number.
+#: Those of the leases that are as they were seen, and that no transaction goes by at this moment. One that is
+#: locked is not waited for: it would hold up the taking of all others.
+_TAKE = text(
     """
-    values = {"server": name, "fence": fence + 1, "taken_at": func.clock_timestamp()}
-    key = {"tenant_id": of.tenant_id, "kind": of.kind, "key": of.key}
-    if from_whom is None:
-        made = await conn.execute(
-            upsert(lease).values(key | values).on_conflict_do_nothing().returning(lease.c.fence)
-        )
-    else:
-        made = await conn.execute(
-            update(lease)
-            .where(*_is(of), lease.c.server == from_whom, lease.c.fence == fence)
-            .values(values)
-            .returning(lease.c.fence)
-        )
-    given: int | None = made.scalar_one_or_none()
-    return given
+    WITH free AS (
+        SELECT l.kind, l.key FROM lease l
+          JOIN unnest(CAST(:kinds AS text[]), CAST(:keys AS bigint[]),
+                      CAST(:servers AS text[]), CAST(:fences AS bigint[])) AS seen (kind, key, server, fence)
+            ON (l.kind, l.key, l.server, l.fence) = (seen.kind, seen.key, seen.server, seen.fence)
+         WHERE l.tenant_id = :tenant_id
+           FOR NO KEY UPDATE OF l SKIP LOCKED
+    )
+    UPDATE lease l SET server = :name, fence = l.fence + 1, taken_at = clock_timestamp()
+      FROM free
+     WHERE l.tenant_id = :tenant_id AND l.kind = free.kind AND l.key = free.key
+    RETURNING l.kind, l.key, l.fence
+    """
+)
+
+
+async def take(
+    conn: AsyncConnection, name: str, wanted: Collection[LeaseKey], standing: Mapping[LeaseKey, Lease]
+) -> dict[LeaseKey, int]:
+    """Take leases of one tenant, which stand as `standing` has it (missing there: nobody has had it yet): the
+    new fencing numbers of those that are ours now.
+
+    The others were taken by somebody else, or a transaction that has read them is under way: to be tried
+    again. So after it nothing more is written under the old numbers.
+    """
+    if not wanted:
+        return {}
+    tenant_id = next(iter(wanted)).tenant_id
+    new, had = [], []
+    for of in sorted(wanted):
+        (had if of in standing else new).append(of)
+    taken: list[Row[Any]] = []
+    if had:
+        seen = [standing[of] for of in had]
+        columns = {
+            "kinds": [each.of.kind for each in seen],
+            "keys": [each.of.key for each in seen],
+            "servers": [each.server for each in seen],
+            "fences": [each.fence for each in seen],
+        }
+        taken += await conn.execute(_TAKE, columns | {"tenant_id": tenant_id, "name": name})
+    if new:
+        rows = [
+            {"tenant_id": tenant_id, "kind": of.kind, "key": of.key, "server": name, "fence": 1} for of in new
+        ]
+        made = upsert(lease).values(rows).on_conflict_do_nothing()
+        taken += await conn.execute(made.returning(lease.c.kind, lease.c.key, lease.c.fence))
+    return {LeaseKey(tenant_id, LeaseKind(row.kind), row.key): row.fence for row in taken}
 
 
 async def held(

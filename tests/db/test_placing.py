@@ -85,8 +85,6 @@ def terms_of(floor: Floor, **changes: Any) -> CallTerms:
         wrap_up_limit_s=60,
         abandon_sound="message",
         window=Hours(0, 24 * 60),
-        max_attempts=9,
-        retry_after_s={},
         trunks=[trunk],
     )
     return replace(terms, **changes)

@@ -24,7 +24,7 @@ from dialer.trunks.model import Trunk
 
 ROOT = Path(asterisk_conf.__file__).parent.parent
 TRUNK = Trunk(1, "Город", "carrier", "+74951234567", 30, 5.0, ("+7",), codecs=("alaw", "opus"))
-GOOD = Endpoint(("alaw", "opus"), ("Reachable",), 12.3, 30, 0)
+GOOD = Endpoint(("alaw", "opus"), ("Reachable",), 12.3, 30)
 ALL_MODULES = dict.fromkeys((*needs.MODULES, *needs.USEFUL_MODULES, "res_timing_timerfd.so"), "Running")
 
 
@@ -273,12 +273,12 @@ def test_noise_that_comes_through() -> None:
     [
         (GOOD, Level.OK, "answers in 12 ms"),
         (None, Level.FAIL, "no endpoint carrier"),
-        (Endpoint(("alaw", "opus"), (), None, 30, 0), Level.FAIL, "no address"),
-        (Endpoint(("alaw", "opus"), ("Unreachable",), None, 30, 0), Level.FAIL, "does not answer"),
-        (Endpoint(("alaw", "opus"), ("Unreachable", "Reachable"), 9.0, 30, 0), Level.OK, "in 9 ms"),
-        (Endpoint(("alaw",), ("Reachable",), 1.0, 30, 0), Level.FAIL, "not opus"),
-        (Endpoint(("alaw", "opus"), ("NonQualified",), None, 0, 0), Level.WARN, "nobody knows"),
-        (Endpoint(("alaw", "opus"), ("Reachable",), 1.0, 0, 0), Level.WARN, "not asked again"),
+        (Endpoint(("alaw", "opus"), (), None, 30), Level.FAIL, "no address"),
+        (Endpoint(("alaw", "opus"), ("Unreachable",), None, 30), Level.FAIL, "does not answer"),
+        (Endpoint(("alaw", "opus"), ("Unreachable", "Reachable"), 9.0, 30), Level.OK, "in 9 ms"),
+        (Endpoint(("alaw",), ("Reachable",), 1.0, 30), Level.FAIL, "not opus"),
+        (Endpoint(("alaw", "opus"), ("NonQualified",), None, 0), Level.WARN, "nobody knows"),
+        (Endpoint(("alaw", "opus"), ("Reachable",), 1.0, 0), Level.WARN, "not asked again"),
     ],
 )
 def test_trunks(endpoint: Endpoint | None, level: Level, said: str) -> None:

@@ -119,11 +119,6 @@ class Machine:
         """Let them go on as if no time had passed."""
         self._signal(self.processes(), signal.SIGCONT)
 
-    def wipe(self) -> None:
-        """A new disk, once nothing runs."""
-        shutil.rmtree(self.folder)
-        self.make()
-
     def last_words(self, program: str) -> str:
         """The end of what a program has said."""
         try:

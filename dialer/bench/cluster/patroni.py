@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -161,18 +160,6 @@ class PatroniCluster:
         finally:
             connection.terminate()
         return bool(told["leader"] == primary and told["sync_standby"] == waits_for)
-
-    async def until_writes(self, timeout_s: float = 60.0) -> float:
-        """Until a row is written and acknowledged by way of HAProxy; how long that took, seconds.
-
-        Raises DatabaseUnavailable.
-        """
-        began = time.monotonic()
-        while not await self.answers(write=True):
-            if time.monotonic() - began > timeout_s:
-                raise DatabaseUnavailable(reason=f"no write was taken for {timeout_s:g} s")
-            await asyncio.sleep(LOOK_S)
-        return time.monotonic() - began
 
     async def answers(self, *, write: bool = False) -> bool:
         """Whether HAProxy leads to a primary that answers; with `write`: that acknowledges a commit."""

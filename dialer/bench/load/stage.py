@@ -51,8 +51,6 @@ class Stage:
     hands: Hands
     #: agents who are not logged in yet
     seats: list[Seat]
-    talk_s: float
-    ring_s: float
     at_work: int = 0
     started: bool = False
     _sipp: Sequence[str] = field(default_factory=list)
@@ -274,7 +272,7 @@ async def open_stage(
             processes.running(chosen, progress=say, log_file=log_file, prepare=prepare)
         )
         hands = await stack.enter_async_context(Hands(server.url, made[0].supervisor_token))
-        yield Stage(folder, server, made[0], carrier, phones, hands, seats, talk_s, ring_s, _sipp=program)
+        yield Stage(folder, server, made[0], carrier, phones, hands, seats, _sipp=program)
 
 
 def per_call(seconds: Mapping[str, float], calls: float, passed_s: float) -> dict[str, float]:

@@ -223,8 +223,6 @@ class Floor:
             wrap_up_limit_s=60,
             abandon_sound="message",
             window=ROUND_THE_CLOCK,
-            max_attempts=1,
-            retry_after_s={},
             trunks=found,
         )
         return Company(tenant_id, campaign_id, list_id, ids, terms, by_hand)

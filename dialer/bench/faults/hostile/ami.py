@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from dialer.asterisk.ami import Address, AmiEvent, AmiLink
@@ -97,8 +97,6 @@ class Peer:
     #: what follows the login; None: a right peer that answers each action
     script: list[bytes] | None = None
     banner: bytes = BANNER
-    #: ActionIDs that it has heard
-    ids: list[bytes] = field(default_factory=list)
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError):
@@ -108,7 +106,6 @@ class Peer:
                 found = [
                     line[10:] for line in action.split(b"\r\n") if line.lower().startswith(b"actionid: ")
                 ]
-                self.ids += found
                 for one in found:
                     writer.write(b"Response: Success\r\nActionID: " + one + b"\r\nMessage: x\r\n\r\n")
                 if first and self.script is not None:

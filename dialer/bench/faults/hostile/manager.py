@@ -115,7 +115,7 @@ def an_originate(dice: random.Random) -> None:
         skill=None, ring_timeout_s=25, screens=field == "amd", amd={"max_words": 3,
         text: 1} if field == "amd" else {},
         record=True, wrap_up_limit_s=60, abandon_sound=text if field == "abandon_sound" else "/s/m",
-        window=Hours.parse("09:00", "21:00"), max_attempts=3, retry_after_s={}, trunks=(trunk,),
+        window=Hours.parse("09:00", "21:00"), trunks=(trunk,),
     )  # fmt: skip
     call = Call(ATTEMPT, 1, 1, screens=field == "amd", abandon_after_s=2, created_at=utc_now())
     line = Line(call, terms, text if field == "e164" else "+79161234567", 1, "main")
