@@ -1,9 +1,9 @@
 """What this server owns: it beats, sees who else lives, and takes what nobody living has.
 
-One task keeps the beat and another looks, so that nobody takes us for dead while we take over what is much or
-slow; `look` may be called by others too, and one look happens at a time. What is gained and lost is told to the
-engine, which takes calls over or lets them go; between the two it is the fencing number in each transaction, not
-this object, that keeps two servers from writing about one call.
+One task keeps the beat and another looks, so that nobody takes us for dead while we take over what is much
+or slow; `look` may be called by others too, and one look happens at a time. What is gained and lost is told
+to the engine, which takes calls over or lets them go; between the two it is the fencing number in each
+transaction, not this object, that keeps two servers from writing about one call.
 """
 
 from __future__ import annotations
@@ -206,15 +206,20 @@ class Ownership:
         """
         async with self._looking:
             await self._beat()
-            missed = set[LeaseKey]()
-            for tenant_id in await self.database.tenants():
-                missed |= await self._look_at(tenant_id)
+            missed, gained = set[LeaseKey](), dict[LeaseKey, Lease | None]()
+            try:
+                for tenant_id in await self.database.tenants():
+                    missed |= await self._look_at(tenant_id, gained)
+            finally:  # what was taken before something failed is ours all the same
+                if gained:
+                    self._tell_gained(gained)
             if missed - self._missed:
-                self.look_soon()  # who goes by a lease is about to end; where not, the next beat is soon enough
+                self.look_soon()  # who goes by a lease is about to end; where not, a beat later will do
             self._missed = frozenset(missed)
 
-    async def _look_at(self, tenant_id: int) -> frozenset[LeaseKey]:
-        """Take what of the tenant falls to us, all at once; what could not be taken."""
+    async def _look_at(self, tenant_id: int, gained: dict[LeaseKey, Lease | None]) -> frozenset[LeaseKey]:
+        """Take what of the tenant falls to us, all at once, into `gained`, as it stood before. What could not
+        be taken."""
         async with self.database.tenant(tenant_id) as conn:
             standing = {each.of: each for each in await store.leases(conn, tenant_id)}
             wanted = await store.wanted(conn, tenant_id)
@@ -223,6 +228,8 @@ class Ownership:
         # Of an earlier start of ours: nobody else has taken it, and it is ours under a new number.
         ours = {of for of, lease in standing.items() if lease.server == self.name and of not in self.fences}
         taking = ours | set(to_take(self.name, wanted, standing.values(), living))
+        if not taking:
+            return frozenset()
         former = {standing[of].server for of in taking if of in standing} - {self.name}
         if former:
             async with self.database.system() as conn:
@@ -231,8 +238,7 @@ class Ownership:
         async with self.database.tenant(tenant_id) as conn:
             fences = await store.take(conn, self.name, taking, standing)
         self.fences |= fences
-        if fences:
-            self._tell_gained({of: standing.get(of) for of in fences})
+        gained |= {of: standing.get(of) for of in fences}
         return frozenset(taking - fences.keys())
 
     def _tell_gained(self, before: Mapping[LeaseKey, Lease | None]) -> None:

@@ -195,12 +195,10 @@ async def take(
     if not wanted:
         return {}
     tenant_id = next(iter(wanted)).tenant_id
-    new, had = [], []
-    for of in sorted(wanted):
-        (had if of in standing else new).append(of)
+    seen = [standing[of] for of in sorted(wanted) if of in standing]
+    new = [of for of in sorted(wanted) if of not in standing]
     taken: list[Row[Any]] = []
-    if had:
-        seen = [standing[of] for of in had]
+    if seen:
         columns = {
             "kinds": [each.of.kind for each in seen],
             "keys": [each.of.key for each in seen],

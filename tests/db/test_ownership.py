@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import event, select, text, update
 from support.floor import TENANT, Floor
 
 from dialer.calls.journal import DatabaseJournal
@@ -15,7 +15,7 @@ from dialer.calls.model import Answered, Rang
 from dialer.calls.table import CallTable
 from dialer.clock import utc_now
 from dialer.db import tables as t
-from dialer.db.session import Database
+from dialer.db.session import Database, connect
 from dialer.errors import Conflict, DatabaseUnavailable
 from dialer.servers import store
 from dialer.servers.model import DEAD_AFTER_S, LeaseKey, LeaseKind
@@ -85,6 +85,19 @@ async def dies(watcher: Server, later: Callable[[float], None]) -> None:
         await watcher.ownership.look()
 
 
+async def more_campaigns(floor: Floor, count: int) -> list[int]:
+    """So many more that run; their ids."""
+    async with floor.database.tenant(TENANT) as conn:
+        made = await conn.execute(
+            text(
+                "INSERT INTO campaign (tenant_id, name, status, policy)"
+                " SELECT 1, 'more ' || n, 'running', 'default' FROM generate_series(1, :count) n RETURNING id"
+            ),
+            {"count": count},
+        )
+        return list(made.scalars())
+
+
 async def test_a_running_campaign_has_one_owner(server: Callable[[str], Server], floor: Floor) -> None:
     """The first server takes it, the second one leaves it where it is."""
     first, second = server("first"), server("second")
@@ -121,7 +134,7 @@ async def test_a_dead_servers_campaign_is_taken_and_its_writes_are_refused(
     assert not first.ownership.paces(TENANT, floor.campaign_id)
 
 
-async def test_who_takes_a_lease_waits_for_who_has_read_it(
+async def test_a_lease_that_somebody_goes_by_is_not_taken(
     server: Callable[[str], Server], floor: Floor, database: Database
 ) -> None:
     """An attempt that is being committed under the old number is committed before the change of hands."""
@@ -129,17 +142,78 @@ async def test_who_takes_a_lease_waits_for_who_has_read_it(
     await first.ownership.begin()
     of = LeaseKey(TENANT, LeaseKind.CAMPAIGN, floor.campaign_id)
 
-    async def take() -> int | None:
+    async def take() -> dict[LeaseKey, int]:
         async with database.tenant(TENANT) as conn:
-            fence = first.ownership.fences[of]
-            return await store.take(conn, of, "second", from_whom="first", fence=fence)
+            standing = {each.of: each for each in await store.leases(conn, TENANT)}
+            return await store.take(conn, "second", [of], standing)
 
     async with first.ownership.database.tenant(TENANT) as conn:
         assert await first.ownership.still(conn, TENANT, [floor.campaign_id])
-        taking = asyncio.create_task(take())
-        done, _ = await asyncio.wait({taking}, timeout=0.5)
-        assert not done, "the lease changed hands under a transaction that goes by it"
-    assert await taking == first.ownership.fences[of] + 1
+        assert await take() == {}, "the lease changed hands under a transaction that goes by it"
+    assert await take() == {of: first.ownership.fences[of] + 1}
+
+
+async def test_one_stuck_campaign_holds_up_no_other(
+    server: Callable[[str], Server],
+    floor: Floor,
+    database: Database,
+    later: Callable[[float], None],
+) -> None:
+    """What a transaction that cannot be ended goes by is taken when it has ended, and all else at once."""
+    stuck = await more_campaigns(floor, 1)
+    first, second = server("first"), server("second")
+    await first.ownership.begin()
+    await second.ownership.begin()
+    async with database.tenant(TENANT) as conn:  # a session that is not of the first server's engine
+        await conn.execute(select(t.lease.c.fence).where(t.lease.c.key.in_(stuck)).with_for_update(read=True))
+        async with asyncio.timeout(10):
+            await dies(second, later)
+        assert second.ownership.campaigns(TENANT) == {floor.campaign_id}
+    await second.ownership.look()
+    assert second.ownership.campaigns(TENANT) == {floor.campaign_id, *stuck}
+
+
+async def test_many_campaigns_are_taken_by_a_few_statements(
+    server: Callable[[str], Server], floor: Floor, later: Callable[[float], None]
+) -> None:
+    """A takeover is no longer work for three hundred campaigns than for one."""
+    many = await more_campaigns(floor, 300)
+    first, second = server("first"), server("second")
+    await first.ownership.begin()
+    await second.ownership.begin()
+    statements: list[str] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    await first.ownership.end()
+    event.listen(second.ownership.database.engine.sync_engine, "before_cursor_execute", note)
+    await second.ownership.look()
+    assert second.ownership.campaigns(TENANT) == {floor.campaign_id, *many}
+    assert len(statements) < 20
+
+
+async def test_a_slow_look_is_not_taken_for_death(
+    server: Callable[[str], Server], floor: Floor, owner_url: str
+) -> None:
+    """A server whose look stands still goes on to say that it lives."""
+    first = server("first")
+    await first.ownership.begin()
+    owner = await connect(owner_url)
+    beats: list[int] = []
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        async with owner.transaction():
+            await owner.execute("LOCK TABLE campaign IN ACCESS EXCLUSIVE MODE")
+            works = [tasks.create_task(first.ownership.look())]
+            works.append(tasks.create_task(first.ownership.keep_beat()))
+            while len(beats) < 3:
+                if (beat := await owner.fetchval("SELECT beat FROM server")) not in beats:
+                    beats.append(beat)
+                await asyncio.sleep(0.05)  # a row that changes tells nobody
+            assert not works[0].done()
+        await works[0]
+        works[1].cancel()
+    await owner.close()
 
 
 async def test_what_a_frozen_server_holds_in_the_database_is_ended(
@@ -212,16 +286,10 @@ async def test_an_idle_tenant_is_nobodys(server: Callable[[str], Server], floor:
 
 
 async def test_two_that_begin_at_once_share_without_a_quarrel(
-    server: Callable[[str], Server], floor: Floor, database: Database
+    server: Callable[[str], Server], floor: Floor
 ) -> None:
     """Of many campaigns each is taken by one of them, and no number is given twice."""
-    async with database.tenant(TENANT) as conn:
-        await conn.execute(
-            text(
-                "INSERT INTO campaign (tenant_id, name, status, policy)"
-                " SELECT 1, 'more ' || n, 'running', 'default' FROM generate_series(1, 30) n"
-            )
-        )
+    await more_campaigns(floor, 30)
     pair = [server("first"), server("second")]
     await asyncio.gather(*(each.ownership.begin() for each in pair))
     await asyncio.gather(*(each.ownership.look() for each in pair))
