@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -265,9 +266,73 @@ def test_every_message_of_the_rfc_is_there() -> None:
     valid = [f"3.1.1.{n}" for n in range(1, 14)]
     wrong = [f"3.1.2.{n}" for n in range(1, 20)]
     assert places == [*valid, *wrong, "3.2.1", *(f"3.3.{n}" for n in range(1, 16)), "3.4.1"]
-    for name in ("esc01", "lwsdisp", "longreq", "inv2543"):
+    for name in ("esc01", "lwsdisp", "longreq", "unreason"):
         head, _, body = rfc4475.MESSAGES[name][1].partition(b"\r\n\r\n")
         assert int(re.findall(rb"Content-Length *: *(\d+)", head)[0]) == len(body), name
+
+
+@pytest.mark.parametrize(
+    ("name", "pieces"),
+    [
+        ("wsinv", [b"TO :\r\n sip:", b"MaX-fOrWaRdS: 0068", b"\r\ns :\r\n", b"SIP  /   2.0\r\n /UDP"]),
+        ("intmeth", [b"!interesting-Method0123456789_*+`.%indeed'~ ", b"\\\x00 DEL:\\\x7f", b"\xef\xbb\xbf"]),
+        ("esc01", [b"sip:sips%3Auser%40example.com@example.net", b";%6C%72;n%61me=v%61lue%25%34%31>"]),
+        ("escnull", [b"null-%00-null", b"<sip:%00%00@"]),
+        ("esc02", [b"RE%47IST%45R sip:", b"\r\nC%6Fntact: ", b'"%Z%45"', b"z9hG4bK209%fzsnel234"]),
+        ("lwsdisp", [b"From: caller<sip:"]),
+        ("dblreq", [b"Content-Length: 0\r\n\r\nINVITE sip:"]),
+        ("semiuri", [b"sip:user;par=u%40example.net@example.com"]),
+        ("mpart01", [b"Content-Type: multipart/mixed;boundary=7a9cbec02ceef655\r\n", bytes(range(256))]),
+        ("unreason", ["= 2**3 * 5**2 но сто девяносто девять - простое".encode()]),
+        ("noreason", [b"SIP/2.0 100 \r\n"]),
+        ("badinv01", [b"192.0.2.15;;,;,,\r\n", b"<sip:joe@example.org>;;;;\r\n"]),
+        ("clerr", [b"Content-Length: 9999"]),
+        ("ncl", [b"Content-Length: -999"]),
+        ("scalar02", [b"CSeq: 36893488147419103232 ", b"Max-Forwards: 300", b"expires=280297596632815"]),
+        ("scalarlg", [b"CSeq: 9292394834772304023312 ", b"949302838503028349304023988", b"Warning: 1812 "]),
+        ("quotbal", [b'To: "Mr. J. User <sip:']),
+        ("ltgtruri", [b"INVITE <sip:user@example.com> SIP"]),
+        ("lwsruri", [b"sip:user@example.com; lr SIP"]),
+        ("lwsstart", [b"INVITE  sip:user@example.com  SIP/2.0\r\n"]),
+        ("trws", [b" SIP/2.0  \r\n"]),
+        ("escruri", [b"?Route=%3Csip:example.com%3E SIP/2.0"]),
+        ("baddate", [b"16:00:00 EST\r\n"]),
+        ("badaspec", [b"< sip:t.watson@example.org >"]),
+        ("baddn", [b"To: Watson, Thomas <", b"From: Bell, Alexander <"]),
+        ("badvers", [b" SIP/7.0\r\n", b"Via: SIP/7.0/UDP"]),
+        ("mismatch01", [b"OPTIONS sip:", b"CSeq: 8 INVITE"]),
+        ("mismatch02", [b"NEWMETHOD sip:", b"CSeq: 8 INVITE"]),
+        ("bigcode", [b"SIP/2.0 4294967301 "]),
+        ("badbranch", [b";branch=z9hG4bK\r\n"]),
+        ("unksm2", [b"To: isbn:2983792873", b"<http://www.example.com>", b"<name:John_Smith>"]),
+        ("bcast", [b"255.255.255.255"]),
+        ("zeromf", [b"Max-Forwards: 0\r\n"]),
+        ("regescrt", [b"\r\nM: <sip:user@example.com?Route=%3Csip:sip.example.com%3E>"]),
+        ("sdp01", [b"Accept: text/nobodyKnowsThis"]),
+    ],
+)  # fmt: skip
+def test_a_message_of_the_rfc_is_as_tortuous_as_its_section_says(name: str, pieces: list[bytes]) -> None:
+    """What the section names as the message's peculiarity stands in it."""
+    message = rfc4475.MESSAGES[name][1]
+    assert [piece for piece in pieces if piece not in message] == []
+
+
+def test_fields_of_the_rfc_are_as_many_as_it_says() -> None:
+    """34 Via fields, doubled fields that may be there once, and messages that lack what each must have."""
+    fields = {
+        name: Counter(re.findall(rb"\r\n([A-Za-z-]+) *:", message.partition(b"\r\n\r\n")[0]))
+        for name, (_, message) in rfc4475.MESSAGES.items()
+    }
+    longest = fields["longreq"]
+    assert sum(count for field, count in longest.items() if field.lower() in (b"v", b"via")) == 34
+    assert {field for field, count in fields["multi01"].items() if count == 2} == {
+        b"CSeq", b"Call-ID", b"Max-Forwards", b"From", b"To", b"Contact",
+    }  # fmt: skip
+    assert fields["mcl01"][b"Content-Length"] == 2
+    assert fields["insuf"].keys() == {b"CSeq", b"Via", b"Content-Type", b"Content-Length"}
+    assert not fields["inv2543"].keys() & {b"Max-Forwards", b"Content-Length"}
+    assert b"branch" not in rfc4475.MESSAGES["inv2543"][1]
+    assert fields["transports"][b"Via"] == 5
 
 
 def test_a_seed_makes_its_inputs_again() -> None:
