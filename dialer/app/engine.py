@@ -78,7 +78,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         voices=Voices(nodes, calls, tracker),
         recorder=Recorder(database, nodes, settings.recording_dir),
         wrap_ups=WrapUpLimits(database, calls),
-        recovery=Recovery(database, calls, tracker, terms),
+        recovery=Recovery(database, ownership, calls, tracker, terms),
         terms=terms,
         runner=Runner(database, calls, placer, terms, settings.tick_ms / 1000, nodes, ownership),
         render=Renderer(settings, database) if settings.asterisk == "managed" else None,

@@ -33,6 +33,7 @@ from dialer.calls.model import (
 from dialer.calls.recovery import Recovery, Seen
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Leg, Tracker
+from dialer.servers.ownership import Sole
 
 _BEFORE = {state: before(state) for state in AgentState}
 _BUSY = (AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
@@ -97,7 +98,7 @@ class Desk:
         self.tracker.leg_up = lambda leg: self._news.append((True, leg))
         self.tracker.leg_gone = self._leg_gone
         self.tracker.contacts.append(self._contact)
-        self.recovery = Recovery(_NOTHING, self.calls, self.tracker, _NOTHING)
+        self.recovery = Recovery(_NOTHING, Sole(), self.calls, self.tracker, _NOTHING)
         for number in range(self.agents):
             row = ShiftRow(_id(2, number + 1), number + 1, f"phone-{number + 1}")
             self.rows[row.id] = row

@@ -118,14 +118,14 @@ class DatabaseJournal:
     async def _ours(
         self, conn: AsyncConnection, tenant_id: int, changes: Sequence[Change]
     ) -> Sequence[Change]:
-        """Those of campaigns that are ours still: another server that has taken one over knows better what
-        became of its calls."""
-        ours = await self._leases.still(conn, tenant_id, {change.after.campaign_id for change in changes})
-        if left := [change for change in changes if change.after.campaign_id not in ours]:
-            log.warning(
-                "journal_not_ours", changes=len(left), attempts=[str(c.after.attempt_id) for c in left]
-            )
-        return [change for change in changes if change.after.campaign_id in ours]
+        """Those of campaigns that are ours still, under the number of the lease under which we saw them:
+        another server that has taken one over, be it for a moment, knows better what became of its calls."""
+        fences = await self._leases.held(conn, tenant_id, {change.after.campaign_id for change in changes})
+        ours = [change for change in changes if fences.get(change.after.campaign_id) == change.fence]
+        if len(ours) < len(changes):
+            left = [str(change.after.attempt_id) for change in changes if change not in ours]
+            log.warning("journal_not_ours", changes=len(left), attempts=left)
+        return ours
 
     async def _one_by_one(self, tenant_id: int, changes: Sequence[Change]) -> None:
         for change in changes:

@@ -284,7 +284,9 @@ class Placer:
                 await self._refused(conn, terms, target, answer, now, by_hand)
                 continue
             choice, today = answer
-            placed.append(self._line(terms, target, choice.trunk, node, ids[target.e164], now, by_hand))
+            line = self._line(terms, target, choice.trunk, node, ids[target.e164], now, by_hand)
+            line.fence = self.leases.fence(terms.tenant_id, terms.campaign_id)
+            placed.append(line)
             new.append(_attempt(terms, target, choice, node, ids[target.e164], today, by_hand))
         if new:
             await store.add(conn, terms.tenant_id, new, now)

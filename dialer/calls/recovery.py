@@ -44,6 +44,7 @@ from dialer.calls.tracking import Leg, Tracker, leg_of
 from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.errors import ActionFailed
+from dialer.servers.ownership import Leases
 
 log = structlog.get_logger(__name__)
 
@@ -127,6 +128,7 @@ class Recovery:
     """Puts the books in order after each login to Asterisk."""
 
     database: Database
+    leases: Leases
     calls: CallTable
     tracker: Tracker
     terms: TermsBook
@@ -136,6 +138,7 @@ class Recovery:
 
     async def adopt(self, tenant_id: int, campaign_ids: Collection[int]) -> list[Line]:
         """Take over the calls that an earlier owner of these campaigns left on the lines."""
+        fences = self._fences(tenant_id, campaign_ids)
         async with self.database.tenant(tenant_id) as conn:
             left = await store.calls_on_lines(conn, tenant_id, campaign_ids)
         adopted = []
@@ -143,16 +146,22 @@ class Recovery:
             # One that is on our books already was taken over by a try that failed later: it is held against
             # what Asterisk has all the same.
             line = self.calls.get(each.call.attempt_id)
-            adopted.append(line or self._add(each, await self.terms.terms(tenant_id, each.call.campaign_id)))
+            adopted.append(line or await self._add(each, fences))
         return adopted
 
-    def _add(self, left: store.LeftOnLine, terms: CallTerms) -> Line:
+    def _fences(self, tenant_id: int, campaign_ids: Collection[int]) -> Mapping[int, int]:
+        """To be read before the rows: what they say is known under these numbers, not under later ones."""
+        return {campaign_id: self.leases.fence(tenant_id, campaign_id) for campaign_id in campaign_ids}
+
+    async def _add(self, left: store.LeftOnLine, fences: Mapping[int, int]) -> Line:
+        terms = await self.terms.terms(left.call.tenant_id, left.call.campaign_id)
         line = Line(
             call=left.call,
             terms=terms,
             e164=left.e164,
             trunk_id=left.trunk_id,
             node=left.node,
+            fence=fences[left.call.campaign_id],
             recorded=True,  # perhaps: by the terms that the earlier owner knew
         )
         self.calls.add(line)
@@ -233,6 +242,7 @@ class Recovery:
         Only while the journal is written up: then a row that says otherwise than the lines is not just late.
         """
         now, known = utc_now(), set(self.calls.lines)
+        fences = self._fences(tenant_id, campaign_ids)
         async with self.database.tenant(tenant_id) as conn:  # each second: what is known is not read
             left = await store.calls_on_lines(conn, tenant_id, campaign_ids, known=known)
             busy = await store.left_shifts(conn, tenant_id, known) if phones else []
@@ -246,7 +256,7 @@ class Recovery:
             if self.calls.get(call.attempt_id) is not None or (call.attempt_id, None) not in long:
                 continue
             log.warning("attempt_left_behind", attempt=str(call.attempt_id), state=call.state)
-            self._add(each, await self.terms.terms(tenant_id, call.campaign_id))
+            await self._add(each, fences)
             self.calls.apply(
                 call.attempt_id,
                 NotPlaced(now, result=Result.CANCELED, detail="commit_in_doubt")

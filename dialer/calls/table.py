@@ -34,6 +34,8 @@ class Line:
     trunk_id: int
     #: the Asterisk server that has the channel
     node: str
+    #: the number of the campaign's lease under which it was placed or taken over; 0: there are no leases
+    fence: int = 0
     #: Asterisk has shown us a channel of it
     seen: bool = False
     #: the far end gave its final answer (a DialEnd came): not silence
@@ -61,6 +63,8 @@ class Change:
     before: Call
     after: Call
     consequences: tuple[Consequence, ...]
+    #: the number of the lease under which we followed the call, see `Line`
+    fence: int = 0
     join_ms: float | None = None
     answer_to_agent_ms: float | None = None
 
@@ -137,7 +141,7 @@ class CallTable:
                 answer_ms = _ms(line.answered_s, seen_s)
         if not after.live:
             self.forget(attempt_id)
-        change = Change(before, after, consequences(before, after), join_ms, answer_ms)
+        change = Change(before, after, consequences(before, after), line.fence, join_ms, answer_ms)
         if before.state is not after.state or before.result is not after.result:
             log.info(
                 "call",

@@ -32,20 +32,39 @@ CALM_S = 0.1
 class Leases(Protocol):
     """What a writer asks before it writes for a campaign."""
 
+    def fence(self, tenant_id: int, campaign_id: int) -> int:
+        """The number under which the campaign is ours; 0: it is not, as far as we have heard."""
+
     async def still(
         self, conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int]
     ) -> frozenset[int]:
         """Those of the campaigns that are ours; until the transaction of `conn` ends nobody takes them."""
 
+    async def held(
+        self, conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int]
+    ) -> Mapping[int, int]:
+        """Those of the campaigns that are ours by their rows, with the numbers that these have; until the
+        transaction of `conn` ends nobody takes them."""
+
 
 class Sole:
     """The leases of who is alone with a database, and owns all of it without asking: benches, tests."""
+
+    def fence(self, tenant_id: int, campaign_id: int) -> int:
+        """None is needed."""
+        return 0
 
     async def still(
         self, conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int]
     ) -> frozenset[int]:
         """All of them."""
         return frozenset(campaign_ids)
+
+    async def held(
+        self, conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int]
+    ) -> Mapping[int, int]:
+        """All of them."""
+        return dict.fromkeys(campaign_ids, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +138,26 @@ class Ownership:
         """Those of them of which what an earlier owner left is accounted for."""
         return frozenset(one for one in self.campaigns(tenant_id) if self.paces(tenant_id, one))
 
+    def fence(self, tenant_id: int, campaign_id: int) -> int:
+        """The number under which the campaign is ours; 0: it is not, as far as we have heard."""
+        return self.fences.get(LeaseKey(tenant_id, LeaseKind.CAMPAIGN, campaign_id), 0)
+
     async def still(
         self, conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int]
     ) -> frozenset[int]:
         """Those of the campaigns that are ours; until the transaction of `conn` ends nobody takes them."""
-        fences = {
-            of.key: fence
-            for of, fence in self.fences.items()
-            if of.tenant_id == tenant_id and of.kind is LeaseKind.CAMPAIGN and of.key in campaign_ids
-        }
-        if not fences:
+        ours = self.campaigns(tenant_id).intersection(campaign_ids)
+        if not ours:
             return frozenset()
-        return await store.held(conn, tenant_id, LeaseKind.CAMPAIGN, self.name, fences)
+        held = await self.held(conn, tenant_id, ours)
+        return frozenset(key for key, fence in held.items() if fence == self.fence(tenant_id, key))
+
+    async def held(
+        self, conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int]
+    ) -> Mapping[int, int]:
+        """Those of the campaigns that are ours by their rows, with the numbers that these have; until the
+        transaction of `conn` ends nobody takes them."""
+        return await store.held(conn, tenant_id, LeaseKind.CAMPAIGN, self.name, campaign_ids)
 
     def settle(self, gained: Gained) -> None:
         """What an earlier owner left of these is accounted for."""

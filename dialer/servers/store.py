@@ -216,22 +216,22 @@ async def take(
 
 
 async def held(
-    conn: AsyncConnection, tenant_id: int, kind: LeaseKind, name: str, fences: Mapping[int, int]
-) -> frozenset[int]:
-    """The keys of `fences` that the server still owns under just that number; until this transaction ends
-    nobody takes them."""
+    conn: AsyncConnection, tenant_id: int, kind: LeaseKind, name: str, keys: Collection[int]
+) -> dict[int, int]:
+    """Those of the keys that the server owns, each with its number; until this transaction ends nobody takes
+    them."""
     rows = await conn.execute(
         select(lease.c.key, lease.c.fence)
         .where(
             lease.c.tenant_id == tenant_id,
             lease.c.kind == kind,
-            lease.c.key.in_(sorted(fences)),
+            lease.c.key.in_(sorted(keys)),
             lease.c.server == name,
         )
         .order_by(lease.c.key)
         .with_for_update(read=True)
     )
-    return frozenset(row.key for row in rows if row.fence == fences[row.key])
+    return {row.key: row.fence for row in rows}
 
 
 async def say_wants(conn: AsyncConnection, of: LeaseKey, name: str, *, wants: bool) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import event, select, text, update
 from support.floor import TENANT, Floor
 
 from dialer.calls.journal import DatabaseJournal
-from dialer.calls.model import Answered, Rang
+from dialer.calls.model import Answered, Call, Rang
 from dialer.calls.table import CallTable
 from dialer.clock import utc_now
 from dialer.db import tables as t
@@ -123,15 +123,44 @@ async def test_a_dead_servers_campaign_is_taken_and_its_writes_are_refused(
     async with first.ownership.database.tenant(TENANT) as conn:
         assert await first.ownership.still(conn, TENANT, [floor.campaign_id]) == frozenset()
     journal = DatabaseJournal(first.ownership.database, first.ownership)
-    table = CallTable(journal)
-    table.add(floor.line(call))
-    table.apply(call.attempt_id, Rang(utc_now()))
-    table.apply(call.attempt_id, Answered(utc_now()))
+    saw_answer(journal, first, floor, call)
     await journal.finish()
     assert (await floor.row(t.attempt, call.attempt_id)).state == "dialling"
     await first.ownership.look()
     assert first.lost == [LeaseKey(TENANT, LeaseKind.CAMPAIGN, floor.campaign_id)]
     assert not first.ownership.paces(TENANT, floor.campaign_id)
+
+
+def saw_answer(journal: DatabaseJournal, server: Server, floor: Floor, call: Call) -> None:
+    """The server's journal has taken, and not written, that a call of its own rang and was answered."""
+    table, line = CallTable(journal), floor.line(call)
+    line.fence = server.ownership.fence(TENANT, floor.campaign_id)
+    table.add(line)
+    table.apply(call.attempt_id, Rang(utc_now()))
+    table.apply(call.attempt_id, Answered(utc_now()))
+
+
+async def test_what_was_seen_before_a_campaign_was_lost_is_not_written_when_it_has_come_back(
+    server: Callable[[str], Server], floor: Floor, later: Callable[[float], None]
+) -> None:
+    """In between it was another's, who knows better. Under the number of now it is written."""
+    first, second = server("first"), server("second")
+    await first.ownership.begin()
+    await second.ownership.begin()
+    (lead_id,) = await floor.leads(1)
+    call = await floor.place(lead_id)
+    journal = DatabaseJournal(first.ownership.database, first.ownership)
+    saw_answer(journal, first, floor, call)
+    await dies(second, later)
+    await second.ownership.end()
+    await first.ownership.look()  # it finds the loss and the return at once
+    assert first.ownership.paces(TENANT, floor.campaign_id)
+    await journal.finish()
+    assert (await floor.row(t.attempt, call.attempt_id)).state == "dialling"
+    journal = DatabaseJournal(first.ownership.database, first.ownership)
+    saw_answer(journal, first, floor, call)
+    await journal.finish()
+    assert (await floor.row(t.attempt, call.attempt_id)).state == "answered"
 
 
 async def test_a_lease_that_somebody_goes_by_is_not_taken(
