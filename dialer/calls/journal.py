@@ -163,7 +163,11 @@ async def _write_all(conn: AsyncConnection, tenant_id: int, changes: Sequence[Ch
         ended = is_open is None or (change is last[call.attempt_id] and not is_open)
         for consequence in change.consequences:
             await _follow(conn, call, consequence, ended=ended)
-        if change.before.state is not call.state or change.before.result is not call.result:
+        told = change.before.state is not call.state or change.before.result is not call.result
+        # Of a row that had ended nothing is news: it was told with the end, be it in a commit of ours that
+        # was in doubt and is made again. One that is still open is told again then: with the same state, and
+        # whoever reads it (a page, which reads its data anew; docs/reference/api.md) takes it for the same.
+        if told and is_open is not None:
             facts.append(_fact(call, CallState.ENDED if ended else call.state))
     await events.emit_all(conn, facts, tenant_id=tenant_id)
     await _free_lines(conn, tenant_id, changes)

@@ -111,6 +111,21 @@ async def test_an_ended_row_stays(floor: Floor) -> None:
     assert ended.result is Result.BUSY
 
 
+async def test_an_end_is_told_once(floor: Floor) -> None:
+    """A batch whose commit was in doubt, and had happened, is written again: its end is no news then."""
+    call = await floor.place()
+    journal = DatabaseJournal(floor.database)
+    table = CallTable(journal)
+    table.add(floor.line(call))
+    table.apply(call.attempt_id, Rang(utc_now()))
+    table.apply(call.attempt_id, HungUp(utc_now(), result=Result.BUSY))
+    for _ in range(2):
+        await journal.finish()
+    async with floor.database.tenant(TENANT) as conn:
+        told = await conn.scalars(select(t.event.c.payload["state"].astext).order_by(t.event.c.id))
+        assert list(told) == ["ringing", "ended"]
+
+
 async def test_one_bad_change_holds_up_nobody(floor: Floor) -> None:
     """A change that the database refuses for its content is left out; those around it are written."""
     calls = [await floor.place() for _ in range(3)]
