@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.db.prepared import Prepared
 from dialer.db.tables import attempt, lead
 from scheduler.retry import Again, Close
 
@@ -36,7 +38,8 @@ class ClaimedLead:
 
 
 #: Public for the bench, which asks the database how it goes about it.
-CLAIM = """
+CLAIM = Prepared(
+    """
     SELECT id, list_id, contact_id, e164, timezones, attempts
       FROM lead
      WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
@@ -45,10 +48,12 @@ CLAIM = """
      ORDER BY sort_key, id
      LIMIT :wanted
        FOR UPDATE SKIP LOCKED
-"""
+    """
+)
 
 #: A wave of them (the morning) is taken in pieces: the claim goes on with those that are awake.
-_WAKE = """
+_WAKE = Prepared(
+    """
     UPDATE lead SET resting = false
      WHERE tenant_id = :tenant_id AND id = ANY (ARRAY(
            SELECT id FROM lead
@@ -56,15 +61,48 @@ _WAKE = """
             ORDER BY open_from
             LIMIT 500
               FOR UPDATE SKIP LOCKED))
-"""
+    """
+)
 
-_CLAIM_ONE = """
+_CLAIM_ONE = Prepared(
+    """
     SELECT id, list_id, contact_id, e164, timezones, attempts
       FROM lead
      WHERE tenant_id = :tenant_id AND id = :lead_id AND campaign_id = :campaign_id
        AND status IN ('new', 'waiting', 'offered')
        FOR UPDATE SKIP LOCKED
+    """
+)
+
+
+_DIALLING = Prepared(
+    """
+    UPDATE lead SET status = 'dialling', resting = false, attempts = attempts + 1, last_attempt_at = :now
+     WHERE tenant_id = :tenant_id AND id = ANY (CAST(:lead_ids AS bigint[]))
+    """
+)
+#: A lead that waits rests until its time comes.
+_FATE = """
+    status = CAST(:status AS text), resting = CAST(:status AS text) = 'waiting',
+    open_from = coalesce(CAST(:open_from AS timestamptz), open_from), closed_reason = CAST(:reason AS text)
 """
+_SETTLE = Prepared(
+    f"""
+    UPDATE lead SET last_result = :result, attempts = attempts - CAST(:spared AS integer), {_FATE}
+     WHERE tenant_id = :tenant_id AND id = :lead_id AND status = 'dialling' AND last_attempt_at = :made_at
+    """  # noqa: S608 - no value is put in
+)
+_TALKED = Prepared(
+    f"""
+    UPDATE lead SET last_result = 'answered', {_FATE}
+     WHERE tenant_id = :tenant_id AND id = :lead_id AND status <> 'offered' AND last_attempt_at = :made_at
+    """  # noqa: S608 - no value is put in
+)
+
+
+def _claimed(row: Any) -> ClaimedLead:
+    id_, list_id, contact_id, e164, timezones, attempts = row
+    return ClaimedLead(id_, list_id, contact_id, e164, tuple(timezones), attempts)
 
 
 async def claim(
@@ -72,20 +110,16 @@ async def claim(
 ) -> list[ClaimedLead]:
     """Lock up to `wanted` leads that may be dialled now, in the campaign's order."""
     whose = {"tenant_id": tenant_id, "campaign_id": campaign_id, "now": now}
-    await conn.execute(text(_WAKE), whose)
-    rows = await conn.execute(text(CLAIM), whose | {"wanted": wanted})
-    return [ClaimedLead(**{**row, "timezones": tuple(row["timezones"])}) for row in rows.mappings()]
+    await _WAKE.run(conn, **whose)
+    return [_claimed(row) for row in await CLAIM.rows(conn, **whose, wanted=wanted)]
 
 
 async def claim_one(
     conn: AsyncConnection, tenant_id: int, campaign_id: int, lead_id: int
 ) -> ClaimedLead | None:
     """Lock one lead that a person has chosen; None when it is taken, dialled or closed."""
-    found = await conn.execute(
-        text(_CLAIM_ONE), {"tenant_id": tenant_id, "campaign_id": campaign_id, "lead_id": lead_id}
-    )
-    row = found.mappings().one_or_none()
-    return ClaimedLead(**{**row, "timezones": tuple(row["timezones"])}) if row else None
+    row = await _CLAIM_ONE.row(conn, tenant_id=tenant_id, campaign_id=campaign_id, lead_id=lead_id)
+    return _claimed(row) if row else None
 
 
 async def lock(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None:
@@ -97,11 +131,7 @@ async def lock(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None:
 
 async def dialling(conn: AsyncConnection, tenant_id: int, lead_ids: Sequence[int], now: datetime) -> None:
     """The leads have an attempt now (committed by this same transaction)."""
-    await conn.execute(
-        update(lead)
-        .where(lead.c.tenant_id == tenant_id, lead.c.id.in_(lead_ids))
-        .values(status="dialling", resting=False, attempts=lead.c.attempts + 1, last_attempt_at=now)
-    )
+    await _DIALLING.run(conn, tenant_id=tenant_id, lead_ids=list(lead_ids), now=now)
 
 
 async def offered(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None:
@@ -188,24 +218,18 @@ async def settle(
 
     A lead that was dialled again since keeps its course: what is said twice is done once.
     """
-    changes: dict[str, object] = {"last_result": result}
     match fate:
         case Again(at, spared):
-            changes |= {"status": "waiting", "open_from": at, "resting": True}
-            if spared:
-                changes |= {"attempts": lead.c.attempts - 1}
+            what = _fate("waiting", open_from=at, spared=spared)
         case Close(reason):
-            changes |= {"status": "closed", "resting": False, "closed_reason": reason}
-    await conn.execute(
-        update(lead)
-        .where(
-            lead.c.tenant_id == tenant_id,
-            lead.c.id == lead_id,
-            lead.c.status == "dialling",
-            lead.c.last_attempt_at == made_at,
-        )
-        .values(changes)
-    )
+            what = _fate("closed", reason=reason)
+    await _SETTLE.run(conn, tenant_id=tenant_id, lead_id=lead_id, made_at=made_at, result=result, **what)
+
+
+def _fate(
+    status: str, *, open_from: datetime | None = None, spared: bool = False, reason: str | None = None
+) -> dict[str, Any]:
+    return {"status": status, "open_from": open_from, "spared": int(spared), "reason": reason}
 
 
 async def talked(
@@ -216,19 +240,9 @@ async def talked(
     `made_at` names the attempt: a lead that was dialled again since, or is shown to an agent, keeps its
     course. While the talk goes on the hold on its number keeps an open lead from being dialled.
     """
-    changes: dict[str, object] = {"last_result": "answered"}
     match fate:
         case Again(at):
-            changes |= {"status": "waiting", "open_from": at, "resting": True, "closed_reason": None}
+            what = _fate("waiting", open_from=at)
         case Close(reason):
-            changes |= {"status": "closed", "resting": False, "closed_reason": reason}
-    await conn.execute(
-        update(lead)
-        .where(
-            lead.c.tenant_id == tenant_id,
-            lead.c.id == lead_id,
-            lead.c.last_attempt_at == made_at,
-            lead.c.status != "offered",
-        )
-        .values(changes)
-    )
+            what = _fate("closed", reason=reason)
+    await _TALKED.run(conn, tenant_id=tenant_id, lead_id=lead_id, made_at=made_at, **what)

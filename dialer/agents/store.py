@@ -12,11 +12,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, case, insert, select, text, update
+from sqlalchemy import Row, bindparam, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Candidate, Shift, before
 from dialer.db import events
+from dialer.db.listen import ENGINE, OUTBOX
+from dialer.db.prepared import Prepared
 from dialer.db.tables import agent, agent_session, app_user
 
 #: In the order of Shift, see `_shift`.
@@ -44,49 +46,130 @@ _SHIFT = select(*_COLUMNS).join_from(
     (agent.c.tenant_id == agent_session.c.tenant_id) & (agent.c.id == agent_session.c.agent_id),
 )
 
-#: One statement, since it goes with each change. That the open stretch is closed comes first: its count is
-#: asked for. The engine writes later than it sees: a stretch never ends before it began.
-_SPEND_TIME = text(
-    """
-    WITH closed AS (
-        UPDATE agent_time SET ended_at = greatest(started_at, :at)
-         WHERE tenant_id = :tenant_id AND session_id = :session_id AND ended_at IS NULL
-        RETURNING id
+#: What follows from `moved`, in the same statement: the open stretch of the agent's time is closed, the next
+#: is begun (none offline), and it is told. That the stretch is closed comes first: its count is asked
+#: for. The engine writes later than it sees: a stretch never ends before it began.
+_FOLLOW = """
+    closed AS (
+        UPDATE agent_time SET ended_at = greatest(started_at, CAST(:at AS timestamptz))
+          FROM moved
+         WHERE agent_time.tenant_id = :tenant_id AND agent_time.session_id = moved.id
+           AND agent_time.ended_at IS NULL
+        RETURNING agent_time.id
+    ),
+    opened AS (
+        INSERT INTO agent_time (tenant_id, session_id, agent_id, state, pause_code, attempt_id, started_at)
+        SELECT :tenant_id, moved.id, moved.agent_id, CAST(:to AS text), CAST(:pause_code AS text),
+               CAST(:attempt_id AS uuid), CAST(:at AS timestamptz)
+          FROM moved, (SELECT count(*) AS stretches FROM closed) AS before
+         WHERE before.stretches >= 0 AND CAST(:to AS text) <> 'offline'
+    ),
+    told AS (
+        INSERT INTO event (tenant_id, kind, payload, agent_id)
+        SELECT :tenant_id, 'agent.state',
+               jsonb_build_object(
+                   'session_id', moved.id, 'agent_id', moved.agent_id, 'state', CAST(:to AS text),
+                   'pause_code', CAST(:pause_code AS text), 'attempt_id', CAST(:attempt_id AS uuid),
+                   'since', CAST(:since AS text)),
+               moved.agent_id
+          FROM moved
     )
-    INSERT INTO agent_time (tenant_id, session_id, agent_id, state, pause_code, attempt_id, started_at)
-    SELECT :tenant_id, :session_id, :agent_id, :state, :pause_code, CAST(:attempt_id AS uuid), :at
-      FROM (SELECT count(*) AS stretches FROM closed) AS before
-     WHERE before.stretches >= 0 AND :state <> 'offline'
-    """
+    SELECT moved.*, pg_notify(:outbox, ''), pg_notify(:engine, :note) FROM moved
+"""
+#: One statement: it goes with each change. Idle is counted from the end of the talk, not of the paperwork.
+_MOVE = Prepared(
+    f"""
+    WITH moved AS (
+        UPDATE agent_session
+           SET state = CAST(:to AS text), state_since = CAST(:at AS timestamptz),
+               attempt_id = CAST(:attempt_id AS uuid), lead_id = CAST(:lead_id AS bigint),
+               pause_code = CAST(:pause_code AS text),
+               logged_out_at = CASE WHEN CAST(:to AS text) = 'offline' THEN CAST(:at AS timestamptz) END,
+               next_state = CASE WHEN NOT :settles THEN next_state END,
+               next_pause_code = CASE WHEN NOT :settles THEN next_pause_code END,
+               idle_since = CASE WHEN state = 'talking' THEN CAST(:at AS timestamptz) ELSE idle_since END
+         WHERE tenant_id = :tenant_id AND id = :session_id AND logged_out_at IS NULL
+           AND state = ANY (CAST(:leaving AS text[]))
+           AND (CAST(:only_attempt AS uuid) IS NULL OR attempt_id = CAST(:only_attempt AS uuid))
+        RETURNING id, agent_id
+    ),
+    {_FOLLOW}
+    """  # noqa: S608 - no value is put in
 )
-
-
+_OPEN = Prepared(
+    f"""
+    WITH moved AS (
+        INSERT INTO agent_session (tenant_id, id, agent_id, state, state_since, idle_since, logged_in_at)
+        VALUES (:tenant_id, :session_id, :agent_id, :to, :at, :at, :at)
+        RETURNING id, agent_id
+    ),
+    {_FOLLOW}
+    """  # noqa: S608 - no value is put in
+)
 #: What `move` would set, of the one that is chosen and locked in it: the customer waits for each statement.
 #: The choice is no part of a join, so it is made once.
-_RESERVE = text(
+_RESERVE = Prepared(
     f"""
-    UPDATE agent_session
-       SET state = 'reserved', state_since = :at, attempt_id = :attempt_id, lead_id = NULL, pause_code = NULL
-      FROM agent
-     WHERE agent_session.tenant_id = :tenant_id AND agent_session.id = (
-            SELECT s.id FROM agent_session s
-              JOIN agent a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id
-             WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL
-               AND s.state = 'ready' AND s.leg IS NOT NULL AND s.node = :node
-               AND (CAST(:skill AS text) IS NULL OR CAST(:skill AS text) = ANY (a.skills))
-             ORDER BY s.idle_since
-             LIMIT 1
-               FOR UPDATE OF s SKIP LOCKED)
-       AND agent.tenant_id = agent_session.tenant_id AND agent.id = agent_session.agent_id
-    RETURNING {", ".join(map(str, _COLUMNS))}
+    WITH moved AS (
+        UPDATE agent_session
+           SET state = CAST(:to AS text), state_since = CAST(:at AS timestamptz),
+               attempt_id = CAST(:attempt_id AS uuid), lead_id = NULL, pause_code = NULL
+          FROM agent
+         WHERE agent_session.tenant_id = :tenant_id AND agent_session.id = (
+                SELECT s.id FROM agent_session s
+                  JOIN agent a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id
+                 WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL
+                   AND s.state = 'ready' AND s.leg IS NOT NULL AND s.node = :node
+                   AND (CAST(:skill AS text) IS NULL OR CAST(:skill AS text) = ANY (a.skills))
+                 ORDER BY s.idle_since
+                 LIMIT 1
+                   FOR UPDATE OF s SKIP LOCKED)
+           AND agent.tenant_id = agent_session.tenant_id AND agent.id = agent_session.agent_id
+        RETURNING {", ".join(map(str, _COLUMNS))}
+    ),
+    {_FOLLOW}
     """  # noqa: S608 - the names of our columns
+)
+_OPEN_SHIFTS = Prepared(
+    _SHIFT.where(
+        agent_session.c.tenant_id == bindparam("tenant_id"), agent_session.c.logged_out_at.is_(None)
+    ).order_by(agent_session.c.idle_since)
+)
+_SHIFT_OF_ID = Prepared(
+    _SHIFT.where(
+        agent_session.c.tenant_id == bindparam("tenant_id"), agent_session.c.id == bindparam("session_id")
+    )
+)
+_WISH = Prepared(
+    """
+    SELECT next_state, next_pause_code FROM agent_session
+     WHERE tenant_id = :tenant_id AND id = :session_id AND attempt_id = :attempt_id
+       FOR UPDATE
+    """
 )
 
 
-def _shift(row: Row[*tuple[Any, ...]]) -> Shift:
+def _told(
+    tenant_id: int, to: AgentState, at: datetime, attempt_id: UUID | None, pause_code: str | None
+) -> dict[str, Any]:
+    """The parameters of `_FOLLOW`."""
+    return {
+        "tenant_id": tenant_id,
+        "to": to,
+        "at": at,
+        "attempt_id": attempt_id,
+        "pause_code": pause_code,
+        "since": at.isoformat(),
+        "outbox": OUTBOX,
+        "engine": ENGINE,
+        "note": events.note("agents", tenant_id),
+    }
+
+
+def _shift(row: Iterable[Any]) -> Shift:
     # By place, in the order of _COLUMNS and of Shift: the engine reads all shifts at each change of one.
     id_, tenant_id, agent_id, name, endpoint, skills, state, since, idle, leg, node, *owed = row
-    attempt_id, lead_id, pause_code, next_state, next_code = owed
+    attempt_id, lead_id, pause_code, next_state, next_code, *_ = owed
     return Shift(
         id_, tenant_id, agent_id, name, endpoint, frozenset(skills), AgentState(state), since, idle, leg,
         node, attempt_id, lead_id, pause_code, AgentState(next_state) if next_state else None, next_code,
@@ -187,12 +270,7 @@ async def phones(conn: AsyncConnection, tenant_id: int) -> list[tuple[str, str]]
 
 async def open_shifts(conn: AsyncConnection, tenant_id: int) -> list[Shift]:
     """Every shift that has not been logged out, longest idle first."""
-    rows = await conn.execute(
-        _SHIFT.where(
-            agent_session.c.tenant_id == tenant_id, agent_session.c.logged_out_at.is_(None)
-        ).order_by(agent_session.c.idle_since)
-    )
-    return [_shift(row) for row in rows]
+    return [_shift(row) for row in await _OPEN_SHIFTS.rows(conn, tenant_id=tenant_id)]
 
 
 async def shift_of_agent(
@@ -211,10 +289,7 @@ async def shift_of_agent(
 
 async def find_shift(conn: AsyncConnection, tenant_id: int, session_id: UUID) -> Shift | None:
     """The shift with this id, open or not."""
-    found = await conn.execute(
-        _SHIFT.where(agent_session.c.tenant_id == tenant_id, agent_session.c.id == session_id)
-    )
-    row = found.one_or_none()
+    row = await _SHIFT_OF_ID.row(conn, tenant_id=tenant_id, session_id=session_id)
     return _shift(row) if row else None
 
 
@@ -222,19 +297,8 @@ async def open_shift(
     conn: AsyncConnection, tenant_id: int, agent_id: int, session_id: UUID, at: datetime
 ) -> None:
     """Begin a shift: its phone is to be called. A second open shift of the agent breaks a unique index."""
-    await conn.execute(
-        insert(agent_session).values(
-            tenant_id=tenant_id,
-            id=session_id,
-            agent_id=agent_id,
-            state=AgentState.CALLING,
-            state_since=at,
-            idle_since=at,
-            logged_in_at=at,
-        )
-    )
-    await _spend_time(conn, tenant_id, session_id, agent_id, AgentState.CALLING, None, None, at)
-    await _tell(conn, tenant_id, session_id, agent_id, AgentState.CALLING, None, None, at)
+    told = _told(tenant_id, AgentState.CALLING, at, None, None)
+    await _OPEN.run(conn, **told, session_id=session_id, agent_id=agent_id)
 
 
 async def move(
@@ -255,41 +319,18 @@ async def move(
     `attempt_id`, `lead_id` and `pause_code` become the row's; `only_attempt` admits the move only while the
     row still belongs to that attempt. False: the shift was elsewhere, nothing was written.
     """
-    changes: dict[str, Any] = {
-        "state": to,
-        "state_since": at,
-        "attempt_id": attempt_id,
-        "lead_id": lead_id,
-        "pause_code": pause_code,
-    }
-    if to is AgentState.OFFLINE:
-        changes |= {"logged_out_at": at, "next_state": None, "next_pause_code": None}
-    if to is AgentState.READY or (to is AgentState.PAUSED and pause_code != PAUSE_WRAP_UP_OVER):
-        # A wrap-up over its limit is still the same talk: what was asked for after it stands.
-        changes |= {"next_state": None, "next_pause_code": None}
-    # Idle is counted from the end of the talk, not of the paperwork.
-    changes["idle_since"] = case(
-        (agent_session.c.state == AgentState.TALKING, at), else_=agent_session.c.idle_since
+    # A wrap-up over its limit is still the same talk: what was asked for after it stands.
+    rests = to is AgentState.PAUSED and pause_code != PAUSE_WRAP_UP_OVER
+    moved = await _MOVE.run(
+        conn,
+        **_told(tenant_id, to, at, attempt_id, pause_code),
+        session_id=session_id,
+        lead_id=lead_id,
+        leaving=list(leaving if leaving is not None else before(to)),
+        only_attempt=only_attempt,
+        settles=rests or to in (AgentState.READY, AgentState.OFFLINE),
     )
-    statement = (
-        update(agent_session)
-        .where(
-            agent_session.c.tenant_id == tenant_id,
-            agent_session.c.id == session_id,
-            agent_session.c.logged_out_at.is_(None),
-            agent_session.c.state.in_(leaving if leaving is not None else before(to)),
-        )
-        .values(changes)
-        .returning(agent_session.c.agent_id)
-    )
-    if only_attempt is not None:
-        statement = statement.where(agent_session.c.attempt_id == only_attempt)
-    row = (await conn.execute(statement)).one_or_none()
-    if row is None:
-        return False
-    await _spend_time(conn, tenant_id, session_id, row.agent_id, to, pause_code, attempt_id, at)
-    await _tell(conn, tenant_id, session_id, row.agent_id, to, pause_code, attempt_id, at)
-    return True
+    return moved == 1
 
 
 async def reserve_longest_idle(
@@ -300,17 +341,9 @@ async def reserve_longest_idle(
     One UPDATE: two callers at once get two agents or one of them none, never the same; neither waits for the
     other.
     """
-    reserved = await conn.execute(
-        _RESERVE,
-        {"tenant_id": tenant_id, "skill": skill, "node": node, "attempt_id": attempt_id, "at": at},
-    )
-    row = reserved.one_or_none()
-    if row is None:
-        return None
-    shift = _shift(row)
-    await _spend_time(conn, tenant_id, shift.id, shift.agent_id, shift.state, None, attempt_id, at)
-    await _tell(conn, tenant_id, shift.id, shift.agent_id, shift.state, None, attempt_id, at)
-    return shift
+    told = _told(tenant_id, AgentState.RESERVED, at, attempt_id, None)
+    row = await _RESERVE.row(conn, **told, skill=skill, node=node)
+    return _shift(row) if row else None
 
 
 async def reserve_own(
@@ -363,16 +396,7 @@ async def release(
 
     Does nothing when the shift no longer belongs to the attempt.
     """
-    found = await conn.execute(
-        select(agent_session.c.next_state, agent_session.c.next_pause_code)
-        .where(
-            agent_session.c.tenant_id == tenant_id,
-            agent_session.c.id == session_id,
-            agent_session.c.attempt_id == attempt_id,
-        )
-        .with_for_update()
-    )
-    row = found.one_or_none()
+    row = await _WISH.row(conn, tenant_id=tenant_id, session_id=session_id, attempt_id=attempt_id)
     if row is None:
         return
     to = AgentState(row.next_state) if row.next_state else AgentState.READY
@@ -440,55 +464,3 @@ async def owes_disposition(conn: AsyncConnection, tenant_id: int, session_id: UU
     )
     row = found.one_or_none()
     return row.id if row else None
-
-
-async def _spend_time(
-    conn: AsyncConnection,
-    tenant_id: int,
-    session_id: UUID,
-    agent_id: int,
-    state: AgentState,
-    pause_code: str | None,
-    attempt_id: UUID | None,
-    at: datetime,
-) -> None:
-    """Close the open stretch of time and begin the next; none is begun offline."""
-    await conn.execute(
-        _SPEND_TIME,
-        {
-            "tenant_id": tenant_id,
-            "session_id": session_id,
-            "agent_id": agent_id,
-            "state": state,
-            "pause_code": pause_code,
-            "attempt_id": attempt_id,
-            "at": at,
-        },
-    )
-
-
-async def _tell(
-    conn: AsyncConnection,
-    tenant_id: int,
-    session_id: UUID,
-    agent_id: int,
-    state: AgentState,
-    pause_code: str | None,
-    attempt_id: UUID | None,
-    at: datetime,
-) -> None:
-    await events.emit(
-        conn,
-        "agent.state",
-        {
-            "session_id": str(session_id),
-            "agent_id": agent_id,
-            "state": state,
-            "pause_code": pause_code,
-            "attempt_id": str(attempt_id) if attempt_id else None,
-            "since": at.isoformat(),
-        },
-        tenant_id=tenant_id,
-        agent_id=agent_id,
-        look="agents",
-    )

@@ -9,13 +9,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, all_, cast, delete, func, insert, select, text
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import ARRAY, Uuid, all_, cast, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.model import Assignee, Call, CallState, HungUpBy, Result
 from dialer.compliance.policies import POLICIES
-from dialer.db.tables import active_number, agent_session, attempt, campaign
+from dialer.db.prepared import Prepared
+from dialer.db.tables import agent_session, attempt, campaign
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,32 @@ class NewAttempt:
     reserved_on: date | None = None
 
 
+_STATUS = Prepared("SELECT status FROM campaign WHERE tenant_id = :tenant_id AND id = :campaign_id FOR SHARE")
+_HOLD = Prepared(
+    """
+    INSERT INTO active_number (tenant_id, e164, attempt_id)
+    SELECT :tenant_id, e164, attempt_id
+      FROM unnest(CAST(:numbers AS text[]), CAST(:attempts AS uuid[])) AS n (e164, attempt_id)
+        ON CONFLICT DO NOTHING
+    RETURNING e164
+    """
+)
+_TRIED = Prepared(
+    """
+    SELECT e164, created_at, result, ended_at FROM attempt
+     WHERE tenant_id = :tenant_id AND e164 = ANY (CAST(:numbers AS text[])) AND created_at > :since
+       AND result IS DISTINCT FROM 'canceled'
+     ORDER BY created_at DESC
+    """
+)
+_RELEASE = Prepared(
+    """
+    DELETE FROM active_number
+     WHERE tenant_id = :tenant_id AND attempt_id = ANY (CAST(:attempt_ids AS uuid[]))
+    """
+)
+
+
 async def lock_shift(conn: AsyncConnection, tenant_id: int, session_id: UUID) -> None:
     """Let nobody else change the shift before the transaction ends: its agent places one call at a time."""
     shift = agent_session.c
@@ -75,12 +101,7 @@ async def typed_since(conn: AsyncConnection, tenant_id: int, agent_id: int, sinc
 
 async def campaign_is_running(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> bool:
     """Whether calls may be placed; until this transaction ends nobody can pause the campaign."""
-    found = await conn.execute(
-        select(campaign.c.status)
-        .where(campaign.c.tenant_id == tenant_id, campaign.c.id == campaign_id)
-        .with_for_update(read=True)
-    )
-    return found.scalar_one_or_none() == "running"
+    return bool(await _STATUS.value(conn, tenant_id=tenant_id, campaign_id=campaign_id) == "running")
 
 
 async def hold_numbers(conn: AsyncConnection, tenant_id: int, numbers: Mapping[str, UUID]) -> frozenset[str]:
@@ -89,18 +110,9 @@ async def hold_numbers(conn: AsyncConnection, tenant_id: int, numbers: Mapping[s
     Waits for no one: a number held by another transaction that is still open counts as held once that
     commits, and as free when it does not.
     """
-    held = await conn.execute(
-        upsert(active_number)
-        .values(
-            [
-                {"tenant_id": tenant_id, "e164": number, "attempt_id": attempt_id}
-                for number, attempt_id in sorted(numbers.items())  # one order for all: no deadlock
-            ]
-        )
-        .on_conflict_do_nothing()
-        .returning(active_number.c.e164)
-    )
-    return frozenset(held.scalars())
+    in_order = sorted(numbers)  # one order for all: no deadlock
+    attempts = [numbers[number] for number in in_order]
+    return frozenset(await _HOLD.column(conn, tenant_id=tenant_id, numbers=in_order, attempts=attempts))
 
 
 async def add(conn: AsyncConnection, tenant_id: int, attempts: Sequence[NewAttempt], now: datetime) -> None:
@@ -123,18 +135,8 @@ async def tried(
     conn: AsyncConnection, tenant_id: int, numbers: Sequence[str], since: datetime
 ) -> dict[str, list[tuple[datetime, str | None, datetime | None]]]:
     """Earlier attempts at each number in any campaign: (made, result, ended), newest first."""
-    rows = await conn.execute(
-        select(attempt.c.e164, attempt.c.created_at, attempt.c.result, attempt.c.ended_at)
-        .where(
-            attempt.c.tenant_id == tenant_id,
-            attempt.c.e164.in_(numbers),
-            attempt.c.created_at > since,
-            attempt.c.result.is_distinct_from("canceled"),
-        )
-        .order_by(attempt.c.created_at.desc())
-    )
     history: dict[str, list[tuple[datetime, str | None, datetime | None]]] = {}
-    for row in rows:
+    for row in await _TRIED.rows(conn, tenant_id=tenant_id, numbers=list(numbers), since=since):
         history.setdefault(row.e164, []).append((row.created_at, row.result, row.ended_at))
     return history
 
@@ -163,7 +165,7 @@ _FOLLOWED = {
 #: Columns that keep what they have where nothing new is known.
 _KEPT = {"session_id": "uuid", "agent_id": "bigint", "join_ms": "float8", "answer_to_agent_ms": "float8"}
 _SAVED = {"id": "uuid"} | _FOLLOWED | _KEPT
-_SAVE = text(
+_SAVE = Prepared(
     f"""
     UPDATE attempt a SET
            {", ".join(f"{name} = n.{name}" for name in _FOLLOWED if name not in ("state", "ended_at"))},
@@ -204,17 +206,13 @@ async def save_all(conn: AsyncConnection, tenant_id: int, standing: Sequence[Sta
         "join_ms": [each.join_ms for each in standing],
         "answer_to_agent_ms": [each.answer_to_agent_ms for each in standing],
     }
-    saved = await conn.execute(_SAVE, values | {"tenant_id": tenant_id})
+    saved = await _SAVE.rows(conn, tenant_id=tenant_id, **values)
     return {row.id: row.ended_at is None for row in saved}
 
 
 async def release_numbers(conn: AsyncConnection, tenant_id: int, attempt_ids: Sequence[UUID]) -> None:
     """The attempts' channels are gone: their numbers may be dialled again."""
-    await conn.execute(
-        delete(active_number).where(
-            active_number.c.tenant_id == tenant_id, active_number.c.attempt_id.in_(attempt_ids)
-        )
-    )
+    await _RELEASE.run(conn, tenant_id=tenant_id, attempt_ids=list(attempt_ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,25 +227,25 @@ class LeadOfAttempt:
     trunk_faults: int
 
 
+_LEADS = Prepared(
+    """
+    SELECT a.id, l.id AS lead_id, l.attempts, c.max_attempts, c.retry_after_s,
+           (SELECT count(*) FROM attempt f
+             WHERE f.tenant_id = a.tenant_id AND f.lead_id = a.lead_id AND f.trunk_fault
+               AND f.id <> a.id AND f.created_at > a.created_at - interval '1 hour') AS trunk_faults
+      FROM attempt a
+      JOIN lead l ON l.tenant_id = a.tenant_id AND l.id = a.lead_id
+      JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
+     WHERE a.tenant_id = :tenant_id AND a.id = ANY(CAST(:attempt_ids AS uuid[]))
+    """
+)
+
+
 async def leads_of(
     conn: AsyncConnection, tenant_id: int, attempt_ids: Sequence[UUID]
 ) -> dict[UUID, LeadOfAttempt]:
     """The leads that attempts were made for, by attempt; one of a number typed by hand is left out."""
-    found = await conn.execute(
-        text(
-            """
-            SELECT a.id, l.id AS lead_id, l.attempts, c.max_attempts, c.retry_after_s,
-                   (SELECT count(*) FROM attempt f
-                     WHERE f.tenant_id = a.tenant_id AND f.lead_id = a.lead_id AND f.trunk_fault
-                       AND f.id <> a.id AND f.created_at > a.created_at - interval '1 hour') AS trunk_faults
-              FROM attempt a
-              JOIN lead l ON l.tenant_id = a.tenant_id AND l.id = a.lead_id
-              JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
-             WHERE a.tenant_id = :tenant_id AND a.id = ANY(CAST(:attempt_ids AS uuid[]))
-            """
-        ),
-        {"tenant_id": tenant_id, "attempt_ids": list(attempt_ids)},
-    )
+    found = await _LEADS.rows(conn, tenant_id=tenant_id, attempt_ids=list(attempt_ids))
     return {id_: LeadOfAttempt(*rest) for id_, *rest in found}
 
 

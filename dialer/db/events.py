@@ -19,11 +19,11 @@ from typing import Any
 
 import asyncpg
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.db import tables as t
 from dialer.db.listen import BACK_OFF_MAX_S, ENGINE, OUTBOX
+from dialer.db.prepared import Prepared
 from dialer.db.session import CONNECTION_ERRORS, connect, encode_json
 from dialer.errors import DatabaseUnavailable
 
@@ -44,7 +44,7 @@ CLEAN_EVERY_S = 600.0
 
 _NUMBER = "SELECT number_events($1)"
 _DROP = "SELECT drop_events($1, $2)"
-_NOTIFY = text("SELECT pg_notify(:channel, :payload)")
+_NOTIFY = Prepared("SELECT pg_notify(:channel, :payload)")
 #: The row and the note that wakes the numberer in one statement: each one sent costs both sides more than
 #: what it does.
 _ROW = """
@@ -54,11 +54,11 @@ _ROW = """
         RETURNING id
     )
 """
-_EMIT = text(f"{_ROW} SELECT pg_notify(:outbox, '') FROM told")  # noqa: S608 - no value is put in
-_EMIT_AND_WAKE = text(
+_EMIT = Prepared(f"{_ROW} SELECT pg_notify(:outbox, '') FROM told")  # noqa: S608 - no value is put in
+_EMIT_AND_WAKE = Prepared(
     f"{_ROW} SELECT pg_notify(:outbox, ''), pg_notify(:engine, :note) FROM told"  # noqa: S608
 )
-_EMIT_ALL = text(
+_EMIT_ALL = Prepared(
     """
     WITH told AS (
         INSERT INTO event (tenant_id, kind, payload, campaign_id, agent_id)
@@ -70,6 +70,11 @@ _EMIT_ALL = text(
         RETURNING id
     )
     SELECT pg_notify(:outbox, '') FROM (SELECT FROM told LIMIT 1) AS any_of_them
+    """
+)
+_AFTER = Prepared(
+    """
+    SELECT seq, at, kind, campaign_id, agent_id, payload FROM event WHERE seq > :seq ORDER BY seq LIMIT :limit
     """
 )
 
@@ -124,17 +129,17 @@ async def emit(
 
     `look`: what the engine is to look at for it, see `wake`.
     """
-    await conn.execute(
-        _EMIT if look is None else _EMIT_AND_WAKE,
-        {
-            "tenant_id": tenant_id,
-            "kind": kind,
-            "payload": encode_json(payload),
-            "campaign_id": campaign_id,
-            "agent_id": agent_id,
-            "outbox": OUTBOX,
-            **({} if look is None else {"engine": ENGINE, "note": _note(look, tenant_id)}),
-        },
+    statement = _EMIT if look is None else _EMIT_AND_WAKE
+    await statement.run(
+        conn,
+        tenant_id=tenant_id,
+        kind=kind,
+        payload=encode_json(payload),
+        campaign_id=campaign_id,
+        agent_id=agent_id,
+        outbox=OUTBOX,
+        engine=ENGINE,
+        note=note(look, tenant_id) if look else "",
     )
 
 
@@ -142,39 +147,31 @@ async def emit_all(conn: AsyncConnection, facts: Sequence[Fact], *, tenant_id: i
     """Tell several things in their order, as `emit` does, in one statement."""
     if not facts:
         return
-    await conn.execute(
-        _EMIT_ALL,
-        {
-            "tenant_id": tenant_id,
-            "kinds": [fact.kind for fact in facts],
-            "payloads": [encode_json(fact.payload) for fact in facts],
-            "campaigns": [fact.campaign_id for fact in facts],
-            "agents": [fact.agent_id for fact in facts],
-            "outbox": OUTBOX,
-        },
+    await _EMIT_ALL.run(
+        conn,
+        tenant_id=tenant_id,
+        kinds=[fact.kind for fact in facts],
+        payloads=[encode_json(fact.payload) for fact in facts],
+        campaigns=[fact.campaign_id for fact in facts],
+        agents=[fact.agent_id for fact in facts],
+        outbox=OUTBOX,
     )
 
 
 async def wake(conn: AsyncConnection, what: str, *, tenant_id: int) -> None:
     """Tell the engine, when the transaction commits, to look at `what`: campaigns, agents, commands,
     dispositions."""
-    await conn.execute(_NOTIFY, {"channel": ENGINE, "payload": _note(what, tenant_id)})
+    await _NOTIFY.run(conn, channel=ENGINE, payload=note(what, tenant_id))
 
 
-def _note(what: str, tenant_id: int) -> str:
+def note(what: str, tenant_id: int) -> str:
+    """What the engine is told, see `wake`."""
     return encode_json({"tenant": tenant_id, "what": what})
 
 
 async def read_after(conn: AsyncConnection, seq: int, limit: int) -> list[EventRow]:
     """The tenant's next events after `seq`, in order, at most `limit`."""
-    e = t.event.c
-    query = (
-        select(e.seq, e.at, e.kind, e.campaign_id, e.agent_id, e.payload)
-        .where(e.seq > seq)
-        .order_by(e.seq)
-        .limit(limit)
-    )
-    return [EventRow(*row) for row in await conn.execute(query)]
+    return [EventRow(*row) for row in await _AFTER.rows(conn, seq=seq, limit=limit)]
 
 
 async def span(conn: AsyncConnection) -> Span:

@@ -19,10 +19,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db import events
+from dialer.db.prepared import Prepared
 from dialer.trunks.caps import (
     IDLE,
     NOTHING,
@@ -38,7 +39,7 @@ from dialer.trunks.health import Health, Said, Verdict, after
 from dialer.trunks.model import Book, Trunk
 
 #: Of the tenant, and of each of the trunks that there are.
-_READ = text(
+_READ = Prepared(
     """
     SELECT c.at, (c.at AT TIME ZONE z.timezone)::date AS today,
            k.max_channels AS all_channels, k.max_cps AS all_cps, k.max_spend_per_day AS all_spend,
@@ -57,19 +58,19 @@ _READ = text(
      ORDER BY t.id
     """
 )
-_KNOW_TENANT = text("INSERT INTO tenant_load (tenant_id) VALUES (:tenant_id) ON CONFLICT DO NOTHING")
-_KNOW_TRUNK = text(
+_KNOW_TENANT = Prepared("INSERT INTO tenant_load (tenant_id) VALUES (:tenant_id) ON CONFLICT DO NOTHING")
+_KNOW_TRUNK = Prepared(
     """
     INSERT INTO trunk_load (tenant_id, trunk_id) VALUES (:tenant_id, :trunk_id) ON CONFLICT DO NOTHING
     """
 )
 
 
-def _take(load: str, caps: str, where: str, *, bad: str, probes: str) -> TextClause:
+def _take(load: str, caps: str, where: str, *, bad: str, probes: str) -> Prepared:
     """The UPDATE that takes lines. The row's new values come from one inner SELECT, so that it reads the
     clock once, and after it has waited for the row: an earlier time would be counted twice."""
     columns = "granted, channels, tokens, filled_at, spent, spend_day"
-    return text(
+    return Prepared(
         f"""
         UPDATE {load} l SET ({columns}{", probe_at, probe_every_s" if probes else ""}) = (
             SELECT g.n, l.channels + g.n, b.tokens - g.n, b.filled_at,
@@ -136,7 +137,7 @@ _TAKE_TRUNK = _take(
                         THEN least(l.probe_every_s * 2, {PROBE_MOST_S}) ELSE l.probe_every_s END""",
 )
 #: Of lines that were just taken and not used after all: the other row, a trunk's, gave fewer.
-_UNTAKE_TENANT = text(
+_UNTAKE_TENANT = Prepared(
     """
     UPDATE tenant_load SET channels = channels - :many, tokens = tokens + :many, spent = spent - :reserved
      WHERE tenant_id = :tenant_id
@@ -148,14 +149,14 @@ async def read(conn: AsyncConnection, tenant_id: int, trunks: Sequence[Trunk]) -
     """The trunks as they are set at this moment, and what they and the tenant carry; one that is no longer
     there is left out. Without a lock: whoever goes by it asks the UPDATE again."""
     asked = {"tenant_id": tenant_id, "trunk_ids": sorted(trunk.id for trunk in trunks)}
-    rows = (await conn.execute(_READ, asked)).all()
+    rows = await _READ.rows(conn, **asked)
     of_all = rows[0]
     if not of_all.tenant_known:
-        await conn.execute(_KNOW_TENANT, {"tenant_id": tenant_id})
+        await _KNOW_TENANT.run(conn, tenant_id=tenant_id)
     found = {row.id: row for row in rows if row.id is not None}
     for row in found.values():
         if not row.known:
-            await conn.execute(_KNOW_TRUNK, {"tenant_id": tenant_id, "trunk_id": row.id})
+            await _KNOW_TRUNK.run(conn, tenant_id=tenant_id, trunk_id=row.id)
     book = Book(
         of_all.at,
         of_all.today,
@@ -242,8 +243,8 @@ async def take_of_tenant(
 
     `now` is for tests: else the database's clock.
     """
-    asked = {"tenant_id": tenant_id, "sums": sums(reserves), "now": now}
-    return (await conn.execute(_TAKE_TENANT, asked)).scalar_one_or_none() or 0
+    taken: int | None = await _TAKE_TENANT.value(conn, tenant_id=tenant_id, sums=sums(reserves), now=now)
+    return taken or 0
 
 
 async def take_of_trunk(
@@ -256,14 +257,15 @@ async def take_of_trunk(
 ) -> int:
     """The same of one trunk: of a bad one a single line, when its probe is due."""
     asked = {"tenant_id": tenant_id, "trunk_id": trunk_id, "sums": sums(reserves), "now": now}
-    return (await conn.execute(_TAKE_TRUNK, asked)).scalar_one_or_none() or 0
+    taken: int | None = await _TAKE_TRUNK.value(conn, **asked)
+    return taken or 0
 
 
 async def untake_of_tenant(conn: AsyncConnection, tenant_id: int, reserves: Sequence[Decimal]) -> None:
     """In the transaction that took them: give lines of the tenant back that no trunk had a line for."""
     if reserves:
-        asked = {"tenant_id": tenant_id, "many": len(reserves), "reserved": sum(reserves, NOTHING)}
-        await conn.execute(_UNTAKE_TENANT, asked)
+        reserved = sum(reserves, NOTHING)
+        await _UNTAKE_TENANT.run(conn, tenant_id=tenant_id, many=len(reserves), reserved=reserved)
 
 
 # -- giving back ------------------------------------------------------------------------------------------
@@ -280,7 +282,7 @@ class Ended:
     said: Said | None = None
 
 
-_OVER = text(
+_OVER = Prepared(
     """
     UPDATE attempt a SET holds_line = false, trunk_fault = o.fault,
            cost = CASE WHEN a.rate_per_minute IS NULL THEN NULL
@@ -297,8 +299,8 @@ _OVER = text(
 )
 
 
-def _free(load: str, where: str, returning: str) -> TextClause:
-    return text(
+def _free(load: str, where: str, returning: str) -> Prepared:
+    return Prepared(
         f"""
         UPDATE {load} l SET (channels, spent, spend_day) = (
             SELECT greatest(0, l.channels - :many),
@@ -320,14 +322,14 @@ def _free(load: str, where: str, returning: str) -> TextClause:
 
 
 _HEALTH = "l.health, l.health_since, l.health_why, l.faults, l.fault_share, l.probe_at, l.probe_every_s"
-_LOCK_TRUNK = text(
+_LOCK_TRUNK = Prepared(
     f"""
     SELECT clock_timestamp() AS at, {_HEALTH} FROM trunk_load l
      WHERE l.tenant_id = :tenant_id AND l.trunk_id = :trunk_id FOR UPDATE
     """  # noqa: S608 - a constant list of columns
 )
 #: Attempts over trunks that are not known to work.
-_ANSWERED = text(
+_ANSWERED = Prepared(
     """
     SELECT a.probe, l.trunk_id
       FROM attempt a JOIN trunk_load l ON l.tenant_id = a.tenant_id AND l.trunk_id = a.trunk_id
@@ -351,7 +353,7 @@ async def give_back(
     said: dict[int, list[Said]] = {}
     if answered:
         asked: dict[str, Any] = {"tenant_id": tenant_id, "attempt_ids": list(answered)}
-        for row in await conn.execute(_ANSWERED, asked):
+        for row in await _ANSWERED.rows(conn, **asked):
             said.setdefault(row.trunk_id, []).append(Said(Verdict.WORKS, probe=row.probe))
     freed: dict[int, list[Any]] = {}
     if ended:
@@ -362,7 +364,7 @@ async def give_back(
             "answered_s": [one.answered_s for one in ended],
             "faults": [one.said is not None and one.said.verdict is Verdict.FAULT for one in ended],
         }
-        over = {row.id: row for row in await conn.execute(_OVER, asked)}
+        over = {row.id: row for row in await _OVER.rows(conn, **asked)}
         for attempt_id, word in said_by.items():  # in the order in which they ended
             if (gone := over.get(attempt_id)) is None:
                 continue
@@ -370,14 +372,14 @@ async def give_back(
             if word is not None:
                 said.setdefault(gone.trunk_id, []).append(replace(word, probe=gone.probe))
     if freed:
-        await conn.execute(_FREE_TENANT, _sum(tenant_id, [row for rows in freed.values() for row in rows]))
+        await _FREE_TENANT.run(conn, **_sum(tenant_id, [row for rows in freed.values() for row in rows]))
     for trunk_id in sorted(freed.keys() | said.keys()):
         if trunk_id in freed:
             asked = _sum(tenant_id, freed[trunk_id]) | {"trunk_id": trunk_id}
-            locked = (await conn.execute(_FREE_TRUNK, asked)).one()
+            locked = await _FREE_TRUNK.row(conn, **asked)
         else:
             asked = {"tenant_id": tenant_id, "trunk_id": trunk_id}
-            locked = (await conn.execute(_LOCK_TRUNK, asked)).one()
+            locked = await _LOCK_TRUNK.row(conn, **asked)
         if trunk_id in said:
             await _judge(conn, tenant_id, trunk_id, locked, said[trunk_id])
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -70,12 +70,12 @@ async def test_a_reader_never_misses_what_is_filled_in_later(database: Database,
 
     async def write(writer: int) -> None:
         for n in range(each):
-            async with database.tenant(1) as conn:
-                await emit(conn, "test", {"writer": writer, "n": n}, tenant_id=1)
-                # Not a wait for anything: it makes transactions overlap and end out of order.
-                await asyncio.sleep(rng.choice((0, 0, 0.002, 0.01)))
-                if rng.random() < 0.1:
-                    await conn.rollback()
+            with suppress(ZeroDivisionError):
+                async with database.tenant(1) as conn:
+                    await emit(conn, "test", {"writer": writer, "n": n}, tenant_id=1)
+                    # Not a wait for anything: it makes transactions overlap and end out of order.
+                    await asyncio.sleep(rng.choice((0, 0, 0.002, 0.01)))
+                    _ = 1 / (rng.random() >= 0.1)  # undone
 
     async def read() -> list[int]:
         reader = Database.open(database_url, pool=1)

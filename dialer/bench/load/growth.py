@@ -6,7 +6,6 @@ for are on paper (paper.py); leads are rows.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -213,16 +212,11 @@ async def _claims(books: Books, times: int) -> tuple[dict[str, float], str]:
             claimed = await hopper.claim(conn, TENANT, data.campaign_id, 10, utc_now())
             took.append((time.perf_counter() - began) * 1000)
             assert len(claimed) == 10
-            await conn.rollback()
     async with database.tenant(TENANT) as conn:
-        explained = (
-            await conn.execute(
-                text(f"EXPLAIN (ANALYZE, FORMAT JSON) {hopper.CLAIM}"),
-                {"tenant_id": TENANT, "campaign_id": data.campaign_id, "wanted": 10, "now": utc_now()},
-            )
-        ).scalar_one()
+        told = await hopper.CLAIM.explain(
+            conn, tenant_id=TENANT, campaign_id=data.campaign_id, wanted=10, now=utc_now()
+        )
         size = (await conn.execute(text("SELECT pg_database_size(current_database())"))).scalar_one()
-    told = json.loads(explained) if isinstance(explained, str) else explained
     nodes = _nodes(told[0]["Plan"])
     looked = sum(
         node.get("Rows Removed by Filter", 0) + node["Actual Rows"] for node in nodes if _scans(node)
