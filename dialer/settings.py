@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     )
     tick_ms: int = Field(250, ge=50, le=1000, description="longest time between two pacing decisions, ms")
     ami_timeout_s: float = Field(5.0, gt=0, le=60, description="deadline of one manager action, seconds")
-    ami_ping_s: float = Field(2.0, gt=0, le=60, description="time between two pings of Asterisk, seconds")
+    ami_ping_s: float = Field(1.0, gt=0, le=60, description="time between two pings of Asterisk, seconds")
     keep_customer_s: float = Field(
         15.0,
         ge=0,

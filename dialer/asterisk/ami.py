@@ -37,6 +37,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 BACKOFF_MIN_S = 0.1
 BACKOFF_MAX_S = 2.0
+#: Not a byte for so long from an Asterisk that was asked something: it is gone, or as good as gone.
+SILENT_S = 2.0
 #: How long to wait after a refused login: the secret will not mend itself, and Asterisk counts tries.
 REFUSED_RETRY_S = 30.0
 
@@ -154,7 +156,7 @@ class AmiLink:
         address: Address,
         *,
         action_timeout_s: float = 5.0,
-        ping_s: float = 2.0,
+        ping_s: float = 1.0,
         queue_size: int = 50_000,
         wanted: Collection[str] | None = None,
         refused_retry_s: float = REFUSED_RETRY_S,
@@ -163,7 +165,8 @@ class AmiLink:
         """Nothing happens before `run`.
 
         `wanted` names the events that enter the inbox (None: all); the others are dropped before they are
-        parsed. `action_timeout_s` bounds an action, the connect with its login, and the wait for a pong.
+        parsed. `action_timeout_s` bounds an action, and the wait for a pong of an Asterisk that says
+        something else meanwhile.
         Raises UnsafeValue where the user or the secret cannot be sent.
         """
         self.address = address
@@ -323,19 +326,18 @@ class AmiLink:
         manager.register_event("*", self._event)
         session = manager.session
         try:
+            greets_s = min(SILENT_S, self._action_timeout_s)
             try:
-                async with asyncio.timeout(self._action_timeout_s):
+                async with asyncio.timeout(greets_s):
                     await manager.connect()
                     await asyncio.wait({session.greeted, session.lost}, return_when=asyncio.FIRST_COMPLETED)
             except TimeoutError:
-                raise AsteriskUnavailable(
-                    reason=f"it did not greet within {self._action_timeout_s} s"
-                ) from None
+                raise AsteriskUnavailable(reason=f"it did not greet within {greets_s:g} s") from None
             if session.lost.done():
                 raise AsteriskUnavailable(reason=session.lost.result())
             session.login = PendingAction(self._login_fields, is_list=False, timeout_s=self._action_timeout_s)
             try:
-                await self._exchange(manager, session.login)
+                await self._exchange_unless_silent(manager, session.login)
             except ActionFailed as error:
                 raise LoginRefused(str(error)) from None
             await self._supervise(manager)
@@ -349,9 +351,11 @@ class AmiLink:
                 await session.gone
 
     async def _supervise(self, manager: SessionManager) -> None:
-        """Ping until the connection is lost; a pong that is late ends it.
+        """Ping until the connection is lost; silence ends it, or a pong that is late.
 
         A half-open connection (Asterisk's machine gone, a firewall that forgot us) is found in this way only.
+        There is not a byte of it any more. A busy Asterisk has events to tell before it comes to our ping: so
+        it is given more time as long as it speaks.
         """
         session = manager.session
         lost, late = session.lost, 0
@@ -366,7 +370,7 @@ class AmiLink:
                 {"Action": "Ping"}, is_list=False, timeout_s=max(before - now, 0) + self._action_timeout_s
             )
             try:
-                await self._exchange(manager, ping)
+                await self._exchange_unless_silent(manager, ping)
                 late = 0
             except ActionTimeout:
                 late += 1
@@ -380,6 +384,29 @@ class AmiLink:
                 log.debug("ami.ping_refused", reason=str(error))
             except AsteriskUnavailable as error:
                 session.fail(str(error))
+
+    async def _exchange_unless_silent(self, manager: SessionManager, asked: PendingAction) -> None:
+        """Send and wait, and end the connection when nothing at all comes for SILENT_S."""
+        session = manager.session
+        # Some actions keep Asterisk's end of the connection busy while it has nothing to say: a reload does.
+        until_s = max((one.deadline for one in session.responses.values() if self._is_long(one)), default=0.0)
+        exchange = asyncio.create_task(self._exchange(manager, asked), name="ami-ask")
+        try:
+            heard_s, silent = session.received_at, 0
+            while not exchange.done():
+                # Twice half the time: when it was we who stood still, the answer is there at the second look.
+                await asyncio.wait({exchange}, timeout=SILENT_S / 2)
+                silent = silent + 1 if session.received_at == heard_s else 0
+                heard_s = session.received_at
+                if silent >= 2 and not exchange.done() and time.monotonic() >= until_s:
+                    session.fail(f"not a byte within {SILENT_S:g} s")
+            exchange.result()
+        finally:
+            exchange.cancel()
+            await asyncio.gather(exchange, return_exceptions=True)
+
+    def _is_long(self, action: PendingAction) -> bool:
+        return action.timeout_s > self._action_timeout_s or action["action"] == "Command"
 
     # -- called by the session, synchronously and in the order of the bytes --------------------------
 

@@ -13,7 +13,7 @@ from support.ami_links import NEVER_S, ORIGINATE, booted, failure, running, take
 from support.fake_ami import Action, FakeAmi, FakePeer
 
 from dialer.asterisk import ami_session
-from dialer.asterisk.ami import AmiEvent, AmiLink, LinkDown, LinkUp
+from dialer.asterisk.ami import SILENT_S, AmiEvent, AmiLink, LinkDown, LinkUp
 from dialer.errors import AsteriskUnavailable
 
 
@@ -177,6 +177,62 @@ async def test_a_silent_asterisk_is_found_by_the_ping(asterisk: FakeAmi) -> None
         assert time.monotonic() - started < 5
         asterisk.pongs = True
         assert (await until(link, LinkUp)).login == 2
+
+
+async def test_an_asterisk_of_which_not_a_byte_comes_is_left_long_before_its_deadlines(
+    asterisk: FakeAmi,
+) -> None:
+    """Silence is no slowness: it does not matter what is asked meanwhile, nor how long that may take."""
+    async with running(asterisk.address(), ping_s=0.05, action_timeout_s=NEVER_S) as link:
+        await booted(link)
+        asterisk.pongs = False
+        asterisk.on("Originate", lambda _peer, _action: None)
+        started = time.monotonic()
+        with pytest.raises(AsteriskUnavailable) as caught:
+            await link.send(ORIGINATE)
+        assert caught.value.sent
+        assert "not a byte" in (await until(link, LinkDown)).reason
+        assert SILENT_S <= time.monotonic() - started < 2 * SILENT_S
+        asterisk.pongs = True
+        await until(link, LinkUp)
+
+
+@pytest.mark.parametrize("step", ["Login", "banner"])
+async def test_a_silent_login_is_tried_again(asterisk: FakeAmi, step: str) -> None:
+    """A peer that accepts and says nothing, at once or after its greeting, is left in the same time."""
+    if step == "Login":
+        asterisk.on("Login", lambda _peer, _action: None)
+    else:
+        asterisk.speaks = False
+    async with running(asterisk.address(), action_timeout_s=NEVER_S) as link:
+        await asterisk.arrived()
+        started = time.monotonic()
+        await asterisk.arrived()
+        assert time.monotonic() - started < 2 * SILENT_S
+        asterisk.speaks = True
+        asterisk.on("Login", asterisk.login)
+        await link.wait_up(10)
+
+
+async def test_a_busy_asterisk_is_not_left(asterisk: FakeAmi) -> None:
+    """One that tells events, or was asked for something long, may be slow with its pongs."""
+
+    async def slow(peer: FakePeer, action: Action) -> None:
+        for _ in range(8):
+            await asyncio.sleep(SILENT_S / 4)
+            peer.event("Newstate")
+        peer.reply(action, Ping="Pong")
+
+    async def reload(peer: FakePeer, action: Action) -> None:
+        await asyncio.sleep(1.5 * SILENT_S)
+        peer.reply(action, Output="reloaded")
+
+    asterisk.on("Ping", slow)
+    asterisk.on("Command", reload)
+    async with running(asterisk.address(), ping_s=0.05, action_timeout_s=NEVER_S) as link:
+        await asterisk.heard("Ping", 2)
+        assert await link.command("pjsip reload") == "reloaded"
+        assert len(asterisk.peers) == 1
 
 
 async def test_events_without_pongs_do_not_hide_a_dead_asterisk_for_long(asterisk: FakeAmi) -> None:
