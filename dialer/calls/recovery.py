@@ -123,6 +123,10 @@ def _seen(item: AmiEvent) -> Seen | None:
     )
 
 
+def _session_of(line: Line) -> UUID | None:
+    return line.call.agent.session_id if line.call.agent else None
+
+
 @dataclass(slots=True)
 class Recovery:
     """Puts the books in order after each login to Asterisk."""
@@ -237,13 +241,15 @@ class Recovery:
 
     async def left_behind(self, tenant_id: int, campaign_ids: Collection[int], *, phones: bool) -> None:
         """Take up what no line answers for: attempts of these campaigns whose commit was in doubt, and (with
-        `phones`) shifts whose release was.
+        `phones`) shifts whose reservation or release was.
 
         Only while the journal is written up: then a row that says otherwise than the lines is not just late.
         """
-        now, known = utc_now(), set(self.calls.lines)
+        now = utc_now()
+        # Each second: what is known is not read.
+        known = {line.call.attempt_id: _session_of(line) for line in self.calls}
         fences = self._fences(tenant_id, campaign_ids)
-        async with self.database.tenant(tenant_id) as conn:  # each second: what is known is not read
+        async with self.database.tenant(tenant_id) as conn:
             left = await store.calls_on_lines(conn, tenant_id, campaign_ids, known=known)
             busy = await store.left_shifts(conn, tenant_id, known) if phones else []
         long = self._left_long(
@@ -264,7 +270,10 @@ class Recovery:
                 else Vanished(now, detail="not_seen_to_end"),
             )
         for shift in busy:
-            if self.calls.get(shift.attempt_id) is not None or (shift.id, shift.attempt_id) not in long:
+            line = self.calls.get(shift.attempt_id)
+            # Another agent was chosen since: nobody waits for this one.
+            passed_over = line is not None and _session_of(line) not in (None, shift.id)
+            if not passed_over and (shift.id, shift.attempt_id) not in long:
                 continue
             log.warning("agent_left_behind", agent=shift.agent_id, state=shift.state)
             async with self.database.tenant(tenant_id) as conn:
@@ -287,9 +296,14 @@ class Recovery:
     ) -> set[tuple[UUID, UUID | None]]:
         """Of the rows, open calls and shifts with calls, those that no line has answered for in LEFT_S."""
         now_s, before = time.monotonic(), self._left.get(tenant_id, {})
-        unknown = [row for row in rows if (row[1] or row[0]) not in self.calls.lines]
+        unknown = [row for row in rows if not self._answers(*row)]
         self._left[tenant_id] = since = {row: before.get(row, now_s) for row in unknown}
         return {row for row, since_s in since.items() if now_s - since_s >= LEFT_S}
+
+    def _answers(self, id_: UUID, attempt_id: UUID | None) -> bool:
+        """Whether a line answers for the attempt, or for the shift with that attempt."""
+        line = self.calls.get(attempt_id or id_)
+        return line is not None and (attempt_id is None or _session_of(line) == id_)
 
     async def end_ghosts(self, node: Node, present: Mapping[UUID, Seen], tenants: Sequence[int]) -> None:
         """End the node's channels of ours that are on no books, neither ours nor another server's: they cost

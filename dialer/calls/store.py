@@ -340,16 +340,20 @@ _LEFT_SHIFTS = text(
     """
     SELECT s.id, s.agent_id, s.attempt_id, s.state FROM agent_session s
      WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.state IN ('reserved', 'talking')
-       AND s.attempt_id IS NOT NULL AND s.attempt_id <> ALL (CAST(:known AS uuid[]))
-       AND NOT EXISTS (SELECT FROM attempt a WHERE a.tenant_id = s.tenant_id AND a.id = s.attempt_id
-                          AND a.hung_up_at IS NULL AND a.ended_at IS NULL)
+       AND s.attempt_id IS NOT NULL
+       AND NOT EXISTS (SELECT FROM unnest(CAST(:known AS uuid[]), CAST(:sessions AS uuid[]))
+                                AS known (attempt_id, session_id)
+                        WHERE known.attempt_id = s.attempt_id AND known.session_id = s.id)
+       AND (s.attempt_id = ANY (CAST(:known AS uuid[]))
+            OR NOT EXISTS (SELECT FROM attempt a WHERE a.tenant_id = s.tenant_id AND a.id = s.attempt_id
+                              AND a.hung_up_at IS NULL AND a.ended_at IS NULL))
     """
 )
 
 
 @dataclass(frozen=True, slots=True)
 class LeftShift:
-    """A shift in a call that holds no line."""
+    """A shift in a call that holds no line, or has another agent."""
 
     id: UUID
     agent_id: int
@@ -357,11 +361,13 @@ class LeftShift:
     state: str
 
 
-async def left_shifts(conn: AsyncConnection, tenant_id: int, known: Collection[UUID]) -> list[LeftShift]:
-    """The shifts that are reserved for or talking in a call which is neither one of the known ones nor, by
-    its row, on anybody's line."""
-    rows = await conn.execute(_LEFT_SHIFTS, {"tenant_id": tenant_id, "known": list(known)})
-    return [LeftShift(*row) for row in rows]
+async def left_shifts(
+    conn: AsyncConnection, tenant_id: int, known: Mapping[UUID, UUID | None]
+) -> list[LeftShift]:
+    """The shifts that are reserved for or talking in a call which is theirs neither by the known ones (calls
+    with the shifts of their agents) nor, where it is not known, by its row on somebody's line."""
+    values = {"tenant_id": tenant_id, "known": list(known), "sessions": list(known.values())}
+    return [LeftShift(*row) for row in await conn.execute(_LEFT_SHIFTS, values)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -84,6 +85,31 @@ async def test_an_agent_whose_release_was_in_doubt_is_let_go(
         )
 
 
+async def test_an_agent_whose_reservation_was_in_doubt_is_let_go(
+    floor: Floor, engine: Engine, clock: list[float]
+) -> None:
+    """The call was given to another agent meanwhile: at once, the talk with that one is not waited for."""
+    passed_over, chosen = await floor.seat(), await floor.seat()
+    call = await floor.place(agent=passed_over)
+    engine.calls.add(floor.line(replace(call, agent=chosen.assignee)))
+    await look(engine, floor)
+    shift = await floor.shift(passed_over)
+    assert (shift.state, shift.attempt_id) == (AgentState.READY, None)
+
+
+async def test_an_agent_who_is_just_being_chosen_is_not_let_go(
+    floor: Floor, engine: Engine, clock: list[float]
+) -> None:
+    """The row is there before the line knows; one that nobody comes for in some seconds is let go."""
+    seat = await floor.seat()
+    call = await floor.place(agent=seat)
+    engine.calls.add(floor.line(replace(call, agent=None)))
+    for passed_s, state in ((0.0, AgentState.RESERVED), (LEFT_S, AgentState.READY)):
+        clock[0] += passed_s
+        await look(engine, floor)
+        assert (await floor.shift(seat)).state == state
+
+
 async def test_what_a_line_answers_for_is_not_even_read(
     floor: Floor, engine: Engine, clock: list[float]
 ) -> None:
@@ -105,7 +131,7 @@ async def test_what_a_line_answers_for_is_not_even_read(
         shift = await floor.shift(seat)
         assert (shift.state, shift.attempt_id) == (AgentState.TALKING, talk.attempt_id)
         assert (await floor.row(t.attempt, talk.attempt_id)).state == "connected"
-    known = {call.attempt_id}
+    known = {call.attempt_id: ours.session_id}
     async with floor.database.tenant(TENANT) as conn:
         assert await store.calls_on_lines(conn, TENANT, [floor.campaign_id], known=known) == []
         (left,) = await store.calls_on_lines(conn, TENANT, [floor.campaign_id])
