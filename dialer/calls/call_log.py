@@ -14,10 +14,11 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, select, tuple_
+from sqlalchemy import BigInteger, Select, and_, bindparam, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.contacts.csvfile import safe_cell
+from dialer.db.prepared import Prepared
 from dialer.db.tables import agent, attempt, campaign, contact, contact_list, disposition, recording, trunk
 
 
@@ -34,7 +35,6 @@ class Filter:
     until: datetime | None = None
     #: exactly this number
     e164: str | None = None
-    attempt_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,27 @@ def _query() -> Select[*tuple[Any, ...]]:
     return select(*columns).select_from(tables)
 
 
+_OF_TENANT = _query().where(_A.tenant_id == bindparam("tenant_id"))
+_ONE = Prepared(_OF_TENANT.where(_A.id == bindparam("attempt_id")))
+_OF_NUMBER = Prepared(
+    _OF_TENANT.where(_A.e164 == bindparam("e164"))
+    .order_by(_A.created_at.desc(), _A.id.desc())
+    .limit(bindparam("limit", type_=BigInteger))
+)
+
+
+async def find(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> CallRow | None:
+    """The attempt with this id."""
+    row = await _ONE.row(conn, tenant_id=tenant_id, attempt_id=attempt_id)
+    return CallRow(**row) if row else None
+
+
+async def of_number(conn: AsyncConnection, tenant_id: int, e164: str, limit: int) -> list[CallRow]:
+    """The latest attempts at a number, newest first."""
+    rows = await _OF_NUMBER.rows(conn, tenant_id=tenant_id, e164=e164, limit=limit)
+    return [CallRow(**row) for row in rows]
+
+
 async def page(
     conn: AsyncConnection,
     tenant_id: int,
@@ -149,7 +170,6 @@ async def page(
         (_A.agent_id, which.agent_id),
         (_A.result, which.result),
         (_A.e164, which.e164),
-        (_A.id, which.attempt_id),
     ):
         if value is not None:
             query = query.where(column == value)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls import call_log, dispositions
-from dialer.calls.call_log import CallRow, Filter
+from dialer.calls.call_log import CallRow
 from dialer.calls.dispositions import Choice
 from dialer.contacts import store as contacts
 from dialer.db.tables import campaign, lead
@@ -120,7 +120,7 @@ async def earlier(
     conn: AsyncConnection, tenant_id: int, e164: str, *, but: UUID | None = None
 ) -> list[Earlier]:
     """The latest attempts at a number, newest first."""
-    rows = await call_log.page(conn, tenant_id, Filter(e164=e164), limit=EARLIER + 1)
+    rows = await call_log.of_number(conn, tenant_id, e164, EARLIER + 1)
     return [
         Earlier(
             attempt_id=row.id,

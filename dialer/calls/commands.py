@@ -13,13 +13,12 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import insert, select, text, update
 
 from dialer.clock import utc_now
 from dialer.db import events
 from dialer.db.listen import REPLIES, Listener
-from dialer.db.session import Database
-from dialer.db.tables import command
+from dialer.db.prepared import Prepared
+from dialer.db.session import Database, encode_json
 from dialer.errors import AsteriskUnavailable, DozvonError
 from dialer.httpkit.access import Actor
 
@@ -32,7 +31,7 @@ WAIT_S = 6.0
 #: Ours is what is for a campaign of ours, for none, or for one that nobody owns nor will, since it does not
 #: run; and what we took and did not write down. Its age is reckoned by the clock that has stamped it: ours
 #: may be another machine's.
-_TAKE = text(
+_TAKE = Prepared(
     """
     UPDATE command SET taken_by = :server
      WHERE tenant_id = :tenant_id AND id = (
@@ -48,6 +47,26 @@ _TAKE = text(
          ORDER BY c.id LIMIT 1
            FOR UPDATE SKIP LOCKED)
     RETURNING id, kind, payload, clock_timestamp() - created_at < :fresh AS fresh
+    """
+)
+
+_ASK = Prepared(
+    """
+    INSERT INTO command (tenant_id, kind, campaign_id, payload, created_by)
+    VALUES (:tenant_id, :kind, :campaign_id, :payload, :created_by)
+    RETURNING id
+    """
+)
+_REPLY = Prepared("SELECT done_at, reply, error FROM command WHERE tenant_id = :tenant_id AND id = :id")
+_DONE = Prepared(
+    """
+    WITH done AS (
+        UPDATE command SET done_at = :now, reply = nullif(CAST(:reply AS jsonb), 'null'),
+               error = nullif(CAST(:error AS jsonb), 'null')
+         WHERE tenant_id = :tenant_id AND id = :id
+        RETURNING id
+    )
+    SELECT pg_notify(:channel, CAST(id AS text)) FROM done
     """
 )
 
@@ -68,18 +87,14 @@ class CommandDesk:
         """Have the engine that owns the campaign do something; any engine where none does. Raises what the
         engine raised, or AsteriskUnavailable when none answers."""
         async with self._database.tenant(actor.tenant_id) as conn:
-            command_id = await conn.scalar(
-                insert(command)
-                .values(
-                    tenant_id=actor.tenant_id,
-                    kind=kind,
-                    campaign_id=campaign_id,
-                    payload=payload,
-                    created_by=actor.user_id,
-                )
-                .returning(command.c.id)
+            command_id: int = await _ASK.value(
+                conn,
+                tenant_id=actor.tenant_id,
+                kind=kind,
+                campaign_id=campaign_id,
+                payload=encode_json(payload),
+                created_by=actor.user_id,
             )
-            assert command_id is not None
             self._waiting[command_id] = done = asyncio.Event()
             await events.wake(conn, "commands", tenant_id=actor.tenant_id)
         try:
@@ -90,13 +105,7 @@ class CommandDesk:
         finally:
             del self._waiting[command_id]
         async with self._database.tenant(actor.tenant_id) as conn:
-            row = (
-                await conn.execute(
-                    select(command.c.done_at, command.c.reply, command.c.error).where(
-                        command.c.tenant_id == actor.tenant_id, command.c.id == command_id
-                    )
-                )
-            ).one()
+            row = await _REPLY.row(conn, tenant_id=actor.tenant_id, id=command_id)
         if row.done_at is None:
             raise AsteriskUnavailable(reason="the engine does not answer")
         if row.error is not None:
@@ -134,14 +143,14 @@ class CommandRunner:
                 self._done[command_id] = await self._do(tenant_id, command_id, kind, payload, fresh=fresh)
             reply, error = self._done[command_id]
             async with self.database.tenant(tenant_id) as conn:
-                await conn.execute(
-                    update(command)
-                    .where(command.c.tenant_id == tenant_id, command.c.id == command_id)
-                    .values(done_at=utc_now(), reply=reply, error=error)
-                )
-                await conn.execute(
-                    text("SELECT pg_notify(:channel, :payload)"),
-                    {"channel": REPLIES, "payload": str(command_id)},
+                await _DONE.run(
+                    conn,
+                    tenant_id=tenant_id,
+                    id=command_id,
+                    now=utc_now(),
+                    reply=encode_json(reply),
+                    error=encode_json(error),
+                    channel=REPLIES,
                 )
             del self._done[command_id]
 
@@ -163,16 +172,9 @@ class CommandRunner:
     async def _next(self, tenant_id: int) -> tuple[int, str, Mapping[str, Any], bool] | None:
         """Take the oldest command that is ours: nobody else does it then."""
         async with self.database.tenant(tenant_id) as conn:
-            found = await conn.execute(
-                _TAKE,
-                {
-                    "tenant_id": tenant_id,
-                    "server": self.server,
-                    "ours": sorted(self.ours(tenant_id)),
-                    "fresh": FRESH,
-                },
+            row = await _TAKE.row(
+                conn, tenant_id=tenant_id, server=self.server, ours=sorted(self.ours(tenant_id)), fresh=FRESH
             )
-            row = found.one_or_none()
         if row is None:
             return None
         return row.id, row.kind, row.payload, row.fresh

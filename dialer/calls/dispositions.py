@@ -6,17 +6,48 @@ other: the second of them finds what the first has done and ends the attempt (se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.model import CallState
-from dialer.db.tables import agent, attempt, campaign, disposition, lead
+from dialer.db.prepared import Prepared
+
+_TALK = Prepared(
+    """
+    SELECT a.id, a.campaign_id, a.lead_id, a.state, a.created_at, a.connected_at, a.hung_up_at, a.session_id,
+           a.agent_id, g.user_id, a.disposition_id
+      FROM attempt a LEFT JOIN agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
+     WHERE a.tenant_id = :tenant_id AND a.id = :attempt_id
+       FOR UPDATE OF a
+    """
+)
+_CHOICES = Prepared(
+    """
+    SELECT id, code, label_ru, label_en, kind FROM disposition
+     WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
+     ORDER BY position, id
+    """
+)
+_WRITE = Prepared(
+    """
+    UPDATE attempt
+       SET disposition_id = :disposition_id, disposition_note = :note, disposed_at = :at, disposed_by = :by,
+           state = CASE WHEN :ends THEN 'ended' ELSE state END,
+           ended_at = CASE WHEN :ends THEN CAST(:at AS timestamptz) ELSE ended_at END
+     WHERE tenant_id = :tenant_id AND id = :attempt_id
+    """
+)
+_TRIES = Prepared(
+    """
+    SELECT l.attempts, c.max_attempts
+      FROM lead l JOIN campaign c ON c.tenant_id = l.tenant_id AND c.id = l.campaign_id
+     WHERE l.tenant_id = :tenant_id AND l.id = :lead_id
+       FOR UPDATE OF l
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,37 +82,13 @@ class Talk:
 
 async def lock_talk(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> Talk | None:
     """The attempt, kept from everybody else until the transaction ends."""
-    a = attempt.c
-    found = await conn.execute(
-        select(
-            a.id,
-            a.campaign_id,
-            a.lead_id,
-            a.state,
-            a.created_at,
-            a.connected_at,
-            a.hung_up_at,
-            a.session_id,
-            a.agent_id,
-            agent.c.user_id,
-            a.disposition_id,
-        )
-        .outerjoin_from(attempt, agent, (agent.c.tenant_id == a.tenant_id) & (agent.c.id == a.agent_id))
-        .where(a.tenant_id == tenant_id, a.id == attempt_id)
-        .with_for_update(of=attempt)
-    )
-    row = found.mappings().one_or_none()
-    return Talk(**{**row, "state": CallState(row["state"])}) if row else None
+    row = await _TALK.row(conn, tenant_id=tenant_id, attempt_id=attempt_id)
+    return Talk(**{**row, "state": CallState(row.state)}) if row else None
 
 
 async def choices(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> list[Choice]:
     """What talks of a campaign may come to, in the order agents see it."""
-    d = disposition.c
-    rows = await conn.execute(
-        select(d.id, d.code, d.label_ru, d.label_en, d.kind)
-        .where(d.tenant_id == tenant_id, d.campaign_id == campaign_id)
-        .order_by(d.position, d.id)
-    )
+    rows = await _CHOICES.rows(conn, tenant_id=tenant_id, campaign_id=campaign_id)
     return [Choice(*row) for row in rows]
 
 
@@ -96,31 +103,20 @@ async def write(
     at: datetime,
 ) -> bool:
     """Write the disposition; in wrap-up that ends the attempt. Whether it has ended."""
-    values: Mapping[str, Any] = {
-        "disposition_id": disposition_id,
-        "disposition_note": note or None,
-        "disposed_at": at,
-        "disposed_by": by,
-    }
-    if talk.state is CallState.WRAP_UP:
-        values = {**values, "state": CallState.ENDED, "ended_at": at}
-    await conn.execute(
-        update(attempt).where(attempt.c.tenant_id == tenant_id, attempt.c.id == talk.id).values(values)
+    await _WRITE.run(
+        conn,
+        tenant_id=tenant_id,
+        attempt_id=talk.id,
+        disposition_id=disposition_id,
+        note=note or None,
+        by=by,
+        at=at,
+        ends=talk.state is CallState.WRAP_UP,
     )
     return talk.state in (CallState.WRAP_UP, CallState.ENDED)
 
 
 async def tries(conn: AsyncConnection, tenant_id: int, lead_id: int) -> tuple[int, int]:
     """(attempts made at a lead, the most that its campaign makes); the lead is locked."""
-    found = await conn.execute(
-        select(lead.c.attempts, campaign.c.max_attempts)
-        .join_from(
-            lead,
-            campaign,
-            (campaign.c.tenant_id == lead.c.tenant_id) & (campaign.c.id == lead.c.campaign_id),
-        )
-        .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id)
-        .with_for_update(of=lead)
-    )
-    row = found.one()
+    row = await _TRIES.row(conn, tenant_id=tenant_id, lead_id=lead_id)
     return row.attempts, row.max_attempts

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
@@ -139,7 +139,8 @@ class DatabaseJournal:
 
 
 def _refused_for_content(error: DBAPIError) -> bool:
-    return str(getattr(error.orig, "sqlstate", None) or "").startswith(CONTENT)
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return state.startswith(CONTENT) or isinstance(error, DataError)
 
 
 async def _write_all(conn: AsyncConnection, tenant_id: int, changes: Sequence[Change]) -> None:

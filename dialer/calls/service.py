@@ -137,9 +137,10 @@ class CallService:
                 attempt_id = await agents.owes_disposition(conn, tenant_id, shift.id)
             if attempt_id is None:
                 return None
-            rows = await call_log.page(conn, tenant_id, Filter(attempt_id=attempt_id), limit=1)
-            found = await card.of_call(conn, tenant_id, rows[0], whole=whole)
-        return replace(found, call=_shown(actor, rows[0]))
+            row = await call_log.find(conn, tenant_id, attempt_id)
+            assert row is not None, "a shift's attempt is kept as long as the shift"
+            found = await card.of_call(conn, tenant_id, row, whole=whole)
+        return replace(found, call=_shown(actor, row))
 
     async def log_file(self, actor: Actor, which: Filter, locale: str) -> AsyncIterator[bytes]:
         """The call log as CSV, oldest first, in pieces. No transaction waits for a slow reader."""
@@ -298,16 +299,16 @@ class CallService:
     @staticmethod
     async def _readable(conn: AsyncConnection, actor: Actor, attempt_id: UUID) -> tuple[CallRow, bool]:
         """The attempt, and whether it is the actor's own, if the actor may read it."""
-        rows = await call_log.page(conn, actor.tenant_id, Filter(attempt_id=attempt_id), limit=1)
+        row = await call_log.find(conn, actor.tenant_id, attempt_id)
         own = False
-        if actor.user_id is not None and rows and rows[0].agent_id is not None:
+        if actor.user_id is not None and row is not None and row.agent_id is not None:
             found = await agents.agent_of_user(conn, actor.tenant_id, actor.user_id)
-            own = found is not None and found.id == rows[0].agent_id
+            own = found is not None and found.id == row.agent_id
         if not own:
             actor.require(Right.CALLS_READ)
-        if not rows:
+        if row is None:
             raise NotFound(what="call", key=attempt_id)
-        return rows[0], own
+        return row, own
 
 
 async def _own_agent(conn: AsyncConnection, actor: Actor) -> Agent:

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
-from sqlalchemy import insert
 
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState, Shift
@@ -32,8 +31,8 @@ from dialer.calls.terms import CallTerms
 from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
 from dialer.db import events
-from dialer.db.session import Database
-from dialer.db.tables import pacing_tick
+from dialer.db.prepared import Prepared
+from dialer.db.session import Database, encode_json
 from dialer.errors import AsteriskUnavailable, DatabaseUnavailable
 from dialer.pacing.model import AgentInPool, CallInAir, DialMode, Plan, Snapshot, plan, share
 from dialer.servers import store as servers
@@ -50,6 +49,12 @@ _IN_POOL = (AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentStat
 LOOK_EVERY_S = 0.05
 #: A campaign whose list gave no lead is asked again after so long, or when its leads change.
 DRY_S = 2.0
+_TICK = Prepared(
+    """
+    INSERT INTO pacing_tick (tenant_id, campaign_id, at, node, dial, why, inputs)
+    VALUES (:tenant_id, :campaign_id, :at, :node, :dial, :why, :inputs)
+    """
+)
 
 
 @dataclass(slots=True)
@@ -338,16 +343,15 @@ class Runner:
         """Keep a decision that differs from the last, for "why was nothing dialled then?"."""
         inputs: Mapping[str, float] = dict(decision.inputs)
         async with self.database.tenant(terms.tenant_id) as conn:
-            await conn.execute(
-                insert(pacing_tick).values(
-                    tenant_id=terms.tenant_id,
-                    campaign_id=terms.campaign_id,
-                    at=utc_now(),
-                    node=node.name,
-                    dial=decision.dial,
-                    why=decision.why,
-                    inputs=inputs,
-                )
+            await _TICK.run(
+                conn,
+                tenant_id=terms.tenant_id,
+                campaign_id=terms.campaign_id,
+                at=utc_now(),
+                node=node.name,
+                dial=decision.dial,
+                why=decision.why,
+                inputs=encode_json(inputs),
             )
             await events.emit(
                 conn,

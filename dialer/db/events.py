@@ -38,7 +38,7 @@ BATCH = 1000
 LOOK_EVERY_S = 1.0
 #: Numbers are given at most so often: what is committed meanwhile gets its numbers in one statement, and one
 #: note wakes the streams for all of it. The first event after a silence waits for nothing.
-EVERY_S = 0.02
+EVERY_S = 0.05
 STATEMENT_TIMEOUT_S = 30.0
 CLEAN_EVERY_S = 600.0
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db.listen import ENGINE
+from dialer.db.prepared import Prepared
 from dialer.db.session import encode_json
 from dialer.db.tables import lease, node, process_status, server
 from dialer.servers.model import Beat, Lease, LeaseKey, LeaseKind
@@ -215,22 +216,26 @@ async def take(
     return {LeaseKey(tenant_id, LeaseKind(row.kind), row.key): row.fence for row in taken}
 
 
+_HELD = Prepared(
+    """
+    SELECT key, fence FROM lease
+     WHERE tenant_id = :tenant_id AND kind = :kind AND server = :server
+       AND key = ANY (CAST(:keys AS bigint[]))
+     ORDER BY key
+       FOR SHARE
+    """
+)
+_NOT_WANTING = Prepared(
+    "SELECT key FROM lease WHERE tenant_id = :tenant_id AND kind = 'campaign' AND NOT wants"
+)
+
+
 async def held(
     conn: AsyncConnection, tenant_id: int, kind: LeaseKind, name: str, keys: Collection[int]
 ) -> dict[int, int]:
     """Those of the keys that the server owns, each with its number; until this transaction ends nobody takes
     them."""
-    rows = await conn.execute(
-        select(lease.c.key, lease.c.fence)
-        .where(
-            lease.c.tenant_id == tenant_id,
-            lease.c.kind == kind,
-            lease.c.key.in_(sorted(keys)),
-            lease.c.server == name,
-        )
-        .order_by(lease.c.key)
-        .with_for_update(read=True)
-    )
+    rows = await _HELD.rows(conn, tenant_id=tenant_id, kind=kind, keys=list(keys), server=name)
     return {row.key: row.fence for row in rows}
 
 
@@ -245,12 +250,7 @@ async def say_wants(conn: AsyncConnection, of: LeaseKey, name: str, *, wants: bo
 
 async def not_wanting(conn: AsyncConnection, tenant_id: int) -> frozenset[int]:
     """Campaigns that run and ask for no agent: their lists are empty."""
-    rows = await conn.execute(
-        select(lease.c.key).where(
-            lease.c.tenant_id == tenant_id, lease.c.kind == LeaseKind.CAMPAIGN, lease.c.wants.is_(False)
-        )
-    )
-    return frozenset(rows.scalars())
+    return frozenset(await _NOT_WANTING.column(conn, tenant_id=tenant_id))
 
 
 def _is(of: LeaseKey) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from sqlalchemy import delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.db.prepared import Prepared
 from dialer.db.tables import api_token, app_user, user_session
 from dialer.httpkit.access import Actor, Role
 from dialer.httpkit.identity import Identity
@@ -55,21 +56,26 @@ async def door_login(conn: AsyncConnection, login: str) -> KnownLogin | None:
     return KnownLogin(_actor(row), row.password_hash, row.disabled_at) if row else None
 
 
+_OF_SESSION = Prepared(
+    "SELECT * FROM find_session(:token) WHERE expires_at > now() AND disabled_at IS NULL"
+)
+_OF_TOKEN = Prepared(
+    """
+    SELECT *, last_used_at IS NULL OR last_used_at < now() - CAST(:every AS interval) AS stale
+      FROM find_token(:token) WHERE revoked_at IS NULL AND disabled_at IS NULL
+    """
+)
+
+
 async def door_session(conn: AsyncConnection, token_hash: str) -> Identity | None:
     """Whose session this is, while it lasts and the person may log in."""
-    query = "SELECT * FROM find_session(:token) WHERE expires_at > now() AND disabled_at IS NULL"
-    row = (await conn.execute(text(query), {"token": token_hash})).one_or_none()
+    row = await _OF_SESSION.row(conn, token=token_hash)
     return Identity(_actor(row), row.csrf_token) if row else None
 
 
 async def door_token(conn: AsyncConnection, token_hash: str) -> tuple[Identity, int, bool] | None:
     """Whose API token this is, its id, and whether its use is worth noting; None for a revoked one."""
-    query = """
-        SELECT *, last_used_at IS NULL OR last_used_at < now() - CAST(:every AS interval) AS stale
-        FROM find_token(:token) WHERE revoked_at IS NULL AND disabled_at IS NULL
-    """
-    found = await conn.execute(text(query), {"token": token_hash, "every": USE_NOTED_EVERY})
-    row = found.one_or_none()
+    row = await _OF_TOKEN.row(conn, token=token_hash, every=USE_NOTED_EVERY)
     return (Identity(_actor(row), None), row.token_id, row.stale) if row else None
 
 
