@@ -84,7 +84,7 @@ class Hostile:
     must_hold: str = "no crash, no 5xx by schema, no injected action, nothing unescaped, calls live"
     cases: tuple[str, ...] = (*ALONE, *LIVE)
     #: about 61,000 inputs a round of the ten kinds
-    long_runs: int = 200
+    long_runs: int = schema.TURNS * (len(ALONE) + len(LIVE))
     short_runs: int = len(ALONE) + len(LIVE)
     #: blocks of a few inputs of every kind
     short: bool = False
@@ -100,7 +100,7 @@ class Hostile:
             floor: Floor | None = None
             for number, seed in enumerate(seeds, 1):
                 case = case_of(self.cases, seed)
-                block = Block(case, seed, self.short)
+                block = Block(case, seed, self.short, turn=seed // len(self.cases))
                 if case in LIVE and floor is None:
                     floor = await stack.enter_async_context(opened(seed, say))
                 try:

@@ -19,6 +19,8 @@ class Block:
     seed: int
     #: of the short form: fewer inputs, of every kind
     short: bool = False
+    #: how many blocks of the kind have lower seeds
+    turn: int = 0
     inputs: int = 0
     #: inputs by kind, under the names of the table
     kinds: Counter[str] = field(default_factory=Counter)

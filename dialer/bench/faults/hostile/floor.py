@@ -21,9 +21,12 @@ from sqlalchemy import text
 from dialer.asterisk.ami import Address, AmiEvent, AmiLink
 from dialer.bench.faults.hostile.block import Block
 from dialer.bench.model import Say
+from dialer.bench.site import TENANT as OWN_TENANT
 from dialer.bench.site import Mark, NotInTime, Site, patience
 from dialer.db.session import create_engine
+from dialer.demo.api import Api
 from dialer.httpkit.access import Actor, Role
+from dialer.users.model import User
 from dialer.users.service import UserService
 
 #: The tenant of those who mean harm.
@@ -46,6 +49,8 @@ class Floor:
     link: AmiLink
     #: since when calls are made
     since: Mark
+    #: of a supervisor of the site's own tenant: log-ins without end shut the door to this machine's address
+    supervisor_token: str
     #: pids of web, engine and Asterisk, which nothing may change
     pids: tuple[int | None, ...] = ()
     #: channels that Asterisk made under ids that are not ours, and events that nobody but a stranger sends
@@ -63,19 +68,12 @@ class Floor:
     async def login(self, role: Role) -> str:
         """A new user of the role in the hostile tenant; its login, the password is PASSWORD."""
         self._made += 1
-        login = f"hostile{self._made}"
-        await self.users.add(self.actor(), login=login, name=login, role=role, locale="en", password=PASSWORD)
-        return login
+        return (await _user(self.users, self.actor(), f"hostile{self._made}", role)).login
 
     async def token(self, role: Role) -> str:
         """An API token of a new user of the role: earlier ones may have been revoked by a hostile request."""
         self._made += 1
-        login = f"hostile{self._made}"
-        user = await self.users.add(
-            self.actor(), login=login, name=login, role=role, locale="en", password=PASSWORD
-        )
-        _, token = await self.users.add_token(self.actor(), "bench", user.id)
-        return token
+        return await _token(self.users, self.actor(), f"hostile{self._made}", role)
 
     # -- what must hold --------------------------------------------------------------------------------
 
@@ -101,8 +99,7 @@ class Floor:
     async def stop_dialling(self) -> None:
         """Pause the campaign, as a supervisor does."""
         await self.site.stop_feeding()
-        async with self.site.api() as api:
-            await api.log_in(*self.site.supervisor)
+        async with Api(self.site.url, token=self.supervisor_token) as api:
             await api.call("POST", f"/campaigns/{self.site.campaign_id}/pause")
 
     async def watch(self) -> None:
@@ -150,6 +147,16 @@ class Floor:
             self._log.unlink()
 
 
+async def _user(users: UserService, actor: Actor, login: str, role: Role) -> User:
+    return await users.add(actor, login=login, name=login, role=role, locale="en", password=PASSWORD)
+
+
+async def _token(users: UserService, actor: Actor, login: str, role: Role) -> str:
+    user = await _user(users, actor, login, role)
+    _, token = await users.add_token(actor, "bench", user.id)
+    return token
+
+
 @asynccontextmanager
 async def opened(seed: int, say: Say) -> AsyncIterator[Floor]:
     """A site with calls running, the hostile tenant, and the witness."""
@@ -166,7 +173,8 @@ async def opened(seed: int, say: Say) -> AsyncIterator[Floor]:
         settings = site.settings
         address = Address("127.0.0.1", settings.ami_port, settings.ami_user, settings.ami_password())
         link = AmiLink(address, wanted={"Newchannel", "UserEvent"})
-        floor = Floor(site, users, link, site.mark())
+        own_token = await _token(users, Actor.server(OWN_TENANT), "bench", Role.SUPERVISOR)
+        floor = Floor(site, users, link, site.mark(), own_token)
         tasks = [
             asyncio.create_task(link.run(), name="witness"),
             asyncio.create_task(floor.watch(), name="watch"),

@@ -2,8 +2,8 @@
 
 Every field that a page shows is filled by the API, by a form or by a file, as an administrator of the
 hostile tenant. Then every page is fetched and parsed: there is no element, attribute, address or script
-that a text has made, and each text that was taken stands on its page to be read. A share is opened in a
-real browser where the bench finds one; its console tells of a script that ran, and of a breach of the
+that a text has made, and each text that was taken stands on its page to be read. They are opened in
+a real browser too, where the bench finds one; its console tells of a script that ran, and of a breach of the
 page's policy.
 """
 
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from html.parser import HTMLParser
 from typing import Any, Final
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from dialer.bench.faults.hostile.floor import PASSWORD, Floor
 from dialer.bench.site import patience
 from dialer.contacts.importing import run_next_import
 from dialer.httpkit.access import Role
+from dialer.users.service import NewSession
 
 #: Elements of our own pages that may hold a script, and by which address only.
 _SCRIPTS: Final = re.compile(r"/static/[\w./-]+(\?v=\w+)?")
@@ -52,6 +54,9 @@ PAGES: Final = (
     "/campaigns/{campaign}/figures", "/calls", "/lists", "/lists/{list}", "/lists/{list}/imports", "/agents",
     "/agents/table", "/trunks", "/policies", "/users", "/tokens", "/me", "/status", "/desk",
 )  # fmt: skip
+
+#: What the short form opens in the browser.
+LOOKED: Final = ("/campaigns", "/lists/{list}/imports", "/users")
 
 
 class Reader(HTMLParser):
@@ -135,11 +140,12 @@ def naughty(dice: random.Random, most: int) -> str:
 class Visit:
     """A person of the hostile tenant at a browser, by HTTP."""
 
-    def __init__(self, block: Block, url: str, http: ClientSession, csrf: str) -> None:
+    def __init__(self, block: Block, url: str, http: ClientSession, session: NewSession) -> None:
         self.block = block
         self.url = url
         self.http = http
-        self.headers = {"X-CSRF-Token": csrf}
+        self.session = session
+        self.headers = {"X-CSRF-Token": session.csrf_token}
 
     async def api(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
         """A request to the API; harm for a 5xx. The reply's JSON, None for a refusal."""
@@ -166,16 +172,22 @@ class Visit:
             return words
 
 
-async def run(block: Block, floor: Floor) -> None:
-    """A block: fill, fetch, read."""
-    since = floor.site.mark()
+@asynccontextmanager
+async def visiting(block: Block, floor: Floor) -> AsyncIterator[Visit]:
+    """An administrator of the hostile tenant, logged in."""
     login = await floor.login(Role.ADMINISTRATOR)
     session = await floor.users.log_in(login, PASSWORD, "127.0.0.1")
     jar = CookieJar(unsafe=True)
     async with ClientSession(cookie_jar=jar, timeout=ClientTimeout(total=patience(60))) as http:
         jar.update_cookies({"dozvon_session": session.token})
-        visit = Visit(block, floor.site.url, http, session.csrf_token)
-        taken = await _fill(visit, floor)
+        yield Visit(block, floor.site.url, http, session)
+
+
+async def run(block: Block, floor: Floor) -> None:
+    """A block: fill, fetch, read, and look with a real browser."""
+    since = floor.site.mark()
+    async with visiting(block, floor) as visit:
+        taken = await fill(visit, floor)
         addresses = {path: path.format(**taken.ids) for path in PAGES}
         shown = {path: await visit.page(address) for path, address in addresses.items()}
         for path, name in taken.texts:
@@ -185,16 +197,14 @@ async def run(block: Block, floor: Floor) -> None:
         for path in _errors(block.dice, block.size(30, 8)):
             await visit.page(path)
             block.took("html")
-        if (block.seed // 10) % 4 == 0 or block.short:
-            complaints = await browser.look(
-                floor.site.url, session.token, list(addresses.values())[: block.size(9, 3)]
-            )
-            if complaints is None:
-                block.undone.append("no browser here: pages were parsed, and not opened in one")
-            else:
-                block.took("html_browser", block.size(9, 3))
-                for each in complaints:
-                    block.harm(f"pages: the browser says {each}")
+        looked = [addresses[path] for path in LOOKED] if block.short else list(addresses.values())
+        complaints = await browser.look(floor.site.url, visit.session.token, looked)
+        if complaints is None:
+            block.undone.append("no browser here: pages were parsed, and not opened in one")
+        else:
+            block.took("html_browser", len(looked))
+            for each in complaints:
+                block.harm(f"pages: the browser says {each}")
     await floor.holds(block, since)
 
 
@@ -206,7 +216,7 @@ class Taken:
         self.texts: list[tuple[str, str]] = []
 
 
-async def _fill(visit: Visit, floor: Floor) -> Taken:
+async def fill(visit: Visit, floor: Floor) -> Taken:
     """A hostile text into every field that a page shows."""
     dice, taken = visit.block.dice, Taken()
 

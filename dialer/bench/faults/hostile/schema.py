@@ -2,8 +2,9 @@
 every part. No reply is a 5xx that the document does not name, each fits the document, each refusal is a
 problem document.
 
-As a stranger, an operator, a supervisor and an administrator of a tenant of their own, by API tokens: the
-limits of the log-in stay what they are and do not make the run meaningless.
+Each operation as a stranger, an operator, a supervisor and an administrator of a tenant of their own, by API
+tokens: the limits of the log-in stay what they are and do not make the run meaningless. A right request is
+sent at rows that are there as often as at such as are not.
 """
 
 from __future__ import annotations
@@ -11,89 +12,151 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, cast
+from uuid import UUID
 
+from sqlalchemy import Column, select
+
+from dialer.bench.faults.hostile import pages
 from dialer.bench.faults.hostile.block import Block
-from dialer.bench.faults.hostile.floor import Floor
+from dialer.bench.faults.hostile.floor import TENANT, Floor
 from dialer.bench.site import patience
+from dialer.db import tables as t
 from dialer.errors import PartMissing
 from dialer.httpkit.access import Role
 
 #: The stream of events never ends by itself; `requests` asks for it apart.
 ENDLESS: Final = frozenset({"/api/v1/events"})
 ROLES: Final[tuple[Role | None, ...]] = (None, Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
-#: Requests of one operation in a row.
-EXAMPLES: Final = 10
+#: So many blocks meet each operation once.
+TURNS: Final = 20
+#: Right requests, and as many wrong ones, of one operation by one role.
+EXAMPLES: Final = 40
 PROBLEM: Final = frozenset({"type", "title", "status", "detail"})
+#: Where the rows are that a part of a path names.
+ROWS: Final[Mapping[str, Column[Any]]] = {
+    "agent_id": t.agent.c.id,
+    "attempt_id": t.attempt.c.id,
+    "campaign_id": t.campaign.c.id,
+    "contact_id": t.contact.c.id,
+    "import_id": t.import_job.c.id,
+    "lead_id": t.lead.c.id,
+    "list_id": t.contact_list.c.id,
+    "token_id": t.api_token.c.id,
+    "trunk_id": t.trunk.c.id,
+    "user_id": t.app_user.c.id,
+}
+
+_Ids = Mapping[str, Sequence[int | UUID]]
 
 
-async def run(block: Block, floor: Floor) -> None:
-    """A block: one role, a sample of requests over all operations."""
-    since = floor.site.mark()
-    role = block.dice.choice((*ROLES[1:], *ROLES))
-    token = await floor.token(role) if role is not None else None
-    count = block.size(250, 40)
-    statuses: Counter[int] = await asyncio.to_thread(throw, block, floor.site.url, token, count)
-    block.figures["http_passed"] = sum(number for status, number in statuses.items() if status < 300)
-    await floor.holds(block, since)
+@dataclass(slots=True)
+class Sender:
+    """Sends what is generated, and notes what comes back."""
 
+    block: Block
+    url: str
+    #: ids of rows that are there, by the name that paths give them
+    ids: _Ids = field(default_factory=dict)
+    token: str | None = None
+    statuses: Counter[int] = field(default_factory=Counter)
 
-def throw(block: Block, url: str, token: str | None, count: int) -> Counter[int]:
-    """Send `count` generated requests one after another; replies by status. Raises PartMissing."""
-    try:
-        import requests
-        import schemathesis  # noqa: F401 - said to be missing here, where there is a way to say it
-        from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
-    except ImportError as error:
-        raise PartMissing(
-            part=str(error.name), mend="install it with `pip install 'dozvon[bench]'`"
-        ) from None
-    statuses: Counter[int] = Counter()
-    with requests.Session() as http:
-        if token is not None:
-            http.headers["Authorization"] = f"Bearer {token}"
-        cases = _operations(http.get(f"{url}/openapi.json", timeout=patience(20)).text)
+    def throw(self, operation: Any, mode: Any, count: int, seed: int) -> None:
+        """Send `count` generated requests of an operation, one after another. Raises PartMissing."""
+        try:
+            import requests
+            from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+            from hypothesis import seed as seeded
+        except ImportError as error:
+            raise _missing(error) from None
+        with requests.Session() as http:
+            if self.token is not None:
+                http.headers["Authorization"] = f"Bearer {self.token}"
 
-        def one(case: Any) -> None:
-            statuses[_one(block, http, url, case)] += 1
+            def one(case: Any) -> None:
+                self._at_a_row(case)
+                self.statuses[_one(self.block, http, self.url, case)] += 1
 
-        # The operations in turn over the blocks, so that none is left out by chance.
-        at = block.seed * (count // EXAMPLES)
-        chosen = [cases[(at + n) % len(cases)] for n in range(count // EXAMPLES)]
-        for number, (operation, mode) in enumerate(chosen):
-            # A function of its own each time: one that is wrapped twice would be seeded twice.
             strategy = operation.as_strategy(generation_mode=mode)
-            wrapped: Callable[[], None] = cast("Any", given(strategy))(_anew(one))
+            wrapped: Callable[[], None] = cast("Any", given(strategy))(one)
             wrapped = settings(
-                max_examples=EXAMPLES,
+                max_examples=count,
                 database=None,
                 deadline=None,
                 phases=[Phase.generate],
                 suppress_health_check=list(HealthCheck),
                 verbosity=Verbosity.quiet,
             )(wrapped)
-            seed(block.seed * 1000 + number)(wrapped)()
-    return statuses
+            seeded(seed)(wrapped)()
+
+    def _at_a_row(self, case: Any) -> None:
+        """Have a right request name a row that is there, every other time."""
+        for name in [*(case.path_parameters or {})]:
+            if (known := self.ids.get(name)) and self.block.dice.random() < 0.5:
+                case.path_parameters[name] = str(self.block.dice.choice(known))
 
 
-def _anew(act: Callable[[Any], None]) -> Callable[[Any], None]:
-    def throws(case: Any) -> None:
-        act(case)
+async def run(block: Block, floor: Floor) -> None:
+    """A block: some operations by each role; in the short form all of them, by one role and once each."""
+    since = floor.site.mark()
+    async with pages.visiting(block, floor) as visit:
+        await pages.fill(visit, floor)
+        async with visit.http.get(f"{floor.site.url}/openapi.json") as reply:
+            operations = _operations(await reply.text())
+    sender = Sender(block, floor.site.url, await _ids(floor))
+    positive, negative = _modes()
+    for number, operation in enumerate(operations):
+        if block.short:
+            sender.token = await floor.token(Role.ADMINISTRATOR) if number % 20 == 0 else sender.token
+            await asyncio.to_thread(sender.throw, operation, (positive, negative)[number % 2], 1, number)
+        elif number % TURNS == block.turn % TURNS:
+            for role in ROLES:
+                for mode in (positive, negative):
+                    # A new one: what was sent may have disabled its user.
+                    sender.token = await floor.token(role) if role is not None else None
+                    await asyncio.to_thread(sender.throw, operation, mode, EXAMPLES, block.seed)
+    met = len(operations) if block.short else len(operations[block.turn % TURNS :: TURNS])
+    block.figures["http_operations"] = met
+    block.figures["http_passed"] = sum(n for status, n in sender.statuses.items() if 200 <= status < 300)
+    block.figures["http_5xx"] = sum(n for status, n in sender.statuses.items() if status >= 500)
+    await floor.holds(block, since)
 
-    return throws
+
+async def _ids(floor: Floor) -> _Ids:
+    """Rows of the hostile tenant, some of each kind."""
+    async with floor.site.database.tenant(TENANT) as conn:
+        return {
+            name: list(await conn.scalars(select(column).order_by(column.desc()).limit(20)))
+            for name, column in ROWS.items()
+        }
+
+
+def _missing(error: ImportError) -> PartMissing:
+    return PartMissing(part=str(error.name), mend="install it with `pip install 'dozvon[bench]'`")
+
+
+def _modes() -> tuple[Any, Any]:
+    """Right requests, and wrong ones. Raises PartMissing."""
+    try:
+        from schemathesis import GenerationMode
+    except ImportError as error:
+        raise _missing(error) from None
+    return GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 
 
 @cache
-def _operations(document: str) -> list[tuple[Any, Any]]:
-    """Each operation with each kind of requests, right ones and wrong ones; read once a document."""
-    import schemathesis
-
+def _operations(document: str) -> list[Any]:
+    """Each operation but the endless ones; read once a document. Raises PartMissing."""
+    try:
+        import schemathesis
+    except ImportError as error:
+        raise _missing(error) from None
     schema = schemathesis.openapi.from_dict(json.loads(document))
-    modes = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
     operations = [cast("Any", found).ok() for found in schema.get_all_operations()]
-    return [(each, mode) for each in operations for mode in modes if each.path not in ENDLESS]
+    return [each for each in operations if each.path not in ENDLESS]
 
 
 def _one(block: Block, http: Any, url: str, case: Any) -> int:
@@ -103,7 +166,6 @@ def _one(block: Block, http: Any, url: str, case: Any) -> int:
     from schemathesis.core.failures import FailureGroup
     from schemathesis.specs.openapi import checks as openapi
 
-    block.took("http_schema")
     name = f"{case.method} {case.path}"
     try:
         reply = case.call(base_url=url, session=http, timeout=patience(30))
@@ -112,6 +174,7 @@ def _one(block: Block, http: Any, url: str, case: Any) -> int:
         if isinstance(error, requests.ConnectionError | requests.Timeout):
             block.harm(f"{name}: {error!r}")
         return 0
+    block.took("http_schema")
     if reply.status_code >= 500 and str(reply.status_code) not in _named(case):
         block.harm(f"{name}: {reply.status_code} {reply.text[:200]} for {_shown(case)}")
         return int(reply.status_code)
