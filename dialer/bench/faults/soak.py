@@ -10,13 +10,15 @@ from typing import Any
 from sqlalchemy import func, select, text
 
 from dialer.bench.model import Row, Run, Say
-from dialer.bench.site import TENANT, Mark, Site, patience
+from dialer.bench.site import TENANT, Mark, Site, busy, patience
 from dialer.db import tables as t
 from dialer.errors import DatabaseUnavailable
 
-#: So many agents with talks so short make about five calls a second.
+#: So many agents with talks so short make a little more than five calls a second.
 AGENTS, TALK_S, WRAP_UP_S, RING_S = 12, 1.4, 0.2, 0.3
-LONG_S, SHORT_S = 7200.0, 20.0
+#: Fewer calls a second, on a machine at rest, are not what the row is about.
+RATE = 5.0
+LONG_S, SHORT_S = 7200.0, 10.0
 #: Memory is judged of runs that last so long: before, caches fill.
 JUDGED_S = 600.0
 DRIFT = 0.05
@@ -182,6 +184,8 @@ async def _judged(
             for name, share in (("engine", engine), ("web", web))
             if share >= DRIFT
         ]
+        if tally.calls / lasts_s < RATE / busy():
+            broken.append(f"{tally.calls / lasts_s:.2f} calls a second; {RATE / busy():.2f} are wanted")
     if tally.without_row:
         broken.append(f"{tally.without_row} numbers were dialled without an attempt")
     async with site.database.tenant(TENANT) as conn:
