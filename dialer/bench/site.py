@@ -168,8 +168,11 @@ class Site:
             await migrate.upgrade(reached.owner)
             database = Database.open(reached.app, pool=4)
             stack.push_async_callback(database.close)
-            setup = Setup(agents, carrier)
-            await setup(database)
+            chosen = own.model_copy(update=settings)
+            said = child_environment(chosen, reached, os.environ) | dict(environment or {})
+            setup, web = Setup(agents, carrier), Part("web", said, folder / "web.log")
+            stack.push_async_callback(web.stop)
+            await asyncio.gather(setup(database), web.start())
             asterisk = await asterisk_of(own, database)
             stack.callback(_power_off, asterisk)
             desk = [Phone(user, password) for user, _, password in setup.agents]
@@ -179,8 +182,6 @@ class Site:
                 carrier=carrier,
                 kind=phones,
             )
-            chosen = own.model_copy(update=settings)
-            said = child_environment(chosen, reached, os.environ) | dict(environment or {})
             site = cls(
                 folder=folder,
                 settings=chosen,
@@ -191,18 +192,16 @@ class Site:
                 carrier=carrier,
                 phones=desk_phones,
                 desk=desk,
-                web=Part("web", said, folder / "web.log"),
+                web=web,
                 engine=Part("engine", said, folder / "engine.log"),
                 robots=Robots(_robots(setup, f"http://127.0.0.1:{own.http_port}", seed, talk_s, wrap_up_s)),
                 supervisor=(SUPERVISOR, setup.supervisor_password),
                 numbers=Numbers(seed, ring_s=ring_s),
             )
-            await asyncio.gather(asterisk.start(), site.web.start())
-            stack.push_async_callback(site.web.stop)
             stack.push_async_callback(desk_phones.stop)
-            await desk_phones.start()
             stack.push_async_callback(site.engine.stop)
-            await asyncio.gather(desk_phones.wait_registered(), site.engine.start(engine))
+            # The engine waits for its Asterisk, as after any start of a machine.
+            await asyncio.gather(_at_work(asterisk, desk_phones), site.engine.start(engine))
             stack.push_async_callback(site.robots.stop)
             site.robots.start()
             await site.until_agents_back(patience(30))
@@ -408,6 +407,13 @@ class Site:
         """How many channels its Asterisk has, the agents' among them. Raises AsteriskUnavailable."""
         said = await self.asterisk.cli("core show channels count")
         return int(said.split()[0])
+
+
+async def _at_work(asterisk: AsteriskServer, phones: AgentPhones) -> None:
+    """Start Asterisk, then the phones, and wait until they are registered."""
+    await asterisk.start()
+    await phones.start()
+    await phones.wait_registered()
 
 
 async def _reached(urls: Urls | None, postgres: EmbeddedPostgres) -> Urls:

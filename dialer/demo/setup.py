@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
@@ -35,8 +36,8 @@ class Setup:
     async def __call__(self, database: Database) -> None:
         passwords = Passwords()
         try:
-            supervisor = await passwords.hash(self.supervisor_password)
-            hashes = {login: await passwords.hash(web) for login, web, _ in self.agents}
+            every = [self.supervisor_password, *(web for _, web, _ in self.agents)]
+            supervisor, *hashes = await asyncio.gather(*map(passwords.hash, every))
         finally:
             passwords.close()
         async with database.tenant(TENANT) as conn:
@@ -49,9 +50,9 @@ class Setup:
             await _end_shifts(conn)
             await self._trunk(conn)
             await _user(conn, SUPERVISOR, "Супервизор", "supervisor", supervisor)
-            for login, _, phone in self.agents:
+            for (login, _, phone), hashed in zip(self.agents, hashes, strict=True):
                 name = f"Оператор {login.rsplit('-', 1)[1]}"
-                user_id = await _user(conn, login, name, "operator", hashes[login])
+                user_id = await _user(conn, login, name, "operator", hashed)
                 await _upsert(
                     conn,
                     t.agent,
