@@ -1,4 +1,4 @@
-"""Long work, one piece after another: imports, and the deletion of what is over."""
+"""Long work, one piece after another: imports, figures of past hours, the deletion of what is over."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dialer.contacts.importing import run_next_import
 from dialer.db.listen import JOBS, Listener
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
+from dialer.reports.closing import Closing
 from dialer.retention.service import Retention, terms
 from dialer.settings import Settings
 
@@ -17,14 +18,18 @@ log = structlog.get_logger(__name__)
 
 
 async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -> None:
-    """Do imports, one after another, and delete what is over, until `stop`."""
-    database = Database.open(database_url, pool=2)
+    """Do imports, one after another, close hours, and delete what is over, until `stop`."""
+    database = Database.open(database_url, pool=3)
     listener = Listener(database_url, (JOBS,))
     queued = asyncio.Event()
     listener.subscribe(JOBS, lambda _note: queued.set())
     listening = asyncio.create_task(listener.run())
     stopping = asyncio.create_task(stop.wait())
-    keeping = asyncio.create_task(Retention(database, terms(settings)).run())
+    kept = terms(settings)
+    besides = {
+        asyncio.create_task(Retention(database, kept).run()),
+        asyncio.create_task(Closing(database, kept.agent_time).run()),
+    }
     try:
         while not stop.is_set():
             queued.clear()
@@ -35,13 +40,15 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
                 log.warning("jobs_wait", reason=str(error))
                 await asyncio.sleep(1.0)  # the listener's next connection sets `queued`
             waiting = asyncio.create_task(queued.wait())
-            await asyncio.wait({waiting, stopping, keeping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({waiting, stopping, *besides}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
-            if keeping.done():
-                keeping.result()  # a fault of ours: the process is started anew
+            for one in besides:
+                if one.done():
+                    one.result()  # a fault of ours: the process is started anew
     finally:
         listening.cancel()
         stopping.cancel()
-        keeping.cancel()
-        await asyncio.gather(listening, stopping, keeping, return_exceptions=True)
+        for one in besides:
+            one.cancel()
+        await asyncio.gather(listening, stopping, *besides, return_exceptions=True)
         await database.close()

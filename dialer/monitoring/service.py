@@ -129,7 +129,7 @@ async def _of_tenant(
     ]
     zone = await figures_store.timezone(conn, tenant_id)
     midnight = datetime.combine(now.astimezone(ZoneInfo(zone)).date(), time(), ZoneInfo(zone)).astimezone(UTC)
-    today = await figures_store.counts(
+    _total, today = await figures_store.counts(
         conn, figures_store.Scope(tenant_id, midnight, now), Group.CAMPAIGN, zone
     )
     for campaign, counts in today.items():

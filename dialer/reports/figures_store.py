@@ -1,39 +1,23 @@
-"""The SQL of figures: counts over attempts, and time of agents."""
+"""The SQL of figures: counts over attempts, from the closed hours and what is not in them."""
+
+# ruff: noqa: S608 - statements are put together from texts of ours; values are bound
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Integer, Text, and_, case, cast, func, literal, null, or_, select
+from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.db.tables import (
-    RESULTS,
-    agent,
-    agent_time,
-    attempt,
-    campaign,
-    contact_list,
-    tenant,
-    trunk,
-)
-from dialer.reports.figures import AgentTime, Counts, Group, Spread
-
-#: Asterisk was asked to call, or may have been. What ended before that is no attempt to reach anybody.
-_SENT = or_(
-    attempt.c.sent_at.is_not(None),
-    attempt.c.ringing_at.is_not(None),
-    attempt.c.answered_at.is_not(None),
-    attempt.c.result == "unknown",
-)
-_KNOWN = and_(attempt.c.result.is_not(None), _SENT)
-_ANSWERED = and_(_KNOWN, attempt.c.answered_at.is_not(None))
-_LIVE = and_(_ANSWERED, attempt.c.result != "machine")
-#: A contact has several numbers and is reached once; a number typed by hand stands for itself.
-_WHO = func.coalesce(cast(attempt.c.contact_id, Text), attempt.c.e164)
+from dialer.db.tables import RESULTS, agent, campaign, contact_list, report_state, tenant, trunk
+from dialer.reports import attempt_facts as facts
+from dialer.reports.attempt_facts import COUNTS, NO_KEY, SPREADS
+from dialer.reports.figures import NOTHING, Counts, Group, Spread
+from dialer.reports.model import hour_number, parts, percentile_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,144 +31,233 @@ class Scope:
     until: datetime
     campaign_id: int | None = None
 
-    def attempts(self) -> ColumnElement[bool]:
-        """The condition on attempts."""
-        found = [attempt.c.tenant_id == self.tenant_id, attempt.c.created_at < self.until]
-        if self.since is not None:
-            found.append(attempt.c.created_at >= self.since)
-        if self.campaign_id is not None:
-            found.append(attempt.c.campaign_id == self.campaign_id)
-        return and_(*found)
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """How far a tenant's past is closed."""
+
+    #: every hour before it; None: nothing is
+    closed_until: datetime | None
+    #: whose hours of the day were counted
+    timezone: str | None
+    #: how often it was opened again; what was read under another number has to be read anew
+    reopened: int | None
 
 
-def _key(group: Group | None, timezone: str) -> ColumnElement[Any]:
-    match group:
-        case None:
-            return cast(null(), Integer)
-        case Group.CAMPAIGN:
-            return attempt.c.campaign_id
-        case Group.LIST:
-            return attempt.c.list_id
-        case Group.TRUNK:
-            return attempt.c.trunk_id
-        case Group.AGENT:
-            return attempt.c.agent_id
-        case Group.HOUR:
-            return cast(func.extract("hour", func.timezone(timezone, attempt.c.created_at)), Integer)
+async def past(conn: AsyncConnection, tenant_id: int) -> Past:
+    """How far it is closed now."""
+    s = report_state.c
+    found = await conn.execute(select(s.closed_until, s.timezone, s.reopened).where(s.tenant_id == tenant_id))
+    row = found.one_or_none()
+    return Past(*row) if row else Past(None, None, None)
 
 
-def _spread(column: ColumnElement[Any], name: str) -> list[ColumnElement[Any]]:
-    return [
-        func.percentile_cont(0.5).within_group(column.asc()).filter(_KNOWN).label(f"{name}_p50"),
-        func.percentile_cont(0.95).within_group(column.asc()).filter(_KNOWN).label(f"{name}_p95"),
-        func.max(column).filter(_KNOWN).label(f"{name}_max"),
+#: The spans of the closed tables that a report reads, as rows of r.
+CLOSED_SPANS: Final = """
+    (VALUES (24, CAST(:first_day AS timestamptz), CAST(:last_day AS timestamptz)),
+            (1, CAST(:first AS timestamptz), CAST(:first_day AS timestamptz)),
+            (1, CAST(:last_day AS timestamptz), CAST(:last AS timestamptz))) AS r (hours, since, until)
+"""
+#: The number under which all of a statement was read, beside its rows; one row at least.
+UNDER: Final = """
+    SELECT s.reopened, f.*
+      FROM (SELECT (SELECT reopened FROM report_state WHERE tenant_id = :tenant)) s (reopened)
+      LEFT JOIN {rows} f ON true
+"""
+
+
+def _new_in_span(what: str) -> str:
+    # Those who were never seen before, and those last seen before the span's first hour.
+    before = f"u.{what}_upto[width_bucket(CAST(:first_hour AS integer) - 1, u.{what}_before)]"
+    return f"sum(u.{what}_first + coalesce({before}, 0)) AS {what}"
+
+
+def _by_key(columns: str, rows: str, more: str = "", *, grouped: bool) -> str:
+    """Aggregates of rows over all of them, and by their key where there is a group."""
+    also = f", {more}" if more else ""
+    if not grouped:
+        tail = f"GROUP BY {more}" if more else ""
+        return f"SELECT true AS total, {NO_KEY} AS key{also}, {columns} FROM {rows} {tail}"
+    sets = f"({more}), (key{also})"
+    return f"""SELECT grouping(key) = 1 AS total, coalesce(key, {NO_KEY}) AS key{also}, {columns} FROM {rows}
+                GROUP BY GROUPING SETS ({sets})"""
+
+
+@cache
+def _query(group: Group | None, *, of_campaign: bool, closed: bool) -> TextClause:
+    """The statement. One pass over the attempts that are not closed, and over the closed spans."""
+    grouped = group is not None
+    key = facts.KEYS[group] if group is not None else str(NO_KEY)
+    key = f"CAST({key} AS bigint)"
+    mine = "AND a.campaign_id = :campaign" if of_campaign else ""
+    attempts = f"SELECT {key} AS key, {facts.FACTS} FROM attempt a WHERE a.tenant_id = :tenant {mine}"
+    between = "a.created_at >= CAST(:{} AS timestamptz) AND a.created_at < CAST(:{} AS timestamptz)".format
+    counted = {"open": "result IS NULL", "unfinished": "unfinished", **COUNTS}
+    sums = ", ".join(f"count(*) FILTER (WHERE {condition}) AS {name}" for name, condition in counted.items())
+    spreads = ", ".join(f"({number}, {name})" for number, name in enumerate(SPREADS))
+    bucket = facts.bucket("d.ms")
+    steps = f"CROSS JOIN LATERAL (VALUES {spreads}) d (what, ms) WHERE known AND d.ms IS NOT NULL"
+    one = "AND u.key = :campaign" if of_campaign else ""
+    with_ = {
+        "live": f"""{attempts} AND {between("since", "first")}
+                    UNION ALL {attempts} AND {between("last", "until")}""",
+        "units": f"""
+            SELECT u.by = :whole AS total, u.* FROM {CLOSED_SPANS}
+              JOIN report_figures u ON u.tenant_id = :tenant AND u.by = ANY (CAST(:by AS text[]))
+                                   AND u.hours = r.hours AND u.start >= r.since AND u.start < r.until
+                                   {one}""",
+        "parts": _by_key(f"{sums}, {facts.longest()}", "live", grouped=grouped),
+        "met": "SELECT key, who, bool_or(live) AS reached FROM live WHERE known GROUP BY key, who",
+        "earlier": "SELECT key, who, reached FROM met WHERE false",
+        "durations": _by_key(
+            "sum(n) AS n",
+            f"(SELECT key, d.what, {bucket} AS bucket, count(*) AS n FROM live {steps} GROUP BY 1, 2, 3) b",
+            "what, bucket",
+            grouped=grouped,
+        ),
+    }
+    new = """count(*) FILTER (WHERE e.who IS NULL) AS dialled,
+             count(*) FILTER (WHERE m.reached AND e.reached IS NOT TRUE) AS reached"""
+    by_who = "(SELECT who, bool_or(reached) AS reached FROM {} GROUP BY who)".format
+    people = [
+        f"""SELECT true AS total, CAST({NO_KEY} AS bigint) AS key, {new}
+              FROM {by_who("met")} m LEFT JOIN {by_who("earlier")} e USING (who)"""
     ]
+    if grouped:
+        people.append(
+            f"SELECT false, key, {new} FROM met m LEFT JOIN earlier e USING (key, who) GROUP BY key"
+        )
+    if not closed:
+        del with_["units"]
+    else:
+        # Who of the rest is counted in a closed hour already.
+        within = f"{between('first', 'last')} {mine}"
+        tries = facts.tries_of_people(
+            "SELECT DISTINCT who, contact_id, typed FROM live WHERE known",
+            within,
+            f"{key} AS key, {facts.LIVE} AS live",
+        )
+        with_["earlier"] = f"SELECT key, who, bool_or(live) AS reached FROM ({tries}) seen GROUP BY key, who"
+        keyed = f"total, CASE WHEN total THEN {NO_KEY} ELSE u.key END AS key"
+        none = {"open": "0", "unfinished": "0"}
+        add = ", ".join(none.get(name) or f"sum(u.{name})" for name in counted)
+        most = ", ".join(f"max(u.{name}_max)" for name in SPREADS)
+        with_["parts"] += f" UNION ALL SELECT {keyed}, {add}, {most} FROM units u GROUP BY 1, 2"
+        people.append(
+            f"SELECT {keyed}, {_new_in_span('dialled')}, {_new_in_span('reached')} FROM units u GROUP BY 1, 2"
+        )
+        for number, name in enumerate(SPREADS):
+            with_["durations"] += f"""
+                UNION ALL SELECT {keyed}, {number}, b.bucket, sum(b.n)
+                  FROM units u CROSS JOIN LATERAL unnest(u.{name}_buckets, u.{name}_calls) b (bucket, n)
+                 GROUP BY 1, 2, b.bucket"""
+    with_["people"] = " UNION ALL ".join(people)
+    with_["ranked"] = """
+        SELECT total, key, what, bucket,
+               sum(sum(n)) OVER (PARTITION BY total, key, what ORDER BY bucket) AS upto,
+               sum(sum(n)) OVER (PARTITION BY total, key, what) AS many
+          FROM durations GROUP BY total, key, what, bucket"""
+    with_["percentiles"] = f"""
+        SELECT total, key, what, max(many) AS many, {
+        ", ".join(
+            f"min(bucket) FILTER (WHERE upto > {edge}({share} * (many - 1))) AS {edge}_{name}"
+            for name, share in SHARES.items()
+            for edge in ("floor", "ceil")
+        )
+    } FROM ranked GROUP BY total, key, what"""
+    of_spread = ("many", *(f"{edge}_{name}" for name in SHARES for edge in ("floor", "ceil")))
+    columns = [
+        *(f"p.{name}" for name in counted),
+        "coalesce(w.dialled, 0) AS contacts_dialled",
+        "coalesce(w.reached, 0) AS contacts_reached",
+        *(f"p.{name}_max" for name in SPREADS),
+        *(f"d{n}.{column} AS {name}_{column}" for n, name in enumerate(SPREADS) for column in of_spread),
+    ]
+    all_parts = ", ".join(
+        [*(f"sum({name}) AS {name}" for name in counted), *(f"max({n}_max) AS {n}_max" for n in SPREADS)]
+    )
+    rows = f"""(
+        SELECT p.total, p.key, {", ".join(columns)}
+          FROM (SELECT total, key, {all_parts} FROM parts GROUP BY total, key) p
+          LEFT JOIN (SELECT total, key, sum(dialled) AS dialled, sum(reached) AS reached FROM people
+                      GROUP BY total, key) w ON w.total = p.total AND w.key = p.key
+          {
+        "".join(
+            f"LEFT JOIN percentiles d{n} ON d{n}.total = p.total AND d{n}.key = p.key AND d{n}.what = {n} "
+            for n in range(len(SPREADS))
+        )
+    })"""
+    made = ", ".join(f"{name} AS MATERIALIZED ({query})" for name, query in with_.items())
+    return text(f"WITH {made} {UNDER.format(rows=rows)}")
+
+
+#: Percentiles of a duration, by their names here.
+SHARES: Final[Mapping[str, float]] = {"p50": 0.5, "p95": 0.95}
 
 
 async def counts(
-    conn: AsyncConnection, scope: Scope, group: Group | None, timezone: str
-) -> dict[int | None, Counts]:
-    """Counts by the group's key; without a group one row under None, also where there is nothing."""
-    key = _key(group, timezone).label("key")
-
-    def many(condition: ColumnElement[bool], name: str) -> ColumnElement[int]:
-        return func.count().filter(condition).label(name)
-
-    query = select(
-        key,
-        many(_KNOWN, "attempts"),
-        many(attempt.c.result.is_(None), "open"),
-        many(attempt.c.ended_at.is_(None), "unfinished"),
-        many(and_(attempt.c.result.is_not(None), ~_SENT), "not_sent"),
-        *(many(and_(_KNOWN, attempt.c.result == result), f"result_{result}") for result in RESULTS),
-        many(_ANSWERED, "answered"),
-        many(_LIVE, "answered_live"),
-        many(and_(_KNOWN, attempt.c.connected_at.is_not(None)), "connected"),
-        func.count(_WHO.distinct()).filter(_KNOWN).label("contacts_dialled"),
-        func.count(_WHO.distinct()).filter(_LIVE).label("contacts_reached"),
-        *_spread(attempt.c.join_ms, "join_ms"),
-        *_spread(attempt.c.answer_to_agent_ms, "answer_to_agent_ms"),
-    ).where(scope.attempts())
-    if group is not None:
-        query = query.group_by(key).order_by(key)
-    return {row.key: _counts(row) for row in await conn.execute(query)}
+    conn: AsyncConnection, scope: Scope, group: Group | None, zone: str
+) -> tuple[Counts, dict[int | None, Counts]]:
+    """Counts of all, and by the group's key (None: those that have none); without a group of all alone."""
+    while True:
+        before = await past(conn, scope.tenant_id)
+        usable = before.closed_until
+        if (group is Group.HOUR and before.timezone != zone) or (group and scope.campaign_id is not None):
+            usable = None  # closed by the hours of another place; closed by one thing at a time
+        span = parts(scope.since, scope.until, usable)
+        whole = "all" if scope.campaign_id is None else Group.CAMPAIGN.value
+        query = _query(group, of_campaign=scope.campaign_id is not None, closed=span.closed)
+        values = {
+            "tenant": scope.tenant_id,
+            "campaign": scope.campaign_id,
+            "zone": zone,
+            "whole": whole,
+            "by": [whole, group.value] if group else [whole],
+            "first_hour": hour_number(span.first),
+            **{name: getattr(span, name) for name in span.__slots__},
+        }
+        rows = (await conn.execute(query, values)).all()
+        if rows[0].reopened == before.reopened:
+            break
+    found = [row for row in rows if row.total is not None]
+    total = next((_counts(row) for row in found if row.total), NOTHING)
+    keyed = {
+        None if row.key == NO_KEY else row.key: _counts(row)
+        for row in sorted(found, key=lambda row: int(row.key))
+        if not row.total
+    }
+    return total, keyed
 
 
 def _counts(row: Any) -> Counts:
     def spread(name: str) -> Spread | None:
-        p50 = getattr(row, f"{name}_p50")
-        if p50 is None:
+        longest = getattr(row, f"{name}_max")
+        if longest is None:
             return None
-        return Spread(p50, getattr(row, f"{name}_p95"), getattr(row, f"{name}_max"))
+        many = int(getattr(row, f"{name}_many"))
+        p50, p95 = (
+            percentile_ms(
+                share, many, getattr(row, f"{name}_floor_{short}"), getattr(row, f"{name}_ceil_{short}")
+            )
+            for short, share in SHARES.items()
+        )
+        return Spread(min(p50, longest), min(p95, longest), longest)
 
+    by_result = {result: int(getattr(row, f"result_{result}")) for result in RESULTS}
     return Counts(
-        attempts=row.attempts,
-        open=row.open,
-        unfinished=row.unfinished,
-        not_sent=row.not_sent,
-        by_result={result: getattr(row, f"result_{result}") for result in RESULTS},
-        answered=row.answered,
-        answered_live=row.answered_live,
-        connected=row.connected,
-        contacts_dialled=row.contacts_dialled,
-        contacts_reached=row.contacts_reached,
+        attempts=sum(by_result.values()),
+        open=int(row.open),
+        unfinished=int(row.unfinished),
+        not_sent=int(row.not_sent),
+        by_result=by_result,
+        answered=int(row.answered),
+        answered_live=int(row.answered_live),
+        connected=int(row.connected),
+        contacts_dialled=int(row.contacts_dialled),
+        contacts_reached=int(row.contacts_reached),
         join_ms=spread("join_ms"),
         answer_to_agent_ms=spread("answer_to_agent_ms"),
     )
-
-
-async def agent_times(
-    conn: AsyncConnection, scope: Scope, now: datetime, *, by_agent: bool
-) -> dict[int | None, AgentTime]:
-    """Time of agents within the scope, by agent or all together under None.
-
-    Of a campaign: the busy time of its own talks; the logged-in time, since its start, of agents who have its
-    skill. What goes on now counts up to `now`.
-    """
-    t = agent_time.c
-    start: ColumnElement[Any] = literal(scope.since) if scope.since else t.started_at
-    end: ColumnElement[Any] = func.least(func.coalesce(t.ended_at, now), scope.until, now)
-    busy: ColumnElement[bool] = t.state.in_(("talking", "wrap_up"))
-    query_from: Any = agent_time
-    conditions = [t.tenant_id == scope.tenant_id, t.state != "offline"]
-    if scope.campaign_id is not None:
-        its_own = (
-            select(attempt.c.id)
-            .where(
-                attempt.c.tenant_id == scope.tenant_id,
-                attempt.c.id == t.attempt_id,
-                attempt.c.campaign_id == scope.campaign_id,
-            )
-            .exists()
-        )
-        busy = and_(busy, its_own)
-        query_from = agent_time.join(
-            agent, and_(agent.c.tenant_id == t.tenant_id, agent.c.id == t.agent_id)
-        ).join(campaign, and_(campaign.c.tenant_id == t.tenant_id, campaign.c.id == scope.campaign_id))
-        conditions.append(or_(campaign.c.skill.is_(None), campaign.c.skill == func.any(agent.c.skills)))
-        conditions.append(campaign.c.started_at.is_not(None))
-        start = func.greatest(start, campaign.c.started_at)
-        # Talks that were under way when the campaign was stopped are its own to their end.
-        end = case((its_own, end), else_=func.least(end, func.coalesce(campaign.c.ended_at, now)))
-    lasted = func.extract("epoch", end - func.greatest(t.started_at, start))
-    within = lasted > 0
-    key = (t.agent_id if by_agent else cast(null(), Integer)).label("key")
-    query = (
-        select(
-            key,
-            func.coalesce(func.sum(lasted).filter(within), 0).label("logged_in_s"),
-            func.coalesce(func.sum(lasted).filter(and_(within, busy)), 0).label("busy_s"),
-        )
-        .select_from(query_from)
-        .where(*conditions, t.started_at < scope.until)
-    )
-    if scope.since is not None:
-        query = query.where(or_(t.ended_at.is_(None), t.ended_at > scope.since))
-    if by_agent:
-        query = query.group_by(key)
-    return {
-        row.key: AgentTime(float(row.logged_in_s), float(row.busy_s)) for row in await conn.execute(query)
-    }
 
 
 async def labels(conn: AsyncConnection, tenant_id: int, group: Group, keys: Sequence[int]) -> dict[int, str]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.errors import Invalid, NotFound
 from dialer.httpkit.access import Actor, Right
 from dialer.reports import figures_store as store
+from dialer.reports import time_store as times
 from dialer.reports.figures import NOTHING, Figures, Group
+from dialer.reports.time_store import Time, agent_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +47,24 @@ class FigureService:
                 here = (until or now).astimezone(ZoneInfo(zone))
                 since = datetime.combine(here.date(), time(), here.tzinfo).astimezone(UTC)
             scope = _scope(actor, since, until or now)
-            total = await self._total(conn, scope, zone, now)
-            counts = await store.counts(conn, scope, group, zone)
-            times = await store.agent_times(conn, scope, now, by_agent=True) if group is Group.AGENT else {}
+            total, counts = await store.counts(conn, scope, group, zone)
+            spent = await times.by_agent(conn, scope, now)
             # An agent who was logged in and had no call has a row too.
-            keys = sorted({*counts, *times}, key=lambda key: (key is None, key or 0))
+            keys = sorted(
+                {*counts, *(spent if group is Group.AGENT else ())}, key=lambda key: (key is None, key or 0)
+            )
             names = await store.labels(conn, actor.tenant_id, group, [key for key in keys if key is not None])
-            rows = [
-                Figures(
-                    key,
-                    names.get(key, "") if key is not None else "",
-                    counts.get(key, NOTHING),
-                    times.get(key),
-                )
-                for key in keys
-            ]
-        return Report(since, scope.until, total, rows)
+        rows = [
+            Figures(
+                key,
+                names.get(key, "") if key is not None else "",
+                counts.get(key, NOTHING),
+                agent_time(spent[key]) if group is Group.AGENT and key in spent else None,
+            )
+            for key in keys
+        ]
+        all_time = agent_time(sum(spent.values(), Time()))
+        return Report(since, scope.until, Figures(None, "", total, all_time), rows)
 
     async def campaign_figures(
         self,
@@ -79,14 +81,9 @@ class FigureService:
             if not await store.campaign_exists(conn, actor.tenant_id, campaign_id):
                 raise NotFound(what="campaign", key=campaign_id)
             scope = _scope(actor, since, until or now, campaign_id)
-            zone = await store.timezone(conn, actor.tenant_id)
-            return Report(since, scope.until, await self._total(conn, scope, zone, now), ())
-
-    @staticmethod
-    async def _total(conn: AsyncConnection, scope: store.Scope, zone: str, now: datetime) -> Figures:
-        counts = await store.counts(conn, scope, None, zone)
-        times = await store.agent_times(conn, scope, now, by_agent=False)
-        return Figures(None, "", counts[None], times[None])
+            total, _ = await store.counts(conn, scope, None, "")
+            spent = await times.of_campaign(conn, scope, campaign_id, now)
+        return Report(since, scope.until, Figures(None, "", total, agent_time(spent)), ())
 
 
 def _scope(

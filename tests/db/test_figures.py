@@ -183,7 +183,9 @@ async def test_a_campaigns_figures_are_those_of_its_attempts(world: World) -> No
         (counts.answer_to_agent_ms, Spread(2500, 3850, 4000)),
     ):
         assert spread is not None
-        assert astuple(spread) == pytest.approx(astuple(expected))
+        # Percentiles are read from buckets a hundredth wide.
+        assert astuple(spread) == pytest.approx(astuple(expected), rel=0.005)
+        assert spread.max == expected.max
 
 
 # attempts, live, abandoned of each row of a group, in its order.

@@ -1,7 +1,7 @@
 """A past for the reports: millions of attempts that were never made, and the agents' time with them.
 
-Written by SQL, half a million in a statement; indexes and foreign keys are taken off meanwhile and put back
-as they were.
+Written by SQL, half a million in a statement; indexes, foreign keys and triggers are taken off meanwhile and
+put back as they were.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ _TIMES: Final = """
 
 @asynccontextmanager
 async def _bare(connection: asyncpg.Connection, table: str) -> AsyncIterator[None]:
-    """The table without its indexes and foreign keys; afterwards with them, as they were."""
+    """The table without its indexes, foreign keys and triggers; afterwards with them, as they were."""
     keys = await connection.fetch(
         "SELECT conname, pg_get_constraintdef(oid) AS def FROM pg_constraint "
         "WHERE conrelid = $1::regclass AND contype = 'f'",
@@ -86,11 +86,13 @@ async def _bare(connection: asyncpg.Connection, table: str) -> AsyncIterator[Non
         "AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)",
         table,
     )
+    await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
     for key in keys:
         await connection.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{key["conname"]}"')
     for index in indexes:
         await connection.execute(f"DROP INDEX {index['name']}")
     yield
+    await connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
     for index in indexes:
         await connection.execute(index["def"])
     for key in keys:

@@ -19,6 +19,7 @@ from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.db.session import connect
 from dialer.httpkit.access import Actor
+from dialer.reports.closing import Closing
 from dialer.reports.figures import Group
 from dialer.reports.live import LiveService
 from dialer.reports.service import FigureService
@@ -40,6 +41,8 @@ class Reports:
         ("ms_p50", "p50, ms"),
         ("ms_p95", "p95"),
         ("first_ms", "first time, ms"),
+        ("db_cpu_ms", "CPU, ms: PostgreSQL"),
+        ("server_cpu_ms", "server"),
         ("attempts", "attempts"),
         ("database_mb", "database, MB"),
     )
@@ -57,8 +60,9 @@ class Reports:
                     size = (
                         await conn.execute(text("SELECT pg_database_size(current_database())"))
                     ).scalar_one()
+                yield await _closed(books, many, wish, say)
                 for question, ask in asked.items():
-                    figures = await _timed(ask, 2 if wish.short else 7)
+                    figures = await _timed(books, ask, 2 if wish.short else 7)
                     slow = figures["ms_p95"] > MOST_S * 1000
                     yield Measured(
                         self.name,
@@ -70,13 +74,32 @@ class Reports:
                     )
 
 
-async def _timed(ask: Ask, times: int) -> dict[str, float]:
-    took = []
+async def _closed(books: Books, many: int, wish: Wish, say: Say) -> Measured:
+    """Close the hours of the past as the product does, but without a rest."""
+    began, before = time.perf_counter(), books.cpu()
+    hours = await Closing(books.engine.database, 1096, rest=0.0).round()
+    took_s, after = time.perf_counter() - began, books.cpu()
+    owner = await connect(books.owner_url, application="dozvon bench")
+    try:
+        for table in ("report_figures", "report_time", "report_over"):
+            await owner.execute(f"VACUUM (ANALYZE) {table}")
+    finally:
+        await owner.close()
+    say(f"reports: {hours:,} hours closed in {took_s:.0f} s")
+    each = {f"{part}_cpu_ms": (after[part] - before[part]) * 1000 / hours for part in after}
+    figures = {"ms_p50": took_s * 1000 / hours, **each, "attempts": many, "hours": hours}
+    return Measured("reports", f"attempts={many} closing an hour, mean", wish.seed, wish.short, figures)
+
+
+async def _timed(books: Books, ask: Ask, times: int) -> dict[str, float]:
+    took, before = [], books.cpu()
     for _ in range(times):
         began = time.perf_counter()
         await ask()
         took.append((time.perf_counter() - began) * 1000)
-    return {"first_ms": took[0], **spread(took, "ms", 50, 95)}
+    after = books.cpu()
+    each = {f"{part}_cpu_ms": (after[part] - before[part]) * 1000 / times for part in after}
+    return {"first_ms": took[0], **each, **spread(took, "ms", 50, 95)}
 
 
 async def _with_past(books: Books, many: int, say: Say) -> dict[str, Ask]:

@@ -189,6 +189,79 @@ CREATE TABLE pause_code (
     CONSTRAINT pause_code_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
 
+CREATE TABLE report_figures (
+    tenant_id INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    hours SMALLINT NOT NULL,
+    start TIMESTAMP WITH TIME ZONE NOT NULL,
+    key BIGINT NOT NULL,
+    not_sent INTEGER NOT NULL,
+    result_answered INTEGER NOT NULL,
+    result_busy INTEGER NOT NULL,
+    result_no_answer INTEGER NOT NULL,
+    result_invalid INTEGER NOT NULL,
+    result_congestion INTEGER NOT NULL,
+    result_declined INTEGER NOT NULL,
+    result_machine INTEGER NOT NULL,
+    result_abandoned INTEGER NOT NULL,
+    result_caller_hung_up INTEGER NOT NULL,
+    result_failed INTEGER NOT NULL,
+    result_canceled INTEGER NOT NULL,
+    result_unknown INTEGER NOT NULL,
+    answered INTEGER NOT NULL,
+    answered_live INTEGER NOT NULL,
+    connected INTEGER NOT NULL,
+    dialled_first INTEGER NOT NULL,
+    dialled_before INTEGER[] NOT NULL,
+    dialled_upto INTEGER[] NOT NULL,
+    reached_first INTEGER NOT NULL,
+    reached_before INTEGER[] NOT NULL,
+    reached_upto INTEGER[] NOT NULL,
+    join_ms_max FLOAT,
+    join_ms_buckets SMALLINT[] NOT NULL,
+    join_ms_calls INTEGER[] NOT NULL,
+    answer_to_agent_ms_max FLOAT,
+    answer_to_agent_ms_buckets SMALLINT[] NOT NULL,
+    answer_to_agent_ms_calls INTEGER[] NOT NULL,
+    CONSTRAINT report_figures_pkey PRIMARY KEY (tenant_id, by, hours, start, key),
+    CONSTRAINT report_figures_by_check CHECK (by IN ('all', 'campaign', 'list', 'hour', 'trunk', 'agent')),
+    CONSTRAINT report_figures_hours_check CHECK (hours IN (1, 24)),
+    CONSTRAINT report_figures_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+);
+
+CREATE TABLE report_over (
+    tenant_id INTEGER NOT NULL,
+    hour TIMESTAMP WITH TIME ZONE NOT NULL,
+    agent_time_ids BIGINT[] NOT NULL,
+    CONSTRAINT report_over_pkey PRIMARY KEY (tenant_id, hour),
+    CONSTRAINT report_over_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+);
+
+CREATE TABLE report_state (
+    tenant_id INTEGER NOT NULL,
+    timezone TEXT NOT NULL,
+    closed_until TIMESTAMP WITH TIME ZONE NOT NULL,
+    marked_until TIMESTAMP WITH TIME ZONE NOT NULL,
+    reopened BIGINT DEFAULT '0' NOT NULL,
+    CONSTRAINT report_state_pkey PRIMARY KEY (tenant_id),
+    CONSTRAINT report_state_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+);
+
+CREATE TABLE report_time (
+    tenant_id INTEGER NOT NULL,
+    campaign_id BIGINT NOT NULL,
+    hours SMALLINT NOT NULL,
+    start TIMESTAMP WITH TIME ZONE NOT NULL,
+    agent_id BIGINT NOT NULL,
+    logged_in_us BIGINT NOT NULL,
+    busy_us BIGINT NOT NULL,
+    CONSTRAINT report_time_pkey PRIMARY KEY (tenant_id, campaign_id, hours, start, agent_id),
+    CONSTRAINT report_time_hours_check CHECK (hours IN (1, 24)),
+    CONSTRAINT report_time_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+);
+
+CREATE INDEX report_time_tenant_id_start_idx ON report_time (tenant_id, start);
+
 CREATE TABLE tenant_cap (
     tenant_id INTEGER NOT NULL,
     max_channels INTEGER,
@@ -504,6 +577,8 @@ CREATE UNIQUE INDEX agent_time_open_key ON agent_time (tenant_id, session_id) WH
 
 CREATE INDEX agent_time_tenant_id_agent_id_started_at_idx ON agent_time (tenant_id, agent_id, started_at);
 
+CREATE INDEX agent_time_tenant_id_started_at_idx ON agent_time (tenant_id, started_at);
+
 CREATE TABLE attempt (
     tenant_id INTEGER NOT NULL,
     id UUID NOT NULL,
@@ -563,6 +638,8 @@ CREATE TABLE attempt (
     CONSTRAINT attempt_ended_result_check CHECK (state <> 'ended' OR result IS NOT NULL),
     CONSTRAINT attempt_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
+
+CREATE INDEX attempt_contact_idx ON attempt (tenant_id, contact_id, created_at) WHERE contact_id IS NOT NULL;
 
 CREATE INDEX attempt_open_idx ON attempt (tenant_id, id) WHERE ended_at IS NULL;
 
