@@ -10,10 +10,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from sqlalchemy import event, insert, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from dialer.db import tables as t
+from dialer.db.prepared import Prepared
 from dialer.db.session import Database, Door, connect, create_engine
 from dialer.errors import DatabaseUnavailable
 
@@ -150,6 +151,45 @@ class ClosingDoor(Door):
         made = await Door.__call__(self)
         made.terminate()
         return made
+
+
+async def test_a_transaction_ends_with_its_block_however_that_ends(database_url: str) -> None:
+    """Cancelled in the middle, or of a tenant: nothing of it is left for who has the connection next."""
+    database = Database.open(database_url, pool=1)
+    inside = asyncio.Event()
+
+    async def never_ends() -> None:
+        async with database.tenant(1) as conn:
+            await conn.execute(insert(t.contact_list).values(tenant_id=1, name="undone"))
+            inside.set()
+            await conn.execute(text("SELECT pg_sleep(60)"))
+
+    task = asyncio.create_task(never_ends())
+    await inside.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await _write(database, "kept")
+    assert await _names(database) == ["kept"]
+    async with database.system() as conn:
+        assert await conn.scalar(select(t.contact_list.c.id)) is None
+        assert await conn.scalar(text("SELECT now() = statement_timestamp()")) is False  # one transaction
+    await database.close()
+
+
+async def test_a_value_that_no_column_takes_is_a_mistake_of_ours(database: Database) -> None:
+    """What the driver itself refuses is the error that PostgreSQL's refusal would be: no wait mends it."""
+    double = Prepared("SELECT CAST(:many AS integer) * 2")
+    async with database.tenant(1) as conn:
+        assert await double.value(conn, many=21) == 42
+    for wrong in ("a number", 2**40):
+        with pytest.raises(DataError):
+            async with database.tenant(1) as conn:
+                await double.value(conn, many=wrong)
+    with pytest.raises(IntegrityError):
+        async with database.tenant(1) as conn:
+            again = Prepared("INSERT INTO contact_list (tenant_id, name) VALUES (1, :name)")
+            assert await again.run(conn, name="twice") == 1
+            await again.run(conn, name="twice")
 
 
 async def test_a_mistake_of_ours_stays_what_it_is(database: Database) -> None:
