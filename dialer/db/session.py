@@ -168,8 +168,9 @@ def create_engine(
     @event.listens_for(engine.sync_engine, "checkin")
     def at_rest(raw: Any, _entry: ConnectionPoolEntry) -> None:
         # Whoever was cancelled twice may have left a transaction open: nobody else must find himself in it.
-        if raw is not None and raw.driver_connection.is_in_transaction():
-            raw.driver_connection.terminate()
+        driver = raw.driver_connection if raw is not None else None
+        if driver is not None and not driver.is_closed() and driver.is_in_transaction():
+            driver.terminate()
 
     return engine
 

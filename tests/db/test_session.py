@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from dialer.db import tables as t
 from dialer.db.prepared import Prepared
-from dialer.db.session import Database, Door, connect, create_engine
+from dialer.db.session import Database, Door, connect, create_engine, driver_of
 from dialer.errors import DatabaseUnavailable
 
 END_ALL = (
@@ -81,6 +81,30 @@ async def test_no_server_is_one_clear_error() -> None:
     with pytest.raises(DatabaseUnavailable):
         await nowhere.tenants()
     await nowhere.close()
+
+
+async def test_what_waits_when_the_database_falls_silent_is_told_so(database: Database) -> None:
+    """A question that has no answer ends with the database's absence, and so does what is asked after it,
+    until it answers again; also where the driver was asked itself, as for every beginning."""
+    asked = asyncio.Event()
+
+    async def wait() -> None:
+        async with database.tenant(1) as conn:
+            asking = asyncio.create_task(driver_of(conn).execute("SELECT pg_sleep(60)"))
+            await asyncio.sleep(0)  # its turn: the question is with the kernel
+            asked.set()
+            await asking
+
+    waiting = asyncio.create_task(wait())
+    await asked.wait()
+    database.fall_silent("it has not answered for 3 s")
+    async with asyncio.timeout(20):
+        with pytest.raises(DatabaseUnavailable):
+            await waiting
+        with pytest.raises(DatabaseUnavailable):
+            await _names(database)
+        database.answers()
+        assert await _names(database) == []
 
 
 async def test_a_deadlock_is_one_clear_error(database: Database) -> None:
