@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,14 +21,15 @@ from dialer.agents import store as agents
 from dialer.agents.model import Shift
 from dialer.asterisk.ami import AmiLink
 from dialer.asterisk.fastagi import FastAgiServer
-from dialer.asterisk.nodes import Node, Nodes, end_sessions
+from dialer.asterisk.nodes import Nodes
 from dialer.calls.commands import CommandRunner
-from dialer.calls.consumer import Books, Consumer
+from dialer.calls.consumer import Books
+from dialer.calls.driving import Driving
 from dialer.calls.journal import DatabaseJournal
-from dialer.calls.model import CallState, HungUpBy
+from dialer.calls.model import HungUpBy
 from dialer.calls.phones import Phones
 from dialer.calls.placing import ByHand, Placer, Target
-from dialer.calls.recovery import Recovery, channels
+from dialer.calls.recovery import Recovery
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Tracker, leg_of
@@ -61,10 +61,6 @@ from scheduler import hopper
 log = structlog.get_logger(__name__)
 
 HOUSEKEEPING_S = 1.0
-#: A call that has not been answered so long after its ringing should have ended is asked after.
-OVERDUE_S = 10.0
-#: A node that has been away for so long while another is there is given up: its calls are closed.
-NODE_LOST_S = 15.0
 #: Between two tries to take calls over while the database or Asterisk is away.
 AGAIN_S = 0.5
 
@@ -99,14 +95,13 @@ class Engine:
     #: renders a managed Asterisk's phones and trunks anew; None: Asterisk is somebody else's
     render: Callable[[], Awaitable[None]] | None = None
     commands: CommandRunner = field(init=False)
+    driving: Driving = field(init=False)
     _books: Books = field(init=False)
-    _consumers: dict[str, Consumer] = field(default_factory=dict)
-    _consuming: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _nodes_changed: asyncio.Event = field(default_factory=asyncio.Event)
     _gains: asyncio.Queue[Gained] = field(default_factory=asyncio.Queue)
     _notes: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
-    #: (what, tenant) of notes whose following takes time
+    #: (what, tenant) of notes whose following takes time; tenants with commands
     _errands: asyncio.Queue[tuple[str, int]] = field(default_factory=asyncio.Queue)
+    _commanded: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
 
     def __post_init__(self) -> None:
         self.commands = CommandRunner(
@@ -118,6 +113,7 @@ class Engine:
                 "dial_lead": self._dial_lead,
                 "dial_number": self._dial_number,
             },
+            asks_asterisk=("hang_up",),
         )
         self._books = Books(
             self.database,
@@ -128,6 +124,7 @@ class Engine:
             self.placer,
             self.recovery,
         )
+        self.driving = Driving(self._books, self.link_to, self._nodes_changed)
         self.calls.watchers.append(self._record)
         self.runner.shifts_read = self._know_phones
         self.ownership.gained = self._gains.put_nowait
@@ -176,14 +173,16 @@ class Engine:
                     "taking-over": self._take_over,
                     "notes": self._take_notes,
                     "errands": self._run_errands,
+                    "commands": self._run_commands,
                     "switchboard": self.switchboard.run,
                     "phones": self.phones.run,
                     "voices": self.voices.run,
                     "pacing": self.runner.run,
                     "housekeeping": self._keep_house,
+                    "overdue": self.driving.ask_after_overdue,
+                    "nodes": self.driving.run,
                 }.items():
                     tasks.create_task(work(), name=name)
-                tasks.create_task(self._drive_nodes(tasks), name="nodes")
         finally:
             await self.agi.close()
             await self.journal.finish()
@@ -192,54 +191,10 @@ class Engine:
 
     # -- the nodes -------------------------------------------------------------------------------------------
 
-    async def _drive_nodes(self, tasks: asyncio.TaskGroup) -> None:
-        """Have a link to each node of the installation, as long as it is one."""
-        while True:
-            await self._nodes_changed.wait()
-            self._nodes_changed.clear()
-            try:
-                async with self.database.system() as conn:
-                    rows = {row.name: row for row in await servers.nodes(conn)}
-            except DatabaseUnavailable as error:
-                log.warning("nodes_wait", reason=str(error))
-                await asyncio.sleep(AGAIN_S)  # nothing tells when a database is back
-                self._nodes_changed.set()
-                continue
-            for node in self.nodes:
-                row = rows.get(node.name)
-                if row is None or (row.ami_host, row.ami_port) != (
-                    node.link.address.host,
-                    node.link.address.port,
-                ):
-                    await self._leave(node)
-            for row in rows.values():
-                if (node_of := self.nodes.get(row.name)) is None:
-                    self._join(row, tasks)
-                else:
-                    node_of.draining = row.draining
-            for tenant_id in self._books.tenants:
-                self._look_at("agents", tenant_id)
-
-    def _join(self, row: NodeRow, tasks: asyncio.TaskGroup) -> None:
-        node = Node(row.name, self.link_to(row), draining=row.draining)
-        self.nodes.add(node)
-        consumer = Consumer(node, self._books, self._resynced)
-        self._consumers[row.name] = consumer
-        self._consuming[row.name] = tasks.create_task(consumer.run(), name=f"node-{row.name}")
-
-    async def _leave(self, node: Node) -> None:
-        log.info("node_left", node=node.name)
-        task = self._consuming.pop(node.name)
-        task.cancel()
-        await asyncio.wait({task})
-        del self._consumers[node.name]
-        self.recovery.give_up(node, self.ownership.owns_phones)
-        self.nodes.remove(node.name)
-
-    def _resynced(self) -> None:
-        """A node's books are in order."""
+    def _nodes_changed(self) -> None:
+        """A node's books are in order, or there are others now."""
         for tenant_id in self._books.tenants:
-            self._look_at("agents", tenant_id)
+            self._look_at("shifts", tenant_id)
             self._look_at("campaigns", tenant_id)
 
     def _know_phones(self, shifts: list[Shift]) -> None:
@@ -264,11 +219,8 @@ class Engine:
                     break
 
     async def _account_for(self, gained: Gained) -> None:
-        for node in self.nodes:
-            # First: what a frozen owner has written and not sent must never arrive.
-            users = gained.former_users | self.ownership.dead_users
-            if node.ready and users:
-                await end_sessions(node.link, users)
+        # First: what a frozen owner has written and not sent must never arrive.
+        await self.driving.end_sessions(gained.former_users | self.ownership.dead_users)
         adopted = await self._adopt(gained)
         of_phones = {of.tenant_id for of in gained.leases if of.kind is LeaseKind.PHONES}
         left = []
@@ -278,18 +230,15 @@ class Engine:
             # Those that we have heard of already are followed by what Asterisk says of them.
             left += [s.leg for s in shifts if s.leg is not None and s.leg not in self.tracker.legs]
             self.recovery.expect(shifts)
-        for node in self.nodes:
-            if node.ready:  # else its resync does it
-                await self._consumers[node.name].reconcile(
-                    [line for line in adopted if line.node == node.name],
-                    [leg for leg in self.tracker.legs.values() if leg.id in left and leg.node == node.name],
-                )
+        # Those of a node that is not ready are held against it by its resync.
+        phones = [leg for leg in self.tracker.legs.values() if leg.id in left]
+        await self.driving.reconcile(adopted, phones)
         self.ownership.settle(gained)
         for tenant_id in {of.tenant_id for of in gained.leases}:
             self.runner.taken_over(tenant_id)
             self.runner.agents_changed(tenant_id)
             self.phones.look(tenant_id)
-            self._errands.put_nowait(("commands", tenant_id))
+            self._commanded.put_nowait(tenant_id)
 
     async def _adopt(self, gained: Gained) -> list[Line]:
         adopted = []
@@ -320,10 +269,10 @@ class Engine:
                     self._told(told["what"], told["tenant"])
                 else:
                     # Notes may have been missed: look at everything.
-                    self._nodes_changed.set()
+                    self.driving.look()
                     self._books.tenants = await self.database.tenants()
                     for tenant_id in self._books.tenants:
-                        for what in ("trunks", "agents", "campaigns", "commands"):
+                        for what in ("trunks", "shifts", "campaigns", "commands"):
                             self._told(what, tenant_id)
             except DatabaseUnavailable as error:
                 log.warning("note_waits", note=note, reason=str(error))
@@ -331,11 +280,13 @@ class Engine:
 
     def _told(self, what: str, tenant_id: int) -> None:
         if what == "nodes":
-            self._nodes_changed.set()
+            self.driving.look()
             return
         if tenant_id not in self._books.tenants:
             self._books.tenants.append(tenant_id)
-        if what in ("commands", "trunks", "phones"):
+        if what == "commands":
+            self._commanded.put_nowait(tenant_id)
+        elif what in ("trunks", "phones"):
             self._errands.put_nowait((what, tenant_id))
         else:
             self._look_at(what, tenant_id)
@@ -345,27 +296,40 @@ class Engine:
         while True:
             what, tenant_id = await self._errands.get()
             try:
-                if what == "commands":
-                    await self.commands.run_all(tenant_id)
-                elif self.render is not None:
+                if self.render is not None:
                     await self.render()
-            except DozvonError as error:  # the database or Asterisk is away, or a file cannot be rendered
+            except DozvonError as error:  # Asterisk is away, or a file cannot be rendered
                 log.error("errand_not_done", what=what, reason=str(error))  # noqa: TRY400
-            if what != "commands":
-                self._look_at("agents", tenant_id)
-                self._look_at("campaigns", tenant_id)
+            self._look_at("shifts", tenant_id)
+            self._look_at("campaigns", tenant_id)
+
+    async def _run_commands(self) -> None:
+        """Do what people ask for; they wait for it, and for no errand."""
+        while True:
+            tenant_id = await self._commanded.get()
+            try:
+                await self.commands.run_all(tenant_id)
+            except DatabaseUnavailable as error:
+                log.error("commands_wait", reason=str(error))  # noqa: TRY400
 
     def _look_at(self, what: str, tenant_id: int) -> None:
         match what:
             case "campaigns":
                 self.ownership.look_soon()  # one that was started may be nobody's yet
                 self.runner.campaigns_changed(tenant_id)
-            case "agents":
+            case "shifts":  # one has begun or ended, or its phone is to be called
                 if not self.ownership.owns_phones(tenant_id):
                     self.ownership.look_soon()  # the tenant's first shift has begun, perhaps
                 self.phones.look(tenant_id)
-                self.runner.agents_changed(tenant_id)
-                self.switchboard.agents_changed()
+                self._agents_changed(tenant_id)
+            case "agents":
+                if any(node.draining for node in self.nodes):
+                    self.phones.look(tenant_id)  # one that is free now is called by another node
+                self._agents_changed(tenant_id)
+
+    def _agents_changed(self, tenant_id: int) -> None:
+        self.runner.agents_changed(tenant_id)
+        self.switchboard.agents_changed()
 
     # -- commands ----------------------------------------------------------------------------------------
 
@@ -412,12 +376,12 @@ class Engine:
             self.recorder.ended(after.tenant_id, after.attempt_id, after.hung_up_at)
 
     async def _keep_house(self) -> None:
-        """Once a second: end wrap-ups over their limit, take up what was left behind, ask after calls that
-        should have ended, give up nodes that are gone, say that we live."""
+        """Once a second: end wrap-ups over their limit, take up what was left behind, give up nodes that are
+        gone, say that we live."""
         started = utc_now()
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            self._give_up_nodes()
+            self.driving.give_up_lost()
             try:
                 for tenant_id in self._books.tenants:
                     ours, phones = self.ownership.campaigns(tenant_id), self.ownership.owns_phones(tenant_id)
@@ -426,31 +390,8 @@ class Engine:
                     if (settled or phones) and not self.journal.behind:
                         await self.recovery.left_behind(tenant_id, settled, phones=phones)
                 await self._say(started)
-                await self._ask_after_overdue()
-            except (DatabaseUnavailable, AsteriskUnavailable, ActionFailed) as error:
+            except DatabaseUnavailable as error:
                 log.warning("housekeeping_waits", reason=str(error))
-
-    def _give_up_nodes(self) -> None:
-        """Only while another node carries on: where it is the only one, waiting costs nobody anything."""
-        now_s = time.monotonic()
-        for node in self.nodes:
-            away_s = now_s - node.away_since_s
-            gone = not node.ready and not node.link.up
-            if gone and not node.lost and away_s > NODE_LOST_S and self.nodes.dialling():
-                self.recovery.give_up(node, self.ownership.owns_phones)
-
-    async def _ask_after_overdue(self) -> None:
-        now_s = time.monotonic()
-        for node in self.nodes:
-            overdue = [
-                line
-                for line in self.calls
-                if line.node == node.name
-                and line.call.state in (CallState.DIALLING, CallState.RINGING)
-                and now_s - line.placed_s > line.terms.ring_timeout_s + OVERDUE_S
-            ]
-            if overdue and node.ready:
-                self.recovery.missing(overdue, (), await channels(node.link))
 
     async def _say(self, started: object) -> None:
         status = {
@@ -460,7 +401,7 @@ class Engine:
             "calls": len(self.calls.lines),
             "phones": sum(leg.up for leg in self.tracker.legs.values()),
             "journal_behind": self.journal.behind,
-            "events": sum(consumer.events for consumer in self._consumers.values()),
+            "events": self.driving.events,
             "tasks": len(asyncio.all_tasks()),
             "nodes": {
                 node.name: {

@@ -285,6 +285,11 @@ class AmiLink:
         if isinstance(ends[0], Exception):
             raise ends[0]  # a mistake of ours; the owner of this task decides
 
+    def drop(self, reason: str) -> None:
+        """End the login of now, if there is one; the next one follows."""
+        if self._manager is not None:
+            self._manager.session.fail(reason)
+
     async def close(self) -> None:
         """Log off and close, at whatever step the link is; it never connects again."""
         self._closing.set()

@@ -7,7 +7,8 @@ waits for the answer, which comes as the row's `reply` or as the error that was 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+import functools
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from dialer.db import events
 from dialer.db.listen import REPLIES, Listener
 from dialer.db.prepared import Prepared
 from dialer.db.session import Database, encode_json
-from dialer.errors import AsteriskUnavailable, DozvonError
+from dialer.errors import AsteriskUnavailable, DatabaseUnavailable, DozvonError
 from dialer.httpkit.access import Actor
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,7 @@ _TAKE = Prepared(
         SELECT c.id FROM command c
          WHERE c.tenant_id = :tenant_id AND c.done_at IS NULL
            AND (c.taken_by IS NULL OR c.taken_by = :server)
+           AND c.id <> ALL (CAST(:doing AS bigint[]))
            AND (c.campaign_id IS NULL OR c.campaign_id = ANY (:ours) OR NOT EXISTS (
                 SELECT FROM lease l
                  WHERE l.tenant_id = c.tenant_id AND l.kind = 'campaign' AND l.key = c.campaign_id
@@ -132,27 +134,50 @@ class CommandRunner:
     #: the tenant's campaigns that are ours, and settled
     ours: Callable[[int], Collection[int]]
     handlers: Mapping[str, Handler]
+    #: kinds that wait for an Asterisk to answer: done beside the others, of which none waits for a node
+    asks_asterisk: Collection[str] = ()
     #: what was done and could not be written down: (reply, error) by id. Nothing is done twice.
     _done: dict[int, tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]] = field(default_factory=dict)
+    #: being done beside the others, by id
+    _doing: dict[int, asyncio.Task[None]] = field(default_factory=dict)
 
     async def run_all(self, tenant_id: int) -> None:
-        """Do every command that is waiting, one after another."""
+        """Do every command that is waiting, one after another; those that ask Asterisk are begun."""
         while (taken := await self._next(tenant_id)) is not None:
             command_id, kind, payload, fresh = taken
-            if command_id not in self._done:
-                self._done[command_id] = await self._do(tenant_id, command_id, kind, payload, fresh=fresh)
-            reply, error = self._done[command_id]
-            async with self.database.tenant(tenant_id) as conn:
-                await _DONE.run(
-                    conn,
-                    tenant_id=tenant_id,
-                    id=command_id,
-                    now=utc_now(),
-                    reply=encode_json(reply),
-                    error=encode_json(error),
-                    channel=REPLIES,
-                )
-            del self._done[command_id]
+            work = self._finish(tenant_id, command_id, kind, payload, fresh=fresh)
+            if kind in self.asks_asterisk:
+                self._doing[command_id] = task = asyncio.create_task(self._aside(command_id, work))
+                task.add_done_callback(functools.partial(self._was_done, command_id))
+            else:
+                await work
+
+    def _was_done(self, command_id: int, _task: asyncio.Task[None]) -> None:
+        del self._doing[command_id]
+
+    async def _aside(self, command_id: int, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except DatabaseUnavailable as error:  # it is written with the next look at all that waits
+            log.warning("command_not_written", command=command_id, reason=str(error))
+
+    async def _finish(
+        self, tenant_id: int, command_id: int, kind: str, payload: Mapping[str, Any], *, fresh: bool
+    ) -> None:
+        if command_id not in self._done:
+            self._done[command_id] = await self._do(tenant_id, command_id, kind, payload, fresh=fresh)
+        reply, error = self._done[command_id]
+        async with self.database.tenant(tenant_id) as conn:
+            await _DONE.run(
+                conn,
+                tenant_id=tenant_id,
+                id=command_id,
+                now=utc_now(),
+                reply=encode_json(reply),
+                error=encode_json(error),
+                channel=REPLIES,
+            )
+        del self._done[command_id]
 
     async def _do(
         self, tenant_id: int, command_id: int, kind: str, payload: Mapping[str, Any], *, fresh: bool
@@ -173,7 +198,12 @@ class CommandRunner:
         """Take the oldest command that is ours: nobody else does it then."""
         async with self.database.tenant(tenant_id) as conn:
             row = await _TAKE.row(
-                conn, tenant_id=tenant_id, server=self.server, ours=sorted(self.ours(tenant_id)), fresh=FRESH
+                conn,
+                tenant_id=tenant_id,
+                server=self.server,
+                ours=sorted(self.ours(tenant_id)),
+                doing=sorted(self._doing),
+                fresh=FRESH,
             )
         if row is None:
             return None

@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import structlog
 
@@ -144,14 +145,23 @@ class Consumer:
         reached |= {endpoint: await carrier_reached(node.link, endpoint) for endpoint in carriers}
         for endpoint, reachable in reached.items():
             books.tracker.contact(node.name, endpoint, reachable)
-        await self.reconcile(
-            [line for line in books.calls if line.node == node.name],
-            [leg for leg in books.tracker.legs.values() if leg.node == node.name],
-            asterisk_died=died,
-        )
+        held = set[UUID]()
+        await self.reconcile(*self._standing(held), asterisk_died=died)
+        # What was taken over meanwhile of a server that has died: who took it leaves this node to us.
+        while any(later := self._standing(held)):
+            await end_sessions(node.link, books.ownership.dead_users)
+            await self.reconcile(*later, asterisk_died=died)
         node.started = started
         if node.link.up:
             books.nodes.set_ready(node, ready=True)
+
+    def _standing(self, held: set[UUID]) -> tuple[list[Line], list[Leg]]:
+        """The calls and phones that are on the books of this node, but for those in `held`; now they are."""
+        name, books = self.node.name, self.books
+        lines = [line for line in books.calls if line.node == name and line.call.attempt_id not in held]
+        legs = [leg for leg in books.tracker.legs.values() if leg.node == name and leg.id not in held]
+        held |= {line.call.attempt_id for line in lines} | {leg.id for leg in legs}
+        return lines, legs
 
     async def reconcile(
         self, suspects: Sequence[Line], phones: Sequence[Leg], *, asterisk_died: bool = False
