@@ -58,6 +58,11 @@ class Pair:
         """Their engines."""
         return self.fleet.servers
 
+    @property
+    def stands_still(self) -> tuple[str, ...]:
+        """The program that can stand still at the exact point."""
+        return ("-m", "dialer.bench.engine_with_fault", FROZEN, str(self.note))
+
     async def owner(self) -> str:
         """Who paces the campaign now. Raises NotInTime."""
 
@@ -105,6 +110,10 @@ class Standby:
             Fleet.open(site, more_servers=("second",)) as fleet,
         ):
             pair = Pair(fleet, site.folder / "attempt")
+            if FROZEN in {case_of(self.cases, seed) for seed in seeds}:
+                # While it owns nothing: no campaign has to be moved for it later.
+                await fleet.servers["second"].stop()
+                await pair.start("second", pair.stands_still)
             await site.keep_dialling()
             await site.until_working(patience(LOST_S))
 
@@ -138,7 +147,7 @@ async def _fail(pair: Pair, seed: int, case: str) -> Run:
     if moved_s > patience(MOVED_S):
         broken.append(f"the other dialled after {moved_s:.1f} s; {patience(MOVED_S):.1f} s are allowed")
     if case in (KILLED, STOPPED):
-        await pair.start(owner)
+        await pair.start(owner, pair.programs.get(owner, ()))
     else:
         part.thaw()
     # Both live now, and the one that was frozen does not know yet that it has lost everything.
@@ -148,7 +157,7 @@ async def _fail(pair: Pair, seed: int, case: str) -> Run:
     if part.pid is None:
         # A program that stands still writes its Originate when it is thawed, and is no worse for it.
         broken.append(f"{owner} has fallen: {part.last_words(2)}")
-        await pair.start(owner)
+        await pair.start(owner, pair.programs.get(owner, ()))
     try:
         await site.until_working(patience(LOST_S))
         if await pair.owner() != other:
@@ -181,7 +190,7 @@ async def _replace_owner(pair: Pair, owner: str, other: str) -> None:
         return
     await pair.parts[owner].stop()
     await pair.until_owner(other, patience(LOST_S))
-    await pair.start(owner, ("-m", "dialer.bench.engine_with_fault", FROZEN, str(pair.note)))
+    await pair.start(owner, pair.stands_still)
     await pair.parts[other].stop()
     await pair.until_owner(owner, patience(LOST_S))
     await pair.start(other)
