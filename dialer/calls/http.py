@@ -12,7 +12,15 @@ from pydantic import Field
 from dialer.calls.call_log import CallRow, Filter
 from dialer.calls.card import Card
 from dialer.calls.service import CallService, CallView
-from dialer.errors import AsteriskUnavailable, BadNumber, NotAllowed, NotFound, NumberBusy, WrongState
+from dialer.errors import (
+    ActionTimeout,
+    AsteriskUnavailable,
+    BadNumber,
+    NotAllowed,
+    NotFound,
+    NumberBusy,
+    WrongState,
+)
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
@@ -319,7 +327,7 @@ async def get(call: Call, attempt_id: UUID) -> CallDetailsOut:
     return CallDetailsOut.of_view(await call.app[CALLS].get(call.actor, attempt_id))
 
 
-@routes.post("/calls/{attempt_id}/hangup", errors=(WrongState, AsteriskUnavailable))
+@routes.post("/calls/{attempt_id}/hangup", errors=(WrongState, AsteriskUnavailable, ActionTimeout))
 async def hang_up(call: Call, attempt_id: UUID) -> None:
     """End a call: an agent the own one, a supervisor anybody's."""
     await call.app[CALLS].hang_up(call.actor, attempt_id)

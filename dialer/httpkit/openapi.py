@@ -15,6 +15,8 @@ from dialer import __version__
 from dialer.errors import (
     BadCsrfToken,
     BadRequest,
+    DatabaseFull,
+    DatabaseUnavailable,
     DozvonError,
     Forbidden,
     Invalid,
@@ -224,3 +226,6 @@ def _refusals(route: Route) -> Iterable[type[DozvonError]]:
         yield StillAtWork
         yield KeyReused
     yield from route.errors
+    # Nothing is answered without the database: who asks is looked up in it, and where, and what for.
+    yield DatabaseUnavailable
+    yield DatabaseFull

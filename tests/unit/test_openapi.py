@@ -21,6 +21,19 @@ def test_every_operation_of_somebody_names_the_refusals_that_it_has() -> None:
     assert silent == []
 
 
+def test_every_operation_names_the_absence_of_the_database() -> None:
+    """Any of them may be answered by that (503), or a full disk; where Asterisk is asked, by its absence."""
+    operations = [each for operations in PATHS.values() for each in operations.values()]
+    assert len(operations) > 20
+    for operation in operations:
+        told = operation["responses"]["503"]["description"]
+        assert "/problems/database-unavailable" in told
+        assert "/problems/database-full" in told
+    hang_up = PATHS["/api/v1/calls/{attempt_id}/hangup"]["post"]["responses"]
+    assert "/problems/asterisk-unavailable" in hang_up["503"]["description"]
+    assert "504" in hang_up
+
+
 def test_who_is_no_agent_is_told_so() -> None:
     """What is asked of one's own agent, or of another user, names its 404."""
     asked = [
