@@ -64,11 +64,11 @@ def bucket(name: str) -> str:
     return f"CAST(ceil({STEPS} * ln(greatest({name}, {least}) / {least})) AS smallint)"
 
 
-def tries_of_people(people: str, span: str, columns: str) -> str:
-    """Known attempts of others than those in hand at the same people: `people` (a query of contact_id, typed,
-    who) joined with `columns` of each attempt in the span (a condition). Each is looked up by its index."""
+def tries_of_people(people: str, name: str, span: str, columns: str) -> str:
+    """Known attempts of others than those in hand at the same people: `people` (contact_id, typed, and a name
+    for each) joined with `columns` of each attempt in the span (a condition). An index finds each."""
     return f"""
-        SELECT w.who, e.* FROM ({people}) w CROSS JOIN LATERAL (
+        SELECT w.{name}, e.* FROM {people} w CROSS JOIN LATERAL (
             SELECT {columns} FROM attempt a
              WHERE a.tenant_id = :tenant AND a.contact_id = w.contact_id AND {span} AND {KNOWN}
              UNION ALL

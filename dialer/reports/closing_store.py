@@ -78,10 +78,14 @@ async def oldest_transaction(conn: AsyncConnection) -> int:
 
 # -- closing -----------------------------------------------------------------------------------------------
 
+#: By what figures are closed; inside a statement by its number here.
+GROUPS: Final = ("all", *facts.KEYS)
 _GROUPS: Final = ", ".join(
-    [f"('all', CAST({NO_KEY} AS bigint))", *(f"('{group}', x.key_{group})" for group in facts.KEYS)]
+    [f"(1, CAST({NO_KEY} AS bigint))", *(f"({n}, x.key_{group})" for n, group in enumerate(facts.KEYS, 2))]
 )
 _KEYED: Final = ", ".join(f"CAST({key} AS bigint) AS key_{group}" for group, key in facts.KEYS.items())
+#: What is counted of an attempt by each of these keys.
+_WIDE: Final = "x.person, x.known, x.live, x.result, x.answered, x.connected, x.join_ms, x.answer_to_agent_ms"
 _IN_HOUR: Final = "a.created_at >= CAST(:hour AS timestamptz) AND a.created_at < CAST(:until AS timestamptz)"
 
 
@@ -129,7 +133,8 @@ def _insert(with_: dict[str, str], hours: int) -> str:
     return f"""
         WITH {made}
         INSERT INTO report_figures (tenant_id, by, hours, start, key, {_COLUMNS})
-        SELECT :tenant, s.grp, {hours}, CAST(:hour AS timestamptz), s.key, {chosen} FROM sums s {joined}"""
+        SELECT :tenant, (CAST(:groups AS text[]))[s.grp], {hours}, CAST(:hour AS timestamptz), s.key, {chosen}
+          FROM sums s {joined}"""
 
 
 #: The query of each duration's buckets.
@@ -138,26 +143,36 @@ _SPREAD_OF: Final = {f"of_{name}": name for name in SPREADS}
 _CLOSE: Final = text(
     _insert(
         {
-            "fact": f"""
+            "one": f"""
                 SELECT {_KEYED}, {facts.FACTS} FROM attempt a WHERE a.tenant_id = :tenant AND {_IN_HOUR}""",
+            # A person is a number: contacts have one, others get one below nought.
+            "typed": """
+                SELECT typed, -row_number() OVER () AS person
+                  FROM (SELECT DISTINCT typed FROM one WHERE typed IS NOT NULL) t""",
+            "fact": """
+                SELECT one.*, coalesce(one.contact_id, typed.person) AS person
+                  FROM one LEFT JOIN typed ON typed.typed = one.typed""",
             "wide": f"""
-                SELECT g.grp, g.key, x.* FROM fact x CROSS JOIN LATERAL (VALUES {_GROUPS}) g (grp, key)""",
+                SELECT g.grp, g.key, {_WIDE} FROM fact x
+                 CROSS JOIN LATERAL (VALUES {_GROUPS}) g (grp, key)""",
             "sums": f"SELECT grp, key, {facts.counted()}, {facts.longest()} FROM wide GROUP BY grp, key",
             # When each contact was last dialled, and last reached, by every thing that reports compare.
             "try": facts.tries_of_people(
-                "SELECT DISTINCT who, contact_id, typed FROM fact WHERE known",
+                "(SELECT DISTINCT person, contact_id, typed FROM fact WHERE known)",
+                "person",
                 "a.created_at < CAST(:hour AS timestamptz)",
                 f"""{_KEYED}, {facts.LIVE} AS live,
                     CAST(floor(extract(epoch FROM a.created_at) / 3600) AS integer) AS at""",
             ),
             "last": f"""
-                SELECT g.grp, g.key, x.who, max(x.at) AS dialled, max(x.at) FILTER (WHERE x.live) AS reached
+                SELECT g.grp, g.key, x.person,
+                       max(x.at) AS dialled, max(x.at) FILTER (WHERE x.live) AS reached
                   FROM try x CROSS JOIN LATERAL (VALUES {_GROUPS}) g (grp, key) GROUP BY 1, 2, 3""",
             "met": """
                 SELECT m.grp, m.key, m.reached, b.dialled AS dialled_at, b.reached AS reached_at
-                  FROM (SELECT grp, key, who, bool_or(live) AS reached FROM wide WHERE known
-                         GROUP BY grp, key, who) m
-                  LEFT JOIN last b USING (grp, key, who)""",
+                  FROM (SELECT grp, key, person, bool_or(live) AS reached FROM wide WHERE known
+                         GROUP BY grp, key, person) m
+                  LEFT JOIN last b USING (grp, key, person)""",
             "dialled": _seen(
                 "dialled", "SELECT grp, key, dialled_at AS at, count(*) AS n FROM met GROUP BY 1, 2, 3"
             ),
@@ -195,7 +210,7 @@ _CLOSE_DAY: Final = text(
     _insert(
         {
             "hour": """
-                SELECT by AS grp, f.* FROM report_figures f
+                SELECT array_position(CAST(:groups AS text[]), by) AS grp, f.* FROM report_figures f
                  WHERE tenant_id = :tenant AND by = ANY (CAST(:groups AS text[])) AND hours = 1
                    AND start >= CAST(:hour AS timestamptz) AND start < CAST(:until AS timestamptz)""",
             "sums": f"""
@@ -282,6 +297,10 @@ _CLEAR: Final = (
 )
 
 
+#: An hour of a large floor, some 20,000 attempts by six keys, is sorted in memory.
+_ROOM: Final = text("SELECT set_config('work_mem', '64MB', true)")
+
+
 async def close_next(
     conn: AsyncConnection, tenant_id: int, until: datetime, reopened: int, time_since: datetime
 ) -> bool:
@@ -304,7 +323,8 @@ async def close_next(
             select(exists().where(a.tenant_id == tenant_id, a.ended_at.is_(None), a.created_at < closed))
         ):
             return False
-    about = {"tenant": tenant_id, "until": closed, "groups": ["all", *facts.KEYS]}
+    await conn.execute(_ROOM)
+    about = {"tenant": tenant_id, "until": closed, "groups": list(GROUPS)}
     for clear in _CLEAR:
         await conn.execute(clear, {**about, "since": since, "time_since": max(since, time_since)})
     if hour < until:

@@ -110,7 +110,7 @@ def _query(group: Group | None, *, of_campaign: bool, closed: bool) -> TextClaus
         "met": "SELECT key, who, bool_or(live) AS reached FROM live WHERE known GROUP BY key, who",
         "earlier": "SELECT key, who, reached FROM met WHERE false",
         "durations": _by_key(
-            "sum(n) AS n",
+            "CAST(sum(n) AS integer) AS n",
             f"(SELECT key, d.what, {bucket} AS bucket, count(*) AS n FROM live {steps} GROUP BY 1, 2, 3) b",
             "what, bucket",
             grouped=grouped,
@@ -133,7 +133,8 @@ def _query(group: Group | None, *, of_campaign: bool, closed: bool) -> TextClaus
         # Who of the rest is counted in a closed hour already.
         within = f"{between('first', 'last')} {mine}"
         tries = facts.tries_of_people(
-            "SELECT DISTINCT who, contact_id, typed FROM live WHERE known",
+            "(SELECT DISTINCT who, contact_id, typed FROM live WHERE known)",
+            "who",
             within,
             f"{key} AS key, {facts.LIVE} AS live",
         )
@@ -148,23 +149,23 @@ def _query(group: Group | None, *, of_campaign: bool, closed: bool) -> TextClaus
         )
         for number, name in enumerate(SPREADS):
             with_["durations"] += f"""
-                UNION ALL SELECT {keyed}, {number}, b.bucket, sum(b.n)
+                UNION ALL SELECT {keyed}, {number}, b.bucket, CAST(sum(b.n) AS integer)
                   FROM units u CROSS JOIN LATERAL unnest(u.{name}_buckets, u.{name}_calls) b (bucket, n)
                  GROUP BY 1, 2, b.bucket"""
     with_["people"] = " UNION ALL ".join(people)
     with_["ranked"] = """
-        SELECT total, key, what, bucket,
-               sum(sum(n)) OVER (PARTITION BY total, key, what ORDER BY bucket) AS upto,
-               sum(sum(n)) OVER (PARTITION BY total, key, what) AS many
-          FROM durations GROUP BY total, key, what, bucket"""
+        SELECT total, key, what, bucket, sum(n) OVER (PARTITION BY total, key, what ORDER BY bucket) AS upto,
+               sum(n) OVER (PARTITION BY total, key, what) AS many
+          FROM (SELECT total, key, what, bucket, CAST(sum(n) AS integer) AS n FROM durations
+                 GROUP BY total, key, what, bucket) d"""
+    ranks = (
+        f"min(bucket) FILTER (WHERE upto > {edge}(CAST({share} AS float8) * (many - 1))) AS {edge}_{name}"
+        for name, share in SHARES.items()
+        for edge in ("floor", "ceil")
+    )
     with_["percentiles"] = f"""
-        SELECT total, key, what, max(many) AS many, {
-        ", ".join(
-            f"min(bucket) FILTER (WHERE upto > {edge}({share} * (many - 1))) AS {edge}_{name}"
-            for name, share in SHARES.items()
-            for edge in ("floor", "ceil")
-        )
-    } FROM ranked GROUP BY total, key, what"""
+        SELECT total, key, what, max(many) AS many, {", ".join(ranks)}
+          FROM ranked GROUP BY total, key, what"""
     of_spread = ("many", *(f"{edge}_{name}" for name in SHARES for edge in ("floor", "ceil")))
     columns = [
         *(f"p.{name}" for name in counted),

@@ -29,11 +29,10 @@ BUSY: Final = "t.state IN ('talking', 'wrap_up')"
 OF_CAMPAIGN: Final = (
     "(SELECT a.campaign_id FROM attempt a WHERE a.tenant_id = :tenant AND a.id = t.attempt_id)"
 )
-#: Agents who have the campaign's skill.
-_SKILLED: Final = """EXISTS (SELECT FROM agent g
-                               JOIN campaign c ON c.tenant_id = g.tenant_id AND c.id = :campaign
-                              WHERE g.tenant_id = :tenant AND g.id = {agent}
-                                AND (c.skill IS NULL OR c.skill = ANY (g.skills)))"""
+#: Agents who have the campaign's skill: an array, so that it decides nothing about the way to the rows.
+_SKILLED: Final = """{agent} = ANY (ARRAY(
+    SELECT g.id FROM agent g JOIN campaign c ON c.tenant_id = g.tenant_id AND c.id = :campaign
+     WHERE g.tenant_id = :tenant AND (c.skill IS NULL OR c.skill = ANY (g.skills))))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +49,25 @@ class Time:
 @cache
 def _query(*, of_campaign: bool, own: bool, closed: bool) -> TextClause:
     """Time by agent. One pass over the stretches at the edges, and over the closed spans."""
-    since = "greatest(t.started_at, e.since)"
-    until = "least(coalesce(t.ended_at, e.until), e.until)"
-    stretches = f"""
-        SELECT t.agent_id, {LASTED.format(since=since, until=until)} AS lasted, {BUSY} AS busy
-          FROM edge e JOIN agent_time t ON {{}}
-         WHERE t.tenant_id = :tenant AND t.state <> 'offline' AND {until} > {since}
-               {f"AND {OF_CAMPAIGN} = :campaign" if own else ""}
-               {f"AND {_SKILLED.format(agent='t.agent_id')}" if of_campaign else ""}
-    """.format
-    with_ = f"""
-        edge (since, until, base) AS (
-            SELECT * FROM (VALUES
-                (CAST(:since AS timestamptz), CAST(:first AS timestamptz), CAST(:since_base AS timestamptz)),
-                (CAST(:last AS timestamptz), CAST(:until AS timestamptz), CAST(:last_base AS timestamptz))
-            ) v (since, until, base) WHERE v.since < v.until
-        ), spent AS (
-            {stretches("t.started_at >= e.base AND t.started_at < e.until")}
-             UNION ALL
-            {
-        stretches('''t.id = ANY (SELECT unnest(o.agent_time_ids) FROM report_over o
-                                       WHERE o.tenant_id = :tenant AND o.hour = e.base)''')
-    }
-        )"""
+    edges = []
+    for since, until, base in (("since", "first", "since_base"), ("last", "until", "last_base")):
+        from_, to, base_ = (f"CAST(:{name} AS timestamptz)" for name in (since, until, base))
+        ends = {
+            "since": f"greatest(t.started_at, {from_})",
+            "until": f"least(coalesce(t.ended_at, {to}), {to})",
+        }
+        for which in (
+            f"t.started_at >= {base_} AND t.started_at < {to}",
+            f"""t.id = ANY (ARRAY(SELECT unnest(o.agent_time_ids) FROM report_over o
+                                   WHERE o.tenant_id = :tenant AND o.hour = {base_}))""",
+        ):
+            edges.append(f"""
+                SELECT t.agent_id, {LASTED.format(**ends)} AS lasted, {BUSY} AS busy FROM agent_time t
+                 WHERE t.tenant_id = :tenant AND t.state <> 'offline' AND {from_} < {to} AND {which}
+                   AND {ends["until"]} > {ends["since"]}
+                   {f"AND {OF_CAMPAIGN} = :campaign" if own else ""}
+                   {f"AND {_SKILLED.format(agent='t.agent_id')}" if of_campaign else ""}""")
+    with_ = f"spent AS ({' UNION ALL '.join(edges)})"
     parts_ = "SELECT agent_id, lasted AS logged_in, CASE WHEN busy THEN lasted ELSE 0 END AS busy FROM spent"
     if closed:
         skilled = f"AND {_SKILLED.format(agent='u.agent_id')}" if of_campaign else ""
