@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -81,7 +81,7 @@ class Phones:
     #: since when a phone that is up is said to be lost, by shift, monotonic seconds
     _said_lost_s: dict[UUID, float] = field(default_factory=dict)
     _timers: set[asyncio.TimerHandle] = field(default_factory=set)
-    _hanging: set[asyncio.Task[None]] = field(default_factory=set)
+    _asking: set[asyncio.Task[None]] = field(default_factory=set)
     _tenants: set[int] = field(default_factory=set)
     #: tenants whose shifts are to be looked at, and when (loop's time) they were
     _asked: set[int] = field(default_factory=set)
@@ -251,7 +251,7 @@ class Phones:
             if not await agents.move(conn, shift.tenant_id, shift.id, AgentState.LOST, now, leaving=leaving):
                 return  # a call was first: after it
         log.info("phone_moves", agent=shift.agent_id, node=shift.node)
-        await hang_up_channel(self.nodes.link(shift.node), shift.leg)
+        self._hang_up(leg_of(shift))
 
     def _node_for(self, shift: Shift) -> Node | None:
         """The Asterisk that is to call the phone: one that it is registered at, the emptiest of these."""
@@ -285,7 +285,8 @@ class Phones:
         if loop.time() < self._not_before_s.get(shift.id, 0.0) or node is None:
             return
         if node.reaches(shift.endpoint) is False:
-            await self._ask_after(shift, node)
+            self._not_before_s[shift.id] = loop.time() + CALL_AGAIN_S
+            self._aside(self._ask_after(shift, node))
             return
         leg = Leg(new_id(), shift.tenant_id, shift.id, shift.agent_id, shift.endpoint, node.name)
         self.tracker.legs[leg.id] = leg
@@ -300,11 +301,14 @@ class Phones:
             self.tracker.lose(leg)  # the row may name it all the same
             raise
         self._later(RING_S + OVERDUE_S, functools.partial(self._overdue, leg))
+        self._aside(self._ring(node, leg))
+
+    async def _ring(self, node: Node, leg: Leg) -> None:
         try:
             reply = await node.link.send(
                 {
                     "Action": "Originate",
-                    "Channel": f"PJSIP/{shift.endpoint}",
+                    "Channel": f"PJSIP/{leg.endpoint}",
                     "ChannelId": str(leg.id),
                     "Context": "dozvon-agent",
                     "Exten": "s",
@@ -315,7 +319,7 @@ class Phones:
                 }
             )
         except DozvonError as error:
-            log.warning("phone_not_called", agent=shift.agent_id, reason=str(error))
+            log.warning("phone_not_called", agent=leg.agent_id, reason=str(error))
             if not (isinstance(error, AsteriskUnavailable) and error.sent):
                 self.tracker.lose(leg)
             return
@@ -328,7 +332,6 @@ class Phones:
             await node.link.send({"Action": "PJSIPQualify", "Endpoint": shift.endpoint})
         except DozvonError as error:
             log.info("phone_not_asked", agent=shift.agent_id, reason=str(error))
-        self._not_before_s[shift.id] = asyncio.get_running_loop().time() + CALL_AGAIN_S
         self._later(CALL_AGAIN_S, functools.partial(self.look, shift.tenant_id))
 
     def _overdue(self, leg: Leg) -> None:
@@ -343,9 +346,12 @@ class Phones:
         self._hang_up(leg)
 
     def _hang_up(self, leg: Leg) -> None:
-        """Whatever keeps the leg's node: the other phones do not wait for it."""
-        self._hanging.add(task := asyncio.create_task(self._end(leg)))
-        task.add_done_callback(self._hanging.discard)
+        self._aside(self._end(leg))
+
+    def _aside(self, work: Coroutine[None, None, None]) -> None:
+        """Whatever keeps the node that is asked: the phones of others do not wait for it."""
+        self._asking.add(task := asyncio.create_task(work))
+        task.add_done_callback(self._asking.discard)
 
     async def _end(self, leg: Leg) -> None:
         try:

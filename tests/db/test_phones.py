@@ -23,6 +23,7 @@ from dialer.calls.tracking import Leg, Tracker
 from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.errors import ActionTimeout
+from dialer.ids import new_id
 from scheduler import hopper
 
 
@@ -142,3 +143,34 @@ async def test_a_phone_of_which_nothing_is_heard_is_called_again(
     first = asterisk.asked[0]["ChannelId"]
     assert {"Action": "Hangup", "Channel": first, "Cause": "16"} in asterisk.asked
     assert (await floor.shift(seat)).state is AgentState.CALLING
+
+
+class Stuck(Silent):
+    """A link to an Asterisk that takes an action and does not answer."""
+
+    async def send(self, action: Mapping[str, Any]) -> None:
+        """Take an action."""
+        self.asked.append(action)
+        await asyncio.Event().wait()
+
+
+async def test_a_silent_node_keeps_no_phone_of_another_from_being_called(
+    floor: Floor, phones: Phones, tracker: Tracker, asterisk: Silent
+) -> None:
+    """Two phones are called at a node that does not answer, a third at one that does: none waits."""
+    stuck = Stuck()
+    link: Any = stuck
+    there, here = Node("b", link, ready=True), phones.nodes.get(NODE)
+    assert here is not None
+    phones.nodes.add(there)
+    for node in (there, there, here):
+        seat = await floor.seat(None)
+        async with floor.database.tenant(TENANT) as conn:
+            made = await store.find_agent(conn, TENANT, seat.agent_id)
+            assert made is not None
+            node.contacts[made.endpoint] = True
+            await store.open_shift(conn, TENANT, seat.agent_id, new_id(), utc_now())
+    phones.look(TENANT)
+    async with asyncio.timeout(5):
+        while len(stuck.asked) < 2 or not asterisk.asked:  # noqa: ASYNC110 a list tells nobody
+            await asyncio.sleep(0.02)
