@@ -18,6 +18,7 @@ from dialer.bench.faults import row
 from dialer.bench.faults.hostile import (
     ALONE,
     LIVE,
+    Hostile,
     agi,
     ami,
     csv_files,
@@ -26,6 +27,7 @@ from dialer.bench.faults.hostile import (
     pages,
     raw,
     rfc4475,
+    schema,
     sip,
     strangers,
     texts,
@@ -359,3 +361,12 @@ def test_the_short_form_has_every_kind() -> None:
     short = found.sized(short=True, minutes=None)
     assert {case_of(short.cases, seed) for seed in range(1, short.short_runs + 1)} == {*ALONE, *LIVE}
     assert Block("x", 1, short=True).size(1_000, 10) == 10
+
+
+def test_the_long_form_meets_every_operation_of_the_api() -> None:
+    """Its blocks have every turn once, and a turn has its share of the operations."""
+    found = row("hostile")
+    assert isinstance(found, Hostile)
+    blocks = [found.block(seed) for seed in range(1, found.long_runs + 1)]
+    turns = [block.turn % schema.TURNS for block in blocks if block.case == "http_schema"]
+    assert sorted(turns) == list(range(schema.TURNS))

@@ -93,14 +93,18 @@ class Hostile:
         """The row with its small blocks, or with those of the long form."""
         return replace(self, short=short)
 
+    def block(self, seed: int) -> Block:
+        """The empty block of a seed."""
+        return Block(case_of(self.cases, seed), seed, self.short, turn=seed // len(self.cases))
+
     async def runs(self, seeds: Sequence[int], say: Say) -> AsyncIterator[Run]:
         """A block a seed; the contact centre is set up when the first block needs it."""
         undone: set[str] = set()
         async with AsyncExitStack() as stack:
             floor: Floor | None = None
             for number, seed in enumerate(seeds, 1):
-                case = case_of(self.cases, seed)
-                block = Block(case, seed, self.short, turn=seed // len(self.cases))
+                block = self.block(seed)
+                case = block.case
                 if case in LIVE and floor is None:
                     floor = await stack.enter_async_context(opened(seed, say))
                 try:
