@@ -149,6 +149,10 @@ _WISH = Prepared(
 )
 
 
+#: States whose coming is a matter of the phone: it is called, was lost, or is taken down.
+_PHONE = (AgentState.CALLING, AgentState.LOST, AgentState.OFFLINE)
+
+
 def _told(
     tenant_id: int, to: AgentState, at: datetime, attempt_id: UUID | None, pause_code: str | None
 ) -> dict[str, Any]:
@@ -162,7 +166,7 @@ def _told(
         "since": at.isoformat(),
         "outbox": OUTBOX,
         "engine": ENGINE,
-        "note": events.note("agents", tenant_id),
+        "note": events.note("shifts" if to in _PHONE else "agents", tenant_id),
     }
 
 

@@ -147,11 +147,17 @@ class Runner:
             try:
                 async with self.database.tenant(tenant_id) as conn:
                     self._shifts[tenant_id] = await agents.open_shifts(conn, tenant_id)
-                    self._sated[tenant_id] = await servers.not_wanting(conn, tenant_id)
+                    if self._shares(tenant_id):
+                        self._sated[tenant_id] = await servers.not_wanting(conn, tenant_id)
                 self.shifts_read(self._shifts[tenant_id])
             except DatabaseUnavailable:
                 self._stale_agents.add(tenant_id)
                 raise
+
+    def _shares(self, tenant_id: int) -> bool:
+        """Whether another server paces some of the tenant's campaigns."""
+        ours = self.ownership.campaigns(tenant_id)
+        return any(key[0] == tenant_id and key[1] not in ours for key in self._running)
 
     async def _read_campaigns(self, tenant_id: int) -> None:
         now_running = {(tenant_id, terms.campaign_id): terms for terms in await self.terms.running(tenant_id)}
