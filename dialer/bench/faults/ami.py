@@ -40,6 +40,8 @@ CUTS: dict[str, tuple[Way, bytes, int, bytes]] = {
 }
 #: These are steps of a login: the link has to be lost first.
 LOGIN_STEPS = ("banner", "login", "login_reply", "fully_booted", "list")
+#: Not every fault of these ends the link; after all others Asterisk is asked what it has.
+KEEPS = ("torn", "garbage")
 GARBAGE = ("glued", "line", "noise", "endless", "other_service", "orphan_reply")
 
 
@@ -119,7 +121,7 @@ class _Fault:
         """Make it, and wait until all goes on."""
         await asyncio.sleep(self.rng.uniform(*CALM_S))
         run, loop = Run("ami", self.seed, self.case), asyncio.get_running_loop()
-        broken = ""
+        broken, resyncs = "", self._said(b'"resynced"')
         try:
             broken = await self._make()
             began = loop.time()
@@ -131,6 +133,8 @@ class _Fault:
         took_s, allowed_s = loop.time() - began, RECOVER_S * busy()
         if self.case == "half_open":  # that end was gone from the first
             took_s += self.figures["detect_s"]
+        if not broken and self.case not in KEEPS and self._said(b'"resynced"') == resyncs:
+            broken = "the engine is at work again and has not asked Asterisk what it has"
         if not broken and took_s > allowed_s:
             broken = f"recovered after {took_s:.1f} s; {allowed_s:.1f} s are allowed"
         figures = {**self.figures, "load_max": os.getloadavg()[0]}
@@ -221,7 +225,7 @@ class _Fault:
 
     async def _overflow(self) -> str:
         """Freeze the engine while more is said than its queue holds."""
-        wire, had = self.proxy.wire, self._overflows()
+        wire, had = self.proxy.wire, self._said(b'"ami.overflow"')
         assert wire is not None
         self.site.engine.freeze()
         event = b"Event: DialState\r\nDestUniqueid: bench\r\nDialStatus: RINGING\r\n\r\n"
@@ -229,11 +233,12 @@ class _Fault:
         await asyncio.sleep(self.rng.uniform(0.2, 1.5))
         self.site.engine.thaw()
         await _within("the overflow closes the link", wire.gone, patience(LOST_S / 2))
-        self.figures["overflows"] = self._overflows() - had
+        self.figures["overflows"] = self._said(b'"ami.overflow"') - had
         return "" if self.figures["overflows"] else "the link was lost, and not of an overflow"
 
-    def _overflows(self) -> int:
-        return self.site.engine.log_path.read_bytes().count(b'"ami.overflow"')
+    def _said(self, event: bytes) -> int:
+        """How often the engine's log has this event."""
+        return self.site.engine.log_path.read_bytes().count(event)
 
     async def _reset(self) -> None:
         self.proxy.cut = None
