@@ -19,6 +19,7 @@ from dialer.errors import (
     NotAllowed,
     NotFound,
     NumberBusy,
+    TooManyRequests,
     WrongState,
 )
 from dialer.httpkit.access import Right
@@ -302,7 +303,7 @@ async def log_file(call: Call, query: LogQuery) -> web.StreamResponse:
     "/calls",
     right=Right.CALLS_PLACE,
     status=201,
-    errors=(BadNumber, NotAllowed, NotFound, NumberBusy, WrongState, AsteriskUnavailable),
+    errors=(BadNumber, NotAllowed, NotFound, NumberBusy, TooManyRequests, WrongState, AsteriskUnavailable),
 )
 async def dial(call: Call, body: DialIn) -> AttemptOut:
     """Dial a number by hand, for the caller's own shift, in a manual campaign."""
@@ -314,7 +315,7 @@ async def dial(call: Call, body: DialIn) -> AttemptOut:
     "/leads/{lead_id}/dial",
     right=Right.CALLS_PLACE,
     status=201,
-    errors=(NotAllowed, NumberBusy, WrongState, AsteriskUnavailable),
+    errors=(NotAllowed, NumberBusy, TooManyRequests, WrongState, AsteriskUnavailable),
 )
 async def dial_lead(call: Call, lead_id: int) -> AttemptOut:
     """Dial a lead, for the caller's own shift, in a preview or manual campaign."""

@@ -44,3 +44,9 @@ def test_who_is_no_agent_is_told_so() -> None:
     ]
     assert len(asked) > 8
     assert [one["operationId"] for one in asked if "404" not in one["responses"]] == []
+
+
+def test_who_dials_by_hand_is_told_that_there_may_be_too_many_tries() -> None:
+    """Each operation that dials for its caller slows down one whose calls are refused again and again."""
+    dials = [PATHS[path]["post"] for path in ("/api/v1/calls", "/api/v1/leads/{lead_id}/dial")]
+    assert [one["operationId"] for one in dials if "429" not in one["responses"]] == []
