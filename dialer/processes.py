@@ -191,7 +191,7 @@ async def running(
                 app=settings.database_url.get_secret_value(),
                 owner=settings.database_owner_url.get_secret_value(),
             )
-        await migrate.upgrade(urls.owner)
+        await migrate.upgrade(urls.owner, say=lambda words: progress(f"database: {words}"))
         database = Database.open(urls.app, pool=2)
         stack.push_async_callback(database.close)
         if prepare is not None:

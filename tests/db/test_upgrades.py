@@ -8,10 +8,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from support.postgres import fresh_database
 
 from dialer.db import migrate
+from dialer.db.embedded import EmbeddedPostgres
 from dialer.db.session import Database, connect
 from dialer.errors import DatabaseUnavailable
+from dialer.processes import running
+from dialer.settings import load
 
 REVISION = '''"""{title}"""
 
@@ -156,3 +160,40 @@ async def test_table_in_use_for_too_long(owner_url: str, database_url: str, next
     await reading.rollback()
     await reader.close()
     assert await migrate.current(owner_url) == migrate.head()
+
+
+class Enough(Exception):
+    """The start has got to the end of the migration."""
+
+
+async def test_a_start_says_what_it_waits_for(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
+    """Whoever starts a server while another migrates, or a backup is made, reads so at the terminal."""
+    said: list[str] = []
+    waits = asyncio.Event()
+
+    def progress(words: str) -> None:
+        said.append(words)
+        waits.set()
+
+    async def prepare(_database: Database) -> None:
+        raise Enough
+
+    async with fresh_database(postgres, template="template0") as empty, AsyncExitStack() as stack:
+        settings = load(
+            data_dir=tmp_path, database_url=empty.app, database_owner_url=empty.owner, http_port=0
+        )
+        backup = await connect(empty.owner)
+        stack.push_async_callback(backup.close)
+        await backup.execute("SELECT pg_advisory_lock($1)", migrate.MIGRATION_LOCK)
+
+        async def start() -> None:
+            async with running(settings, progress=progress, prepare=prepare):
+                pass
+
+        starting = asyncio.create_task(start())
+        async with asyncio.timeout(30):
+            await waits.wait()
+            await backup.execute("SELECT pg_advisory_unlock($1)", migrate.MIGRATION_LOCK)
+            with pytest.raises(Enough):
+                await starting
+    assert said == ["database: another server migrates, or a backup is being made: waiting for it"]
