@@ -67,7 +67,7 @@ INSERT INTO public.audit (tenant_id, action, subject, details)
     FROM public.campaign WHERE status = 'running';
 UPDATE public.campaign SET status = 'paused' WHERE status = 'running';
 """
-#: Paths of messages begin with the folder that they were spoken into.
+#: A message that is named by its whole path moves with its folder.
 _MOVE = """
 UPDATE public.campaign SET abandon_sound = {there} || substr(abandon_sound, length({here}) + 1)
     WHERE starts_with(abandon_sound, {here} || '/');

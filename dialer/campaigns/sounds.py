@@ -17,13 +17,14 @@ class PromptSounds:
         self._locale = locale
 
     async def message(self, tenant_id: int, campaign_id: int, words: str) -> str:
-        """Make the sound of a campaign's message; its path for Asterisk, without the ending.
+        """Make the sound of a campaign's message; its path below the prompts folder, without the ending.
 
         Other words make another file: a call that is under way hears what it was told. Raises PartMissing
         where there is no voice, BadSound for words that cannot be spoken.
         """
         mark = hashlib.sha256(words.encode()).hexdigest()[:16]
-        path = self._prompts_dir / "messages" / f"{tenant_id}-{campaign_id}-{mark}.wav"
+        name = f"messages/{tenant_id}-{campaign_id}-{mark}"
+        path = self._prompts_dir / f"{name}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         await self._speaker.speak(words, self._locale, path)
-        return str(path.with_suffix(""))
+        return name

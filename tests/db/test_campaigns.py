@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +24,7 @@ from dialer.campaigns.fields import (
 from dialer.campaigns.http import CampaignOut, PolicyOut
 from dialer.campaigns.model import DEFAULT_DISPOSITIONS, DEFAULT_PAUSE_CODES, Status
 from dialer.campaigns.service import CampaignService
+from dialer.campaigns.sounds import PromptSounds
 from dialer.compliance.model import POLICIES
 from dialer.db import tables as t
 from dialer.db.session import Database, connect
@@ -122,6 +124,21 @@ async def test_a_change_keeps_what_it_does_not_name(campaigns: CampaignService, 
         await campaigns.edit(SUPERVISOR, made.campaign.id, CampaignEdit(name=None))
     without = await campaigns.edit(SUPERVISOR, made.campaign.id, CampaignEdit(trunks=[]))
     assert [reason.code for reason in without.ready_reasons] == ["no-trunk"]
+
+
+class Speaker:
+    """A voice that writes the words."""
+
+    async def speak(self, words: str, _locale: str, path: Path) -> None:
+        await asyncio.to_thread(path.write_text, words)
+
+
+async def test_a_message_is_named_below_the_prompts(tmp_path: Path) -> None:
+    """The folder may be another one at another server, or after a restore: a row does not name it."""
+    voice: Any = Speaker()
+    name = await PromptSounds(voice, tmp_path, "ru").message(1, 7, "Вам звонили.")
+    assert (tmp_path / f"{name}.wav").read_text() == "Вам звонили."
+    assert name.startswith("messages/1-7-")
 
 
 async def test_new_words_need_a_new_sound(campaigns: CampaignService, sounds: Sounds, trunk_id: int) -> None:
