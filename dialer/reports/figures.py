@@ -1,7 +1,8 @@
 """The figures of dialling: their values, and the formula that stands beside each of them.
 
-All are computed from attempts, never from counters of their own, so a figure can always be traced to calls.
-An attempt counts once its result is known; those without one are counted apart, as open.
+All are counted from attempts, so a figure can always be traced to calls; of hours that are over they are
+counted once (see `dialer.reports.closing`). An attempt counts once its result is known; those without one are
+counted apart, as open.
 """
 
 from __future__ import annotations
@@ -172,8 +173,9 @@ FORMULAS: Final[Mapping[str, Formula]] = MappingProxyType(
             "take them, since it started",
         ),
         "join_ms": Formula(
-            "от выбора оператора до общего моста, мс: медиана, 95-й процентиль, максимум",
-            "from the choice of the agent to both in one bridge, ms: median, 95th percentile, maximum",
+            "от выбора оператора до общего моста, мс: медиана, 95-й процентиль (до 0,5 %), максимум",
+            "from the choice of the agent to both in one bridge, ms: median, 95th percentile (to 0.5 %), "
+            "maximum",
         ),
         "answer_to_agent_ms": Formula(
             "от ответа до общего моста с оператором, мс, вместе с проверкой на автоответчик и ожиданием",
