@@ -56,9 +56,7 @@ async def door_login(conn: AsyncConnection, login: str) -> KnownLogin | None:
     return KnownLogin(_actor(row), row.password_hash, row.disabled_at) if row else None
 
 
-_OF_SESSION = Prepared(
-    "SELECT * FROM find_session(:token) WHERE expires_at > now() AND disabled_at IS NULL"
-)
+_OF_SESSION = Prepared("SELECT * FROM find_session(:token) WHERE expires_at > now() AND disabled_at IS NULL")
 _OF_TOKEN = Prepared(
     """
     SELECT *, last_used_at IS NULL OR last_used_at < now() - CAST(:every AS interval) AS stale
