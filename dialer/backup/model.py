@@ -78,8 +78,6 @@ class Head:
     without: tuple[str, ...]
     #: recordings that the database knew and that were not there
     recordings_missing: int
-    #: folder of prompts, which paths in the database begin with
-    prompts_dir: str
     #: settings that were in force, secrets left out: what another machine needs to know
     settings: Mapping[str, str]
 

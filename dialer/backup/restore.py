@@ -67,11 +67,6 @@ INSERT INTO public.audit (tenant_id, action, subject, details)
     FROM public.campaign WHERE status = 'running';
 UPDATE public.campaign SET status = 'paused' WHERE status = 'running';
 """
-#: A message that is named by its whole path moves with its folder.
-_MOVE = """
-UPDATE public.campaign SET abandon_sound = {there} || substr(abandon_sound, length({here}) + 1)
-    WHERE starts_with(abandon_sound, {here} || '/');
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +230,6 @@ class _Restore:
                 )
                 if not keep_running:
                     await script.tell(_PAUSE)
-                then, now = self._backup.manifest.head.prompts_dir, str(self._settings.prompts_dir)
-                await script.tell(_MOVE.format(here=_quoted(then), there=_quoted(now)))
                 await script.commit()
         await self._analyze()
         return [] if keep_running else paused
@@ -261,11 +254,6 @@ class _Restore:
             await owner.execute("ANALYZE")
         finally:
             owner.terminate()
-
-
-def _quoted(value: str) -> str:
-    """A value in SQL; standard_conforming_strings is on in what pg_restore writes."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _digest(file: Path) -> str:

@@ -149,7 +149,6 @@ class _Backup:
             counts=moment.counts,
             without=tuple(self._without()),
             recordings_missing=self._missing,
-            prompts_dir=str(self._settings.prompts_dir),
             settings=_said(self._settings),
         )
 

@@ -133,10 +133,7 @@ async def upgrade(
     """
     if revision == "head" and not (await plan(owner_url, *more)).steps:
         return  # nothing to wait for
-    # Alembic begins and ends no transaction of its own: without one each statement would stand by itself.
-    engine = create_engine(owner_url, pool=1, application="dozvon migrate").execution_options(
-        isolation_level="READ COMMITTED"
-    )
+    engine = create_engine(owner_url, pool=1, application="dozvon migrate")
     deadline = asyncio.get_running_loop().time() + patience_s
     try:
         # One connection for all: whatever ends it ends the lock and the transaction together.

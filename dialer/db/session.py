@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -140,11 +140,15 @@ class Door:
                 bound.reschedule(now_s)
 
 
-def create_engine(
-    url: str, *, pool: int, application: str = "dozvon", door: Door | None = None
+def create_engine(url: str, *, pool: int, application: str = "dozvon") -> AsyncEngine:
+    """An engine of `pool` connections for who begins and ends transactions as SQLAlchemy does: migrations."""
+    return _engine(Door(url, application), pool, "READ COMMITTED")
+
+
+def _engine(
+    connection: Door, pool: int, isolation_level: Literal["AUTOCOMMIT", "READ COMMITTED"]
 ) -> AsyncEngine:
-    """An engine of `pool` connections; none is opened before it is needed."""
-    connection = door or Door(url, application)
+    # None is opened before it is needed.
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connection,
@@ -152,8 +156,7 @@ def create_engine(
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_S,
         json_serializer=encode_json,
-        # Transactions are begun and ended by `Database`, see there.
-        isolation_level="AUTOCOMMIT",
+        isolation_level=isolation_level,
     )
 
     @event.listens_for(engine.sync_engine, "checkout")
@@ -190,8 +193,9 @@ async def _roll_back(driver: asyncpg.Connection) -> None:
 class Database:
     """The pool of one process."""
 
-    def __init__(self, engine: AsyncEngine, door: Door) -> None:
-        self.engine = engine
+    def __init__(self, door: Door, pool: int) -> None:
+        #: begins and ends no transaction: we do, see `_transaction`
+        self.engine = _engine(door, pool, "AUTOCOMMIT")
         self._door = door
         #: since when it is known not to answer, see `dialer.db.pulse`; None: it answers, or nobody asks
         self.silent_since: datetime | None = None
@@ -202,8 +206,7 @@ class Database:
     def open(cls, url: str, *, pool: int, application: str = "dozvon") -> Database:
         """A pool of at most `pool` connections to `url` (postgresql://...), which call themselves
         `application`; connects when first used."""
-        door = Door(url, application)
-        return cls(create_engine(url, pool=pool, door=door), door)
+        return cls(Door(url, application), pool)
 
     @property
     def is_full(self) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from dialer.db import tables as t
 from dialer.db.prepared import Prepared
-from dialer.db.session import Database, Door, connect, create_engine, driver_of
+from dialer.db.session import Database, Door, connect, driver_of
 from dialer.errors import DatabaseUnavailable
 
 END_ALL = (
@@ -156,7 +156,7 @@ async def _write(database: Database, name: str) -> None:
 async def test_connections_that_end_at_once_are_one_clear_error(database_url: str, when: str) -> None:
     """A database that ends each connection before it can be used is away, and no mistake of ours."""
     door = ClosingDoor(database_url) if when == "as it is made" else Door(database_url)
-    database = Database(create_engine(database_url, pool=1, door=door), door)
+    database = Database(door, pool=1)
 
     def end(raw: Any, _entry: ConnectionPoolEntry) -> None:
         raw.driver_connection.terminate()

@@ -106,7 +106,7 @@ async def company(folder: Path, urls: Urls) -> Company:
             "INSERT INTO campaign (tenant_id, name, status, policy, abandon_sound) "
             "VALUES ($1, 'Весна \"1\" ''2''', 'running', 'demo', $2) RETURNING id",
             tenant,
-            str(messages / "1-1-ab") if tenant == 1 else "own",
+            "messages/1-1-ab" if tenant == 1 else "own",
         )
         trunk = await owner.fetchval(
             "INSERT INTO trunk (tenant_id, name, endpoint, caller_id, allowed_prefixes) "

@@ -35,7 +35,6 @@ HEAD = Head(
     counts={"attempt": 12},
     without=("secrets",),
     recordings_missing=1,
-    prompts_dir="/var/lib/dozvon/sounds",
     settings={"http_port": "8080"},
 )
 WHOLE = Manifest(
