@@ -252,7 +252,7 @@ async def test_into_an_older_postgresql(
         assert await owner.fetchval("SHOW server_version_num") < "170000"
         await owner.close()
         before, after = await contents(here.urls.owner), await contents(urls.owner)
-        assert {name for name in before if before[name] != after[name]} == {"campaign"}  # the messages moved
+        assert before == after
     finally:
         await older.stop()
 
