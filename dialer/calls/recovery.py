@@ -14,6 +14,7 @@ node is asked for its own, and what another server answers for is on the books t
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -40,7 +41,7 @@ from dialer.calls.model import (
 from dialer.calls.switchboard import hang_up_channel
 from dialer.calls.table import CallTable, Line
 from dialer.calls.terms import CallTerms
-from dialer.calls.tracking import Leg, Tracker, leg_of
+from dialer.calls.tracking import UNREACHABLE, Leg, Tracker, leg_of
 from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.errors import ActionFailed
@@ -82,31 +83,31 @@ async def channels(link: AmiLink) -> dict[UUID, Seen]:
     return found
 
 
-async def phones_reached(link: AmiLink) -> dict[str, bool]:
-    """The phones that are registered, by endpoint, with whether they answer where they are asked. Raises
-    AsteriskUnavailable."""
+async def phones_reached(link: AmiLink) -> dict[str, dict[str, bool]]:
+    """The phones that are registered, by endpoint: their addresses, with whether they answer where they are
+    asked. Raises AsteriskUnavailable."""
     try:
         items = await link.send_list({"Action": "PJSIPShowContacts"})
     except ActionFailed:
         return {}  # so it says that there are none
-    found: dict[str, bool] = {}
+    found = defaultdict[str, dict[str, bool]](dict)
     for item in items:
-        endpoint, status = item.get("Endpoint"), item.get("Status")
-        found[endpoint] = found.get(endpoint, False) or status != "Unreachable"
+        found[item.get("Endpoint")][item.get("Uri")] = item.get("Status") != UNREACHABLE
     return found
 
 
-async def carrier_reached(link: AmiLink, endpoint: str) -> bool:
-    """Whether a trunk's carrier answers, as far as Asterisk asks it. Raises AsteriskUnavailable.
+async def carrier_reached(link: AmiLink, endpoint: str) -> dict[str, bool]:
+    """The addresses of a trunk's carrier, with whether they answer, as far as Asterisk asks them. Raises
+    AsteriskUnavailable.
 
     By the contacts' status, not by the endpoint's state: that is also unavailable where nobody is asked.
     """
     try:
         items = await link.send_list({"Action": "PJSIPShowEndpoint", "Endpoint": endpoint})
     except ActionFailed:
-        return True  # no such endpoint: the call itself will say so
-    told = [item.get("Status") for item in items if item.name == "ContactStatusDetail"]
-    return not told or any(status != "Unreachable" for status in told)
+        return {}  # no such endpoint: the call itself will say so
+    told = [item for item in items if item.name == "ContactStatusDetail"]
+    return {item.get("URI"): item.get("Status") != UNREACHABLE for item in told}
 
 
 def _seen(item: AmiEvent) -> Seen | None:

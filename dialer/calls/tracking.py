@@ -11,7 +11,7 @@ with its OriginateResponse.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -37,7 +37,8 @@ from dialer.clock import utc_now
 log = structlog.get_logger(__name__)
 
 #: What Asterisk says of a contact that cannot, and that can be called.
-GONE = frozenset({"Removed", "Unreachable"})
+REMOVED, UNREACHABLE = "Removed", "Unreachable"
+GONE = frozenset({REMOVED, UNREACHABLE})
 PRESENT = frozenset({"Created", "Reachable", "NonQualified", "Updated"})
 #: How many answers to Originates are kept until their id is known, and how many lost legs are remembered; the
 #: oldest go first.
@@ -100,6 +101,9 @@ class Tracker:
     leg_gone: LegWatcher = lambda leg: None
     #: told with a node, an endpoint's name and whether the endpoint can be reached from there
     contacts: list[Callable[[str, str, bool], None]] = field(default_factory=list)
+    #: the addresses of a node's endpoint, each with whether it answers: a phone that was started again has a
+    #: new one, and that its old one is gone is told after it
+    _addresses: dict[tuple[str, str], dict[str, bool]] = field(default_factory=dict)
     #: legs that were lost, the latest of them: who finds one in a row knows that the row is behind
     lost: dict[UUID, None] = field(default_factory=dict)
     #: ActionIDs of Originates whose channel we have not seen, and answers that came before we knew the id,
@@ -263,9 +267,23 @@ class Tracker:
     def _contact_status(self, event: AmiEvent, node: str) -> None:
         """A phone's registration came or went, or a trunk's carrier answers or no longer does; the endpoint's
         name is that of its AOR."""
-        status = event.get("ContactStatus")
-        if status in (*GONE, *PRESENT):
-            self.contact(node, event.get("EndpointName") or event.get("AOR"), status in PRESENT)
+        status, endpoint = event.get("ContactStatus"), event.get("EndpointName") or event.get("AOR")
+        if status not in (*GONE, *PRESENT):
+            return
+        known = self._addresses.setdefault((node, endpoint), {})
+        known[event.get("URI")] = status in PRESENT
+        if status == REMOVED:
+            del known[event.get("URI")]
+        self.contact(node, endpoint, any(known.values()))
+
+    def reached(self, node: str, found: Mapping[str, Mapping[str, bool]]) -> None:
+        """What a node says when it is asked: its endpoints, with their addresses and whether each answers.
+        One without an address is not asked, and taken for reachable."""
+        for key in [key for key in self._addresses if key[0] == node]:
+            del self._addresses[key]
+        for endpoint, known in found.items():
+            self._addresses[node, endpoint] = dict(known)
+            self.contact(node, endpoint, any(known.values()) or not known)
 
     def contact(self, node: str, endpoint: str, reachable: bool) -> None:
         """Tell everyone whether the endpoint can be reached from the node."""

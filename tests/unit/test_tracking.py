@@ -105,3 +105,33 @@ async def test_a_call_that_a_person_ends_while_it_rings_was_taken_back() -> None
         HungUpBy.AGENT,
         "hung_up",
     )
+
+
+#: What Asterisk says of a phone's addresses, and whether the phone can be reached after it.
+ADDRESSES: Sequence[tuple[Sequence[tuple[str, str]], bool]] = [
+    ([("a", "Created"), ("a", "Reachable")], True),
+    ([("a", "Reachable"), ("a", "Unreachable")], False),
+    ([("a", "Reachable"), ("a", "Removed")], False),
+    # It was started again: that its old address is gone is told last.
+    ([("a", "Reachable"), ("b", "Created"), ("a", "Removed")], True),
+    ([("a", "Unreachable"), ("b", "Reachable"), ("a", "Removed"), ("b", "Unreachable")], False),
+]
+
+
+@pytest.mark.parametrize(("said", "reached"), ADDRESSES)
+@pytest.mark.parametrize("asked", [False, True], ids=["told", "asked first"])
+async def test_a_phone_is_where_one_of_its_addresses_answers(
+    said: Sequence[tuple[str, str]], reached: bool, asked: bool
+) -> None:
+    """The last word about one address says nothing of another, whether Asterisk told of them or was asked."""
+    told: list[tuple[str, str, bool]] = []
+    tracker = Tracker(CallTable(Notes()), contacts=[lambda *word: told.append(word)])
+    if asked:
+        tracker.reached(NODE, {"phone": {"a": True}, "carrier": {}})
+        assert told == [(NODE, "phone", True), (NODE, "carrier", True)]
+    for address, status in said:
+        fields = {"EndpointName": "phone", "URI": address, "ContactStatus": status}
+        tracker.handle(AmiEvent("ContactStatus", fields, 0.0), NODE)
+    assert told[-1] == (NODE, "phone", reached)
+    tracker.reached(NODE, {"phone": {"c": True}})
+    assert told[-1] == (NODE, "phone", True)
