@@ -22,7 +22,6 @@ import structlog
 
 from dialer.asterisk.binary import AsteriskBinary, find_asterisk
 from dialer.asterisk.config import ManagedAsterisk
-from dialer.asterisk.hold_music import write_hold_music
 from dialer.errors import ActionFailed, ActionTimeout, AsteriskUnavailable, PartMissing, SettingsError
 
 __all__ = ["AsteriskBinary", "AsteriskServer", "check_ports", "find_asterisk"]
@@ -221,6 +220,9 @@ class AsteriskServer:
         differs.append(self.write_generated(self._generated))
         if not adopted:
             self._link_data()
+            # Here and not above: numpy comes with it, and every start of the engine would wait for that.
+            from dialer.asterisk.hold_music import write_hold_music
+
             write_hold_music(self.run_dir / "data/moh/dozvon.wav")
         return any(differs)
 

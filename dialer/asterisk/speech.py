@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from dialer.asterisk import sound
 from dialer.debian import packages
 from dialer.debian.packages import PackageSet, Progress
 from dialer.errors import BadSound, PartMissing
@@ -77,6 +76,8 @@ class Speaker:
                 self._program = self._program or await asyncio.to_thread(self._find)
             async with self._turn:
                 await asyncio.to_thread(_speak, self._program, cast("Voice", locale), words, kept)
+        from dialer.asterisk import sound  # see `_speak`
+
         return await asyncio.to_thread(sound.copy, kept, out)
 
     def _find(self) -> tuple[str, ...]:
@@ -104,4 +105,7 @@ def _speak(program: tuple[str, ...], voice: Voice, words: str, kept: Path) -> No
         if done.returncode or not raw.is_file():
             said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
             raise PartMissing(part="a working espeak-ng", mend=f"it says: {''.join(said) or done.returncode}")
+        # Here and not above: numpy comes with it, a tenth of the time until a server is back after a crash.
+        from dialer.asterisk import sound
+
         sound.convert(raw, kept)
