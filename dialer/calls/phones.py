@@ -91,6 +91,7 @@ class Phones:
         self.tracker.leg_up = lambda leg: self._news.put_nowait(_Up(leg))
         self.tracker.leg_gone = lambda leg: self._news.put_nowait(_Gone(leg))
         self.tracker.contacts.append(self._contact)
+        self.tracker.registered = self._registered
 
     def look(self, tenant_id: int) -> None:
         """Shifts of the tenant may have changed: call new phones, end those of closed shifts."""
@@ -181,6 +182,13 @@ class Phones:
         if shift.state is not AgentState.OFFLINE:
             self._not_before_s[shift.id] = asyncio.get_running_loop().time() + CALL_AGAIN_S
             self._later(CALL_AGAIN_S, functools.partial(self.look, leg.tenant_id))
+
+    def _registered(self, node: str, endpoint: str) -> None:
+        """A phone has registered from another address: what calls it at its old one is never answered."""
+        for leg in list(self.tracker.legs.values()):
+            if (leg.node, leg.endpoint) == (node, endpoint) and not leg.up:
+                log.info("phone_registered_elsewhere", agent=leg.agent_id)
+                self._give_up(leg)
 
     def _contact(self, node: str, endpoint: str, reachable: bool) -> None:
         """A phone's registration came or went: Asterisk knows before any packet is missed."""

@@ -99,6 +99,8 @@ class Tracker:
     legs: dict[UUID, Leg] = field(default_factory=dict)
     leg_up: LegWatcher = lambda leg: None
     leg_gone: LegWatcher = lambda leg: None
+    #: told with a node and an endpoint's name: it has another address than before
+    registered: Callable[[str, str], None] = lambda node, endpoint: None
     #: told with a node, an endpoint's name and whether the endpoint can be reached from there
     contacts: list[Callable[[str, str, bool], None]] = field(default_factory=list)
     #: the addresses of a node's endpoint, each with whether it answers: a phone that was started again has a
@@ -270,10 +272,13 @@ class Tracker:
         status, endpoint = event.get("ContactStatus"), event.get("EndpointName") or event.get("AOR")
         if status not in (*GONE, *PRESENT):
             return
-        known = self._addresses.setdefault((node, endpoint), {})
-        known[event.get("URI")] = status in PRESENT
+        known, address = self._addresses.setdefault((node, endpoint), {}), event.get("URI")
+        is_new = address not in known
+        known[address] = status in PRESENT
         if status == REMOVED:
-            del known[event.get("URI")]
+            del known[address]
+        if is_new and known:
+            self.registered(node, endpoint)
         self.contact(node, endpoint, any(known.values()))
 
     def reached(self, node: str, found: Mapping[str, Mapping[str, bool]]) -> None:

@@ -14,6 +14,7 @@ from support.floor import NODE, TENANT, Floor, Seat
 from dialer.agents import store
 from dialer.agents.model import AgentState
 from dialer.agents.service import AgentService
+from dialer.asterisk.ami import AmiEvent
 from dialer.asterisk.nodes import Node, Nodes
 from dialer.calls import phones as phones_module
 from dialer.calls.journal import DatabaseJournal
@@ -174,3 +175,35 @@ async def test_a_silent_node_keeps_no_phone_of_another_from_being_called(
     async with asyncio.timeout(5):
         while len(stuck.asked) < 2 or not asterisk.asked:  # noqa: ASYNC110 a list tells nobody
             await asyncio.sleep(0.02)
+
+
+async def test_a_phone_that_registers_while_its_old_address_is_called(
+    floor: Floor, phones: Phones, tracker: Tracker, asterisk: Silent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A phone that was started again is called where it is now, without a wait until the call to where it was
+    is given up; that Asterisk finds it there does not end the new call."""
+    monkeypatch.setattr(phones_module, "CALL_AGAIN_S", 0)
+    seat = await floor.seat(AgentState.CALLING)
+    assert seat.shift is not None
+    async with floor.database.tenant(TENANT) as conn:
+        await store.set_leg(conn, TENANT, seat.session_id, None, was=seat.assignee.leg)
+    tracker.reached(NODE, {seat.shift.endpoint: {"old": True}})
+    phones.look(TENANT)
+    first = await called(asterisk, 1)
+    for status, address in (("Created", "new"), ("Removed", "old"), ("Reachable", "new")):
+        said = {"EndpointName": seat.shift.endpoint, "URI": address, "ContactStatus": status}
+        tracker.handle(AmiEvent("ContactStatus", said, 0.0), NODE)
+    second = await called(asterisk, 2)
+    assert first != second
+    assert [action["Channel"] for action in asterisk.asked if action["Action"] == "Hangup"] == [first]
+    assert set(map(str, tracker.legs)) == {second}
+
+
+async def called(asterisk: Silent, times: int) -> str:
+    """Wait until a phone has been called so often; the channel of the last call."""
+    async with asyncio.timeout(5):
+        while True:
+            calls = [action["ChannelId"] for action in asterisk.asked if action["Action"] == "Originate"]
+            if len(calls) == times:
+                return str(calls[-1])
+            await asyncio.sleep(0.02)  # a link that never answers tells nobody that it was asked
