@@ -130,7 +130,7 @@ PHONE: Final = (
 
 
 def _register(cseq: int, credentials: str = "") -> str:
-    """One REGISTER of a phone of the file."""
+    """One REGISTER of a phone of the file, sent beside the phone: the Path says where calls are to go."""
     return f"""<send retrans="500"><![CDATA[
 
 REGISTER sip:[remote_ip]:[remote_port] SIP/2.0
@@ -140,15 +140,18 @@ To: <sip:[field0]@[remote_ip]>
 Call-ID: [call_id]
 CSeq: {cseq} REGISTER
 Contact: <sip:[field0]@[local_ip]:[local_port]>
+Path: <sip:[field0]@[local_ip]:[field2];lr>
+Supported: path
 Max-Forwards: 70
-Expires: 3600
+Expires: 60
 {credentials}Content-Length: 0
 
 ]]></send>
 """
 
 
-#: Registers the phones of a file, one a call: field0 the user, field1 its secret as SIPp wants it.
+#: Registers the phones of a file, one a call: field0 the user, field1 its secret as SIPp wants it, field2
+#: the port where it answers.
 REGISTER: Final = (
     f'{_HEAD}<scenario name="register">\n'
     + _register(1)

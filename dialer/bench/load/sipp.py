@@ -30,6 +30,8 @@ PACKAGES = PackageSet(
 HOST = "127.0.0.1"
 #: How long SIPp may take to end after it was told to.
 STOP_S = 5.0
+#: A phone registers again so often, seconds: Asterisk lets it be for twice as long.
+REGISTER_S = 30.0
 #: Seconds of the voice that is played over and over, and its loudness: alaw of a tone of 400 Hz.
 VOICE_S, TONE_HZ = 4, 400
 
@@ -141,28 +143,32 @@ async def ringing(argv: Sequence[str], folder: Path, *, ring_s: float, port: int
 
 async def phones(
     argv: Sequence[str], folder: Path, users: Sequence[tuple[str, str]], *, registrar_port: int, name: str
-) -> Sipp:
+) -> list[Sipp]:
     """Phones of these (user, password) that answer at once and give back what they hear; registered.
 
-    Asterisk keeps the address from which a phone has registered, so one SIPp registers them from a port and
-    leaves it to the other. Raises PhonesFailed.
+    One SIPp cannot both call and be called, so the phones are one and what registers them, again and again
+    as phones do, is another. Raises PhonesFailed.
     """
-    lines = [f"{user};[authentication username={user} password={secret}]" for user, secret in users]
+    echo = free_port(SOCK_DGRAM) // 2 * 2
+    answering = Sipp(argv, folder, name, scenarios.PHONE, ("-rtp_echo", "-mp", str(echo)))
+    await answering.start()
+    lines = [
+        f"{user};[authentication username={user} password={secret}];{answering.port}"
+        for user, secret in users
+    ]
     path = folder / f"{name}.csv"
     path.write_text("\n".join(["SEQUENTIAL", *lines]) + "\n", encoding="ascii")
-    asking = Sipp(
-        argv,
-        folder,
-        f"{name}-register",
-        scenarios.REGISTER,
-        ("-inf", str(path), "-m", str(len(users)), "-r", "100", f"{HOST}:{registrar_port}"),
-    )
-    await asking.start()
-    await asking.until_done(10 + len(users) / 10)
-    echo = free_port(SOCK_DGRAM) // 2 * 2
-    made = Sipp(argv, folder, name, scenarios.PHONE, ("-rtp_echo", "-mp", str(echo)), asking.port)
-    await made.start()
-    return made
+
+    def registering(which: str, *options: str) -> Sipp:
+        where = ("-inf", str(path), f"{HOST}:{registrar_port}")
+        return Sipp(argv, folder, f"{name}-{which}", scenarios.REGISTER, (*options, *where))
+
+    first = registering("first", "-m", str(len(users)), "-r", "100")
+    await first.start()
+    await first.until_done(10 + len(users) / 10)
+    again = registering("again", "-r", str(len(users)), "-rp", str(round(REGISTER_S * 1000)))
+    await again.start()
+    return [answering, again]
 
 
 def write_voice(path: Path) -> None:

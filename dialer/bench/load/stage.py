@@ -66,7 +66,7 @@ class Stage:
         if not new:
             return
         if self.carrier is not None:
-            self.phones.append(
+            self.phones.extend(
                 await sipp.phones(
                     self._sipp,
                     self.folder,
