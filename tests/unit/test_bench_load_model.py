@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from dialer.bench.load import docs, results
+from dialer.bench.load.calls import CALLS
+from dialer.bench.load.command import tables
 from dialer.bench.load.cpu import spent
 from dialer.bench.load.model import (
     Measured,
@@ -61,10 +65,16 @@ def test_each_way_of_falling_behind_is_told(figure: str, value: float, word: str
     assert (fell_behind(figures, sums_only=True) != "") is of_sums
 
 
-def test_a_slow_trunks_bucket_is_borne_with() -> None:
-    """Below eight calls a second a single late look of a busy engine costs a large share."""
-    slowly = CARRIED | {"asked_per_s": 2.0, "placed_per_s": 1.4}
-    assert fell_behind(slowly) == ""
+def test_what_is_shown_in_a_terminal_fits_it() -> None:
+    """A figure is a line and a case a column; cases without room come in a further table."""
+    every = [Measured("calls", f"rate={rate}", 1, figures=CARRIED) for rate in range(2, 12)]
+    shown = Console(width=80, record=True, file=io.StringIO())
+    for each in tables(CALLS, every, 80):
+        shown.print(each)
+    text = shown.export_text()
+    assert all(one.case in text for one in every)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    assert "…" not in text
 
 
 def test_percentiles_are_by_nearest_rank() -> None:

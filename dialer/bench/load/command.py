@@ -6,22 +6,26 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from dialer import settings, telemetry
 from dialer.bench.load import docs, results, rows
-from dialer.bench.load.model import Measured, Row, Wish, newest, rounded, summary
+from dialer.bench.load.model import Measured, Row, Wish, cell, newest, summary
 from dialer.clock import utc_now
 from dialer.processes import until_signal
 
 #: Where measurements accumulate in a checkout; elsewhere in the data folder.
 IN_TREE: Final = Path("docs/bench/load.jsonl")
 SEED: Final = 1
+#: Characters of a figure: 1,234,567.
+_FIGURE: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +108,29 @@ async def _measure_all(
                 results.append(path, whole)
             found.append(whole)
             measured.append(whole)
-        if found:
-            console.print(_table(row, found))
+        for table in tables(row, found, console.width) if found else ():
+            console.print(table)
+        for one in found:
+            if one.broken:
+                console.print(f"  {one.case}: {one.broken}", style="yellow", highlight=False)
         console.print(f"  {len(found)} measurements in {time.monotonic() - began:.0f} s", style="dim")
 
 
-def _table(row: Row, found: list[Measured]) -> Table:
+def tables(row: Row, found: Sequence[Measured], width: int) -> Iterator[Table]:
+    """A line a figure and a column a case: a row has more figures than a terminal has room beside each other.
+
+    Cases that find no room stand in a further table.
+    """
     shown = [(name, head) for name, head in row.columns if any(name in one.figures for one in found)]
-    table = Table()
-    table.add_column("case")
-    for _, head in shown:
-        table.add_column(head, justify="right", overflow="fold")
-    table.add_column("fell behind")
-    for one in found:
-        cells = [str(rounded(one.figures[name])) if name in one.figures else "" for name, _ in shown]
-        table.add_row(one.case, *cells, one.broken)
-    return table
+    heading = max(len(head) for _, head in shown)
+    widest = max(max(len(one.case), _FIGURE) for one in found)
+    beside = max(1, (width - heading - 2) // (widest + 3))
+    for first in range(0, len(found), beside):
+        part = found[first : first + beside]
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+        table.add_column("", no_wrap=True)
+        for one in part:
+            table.add_column(one.case, justify="right", min_width=_FIGURE, no_wrap=True)
+        for name, head in shown:
+            table.add_row(head, *(cell(one.figures.get(name)) for one in part))
+        yield table

@@ -16,7 +16,7 @@ from dialer.bench.load import centre_data
 from dialer.bench.load.calls import Load, agents_for, step
 from dialer.bench.load.centre_data import TENANT
 from dialer.bench.load.day import Books, open_books
-from dialer.bench.load.model import Measured, Say, Wish, fell_behind, least_placed, spread
+from dialer.bench.load.model import LEAST_PLACED, Measured, Say, Wish, fell_behind, spread
 from dialer.bench.load.stage import open_stage, per_call
 from dialer.clock import utc_now
 from dialer.db.session import connect
@@ -93,7 +93,7 @@ class Air:
                         **per_call(seconds, figures["calls"], passed_s),
                     },
                     broken=""
-                    if wish.short or placed >= least_placed(rate)
+                    if wish.short or placed >= rate * LEAST_PLACED
                     else f"only {placed:.1f} of {rate} calls/s were placed",
                 )
 

@@ -125,11 +125,8 @@ def spread(values: Iterable[float], name: str, *shares: int) -> dict[str, float]
 
 # -- what "falls behind" means ----------------------------------------------------------------------------
 
-#: Of the calls asked for, at least so many must be placed. The rate is the trunk's own limit, whose bucket
-#: holds one call and a quarter of a second's: what gathers while a busy engine looks later than that is lost,
-#: and below EVEN_RATE a single call is a large share.
-LEAST_PLACED, LEAST_PLACED_SLOWLY = 0.95, 0.6
-EVEN_RATE = 8.0
+#: Of the calls asked for, at least so many must be placed.
+LEAST_PLACED = 0.95
 #: Answer to agent, 95th percentile, milliseconds: longer, and a person says hello into silence.
 ANSWER_MS_P95 = 250.0
 #: Changes that the journal may have in its queue, in seconds of changes at the rate.
@@ -158,18 +155,13 @@ def fell_behind(figures: Mapping[str, float], *, sums_only: bool = False) -> str
 
 def _slow(figures: Mapping[str, float]) -> list[str]:
     asked, faults = figures["asked_per_s"], []
-    if figures["placed_per_s"] < least_placed(asked):
+    if figures["placed_per_s"] < asked * LEAST_PLACED:
         faults.append(f"only {figures['placed_per_s']:.2f} of {asked:g} calls/s were placed")
     if figures.get("answer_to_agent_ms_p95", math.inf) > ANSWER_MS_P95:
         faults.append(f"answer to agent p95 over {ANSWER_MS_P95:.0f} ms")
     if figures["journal_behind_max"] > max(50.0, asked * CHANGES_A_CALL * JOURNAL_S):
         faults.append(f"the journal was {figures['journal_behind_max']:.0f} changes behind")
     return faults
-
-
-def least_placed(asked_per_s: float) -> float:
-    """Calls a second that must be placed where so many are asked for."""
-    return asked_per_s * (LEAST_PLACED if asked_per_s >= EVEN_RATE else LEAST_PLACED_SLOWLY)
 
 
 # -- the summary ------------------------------------------------------------------------------------------
@@ -239,14 +231,15 @@ def table(columns: Sequence[tuple[str, str]], every: Sequence[Measured]) -> str:
     heads = ["case", *(head for _, head in shown), *(["what was simulated"] if notes else []), "held"]
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for one in every:
-        cells = [one.case, *(_cell(one.figures.get(name)) for name, _ in shown)]
+        cells = [one.case, *(cell(one.figures.get(name)) for name, _ in shown)]
         cells += [one.note] if notes else []
         cells.append(one.broken.replace("|", "/") or "yes")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _cell(value: float | None) -> str:
+def cell(value: float | None) -> str:
+    """A figure as it is shown; nothing where it was not measured."""
     if value is None:
         return ""
     shown = rounded(value)
