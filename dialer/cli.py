@@ -150,6 +150,9 @@ def faults(
     minutes: Annotated[float | None, typer.Option(min=0.1, help="how long the soak lasts [120]")] = None,
     resume: _Resume = False,
     short: _Short = False,
+    at_once: Annotated[
+        int | None, typer.Option(min=1, help="rows at work at the same time [1; the short form: 2]")
+    ] = None,
     json_line: _Json = False,
     results: Annotated[Path | None, typer.Option(help="JSON lines, one a run; they accumulate")] = None,
     docs: _Docs = False,
@@ -166,6 +169,7 @@ def faults(
                 minutes=minutes,
                 resume=resume,
                 short=short,
+                at_once=at_once,
                 json_line=json_line,
                 results=results,
                 docs=docs,

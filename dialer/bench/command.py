@@ -22,6 +22,8 @@ from dialer.bench.screen import Screen, told, write_docs
 from dialer.errors import Invalid
 
 PAGE = Path("docs/faults.md")
+#: A row waits for most of its time: two beside each other take little more than one.
+SHORT_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Faults:
     #: leave out the seeds that the results file has
     resume: bool
     short: bool
+    #: rows at work at the same time; None: one, and in the short form SHORT_AT_ONCE
+    at_once: int | None
     #: end stdout with the summary as JSON
     json_line: bool
     #: None: the folder's own (see `results.default_path`); of the short form nothing is kept unless named
@@ -89,13 +93,20 @@ async def _run(options: Faults, rows: list[Row], results: Results) -> int:
     console = Console(stderr=options.json_line)
     wanted = {row.name: _seeds(row, options, results) for row in rows}
     failed: dict[str, str] = {}
+    waiting = [row for row in rows if wanted[row.name]]
     with Screen(console, rows, {name: len(seeds) for name, seeds in wanted.items()}) as screen:
-        for row in rows:
-            if wanted[row.name]:
+
+        async def one_after_another() -> None:
+            while waiting:
+                row = waiting.pop(0)
                 failure = await _row(row, wanted[row.name], screen, results)
                 if failure:
                     failed[row.name] = failure
                     console.print(f"{row.name}: {failure}", style="bold red", highlight=False)
+
+        async with asyncio.TaskGroup() as rows_at_work:
+            for _ in range(options.at_once or (SHORT_AT_ONCE if options.short else 1)):
+                rows_at_work.create_task(one_after_another())
     broken = [told(run) for run in screen.runs if not run.held]
     for line in (*broken, *(f"{name}: {reason}" for name, reason in failed.items())):
         print(line, file=sys.stderr)

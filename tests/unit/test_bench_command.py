@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +17,8 @@ from dialer.bench.model import Row, Run, Say
 from dialer.bench.results import Results
 
 PLAIN = Faults(
-    only=(), seed=None, runs=None, minutes=None, resume=False, short=False, json_line=True, results=None,
-    docs=False,
+    only=(), seed=None, runs=None, minutes=None, resume=False, short=False, at_once=None, json_line=True,
+    results=None, docs=False,
 )  # fmt: skip
 
 
@@ -103,6 +104,33 @@ async def test_seeds_are_chosen_by_the_options(
         results.append(Run("kill", seed))
     await command(monkeypatch, capsys, [Made()], replace(options, results=results.path))
     assert [run.seed for run in results.read()[2:]] == wanted
+
+
+@dataclass(frozen=True)
+class Meeting(Made):
+    """One that goes on only when all rows of its party are at work."""
+
+    party: asyncio.Barrier | None = None
+
+    async def runs(self, seeds: Sequence[int], say: Say) -> AsyncIterator[Run]:
+        """One run a seed, after the others have come."""
+        assert self.party is not None
+        await self.party.wait()
+        async for run in Made.runs(self, seeds, say):
+            yield run
+
+
+@pytest.mark.parametrize("options", [replace(PLAIN, short=True), replace(PLAIN, at_once=2)])
+async def test_rows_are_run_beside_each_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, options: Faults
+) -> None:
+    """In the short form, and where it is asked for: each of two rows waits here for the other."""
+    party = asyncio.Barrier(2)
+    rows = [Meeting(party=party), Meeting("ami", party=party)]
+    options = replace(options, results=tmp_path / "runs.jsonl", runs=2)
+    async with asyncio.timeout(10):
+        status, line, _ = await command(monkeypatch, capsys, rows, options)
+    assert (status, line["faults"], line["runs"]) == (0, 2, 4)
 
 
 async def test_the_short_form_keeps_nothing_unless_told_where(
