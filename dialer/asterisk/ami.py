@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -229,6 +229,36 @@ class AmiLink:
         pending = await self._ask(action, timeout_s, is_list=True)
         return [AmiEvent(item.event, item.headers, at) for item, at in pending.items_seen]
 
+    async def send_each(
+        self, actions: Iterable[Mapping[str, str | Sequence[str]]], *, timeout_s: float | None = None
+    ) -> list[AmiReply | None]:
+        """Write several plain actions at once and wait for all replies, in the order of the actions; None for
+        one that Asterisk has refused.
+
+        For what is asked of many channels again and again: one by one, each costs a write and a task. Raises
+        as `send`, but for ActionFailed; then nothing is known of any of them.
+        """
+        fields = [checked(action) for action in actions]
+        if not fields:
+            return []
+        manager = self._logged_in_manager()
+        seconds = self._action_timeout_s if timeout_s is None else timeout_s
+        asked = [PendingAction(each, is_list=False, timeout_s=seconds) for each in fields]
+        try:
+            manager.session.send_all(asked)
+            await asyncio.wait({each.future for each in asked}, timeout=seconds)
+            if not all(each.future.done() for each in asked):
+                raise ActionTimeout(action=str(asked[0]["action"]), seconds=seconds, sent=True)
+            for each in asked:
+                each.future.result()
+        finally:
+            for each in asked:
+                manager.session.responses.pop(each.id, None)
+                each.forget()
+        return [
+            AmiReply(reply.headers) if (reply := each.reply) and reply.success else None for each in asked
+        ]
+
     async def command(self, cli: str) -> str:
         """What Asterisk's command line answers to `cli`, lines joined. Raises as `send`."""
         reply = await self.send({"Action": "Command", "Command": cli})
@@ -238,11 +268,15 @@ class AmiLink:
         self, action: Mapping[str, str | Sequence[str]], timeout_s: float | None, *, is_list: bool
     ) -> PendingAction:
         fields = checked(action)
+        manager = self._logged_in_manager()
+        seconds = self._action_timeout_s if timeout_s is None else timeout_s
+        return await self._exchange(manager, PendingAction(fields, is_list=is_list, timeout_s=seconds))
+
+    def _logged_in_manager(self) -> SessionManager:
         manager = self._manager
         if manager is None or not self.up:
             raise AsteriskUnavailable(reason=self.trouble or "not connected", sent=False)
-        seconds = self._action_timeout_s if timeout_s is None else timeout_s
-        return await self._exchange(manager, PendingAction(fields, is_list=is_list, timeout_s=seconds))
+        return manager
 
     async def _exchange(self, manager: SessionManager, pending: PendingAction) -> PendingAction:
         """Send and wait; whatever the end, nothing of the action stays behind."""

@@ -129,6 +129,11 @@ class Packet(Message):  # type: ignore[misc]
     def __getitem__(self, key: str) -> str:
         return field(self.headers, key)
 
+    @property
+    def success(self) -> bool:
+        """Whether it is an event, or the answer to an action that was accepted."""
+        return bool(self.event) or self.get("Response") in self.success_responses
+
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and self.get(key) is not None
 

@@ -6,6 +6,9 @@ dialled for nobody. So the engine looks at the packets that have come of each ph
 a phone of which none has come for a while nobody is dialled, and no customer is given to it. Nothing else
 happens: the phone stays connected, and when it is heard again it is part of the work in the same moment.
 
+A phone in a talk is looked at less often: nobody is dialled for it, and none is given to it, before the talk
+is over.
+
 Only a phone that has sent without a gap before is judged (one that keeps silence to itself, by VAD, never
 does), and one that was judged wrongly gets twice the patience for a while.
 """
@@ -13,7 +16,7 @@ does), and one that was judged wrongly gets twice the patience for a while.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -23,12 +26,14 @@ from dialer.asterisk.ami import AmiLink
 from dialer.asterisk.nodes import Nodes
 from dialer.calls.table import CallTable
 from dialer.calls.tracking import Leg, Tracker
-from dialer.errors import ActionFailed, AsteriskUnavailable
+from dialer.errors import AsteriskUnavailable
 
 log = structlog.get_logger(__name__)
 
 #: Between two looks, seconds; with many phones longer, so that no more are asked a second than `MOST`.
 LOOK_S, MOST = 0.15, 250
+#: A phone in a talk is looked at each so manieth time.
+TALKING_EVERY = 4
 #: A phone of which no packet came for so long is silent, seconds (voice comes every 0.02 s); at most, after
 #: false alarms.
 SILENT_S, SILENT_MOST_S = 0.45, 4.0
@@ -70,6 +75,11 @@ def listen(heard: Heard, packets: int, now_s: float) -> Heard:
     return Heard(packets, heard.at_s, looks, heard.patience_s, silent)
 
 
+def is_due(leg: Leg, turn: int, *, talks: bool) -> bool:
+    """Whether a phone is asked after in this turn; those in talks take turns."""
+    return not talks or leg.id.int % TALKING_EVERY == turn % TALKING_EVERY
+
+
 @dataclass(slots=True)
 class Voices:
     """Listens to the phones that one engine knows of."""
@@ -83,6 +93,7 @@ class Voices:
         """Look until cancelled."""
         loop = asyncio.get_running_loop()
         busy_s = loop.time()
+        turn = 0
         while True:
             links = {node.name: node.link for node in self.nodes if node.ready and node.link.up}
             legs = [leg for leg in self.tracker.legs.values() if leg.up and leg.node in links]
@@ -93,22 +104,30 @@ class Voices:
                 self._forget(())
                 continue
             self._forget(legs)
+            turn += 1
+            due: dict[str, list[Leg]] = {name: [] for name in links}
+            for leg in legs:
+                if is_due(leg, turn, talks=self.calls.of_agent(leg.session_id) is not None):
+                    due[leg.node].append(leg)
             try:
-                await asyncio.gather(*(self._look(leg, links[leg.node]) for leg in legs))
+                await asyncio.gather(*(self._look(links[name], phones) for name, phones in due.items()))
             except AsteriskUnavailable as error:
                 log.info("voices_not_heard", reason=str(error))
 
-    async def _look(self, leg: Leg, link: AmiLink) -> None:
-        try:
-            reply = await link.send({"Action": "Getvar", "Channel": str(leg.id), "Variable": _RECEIVED})
-        except ActionFailed:
-            return  # it has gone: its Hangup says so
-        value = reply.get("Value")
-        if not value.isdecimal():
-            return  # no voice yet
+    async def _look(self, link: AmiLink, legs: Sequence[Leg]) -> None:
+        """Ask a node after these phones, all at once."""
+        replies = await link.send_each(
+            {"Action": "Getvar", "Channel": str(leg.id), "Variable": _RECEIVED} for leg in legs
+        )
         now_s = asyncio.get_running_loop().time()
-        before = self._heard.get(leg.id) or Heard(int(value), now_s)
-        after = self._heard[leg.id] = listen(before, int(value), now_s)
+        for leg, reply in zip(legs, replies, strict=True):
+            # None: the channel has gone, its Hangup says so. No number: no voice yet.
+            if reply is not None and (value := reply.get("Value")).isdecimal():
+                self._take(leg, int(value), now_s)
+
+    def _take(self, leg: Leg, packets: int, now_s: float) -> None:
+        before = self._heard.get(leg.id) or Heard(packets, now_s)
+        after = self._heard[leg.id] = listen(before, packets, now_s)
         leg.silent = after.silent
         if after.silent and not before.silent:
             log.warning("phone_silent", agent=leg.agent_id, silent_s=round(now_s - after.at_s, 2))

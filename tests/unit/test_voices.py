@@ -6,7 +6,19 @@ from collections.abc import Iterable
 
 import pytest
 
-from dialer.calls.voices import CALM, LOOK_S, SILENT_MOST_S, SILENT_S, STEADY, Heard, listen
+from dialer.calls.tracking import Leg
+from dialer.calls.voices import (
+    CALM,
+    LOOK_S,
+    SILENT_MOST_S,
+    SILENT_S,
+    STEADY,
+    TALKING_EVERY,
+    Heard,
+    is_due,
+    listen,
+)
+from dialer.ids import new_id
 
 
 def after(heard: Heard, looks: Iterable[bool], now_s: float = 0.0) -> tuple[Heard, float]:
@@ -71,3 +83,13 @@ def test_a_short_gap_is_none() -> None:
     heard, _ = after(Heard(0, 0.0), STEADY_LOOKS + [False, False, True] * 20)
     assert not heard.silent
     assert heard.patience_s == SILENT_S
+
+
+def test_a_phone_in_a_talk_is_asked_after_in_turns_and_a_free_one_each_time() -> None:
+    """Each in a talk comes up once in a round, and not all of them in the same turn."""
+    legs = [Leg(new_id(), 1, new_id(), number, "phone", "node") for number in range(100)]
+    rounds = range(5, 5 + TALKING_EVERY)
+    asked = [sum(is_due(leg, turn, talks=True) for leg in legs) for turn in rounds]
+    assert sum(asked) == len(legs)
+    assert max(asked) < len(legs)
+    assert all(is_due(leg, turn, talks=False) for leg in legs for turn in rounds)

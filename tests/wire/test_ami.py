@@ -155,6 +155,36 @@ async def test_an_action_has_a_deadline_and_its_late_reply_harms_nobody(asterisk
         assert (await link.send({"Action": "Ping"}))["Ping"] == "Pong"
 
 
+async def test_what_is_asked_at_once_has_its_replies_in_the_order_of_the_questions(asterisk: FakeAmi) -> None:
+    """Of several actions in one write each gets its own reply, a refused one none, in whatever order."""
+    held: list[Action] = []
+
+    def shuffle(peer: FakePeer, action: Action) -> None:
+        held.append(action)
+        if len(held) == 4:
+            for each in reversed(held):
+                peer.reply(each, "Error" if each["key"] == "2" else "Success", each["key"])
+
+    asterisk.on("DBGet", shuffle)
+    async with running(asterisk.address()) as link:
+        await link.wait_up(5)
+        assert await link.send_each([]) == []
+        replies = await link.send_each({"Action": "DBGet", "Key": str(number)} for number in range(4))
+        assert [reply and reply["message"] for reply in replies] == ["0", "1", None, "3"]
+
+
+async def test_one_that_is_not_answered_in_time_ends_all_that_was_asked_at_once(asterisk: FakeAmi) -> None:
+    """What is missing is a doubt, and nothing is kept for its late reply."""
+    asterisk.on("DBGet", lambda peer, action: peer.reply(action) if action["key"] == "0" else None)
+    async with running(asterisk.address()) as link:
+        await link.wait_up(5)
+        actions = [{"Action": "DBGet", "Key": str(number)} for number in range(2)]
+        with pytest.raises(ActionTimeout):
+            await link.send_each(actions, timeout_s=0.1)
+        assert link._manager is not None
+        assert not link._manager.session.responses
+
+
 async def test_a_cancelled_action_leaves_nothing_behind(asterisk: FakeAmi) -> None:
     """Cancelling callers in mid-action leaves no entry, for plain actions and lists."""
     asterisk.on("Hold", lambda _peer, _action: None)
