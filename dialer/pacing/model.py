@@ -14,6 +14,9 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 from uuid import UUID
 
+from dialer.pacing.budget import BudgetState
+from dialer.pacing.laws import Knowledge
+
 
 class DialMode(StrEnum):
     """Who decides that a number is dialled, and how many at a time."""
@@ -22,7 +25,7 @@ class DialMode(StrEnum):
     PREVIEW = "preview"  # an agent sees the lead and starts the call
     PROGRESSIVE = "progressive"  # one call for each free agent
     POWER = "power"  # a fixed number of calls for each free agent
-    PREDICTIVE = "predictive"  # its own issue; refused at the campaign's start until then
+    PREDICTIVE = "predictive"  # as many as the expected answers and free agents allow
 
     @property
     def by_hand(self) -> bool:
@@ -48,6 +51,11 @@ class CallInAir:
     #: `dialling`, `ringing`, `answered`, `screening` or `waiting`
     state: str
     created_at: datetime
+    #: that a person answers, as known before it was dialled, 0 to 1; None: the campaign's mean
+    answer_probability: float | None = None
+    #: when the far network gave its first sign of life
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,18 @@ class Snapshot:
     lines_left: int
     #: leads that may be dialled now, as far as known; None: not known
     leads_left: int | None = None
+    #: answer probabilities of the leads that would be dialled next, in their order, as far as known
+    next_leads: Sequence[float] = ()
+    #: predictive: what was learned; None: nothing, one call for each ready agent
+    knowledge: Knowledge | None = None
+    #: predictive: what may still be abandoned; None: one call for each ready agent
+    budget: BudgetState | None = None
+    #: predictive: an agent is in time if so long after the answer, seconds
+    slack_s: float = 2.0
+    #: predictive: a call that has rung so long may be taken back, seconds; None: none ever
+    drop_after_s: float | None = None
+    #: predictive: whether it counts how long each agent has been talking
+    talk_age: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +135,13 @@ def _power(snapshot: Snapshot, now: datetime) -> Plan:
     return _per_ready_agent(snapshot.ratio, snapshot)
 
 
+def _predictive(snapshot: Snapshot, now: datetime) -> Plan:
+    # Not at the top: the rule needs numpy, which a start of the server does not wait for.
+    from dialer.pacing.lookahead import lookahead
+
+    return lookahead(snapshot, now)
+
+
 #: The rule of each mode that can be started.
 RULES: Final[Mapping[DialMode, Rule]] = MappingProxyType(
     {
@@ -122,6 +149,7 @@ RULES: Final[Mapping[DialMode, Rule]] = MappingProxyType(
         DialMode.PREVIEW: _by_hand,
         DialMode.PROGRESSIVE: _progressive,
         DialMode.POWER: _power,
+        DialMode.PREDICTIVE: _predictive,
     }
 )
 

@@ -69,8 +69,8 @@ def test_no_plan_goes_over_its_bounds(
 
 
 def test_every_startable_mode_has_a_rule() -> None:
-    """All modes but predictive can be planned."""
-    assert set(RULES) == set(DialMode) - {DialMode.PREDICTIVE}
+    """Every mode can be planned."""
+    assert set(RULES) == set(DialMode)
 
 
 def _agents(*usable: set[int]) -> list[tuple[AgentInPool, frozenset[int]]]:

@@ -1,0 +1,169 @@
+"""How much may still be abandoned: the price of a risk, held by what really happened, in every window.
+
+Pure but for its own memory: it takes settled answers with their times and reads no clock. No numpy here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Final
+
+#: How much one answer moves the logarithm of the price.
+GAIN: Final = 0.3
+#: Bounds of the price. The lower one is where hardly more than one call an agent is dialled anyway, so that
+#: the way back up is short.
+LOWEST_PRICE: Final = 1e-3
+HIGHEST_PRICE: Final = 0.7
+#: The price at the start, for each unit of the target: the middle of what teams of all sizes settle at.
+FIRST_PRICE: Final = 2.7
+#: A window of fewer answers may have as many abandoned calls as one of so many.
+ALLOWANCE_ANSWERS: Final = 300
+#: How many abandoned calls a window is to end below its limit, so that chance does not carry it over.
+MARGIN: Final = 5.0
+#: Where fewer than so many abandoned calls are left in a window, the price falls towards 0.
+LEAST_CREDIT: Final = 3.0
+_DAY_S: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time in which the share of abandoned calls has a limit."""
+
+    name: str
+    #: highest share of abandoned calls among calls answered live, 0 to 1
+    limit: float
+    #: its length up to now, seconds; None: the calendar day
+    span_s: float | None
+
+
+def windows_of(limit: float, span_s: float) -> tuple[Window, ...]:
+    """The windows that a policy's limit is held in: its own, and every day, by the clock and by the date."""
+    spans = {"day": None, "24h": float(_DAY_S), "policy": float(span_s)}
+    if span_s == _DAY_S:
+        del spans["policy"]
+    return tuple(Window(name, limit, span) for name, span in spans.items())
+
+
+@dataclass(frozen=True, slots=True)
+class WindowState:
+    """How a window stands."""
+
+    name: str
+    #: calls answered live that have been settled
+    answered: int
+    abandoned: int
+    limit: float
+    #: abandoned calls that it may still take; 0 or less: spent
+    credit: float
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """What a risk may cost now."""
+
+    #: highest chance that one more answered call is abandoned, 0 to 1; 0 where the budget is spent
+    price: float
+    #: the share aimed at, 0 to 1
+    target: float
+    windows: tuple[WindowState, ...] = ()
+    #: the window that is spent; empty: none
+    spent: str = ""
+
+
+class Budget:
+    """The abandoned calls of one campaign, and what they allow."""
+
+    def __init__(
+        self,
+        windows: Sequence[Window] = (),
+        *,
+        target: float | None = None,
+        zone: tzinfo = UTC,
+        answers_a_day: float = 1000.0,
+        gain: float = GAIN,
+    ) -> None:
+        """`target`: the share to hold in the long run, 0 to 1; None: as near below the windows' limits as
+        their size allows. `answers_a_day`: a first guess. `zone`: where the calendar day is counted.
+        """
+        assert windows or target is not None
+        self._ledgers = [_Ledger(window, zone) for window in windows]
+        self._fixed = target
+        self._answers_a_day = answers_a_day
+        self._gain = gain
+        self._log_price = math.log(FIRST_PRICE * self._target())
+
+    def settle(self, at: datetime, *, abandoned: bool) -> None:
+        """A live answer was settled: an agent was in time, or was not (`abandoned`). In order of time."""
+        for ledger in self._ledgers:
+            ledger.settle(at, abandoned)
+        target = self._target()
+        moved = self._log_price + self._gain * (target - abandoned)
+        self._log_price = min(max(moved, math.log(LOWEST_PRICE)), math.log(HIGHEST_PRICE))
+
+    def state(self, now: datetime) -> BudgetState:
+        """What may be risked at `now`."""
+        states = tuple(ledger.state(now) for ledger in self._ledgers)
+        least = min(states, key=lambda state: state.credit, default=None)
+        price = math.exp(self._log_price)
+        if least is None:
+            return BudgetState(price, self._target())
+        price *= min(max(least.credit / LEAST_CREDIT, 0.0), 1.0)
+        return BudgetState(price, self._target(), states, least.name if least.credit <= 0 else "")
+
+    def _target(self) -> float:
+        if self._fixed is not None:
+            return self._fixed
+        return min(ledger.target(self._answers_a_day) for ledger in self._ledgers)
+
+
+class _Ledger:
+    """The settled answers of one window, in stretches of time."""
+
+    def __init__(self, window: Window, zone: tzinfo) -> None:
+        self.window = window
+        self._zone = zone
+        self._day: date | None = None
+        #: start, answered, abandoned
+        self._stretches: deque[tuple[datetime, int, int]] = deque()
+        self._stretch = timedelta(seconds=max(60.0, (window.span_s or 0.0) / 1440))
+        self._answered = self._abandoned = 0
+
+    def settle(self, at: datetime, abandoned: bool) -> None:
+        self._forget(at)
+        self._answered += 1
+        self._abandoned += abandoned
+        if self.window.span_s is None:
+            return
+        if self._stretches and at < self._stretches[-1][0] + self._stretch:
+            # Also where the clock was set back: it is counted, and stays so long enough.
+            start, answered, lost = self._stretches.pop()
+            self._stretches.append((start, answered + 1, lost + abandoned))
+        else:
+            self._stretches.append((at, 1, int(abandoned)))
+
+    def state(self, now: datetime) -> WindowState:
+        self._forget(now)
+        limit = self.window.limit
+        credit = limit * max(self._answered, ALLOWANCE_ANSWERS) - self._abandoned - 1.0
+        return WindowState(self.window.name, self._answered, self._abandoned, limit, credit)
+
+    def target(self, answers_a_day: float) -> float:
+        days = max(1.0, (self.window.span_s or _DAY_S) / _DAY_S)
+        answers = max(self._answered, answers_a_day * days)
+        return max(self.window.limit - MARGIN / answers, self.window.limit / 2)
+
+    def _forget(self, now: datetime) -> None:
+        if self.window.span_s is None:
+            today = now.astimezone(self._zone).date()
+            if self._day is None or today > self._day:
+                self._day, self._answered, self._abandoned = today, 0, 0
+            return
+        until = now - timedelta(seconds=self.window.span_s)
+        while self._stretches and self._stretches[0][0] + self._stretch <= until:
+            _, answered, abandoned = self._stretches.popleft()
+            self._answered -= answered
+            self._abandoned -= abandoned

@@ -1,0 +1,195 @@
+"""Learns a campaign's laws from what happened, and forgets what is long ago.
+
+Pure but for its own memory: it takes facts with their ages, reads no clock and writes nothing. No numpy here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Final
+
+from dialer.pacing.answering import Traits
+from dialer.pacing.laws import Knowledge, Law, Laws, law_of, lognormal_cdf
+
+#: Bins of the times from the dial to the answer or the end, seconds.
+STEP_S: Final = 0.5
+#: How far after the ring time-out a call may end: setup and the far network's own delay.
+BEYOND_RING_S: Final = 15
+#: Dials until half of what was learned of the answer probability is forgotten: a shorter memory takes the
+#: noise for news, and then too many are dialled (measured: 0.3 points of occupancy at most are lost by this).
+HALF_LIFE_DIALS: Final = 100
+#: The same for each agent, where there are many.
+HALF_LIFE_DIALS_AN_AGENT: Final = 3
+#: Durations until half of what was learned of a law is forgotten.
+HALF_LIFE_DURATIONS: Final = 346
+#: A new set of laws is made after so many durations.
+RENEW_AFTER: Final = 25
+#: How many dials and durations the assumptions weigh.
+PRIOR_DIALS: Final = 20.0
+PRIOR_RINGS: Final = 10.0
+PRIOR_TALKS: Final = 20.0
+
+
+class Seen(StrEnum):
+    """What can be learned from."""
+
+    ANSWERED = "answered"  # a person answered; age: since the dial
+    MACHINE = "machine"  # a machine answered; age: from the dial until it was known
+    UNANSWERED = "unanswered"  # busy, invalid, rang out, failed; age: since the dial
+    TAKEN_BACK = "taken_back"  # we ended it before it was answered; age: since the dial
+    TALKED = "talked"  # a talk has ended; age: since the connection
+    WRAPPED_UP = "wrapped_up"  # an agent is ready again; age: since the end of the talk
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Something that has come to its end."""
+
+    what: Seen
+    #: how long it took, seconds
+    age_s: float
+    #: of the lead, where the call had one
+    traits: Traits = ()
+
+
+class _Histogram:
+    """Counts that fade: each new one makes all earlier ones weigh a little less."""
+
+    def __init__(self, edges: Sequence[float], cdf: Callable[[float], float], weight: float) -> None:
+        self.edges = tuple(edges)
+        shares = [cdf(high) - cdf(low) for low, high in pairwise(edges)]
+        total = sum(shares)
+        self._counts = [share * weight / total for share in shares]
+        self._prior = self._total = weight
+        # Instead of fading all counts by d, each new one weighs 1/d more than the last.
+        self._unit = 1.0
+        self._growth = 2 ** (1 / HALF_LIFE_DURATIONS)
+
+    def add(self, age_s: float, part: float = 1.0) -> None:
+        """One duration, or a part of one."""
+        i = bisect_right(self.edges, age_s) - 1
+        self._counts[min(max(i, 0), len(self._counts) - 1)] += self._grow() * part
+        self._total += self._unit * part
+        if self._unit > 1e9:
+            self._counts = [count / self._unit for count in self._counts]
+            self._prior, self._total, self._unit = self._prior / self._unit, self._total / self._unit, 1.0
+
+    def add_after(self, age_s: float, part: float) -> None:
+        """A part of a duration of which only this is known: it would have been longer than `age_s`."""
+        i = min(bisect_left(self.edges, age_s), len(self._counts) - 1)
+        left = sum(self._counts[i:])
+        weight = self._grow() * part
+        for j in range(i, len(self._counts)):
+            self._counts[j] += weight * (self._counts[j] / left if left else 1 / (len(self._counts) - i))
+        self._total += weight
+
+    def _grow(self) -> float:
+        self._unit *= self._growth
+        return self._unit
+
+    def law(self) -> Law:
+        return law_of(self.edges, self._counts, self._prior / self._total)
+
+
+def _steps(*spans: tuple[float, float, int]) -> tuple[float, ...]:
+    """Edges: of each (from, to, how many) evenly many, or rising by a constant factor where it spans much."""
+    edges: list[float] = []
+    for low, high, count in spans:
+        factor = (high / low) ** (1 / count) if low else 0.0
+        even = (high - low) / count
+        rising = low and high / low > 4
+        edges += [low * factor**i if rising else low + even * i for i in range(count)]
+    return (*edges, spans[-1][1])
+
+
+TALK_EDGES: Final = _steps((0, 30, 15), (30, 3600, 50))
+WRAP_UP_EDGES: Final = _steps((0, 40, 40), (40, 600, 15))
+
+
+class Learner:
+    """What one campaign has taught so far; begins with assumptions, which it tells apart (`Law.prior`)."""
+
+    def __init__(
+        self,
+        *,
+        answer_probability: float = 0.3,
+        ring_timeout_s: float = 25.0,
+        talk_s: float = 120.0,
+        wrap_up_s: float = 15.0,
+        agents: int = 1,
+    ) -> None:
+        """The keywords are the first assumptions; `agents`: how many work, may be set anew at any time."""
+        self.agents = agents
+        bins = int((ring_timeout_s + BEYOND_RING_S) / STEP_S)
+        edges = [i * STEP_S for i in range(bins + 1)]
+
+        def failure(x: float) -> float:
+            early = min(max((x - 1.0) / 2.0, 0.0), 1.0)
+            rang_out = min(max((x - ring_timeout_s - 0.5) / 1.5, 0.0), 1.0)
+            return 0.2 * early + 0.8 * rang_out
+
+        self._answer = _Histogram(edges, lambda x: lognormal_cdf(x - 1.5, 12.0, 0.5), PRIOR_RINGS)
+        self._failure = _Histogram(edges, failure, PRIOR_RINGS)
+        self._talk = _Histogram(TALK_EDGES, lambda x: lognormal_cdf(x, talk_s, 1.0), PRIOR_TALKS)
+        self._wrap_up = _Histogram(WRAP_UP_EDGES, lambda x: lognormal_cdf(x, wrap_up_s, 0.5), PRIOR_TALKS)
+        self._answered = answer_probability * PRIOR_DIALS
+        self._ended = self._prior = PRIOR_DIALS
+        self._machines = 0.0
+        self._new = 0
+        self._laws = self._make_laws()
+
+    def see(self, seen: Observation) -> None:
+        """Learn from one thing that has ended."""
+        match seen.what:
+            case Seen.ANSWERED:
+                self._answer.add(seen.age_s)
+                self._dialled(1.0)
+            case Seen.UNANSWERED | Seen.MACHINE:
+                self._failure.add(seen.age_s)
+                self._dialled(0.0, machine=seen.what is Seen.MACHINE)
+            case Seen.TAKEN_BACK:
+                would = self._would_answer(seen.age_s)
+                self._answer.add_after(seen.age_s, would)
+                self._failure.add_after(seen.age_s, 1.0 - would)
+                self._dialled(would)
+            case Seen.TALKED:
+                self._talk.add(seen.age_s)
+            case Seen.WRAPPED_UP:
+                self._wrap_up.add(seen.age_s)
+        self._new += 1
+
+    def knowledge(self) -> Knowledge:
+        """What is known now. Its laws stay the same object until enough is new."""
+        if self._new >= RENEW_AFTER:
+            self._laws, self._new = self._make_laws(), 0
+        return Knowledge(
+            laws=self._laws,
+            answer_probability=self._answered / self._ended,
+            person_probability=self._answered / (self._answered + self._machines),
+            prior=self._prior / self._ended,
+        )
+
+    def answer_probability(self, of: Traits = ()) -> float:
+        """That a person answers a lead with these traits."""
+        return self._answered / self._ended
+
+    def _dialled(self, answered: float, *, machine: bool = False) -> None:
+        keep = 0.5 ** (1 / max(HALF_LIFE_DIALS, HALF_LIFE_DIALS_AN_AGENT * self.agents))
+        self._answered = self._answered * keep + answered
+        self._machines = self._machines * keep + machine
+        self._ended = self._ended * keep + 1.0
+        self._prior *= keep
+
+    def _would_answer(self, age_s: float) -> float:
+        """That a call which has rung so long would still have been answered."""
+        p = self._answered / self._ended
+        yes = p * self._laws.answer.survival(age_s)
+        no = (1 - p) * self._laws.failure.survival(age_s)
+        return yes / (yes + no) if yes + no > 0 else 0.0
+
+    def _make_laws(self) -> Laws:
+        return Laws(self._answer.law(), self._failure.law(), self._talk.law(), self._wrap_up.law())
