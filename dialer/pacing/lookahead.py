@@ -1,13 +1,259 @@
-"""The rule of predictive dialling: price one more call by looking ahead, dial while the price is allowed."""
+"""The rule of predictive dialling: price one more call by looking ahead, dial while the price is allowed.
+
+At some moments ahead of now, D is how many agents are taken: those who will still talk or wrap up, and one
+for each call that will have been answered by then and is held. Agents and calls do not know of each other, so
+D is a sum of independent terms (a Poisson-binomial). One more dial is abandoned if it is answered at a moment
+where D has reached the number of agents: the mean of P(D >= agents) over the moments of a fresh dial's answer
+is its price. The budget says what price is allowed; it is the one number that is held by feedback.
+
+Reasons (`Plan.why`): no_agents, no_lines, no_leads, within_budget (the price of each was allowed),
+free_agents (it was not, yet an agent is free for each), price_over (one more would cost too much),
+taken_back (that, and ringing calls were taken back), budget_spent (one call for each free agent). Without
+knowledge or budget it is progressive, with its reasons.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
+from uuid import UUID
 
-from dialer.pacing.model import DialMode, Plan, Snapshot, plan
+import numpy as np
+
+from dialer.pacing.chances import EXACT_TERMS, Floats, exact_tails, normal_tails
+from dialer.pacing.model import CallInAir, DialMode, Plan, Snapshot, plan
+from dialer.pacing.tables import AGES, Tables, tables
+
+#: Calls that nobody has answered.
+_UNANSWERED: Final = ("dialling", "ringing")
+#: A ringing call is taken back where its own price is over this many times the allowed one, and over the
+#: least. Higher than 1: a call that rings has cost its lead an attempt, a call not yet placed has not.
+DROP_AT: Final = 2.0
+DROP_LEAST: Final = 0.02
+#: First look at so many more dials; four times as many while all of them are allowed.
+FIRST_LOOK: Final = 4
 
 
 def lookahead(snapshot: Snapshot, now: datetime) -> Plan:
-    """How many calls to place now; without knowledge or budget one for each ready agent."""
-    return plan(replace(snapshot, mode=DialMode.PROGRESSIVE), now)
+    """How many calls to place now, and which to take back."""
+    if snapshot.knowledge is None or snapshot.budget is None:
+        return plan(replace(snapshot, mode=DialMode.PROGRESSIVE), now)
+    return _Look.at(snapshot, now).plan()
+
+
+@dataclass(slots=True)
+class _Demand:
+    """The terms of D so far: their rows while they are few, and their moments."""
+
+    rows: list[Floats]
+    terms: int
+    mean: Floats
+    square: Floats
+    cube: Floats
+
+    def add(self, rows: Floats) -> None:
+        """Rows of probabilities, (terms, moments)."""
+        if len(rows):
+            self.rows.append(rows)
+            self.terms += len(rows)
+            squares = rows * rows
+            self.mean = self.mean + rows.sum(axis=0)
+            self.square = self.square + squares.sum(axis=0)
+            self.cube = self.cube + (squares * rows).sum(axis=0)
+
+    def tails(self, more: Floats, least: int) -> Floats:
+        """P(D >= least) at each moment, without and with the first 1, 2, ... of `more`: (j + 1, moments)."""
+        if self.terms + len(more) <= EXACT_TERMS:
+            rows = np.concatenate(self.rows) if self.rows else np.zeros((0, len(self.mean)))
+            return exact_tails(rows, more, least)
+        squares = more * more
+        mean, square, cube = (
+            np.concatenate([have[None, :], have + np.cumsum(new, axis=0)])
+            for have, new in ((self.mean, more), (self.square, squares), (self.cube, squares * more))
+        )
+        return normal_tails(mean, mean - square, mean - 3 * square + 2 * cube, least)
+
+
+@dataclass(slots=True)
+class _Look:
+    """One look at a snapshot."""
+
+    snapshot: Snapshot
+    now: datetime
+    table: Tables
+    #: that a person answers a call of whose lead nothing is known
+    mean_answer: float
+    price: float
+    ready: int
+    waiting: int
+    calls: list[CallInAir]
+
+    @classmethod
+    def at(cls, snapshot: Snapshot, now: datetime) -> _Look:
+        assert snapshot.knowledge is not None
+        assert snapshot.budget is not None
+        calls = [call for call in snapshot.calls if call.state in _UNANSWERED]
+        return cls(
+            snapshot,
+            now,
+            tables(snapshot.knowledge.laws, snapshot.slack_s),
+            snapshot.knowledge.answer_probability,
+            snapshot.budget.price,
+            sum(agent.state == "ready" for agent in snapshot.agents),
+            len(snapshot.calls) - len(calls),
+            calls,
+        )
+
+    def plan(self) -> Plan:
+        """The plan."""
+        demand = self._agents()
+        busy_later = demand.mean
+        self._answered(demand)
+        rows, coming, bins = self._rows()
+        droppable = self._droppable()
+        cancel: tuple[UUID, ...] = ()
+        if droppable:
+            kept = np.ones(len(rows), dtype=bool)
+            kept[droppable] = False
+            demand.add(rows[kept])
+            keep = self._worth_keeping(demand, rows[droppable], bins[droppable])
+            demand.add(rows[droppable[:keep]])
+            cancel = tuple(self.calls[i].attempt_id for i in reversed(droppable[keep:]))
+            coming[droppable[keep:]] = 0.0
+        else:
+            demand.add(rows)
+        dial, price = self._dials(demand, len(cancel))
+        soon = int(np.searchsorted(self.table.weights[0].cumsum(), 0.5))
+        inputs: dict[str, float] = {
+            "ready": self.ready,
+            "agents": len(self.snapshot.agents),
+            "in_air": len(self.snapshot.calls),
+            "waiting": self.waiting,
+            "soon_s": float(self.table.moments_s[soon]),
+            "expected_answers": float(coming.sum()),
+            "expected_free": len(self.snapshot.agents) - float(busy_later[soon]),
+            "price": price,
+            "allowed": self.price,
+            "answer_probability": self.mean_answer,
+            "lines_left": self.snapshot.lines_left,
+            "taken_back": len(cancel),
+        }
+        assert self.snapshot.budget is not None
+        if self.snapshot.budget.windows:
+            inputs["credit"] = min(window.credit for window in self.snapshot.budget.windows)
+        return Plan(dial, cancel, self._why(dial, price, bool(cancel)), inputs)
+
+    # -- who will be taken ---------------------------------------------------------------------------------
+
+    def _agents(self) -> _Demand:
+        zero = np.zeros(len(self.table.moments_s))
+        demand = _Demand([], 0, zero, zero, zero)
+        ages: dict[str, list[float]] = {"talking": [], "wrap_up": []}
+        reserved = 0
+        for agent in self.snapshot.agents:
+            if agent.state in ages:
+                ages[agent.state].append((self.now - agent.since).total_seconds())
+            elif agent.state == "reserved":
+                reserved += 1
+        for state, by_age, any_age in (
+            ("talking", self.table.talk, self.table.talk_any_age),
+            ("wrap_up", self.table.wrap_up, self.table.wrap_up_any_age),
+        ):
+            if not ages[state]:
+                continue
+            if self.snapshot.talk_age:
+                at = np.searchsorted(AGES, ages[state], side="right") - 1
+                demand.add(by_age[np.maximum(at, 0)])
+            else:
+                demand.add(np.repeat(any_age[None, :], len(ages[state]), axis=0))
+        demand.add(np.repeat(self.table.talk[:1], reserved, axis=0))
+        return demand
+
+    def _answered(self, demand: _Demand) -> None:
+        """Calls that were answered and have no agent yet."""
+        assert self.snapshot.knowledge is not None
+        screened = sum(call.state == "screening" for call in self.snapshot.calls)
+        demand.add(np.repeat(self.table.talk[:1], self.waiting - screened, axis=0))
+        person = self.snapshot.knowledge.person_probability
+        demand.add(np.repeat(self.table.talk[:1] * person, screened, axis=0))
+
+    def _rows(self) -> tuple[Floats, Floats, np.ndarray]:
+        """Of the unanswered calls: their terms of D, their chances of an answer, the bins of their ages."""
+        now, mean = self.now, self.mean_answer
+        step = self.table.step_s
+        last = len(self.table.answer_left) - 1
+        ages = np.array([(now - call.created_at).total_seconds() for call in self.calls])
+        bins = np.clip(ages / step, 0, last).astype(int)
+        p = np.array(
+            [mean if call.answer_probability is None else call.answer_probability for call in self.calls]
+        )
+        yes = p * self.table.answer_left[bins]
+        rest = np.maximum(yes + (1.0 - p) * self.table.failure_left[bins], 1e-9)
+        return self.table.call[bins] * (p / rest)[:, None], yes / rest, bins
+
+    # -- what to do ----------------------------------------------------------------------------------------
+
+    def _droppable(self) -> list[int]:
+        """Ringing calls that may be taken back, the longest ringing first."""
+        after = self.snapshot.drop_after_s
+        if after is None:
+            return []
+        rung = [
+            ((self.now - call.ringing_at).total_seconds(), i)
+            for i, call in enumerate(self.calls)
+            if call.ringing_at is not None
+        ]
+        return [i for for_s, i in sorted(rung, key=lambda one: -one[0]) if for_s >= after]
+
+    def _worth_keeping(self, demand: _Demand, rows: Floats, bins: np.ndarray) -> int:
+        """How many of the ringing calls to keep, in their order, each priced with those before it."""
+        tails = demand.tails(rows[:-1], len(self.snapshot.agents))
+        prices = (tails * self.table.weights[bins]).sum(axis=1)
+        over = prices > max(DROP_AT * self.price, DROP_LEAST)
+        return int(over.argmax()) if over.any() else len(rows)
+
+    def _dials(self, demand: _Demand, taken_back: int) -> tuple[int, float]:
+        """How many to dial, and the price of one more."""
+        agents = len(self.snapshot.agents)
+        most = min(self.snapshot.lines_left, agents and 10 * agents + 10)
+        if self.snapshot.leads_left is not None:
+            most = min(most, self.snapshot.leads_left)
+        most = max(most, 0)
+        floor = min(max(0, self.ready - len(self.snapshot.calls) + taken_back), most)
+        assert self.snapshot.budget is not None
+        weights = self.table.weights[0]
+        fresh = self.table.call[0]
+        look = min(max(FIRST_LOOK, floor), most)
+        while True:
+            p = np.full(look, self.mean_answer)
+            known = self.snapshot.next_leads[:look]
+            p[: len(known)] = known
+            prices = demand.tails(p[:, None] * fresh[None, :], agents) @ weights
+            if self.snapshot.budget.spent:
+                return floor, float(prices[floor])
+            over = prices > self.price
+            over[:floor] = False
+            if over.any():
+                dial = int(over.argmax())
+                return dial, float(prices[dial])
+            if look == most:
+                return most, float(prices[most])
+            look = min(4 * look, most)
+
+    def _why(self, dial: int, price: float, taken_back: bool) -> str:
+        snapshot = self.snapshot
+        assert snapshot.budget is not None
+        if not snapshot.agents:
+            return "no_agents"
+        if snapshot.budget.spent:
+            return "budget_spent"
+        if dial:
+            # The last of them was allowed, or each has a free agent.
+            floor = self.ready - len(snapshot.calls)
+            return "free_agents" if dial <= floor and price > self.price else "within_budget"
+        if taken_back:
+            return "taken_back"
+        if price > self.price:
+            return "price_over"
+        return "no_lines" if snapshot.lines_left <= 0 else "no_leads"

@@ -19,7 +19,7 @@ def test_a_new_campaign_tells_that_it_assumes() -> None:
 
 
 def test_the_answer_probability_is_what_was_seen() -> None:
-    """After many dials of which every fourth was answered the probability is a quarter, whatever was assumed."""
+    """After many dials of which each fourth was answered it is a quarter, whatever was assumed."""
     learner = Learner(answer_probability=0.8)
     for dial in range(1200):
         what = Seen.ANSWERED if dial % 4 == 0 else Seen.UNANSWERED

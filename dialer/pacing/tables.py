@@ -1,0 +1,116 @@
+"""What the rule looks up: chances at some future moments, by the age of a call or of a talk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from dialer.pacing.chances import Floats
+from dialer.pacing.laws import Law, Laws
+
+#: How many future moments are looked at, evenly over the time in which a fresh dial is answered.
+MOMENTS: Final = 14
+#: Part of all answers that come within the moments looked at.
+COVERED: Final = 0.995
+#: Ages of talks and wrap-ups, seconds; between them the lower one counts.
+AGES: Final = np.concatenate(
+    [np.arange(0.0, 30.0, 2.0), np.arange(30.0, 120.0, 6.0), np.geomspace(120.0, 1800.0, 20)]
+)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Tables:
+    """Chances at the moments `moments_s` from now; columns are those moments."""
+
+    moments_s: Floats
+    #: width of a bin of a call's age, seconds
+    step_s: float
+    #: (ages, moments): that an agent who has talked so long still talks or wraps up, the slack later
+    talk: Floats
+    #: the same of an agent in wrap-up
+    wrap_up: Floats
+    #: (moments): the same of an agent of whom only the state is known
+    talk_any_age: Floats
+    wrap_up_any_age: Floats
+    #: (age bins, moments): that a call which is answered some day is so between this age and that moment, and
+    #: holds its agent then; divided by `answer_left` the chance of one that has rung so long
+    call: Floats
+    #: (age bins): that a call which is answered some day has not been so at that age
+    answer_left: Floats
+    #: (age bins): that a call which is never answered has not ended at that age
+    failure_left: Floats
+    #: (age bins, moments): where the answer of a call of that age lies; rows sum to 1
+    weights: Floats
+
+
+def survival(law: Law, ages_s: Floats) -> Floats:
+    """Share that lasts longer, for many ages at once."""
+    return 1.0 - np.interp(ages_s, law.edges, law.cumulative)
+
+
+@lru_cache(maxsize=256)
+def tables(laws: Laws, slack_s: float) -> Tables:
+    """The tables of laws, for agents who are in time so long after the answer (seconds)."""
+    edges = laws.answer.edges
+    step = edges[1] - edges[0]
+    assert laws.failure.edges == edges
+    bins = len(edges) - 1
+    horizon = max(laws.answer.quantile_s(COVERED), MOMENTS * step)
+    at = np.rint((np.arange(MOMENTS) + 0.5) * horizon / MOMENTS / step).astype(int)
+    slack = round(slack_s / step)
+
+    # The agent's side: busy then = still talking, or the talk has ended before and the wrap-up lasts.
+    grid = np.arange(at[-1] + slack + 2) * step
+    wrap_left = survival(laws.wrap_up, grid)
+    late = at + slack
+    gone = late[None, :] - 1 - np.arange(len(grid) - 1)[:, None]
+    wraps_then = np.where(gone >= 0, wrap_left[np.maximum(gone, 0)], 0.0)
+
+    def busy(ages: Sequence[float] | Floats) -> Floats:
+        left = survival(laws.talk, np.asarray(ages)[:, None] + grid[None, :])
+        whole = left[:, late] - np.diff(left, axis=1) @ wraps_then
+        return np.clip(whole / np.maximum(left[:, :1], 1e-6), 0.0, 1.0)
+
+    talk = busy(AGES)
+    wrap_start = np.maximum(survival(laws.wrap_up, AGES), 1e-6)
+    wrap = np.clip(survival(laws.wrap_up, AGES[:, None] + grid[None, late]) / wrap_start[:, None], 0.0, 1.0)
+
+    # The call's side: answered in a bin, then held as a talk that began then.
+    fresh_talk = survival(laws.talk, grid)
+    held = fresh_talk.copy()
+    held[1:] -= np.convolve(np.diff(fresh_talk), wrap_left)[: len(grid) - 1]
+    answered = np.asarray(laws.answer.shares)
+    ahead = sliding_window_view(np.concatenate([answered, np.zeros(at[-1])]), at[-1])
+    since = at[None, :] - np.arange(at[-1])[:, None]
+    holds_then = np.where(since > 0, held[np.clip(since + slack, 0, len(held) - 1)], 0.0)
+
+    bounds = np.append(np.rint(np.arange(1, MOMENTS) * horizon / MOMENTS / step).astype(int), bins)
+    done = np.asarray(laws.answer.cumulative)
+    # One bin more than the law has: the age of all that is older.
+    ends = done[np.minimum(np.arange(bins + 1)[:, None] + bounds[None, :], bins)]
+    weights = np.diff(np.concatenate([done[:, None], ends], axis=1), axis=1)
+    total = weights.sum(axis=1, keepdims=True)
+    weights = np.where(total > 1e-12, weights / np.maximum(total, 1e-12), np.eye(1, MOMENTS))
+    return Tables(
+        moments_s=at * step,
+        step_s=step,
+        talk=talk,
+        wrap_up=wrap,
+        talk_any_age=_any_age(laws.talk, talk),
+        wrap_up_any_age=_any_age(laws.wrap_up, wrap),
+        call=ahead @ holds_then,
+        answer_left=1.0 - done,
+        failure_left=1.0 - np.asarray(laws.failure.cumulative),
+        weights=weights,
+    )
+
+
+def _any_age(law: Law, by_age: Floats) -> Floats:
+    """The mean over ages as one meets them: each as often as durations last at least so long."""
+    often = survival(law, AGES) * np.diff(np.append(AGES, AGES[-1] * 1.1))
+    return np.asarray(often @ by_age / often.sum())
