@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -190,6 +190,11 @@ async def _roll_back(driver: asyncpg.Connection) -> None:
             await driver.execute("ROLLBACK")
 
 
+async def _close(conn: AsyncConnection) -> None:
+    """Back into SQLAlchemy's pool, to the end though we be cancelled: as `async with` does."""
+    await conn.__aexit__(None, None, None)
+
+
 class Database:
     """The pool of one process."""
 
@@ -197,6 +202,12 @@ class Database:
         #: begins and ends no transaction: we do, see `_transaction`
         self.engine = _engine(door, pool, "AUTOCOMMIT")
         self._door = door
+        #: connections between two transactions, the last used last: what SQLAlchemy does to take one from its
+        #: pool and to put it back costs twice as much as a transaction
+        self._idle: list[AsyncConnection] = []
+        #: who waits for a connection of SQLAlchemy's pool: what comes free meanwhile goes there
+        self._waiting = 0
+        self._closed = False
         #: since when it is known not to answer, see `dialer.db.pulse`; None: it answers, or nobody asks
         self.silent_since: datetime | None = None
         #: when a write of this process last found no room (monotonic)
@@ -223,8 +234,7 @@ class Database:
         self.silent_since = None
         self._door.shut = ""
 
-    @asynccontextmanager
-    async def tenant(self, tenant_id: int) -> AsyncIterator[AsyncConnection]:
+    def tenant(self, tenant_id: int) -> AbstractAsyncContextManager[AsyncConnection]:
         """ONE transaction that sees and writes the rows of `tenant_id` only.
 
         Raises DatabaseUnavailable when no connection can be had, when it breaks, or when the database gives
@@ -232,21 +242,19 @@ class Database:
         itself, which may have happened. Raises SQLAlchemy's DBAPIError where a statement was refused
         (IntegrityError: by a constraint).
         """
-        async with self._transaction(f"BEGIN; SET LOCAL dozvon.tenant = '{tenant_id:d}'") as conn:
-            yield conn
+        return self._transaction(f"BEGIN; SET LOCAL dozvon.tenant = '{tenant_id:d}'")
 
-    @asynccontextmanager
-    async def system(self) -> AsyncIterator[AsyncConnection]:
+    def system(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """ONE transaction with no tenant: it sees tables without tenants, and may call the functions that
         cross tenants (`find_login` and its like, see the migrations)."""
-        async with self._transaction("BEGIN") as conn:
-            yield conn
+        return self._transaction("BEGIN")
 
     @asynccontextmanager
     async def _transaction(self, begin: str) -> AsyncIterator[AsyncConnection]:
         # Begun and ended by the driver: one question each, and a tenth of the CPU that SQLAlchemy takes.
         try:
-            async with self.engine.connect() as conn:
+            conn = await self._take()
+            try:
                 driver = driver_of(conn)
                 await driver.execute(begin)
                 try:
@@ -255,6 +263,12 @@ class Database:
                     await _roll_back(driver)
                     raise
                 await driver.execute("COMMIT")
+                if conn.in_transaction():  # in SQLAlchemy's eyes, since it has run a statement itself
+                    await conn.rollback()
+            except BaseException:
+                await _close(conn)
+                raise
+            await self._put_back(conn)
         except exc.DBAPIError as error:
             if not (error.connection_invalidated or _passes(error.orig)):
                 raise
@@ -274,6 +288,28 @@ class Database:
         except exc.TimeoutError as error:
             raise DatabaseUnavailable(reason="all connections of the pool are in use") from error
 
+    async def _take(self) -> AsyncConnection:
+        """A connection for one transaction."""
+        while self._idle:
+            conn = self._idle.pop()
+            driver = driver_of(conn)
+            if not driver.is_closed() and not self._door.has_left(driver):
+                return conn
+            await _close(conn)
+        self._waiting += 1
+        try:
+            return await self.engine.connect()
+        finally:
+            self._waiting -= 1
+
+    async def _put_back(self, conn: AsyncConnection) -> None:
+        """Keep it for the next transaction, unless somebody waits for it or it is of no more use."""
+        driver = driver_of(conn)
+        if self._waiting or self._closed or driver.is_closed() or driver.is_in_transaction():
+            await _close(conn)
+        else:
+            self._idle.append(conn)
+
     def _unavailable(self, error: BaseException | None) -> DatabaseUnavailable:
         state = _sqlstate(error)
         if state == DISK_FULL:
@@ -290,4 +326,7 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool's connections."""
+        self._closed = True
+        while self._idle:
+            await _close(self._idle.pop())
         await self.engine.dispose()

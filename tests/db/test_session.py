@@ -200,6 +200,35 @@ async def test_a_transaction_ends_with_its_block_however_that_ends(database_url:
     await database.close()
 
 
+async def test_who_waits_for_a_connection_gets_the_next_that_is_free(database_url: str) -> None:
+    """More transactions at once than connections: each has its turn, and no more connections are made."""
+    database = Database.open(database_url, pool=2)
+    sessions = set[int]()
+
+    async def work() -> None:
+        for _ in range(5):
+            async with database.tenant(1) as conn:
+                sessions.add(await conn.scalar(text("SELECT pg_backend_pid()")))
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(work() for _ in range(10)))
+        await work()
+    assert len(sessions) == 2
+    await database.close()
+
+
+async def test_a_connection_that_rests_ends_with_the_pool(database_url: str) -> None:
+    """The next transaction goes on with it, and nothing of it is left when the pool is closed."""
+    database = Database.open(database_url, pool=2)
+    async with database.tenant(1) as conn:
+        session = driver_of(conn)
+    async with database.system() as conn:
+        assert driver_of(conn) is session
+    assert not session.is_closed()
+    await database.close()
+    assert session.is_closed()
+
+
 async def test_a_value_that_no_column_takes_is_a_mistake_of_ours(database: Database) -> None:
     """What the driver itself refuses is the error that PostgreSQL's refusal would be: no wait mends it."""
     double = Prepared("SELECT CAST(:many AS integer) * 2")
