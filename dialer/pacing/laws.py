@@ -82,6 +82,11 @@ def law_of(edges: Sequence[float], weights: Sequence[float], prior: float = 1.0)
     return Law(tuple(edges), tuple(weight / total for weight in weights), prior)
 
 
+#: Part of the unanswered calls whose end is taken to come later than any that was seen: else a call that is
+#: overdue, or whose end nobody reported, would be held for one that will be answered.
+OVERDUE = 0.01
+
+
 @dataclass(frozen=True, eq=False)
 class Laws:
     """The laws of one campaign. Compared by identity, as they are."""

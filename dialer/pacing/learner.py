@@ -5,6 +5,7 @@ Pure but for its own memory: it takes facts with their ages, reads no clock and 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
-from dialer.pacing.answering import Traits
-from dialer.pacing.laws import Knowledge, Law, Laws, law_of, lognormal_cdf
+from dialer.pacing.answering import Answering, Traits, chance_of, log_odds
+from dialer.pacing.laws import OVERDUE, Knowledge, Law, Laws, law_of, lognormal_cdf
 
 #: Bins of the times from the dial to the answer or the end, seconds.
 STEP_S: Final = 0.5
@@ -24,6 +25,11 @@ BEYOND_RING_S: Final = 15
 HALF_LIFE_DIALS: Final = 100
 #: The same for each agent, where there are many.
 HALF_LIFE_DIALS_AN_AGENT: Final = 3
+#: A change of the answer probability is taken for real when what was seen since is so many times likelier (as
+#: a logarithm) by odds twice or half as good than by what was known: then only that counts. Found within some
+#: 60 dials; by chance about once in 10,000.
+CHANGE_IS_REAL: Final = 7.0
+CHANGE_OF_ODDS: Final = 2.0
 #: Durations until half of what was learned of a law is forgotten.
 HALF_LIFE_DURATIONS: Final = 346
 #: A new set of laws is made after so many durations.
@@ -95,6 +101,30 @@ class _Histogram:
         return law_of(self.edges, self._counts, self._prior / self._total)
 
 
+class _Change:
+    """Watches for one change of the odds of an answer (Page's cumulative sum)."""
+
+    def __init__(self, log_ratio: float) -> None:
+        self._log_ratio = log_ratio
+        self.begin()
+
+    def begin(self) -> None:
+        self._score = self.dials = self.answered = 0.0
+
+    def see(self, expected: float, answered: float) -> bool:
+        """Take one dial in; whether the change is real."""
+        expected = chance_of(log_odds(expected))
+        changed = chance_of(log_odds(expected) + self._log_ratio)
+        self._score += answered * math.log(changed / expected)
+        self._score += (1.0 - answered) * math.log((1.0 - changed) / (1.0 - expected))
+        if self._score <= 0:
+            self.begin()
+            return False
+        self.dials += 1.0
+        self.answered += answered
+        return self._score > CHANGE_IS_REAL
+
+
 def _steps(*spans: tuple[float, float, int]) -> tuple[float, ...]:
     """Edges: of each (from, to, how many) evenly many, or rising by a constant factor where it spans much."""
     edges: list[float] = []
@@ -132,13 +162,18 @@ class Learner:
             rang_out = min(max((x - ring_timeout_s - 0.5) / 1.5, 0.0), 1.0)
             return 0.2 * early + 0.8 * rang_out
 
-        self._answer = _Histogram(edges, lambda x: lognormal_cdf(x - 1.5, 12.0, 0.5), PRIOR_RINGS)
+        def answer(x: float) -> float:
+            return lognormal_cdf(min(x, ring_timeout_s + 2.0) - 1.5, 12.0, 0.5)
+
+        self._answer = _Histogram(edges, answer, PRIOR_RINGS)
         self._failure = _Histogram(edges, failure, PRIOR_RINGS)
         self._talk = _Histogram(TALK_EDGES, lambda x: lognormal_cdf(x, talk_s, 1.0), PRIOR_TALKS)
         self._wrap_up = _Histogram(WRAP_UP_EDGES, lambda x: lognormal_cdf(x, wrap_up_s, 0.5), PRIOR_TALKS)
         self._answered = answer_probability * PRIOR_DIALS
         self._ended = self._prior = PRIOR_DIALS
         self._machines = 0.0
+        self._answering = Answering(answer_probability)
+        self._changes = (_Change(math.log(CHANGE_OF_ODDS)), _Change(-math.log(CHANGE_OF_ODDS)))
         self._new = 0
         self._laws = self._make_laws()
 
@@ -147,15 +182,15 @@ class Learner:
         match seen.what:
             case Seen.ANSWERED:
                 self._answer.add(seen.age_s)
-                self._dialled(1.0)
+                self._dialled(seen.traits, 1.0)
             case Seen.UNANSWERED | Seen.MACHINE:
                 self._failure.add(seen.age_s)
-                self._dialled(0.0, machine=seen.what is Seen.MACHINE)
+                self._dialled(seen.traits, 0.0, machine=seen.what is Seen.MACHINE)
             case Seen.TAKEN_BACK:
                 would = self._would_answer(seen.age_s)
                 self._answer.add_after(seen.age_s, would)
                 self._failure.add_after(seen.age_s, 1.0 - would)
-                self._dialled(would)
+                self._dialled(seen.traits, would)
             case Seen.TALKED:
                 self._talk.add(seen.age_s)
             case Seen.WRAPPED_UP:
@@ -174,22 +209,33 @@ class Learner:
         )
 
     def answer_probability(self, of: Traits = ()) -> float:
-        """That a person answers a lead with these traits."""
-        return self._answered / self._ended
+        """That a person answers a lead with these traits; without traits, the campaign's mean of late."""
+        return self._answering.probability(of) if of else self._answered / self._ended
 
-    def _dialled(self, answered: float, *, machine: bool = False) -> None:
-        keep = 0.5 ** (1 / max(HALF_LIFE_DIALS, HALF_LIFE_DIALS_AN_AGENT * self.agents))
+    def _dialled(self, of: Traits, answered: float, *, machine: bool = False) -> None:
+        half_life = max(HALF_LIFE_DIALS, HALF_LIFE_DIALS_AN_AGENT * self.agents)
+        keep = 0.5 ** (1 / half_life)
+        expected = self.answer_probability(of)
         self._answered = self._answered * keep + answered
         self._machines = self._machines * keep + machine
         self._ended = self._ended * keep + 1.0
         self._prior *= keep
+        self._answering.see(of, answered, half_life / math.log(2))
+        for change in self._changes:
+            if change.see(expected, answered):
+                part = change.dials / self._ended
+                if part < 1.0:
+                    self._answered, self._ended = change.answered, change.dials
+                    self._machines, self._prior = self._machines * part, self._prior * part
+                self._answering.forget_level()
+                for each in self._changes:
+                    each.begin()
 
     def _would_answer(self, age_s: float) -> float:
         """That a call which has rung so long would still have been answered."""
         p = self._answered / self._ended
         yes = p * self._laws.answer.survival(age_s)
-        no = (1 - p) * self._laws.failure.survival(age_s)
-        return yes / (yes + no) if yes + no > 0 else 0.0
+        return yes / (yes + (1 - p) * max(self._laws.failure.survival(age_s), OVERDUE))
 
     def _make_laws(self) -> Laws:
         return Laws(self._answer.law(), self._failure.law(), self._talk.law(), self._wrap_up.law())

@@ -110,8 +110,9 @@ class _Look:
         demand = self._agents()
         busy_later = demand.mean
         self._answered(demand)
-        rows, coming, bins = self._rows()
-        droppable = self._droppable()
+        ages = np.array([(self.now - call.created_at).total_seconds() for call in self.calls])
+        rows, coming, bins = self._rows(ages)
+        droppable = self._droppable(ages)
         cancel: tuple[UUID, ...] = ()
         if droppable:
             kept = np.ones(len(rows), dtype=bool)
@@ -178,13 +179,10 @@ class _Look:
         person = self.snapshot.knowledge.person_probability
         demand.add(np.repeat(self.table.talk[:1] * person, screened, axis=0))
 
-    def _rows(self) -> tuple[Floats, Floats, np.ndarray]:
+    def _rows(self, ages: Floats) -> tuple[Floats, Floats, np.ndarray]:
         """Of the unanswered calls: their terms of D, their chances of an answer, the bins of their ages."""
-        now, mean = self.now, self.mean_answer
-        step = self.table.step_s
-        last = len(self.table.answer_left) - 1
-        ages = np.array([(now - call.created_at).total_seconds() for call in self.calls])
-        bins = np.clip(ages / step, 0, last).astype(int)
+        mean = self.mean_answer
+        bins = np.clip(ages / self.table.step_s, 0, len(self.table.answer_left) - 1).astype(int)
         p = np.array(
             [mean if call.answer_probability is None else call.answer_probability for call in self.calls]
         )
@@ -194,23 +192,23 @@ class _Look:
 
     # -- what to do ----------------------------------------------------------------------------------------
 
-    def _droppable(self) -> list[int]:
+    def _droppable(self, ages: Floats) -> list[int]:
         """Ringing calls that may be taken back, the longest ringing first."""
         after = self.snapshot.drop_after_s
         if after is None:
             return []
         rung = [
-            ((self.now - call.ringing_at).total_seconds(), i)
-            for i, call in enumerate(self.calls)
-            if call.ringing_at is not None
+            (-(self.now - call.ringing_at).total_seconds(), i)
+            for i in np.flatnonzero(ages >= after).tolist()
+            if (call := self.calls[i]).ringing_at is not None
         ]
-        return [i for for_s, i in sorted(rung, key=lambda one: -one[0]) if for_s >= after]
+        return [i for less_s, i in sorted(rung) if -less_s >= after]
 
     def _worth_keeping(self, demand: _Demand, rows: Floats, bins: np.ndarray) -> int:
         """How many of the ringing calls to keep, in their order, each priced with those before it."""
         tails = demand.tails(rows[:-1], len(self.snapshot.agents))
         prices = (tails * self.table.weights[bins]).sum(axis=1)
-        over = prices > max(DROP_AT * self.price, DROP_LEAST)
+        over = prices > max(min(DROP_AT * self.price, (1.0 + self.price) / 2), DROP_LEAST)
         return int(over.argmax()) if over.any() else len(rows)
 
     def _dials(self, demand: _Demand, taken_back: int) -> tuple[int, float]:

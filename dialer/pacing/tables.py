@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from dialer.pacing.chances import Floats
-from dialer.pacing.laws import Law, Laws
+from dialer.pacing.laws import OVERDUE, Law, Laws
 
 #: How many future moments are looked at, evenly over the time in which a fresh dial is answered.
 MOMENTS: Final = 14
@@ -105,7 +105,7 @@ def tables(laws: Laws, slack_s: float) -> Tables:
         wrap_up_any_age=_any_age(laws.wrap_up, wrap),
         call=ahead @ holds_then,
         answer_left=1.0 - done,
-        failure_left=1.0 - np.asarray(laws.failure.cumulative),
+        failure_left=np.maximum(1.0 - np.asarray(laws.failure.cumulative), OVERDUE),
         weights=weights,
     )
 
