@@ -8,11 +8,12 @@ does not hold nothing is written and the caller is told so: somebody else was fi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, insert, select, text, update
+from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Candidate, Shift, before
@@ -140,6 +141,9 @@ _SHIFT_OF_ID = Prepared(
         agent_session.c.tenant_id == bindparam("tenant_id"), agent_session.c.id == bindparam("session_id")
     )
 )
+_AGENT_OF_USER = Prepared(
+    select(agent).where(agent.c.tenant_id == bindparam("tenant_id"), agent.c.user_id == bindparam("user_id"))
+)
 _WISH = Prepared(
     """
     SELECT next_state, next_pause_code FROM agent_session
@@ -180,7 +184,7 @@ def _shift(row: Iterable[Any]) -> Shift:
     )  # fmt: skip
 
 
-def _agent(row: Row[Any]) -> Agent:
+def _agent(row: Any) -> Agent:
     return Agent(
         id=row.id,
         tenant_id=row.tenant_id,
@@ -245,10 +249,7 @@ async def candidates(conn: AsyncConnection, tenant_id: int) -> list[Candidate]:
 
 async def agent_of_user(conn: AsyncConnection, tenant_id: int, user_id: int) -> Agent | None:
     """The agent that this user is, if one."""
-    found = await conn.execute(
-        select(agent).where(agent.c.tenant_id == tenant_id, agent.c.user_id == user_id)
-    )
-    row = found.one_or_none()
+    row = await _AGENT_OF_USER.row(conn, tenant_id=tenant_id, user_id=user_id)
     return _agent(row) if row else None
 
 
@@ -275,6 +276,23 @@ async def phones(conn: AsyncConnection, tenant_id: int) -> list[tuple[str, str]]
 async def open_shifts(conn: AsyncConnection, tenant_id: int) -> list[Shift]:
     """Every shift that has not been logged out, longest idle first."""
     return [_shift(row) for row in await _OPEN_SHIFTS.rows(conn, tenant_id=tenant_id)]
+
+
+@dataclass(slots=True)
+class OpenShifts:
+    """`open_shifts` of one tenant for who reads them at each change of one: only that one is made anew."""
+
+    tenant_id: int
+    #: what was read last, by shift: its row, and what was made of it
+    _known: dict[UUID, tuple[Any, Shift]] = field(default_factory=dict)
+
+    async def read(self, conn: AsyncConnection) -> list[Shift]:
+        """Every shift that has not been logged out, longest idle first."""
+        known, self._known = self._known, {}
+        for row in await _OPEN_SHIFTS.rows(conn, tenant_id=self.tenant_id):
+            before = known.get(row[0])
+            self._known[row[0]] = before if before is not None and before[0] == row else (row, _shift(row))
+        return [shift for _, shift in self._known.values()]
 
 
 async def shift_of_agent(
@@ -395,17 +413,17 @@ async def reserve_own(
 
 async def release(
     conn: AsyncConnection, tenant_id: int, session_id: UUID, attempt_id: UUID, at: datetime
-) -> None:
+) -> bool:
     """The attempt is done with its agent: to what was asked for meanwhile, else ready.
 
-    Does nothing when the shift no longer belongs to the attempt.
+    False, and nothing is done, when the shift no longer belongs to the attempt.
     """
     row = await _WISH.row(conn, tenant_id=tenant_id, session_id=session_id, attempt_id=attempt_id)
     if row is None:
-        return
+        return False
     to = AgentState(row.next_state) if row.next_state else AgentState.READY
     busy = (AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
-    await move(
+    return await move(
         conn,
         tenant_id,
         session_id,

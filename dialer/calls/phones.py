@@ -196,6 +196,8 @@ class Phones:
             where.contacts[endpoint] = reachable
         legs = [leg for leg in self.tracker.legs.values() if (leg.node, leg.endpoint) == (node, endpoint)]
         if reachable:
+            if legs and all(leg.up for leg in legs):
+                return  # it registers again, as it does each minute: it is there
             self._not_before_s.clear()
             for tenant_id in self._tenants:
                 self.look(tenant_id)

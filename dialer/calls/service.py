@@ -401,7 +401,8 @@ async def _free(
     conn: AsyncConnection, tenant_id: int, session_id: UUID, attempt_id: UUID, now: datetime
 ) -> None:
     """The agent owes nothing for this talk any more."""
-    await agents.release(conn, tenant_id, session_id, attempt_id, now)
+    if await agents.release(conn, tenant_id, session_id, attempt_id, now):
+        return
     shift = await agents.find_shift(conn, tenant_id, session_id)
     if shift is None or shift.state is not AgentState.PAUSED or shift.pause_code != PAUSE_WRAP_UP_OVER:
         return
@@ -420,13 +421,11 @@ async def _free(
 
 async def _tell(conn: AsyncConnection, tenant_id: int, talk: Talk, choice: Choice) -> None:
     about = {"attempt_id": str(talk.id), "campaign_id": talk.campaign_id, "agent_id": talk.agent_id}
-    facts = [("call.disposed", {**about, "code": choice.code, "kind": choice.kind})]
+    told = [("call.disposed", {**about, "code": choice.code, "kind": choice.kind})]
     if talk.state is CallState.WRAP_UP:
-        facts.append(("call.state", {**about, "state": CallState.ENDED, "result": Result.ANSWERED}))
-    for kind, payload in facts:
-        await events.emit(
-            conn, kind, payload, tenant_id=tenant_id, campaign_id=talk.campaign_id, agent_id=talk.agent_id
-        )
+        told.append(("call.state", {**about, "state": CallState.ENDED, "result": Result.ANSWERED}))
+    facts = [events.Fact(kind, payload, talk.campaign_id, talk.agent_id) for kind, payload in told]
+    await events.emit_all(conn, facts, tenant_id=tenant_id)
 
 
 def _number(written: str, region: str) -> numbers.PhoneNumber:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, all_, cast, func, insert, select, text
+from sqlalchemy import ARRAY, Uuid, all_, bindparam, cast, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.model import Assignee, Call, CallState, HungUpBy, Result
@@ -50,6 +50,14 @@ class NewAttempt:
     reserved_on: date | None = None
 
 
+_ADD = Prepared(
+    insert(attempt).values(
+        {
+            name: bindparam(name, type_=attempt.c[name].type)
+            for name in ("tenant_id", "state", "created_at", *NewAttempt.__slots__)
+        }
+    )
+)
 _STATUS = Prepared("SELECT status FROM campaign WHERE tenant_id = :tenant_id AND id = :campaign_id FOR SHARE")
 _HOLD = Prepared(
     """
@@ -117,18 +125,9 @@ async def hold_numbers(conn: AsyncConnection, tenant_id: int, numbers: Mapping[s
 
 async def add(conn: AsyncConnection, tenant_id: int, attempts: Sequence[NewAttempt], now: datetime) -> None:
     """Write the rows that must stand before anything is dialled."""
-    await conn.execute(
-        insert(attempt),
-        [
-            {
-                "tenant_id": tenant_id,
-                "state": CallState.DIALLING,
-                "created_at": now,
-                **{name: getattr(new, name) for name in NewAttempt.__slots__},
-            }
-            for new in attempts
-        ],
-    )
+    for new in attempts:
+        values = {name: getattr(new, name) for name in NewAttempt.__slots__}
+        await _ADD.run(conn, tenant_id=tenant_id, state=CallState.DIALLING, created_at=now, **values)
 
 
 async def tried(
@@ -336,7 +335,7 @@ async def on_lines(conn: AsyncConnection, tenant_id: int, attempt_ids: Collectio
     return frozenset(rows.scalars())
 
 
-_LEFT_SHIFTS = text(
+_LEFT_SHIFTS = Prepared(
     """
     SELECT s.id, s.agent_id, s.attempt_id, s.state FROM agent_session s
      WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.state IN ('reserved', 'talking')
@@ -366,8 +365,8 @@ async def left_shifts(
 ) -> list[LeftShift]:
     """The shifts that are reserved for or talking in a call which is theirs neither by the known ones (calls
     with the shifts of their agents) nor, where it is not known, by its row on somebody's line."""
-    values = {"tenant_id": tenant_id, "known": list(known), "sessions": list(known.values())}
-    return [LeftShift(*row) for row in await conn.execute(_LEFT_SHIFTS, values)]
+    whose = {"known": list(known), "sessions": list(known.values())}
+    return [LeftShift(*row) for row in await _LEFT_SHIFTS.rows(conn, tenant_id=tenant_id, **whose)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,9 +381,33 @@ class WrapUps:
 #: Whether the limit of attempt `a` of campaign `c` has passed.
 _WRAP_UP_OVER = """
     (a.id = ANY (CAST(:over AS uuid[]))
-     OR (a.hung_up_at + make_interval(secs => c.wrap_up_limit_s) <= :now
+     OR (a.hung_up_at + make_interval(secs => c.wrap_up_limit_s) <= CAST(:now AS timestamptz)
          AND NOT a.id = ANY (CAST(:running AS uuid[]))))
 """
+
+
+#: Public for the test that asks the database how it goes about it.
+END_OVERDUE = Prepared(
+    f"""
+    UPDATE attempt a SET state = 'ended', ended_at = greatest(CAST(:now AS timestamptz), a.hung_up_at)
+      FROM campaign c
+     WHERE a.tenant_id = :tenant_id AND a.ended_at IS NULL AND a.state = 'wrap_up'
+       AND a.campaign_id = ANY (CAST(:campaigns AS bigint[]))
+       AND c.tenant_id = a.tenant_id AND c.id = a.campaign_id
+       AND {_WRAP_UP_OVER}
+    """  # noqa: S608 a constant
+)
+_OVER_WRAP_UP = Prepared(
+    f"""
+    SELECT s.attempt_id, s.id
+      FROM agent_session s
+      JOIN attempt a ON a.tenant_id = s.tenant_id AND a.id = s.attempt_id
+      JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
+     WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.state = 'wrap_up'
+       AND a.campaign_id = ANY (CAST(:campaigns AS bigint[]))
+       AND {_WRAP_UP_OVER}
+    """  # noqa: S608 a constant
+)
 
 
 def _about(tenant_id: int, campaign_ids: Collection[int], now: datetime, timed: WrapUps) -> Mapping[str, Any]:
@@ -404,19 +427,7 @@ async def end_overdue_wrap_ups(
 
     Their disposition is still owed by the agent, who gets no call before it is saved.
     """
-    await conn.execute(
-        text(
-            f"""
-            UPDATE attempt a SET state = 'ended', ended_at = greatest(:now, a.hung_up_at)
-              FROM campaign c
-             WHERE a.tenant_id = :tenant_id AND a.ended_at IS NULL AND a.state = 'wrap_up'
-               AND a.campaign_id = ANY (:campaigns)
-               AND c.tenant_id = a.tenant_id AND c.id = a.campaign_id
-               AND {_WRAP_UP_OVER}
-            """  # noqa: S608 a constant
-        ),
-        _about(tenant_id, campaign_ids, now, timed),
-    )
+    await END_OVERDUE.run(conn, **_about(tenant_id, campaign_ids, now, timed))
 
 
 async def shifts_over_wrap_up(
@@ -427,18 +438,5 @@ async def shifts_over_wrap_up(
 
     The attempt may have ended long ago: an agent whose phone was lost wraps up after its return.
     """
-    rows = await conn.execute(
-        text(
-            f"""
-            SELECT s.attempt_id, s.id
-              FROM agent_session s
-              JOIN attempt a ON a.tenant_id = s.tenant_id AND a.id = s.attempt_id
-              JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
-             WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.state = 'wrap_up'
-               AND a.campaign_id = ANY (:campaigns)
-               AND {_WRAP_UP_OVER}
-            """  # noqa: S608 a constant
-        ),
-        _about(tenant_id, campaign_ids, now, timed),
-    )
+    rows = await _OVER_WRAP_UP.rows(conn, **_about(tenant_id, campaign_ids, now, timed))
     return [(row.attempt_id, row.id) for row in rows]

@@ -85,6 +85,7 @@ class Runner:
     shifts_read: Callable[[list[Shift]], None] = lambda shifts: None
     _running: dict[tuple[int, int], _Running] = field(default_factory=dict)
     _shifts: dict[int, list[Shift]] = field(default_factory=dict)
+    _readers: dict[int, agents.OpenShifts] = field(default_factory=dict)
     #: campaigns whose owners have said that they ask for no agents, by tenant
     _sated: dict[int, frozenset[int]] = field(default_factory=dict)
     #: tenants whose campaigns have been read since the start
@@ -146,7 +147,8 @@ class Runner:
             tenant_id = self._stale_agents.pop()
             try:
                 async with self.database.tenant(tenant_id) as conn:
-                    self._shifts[tenant_id] = await agents.open_shifts(conn, tenant_id)
+                    reader = self._readers.setdefault(tenant_id, agents.OpenShifts(tenant_id))
+                    self._shifts[tenant_id] = await reader.read(conn)
                     if self._shares(tenant_id):
                         self._sated[tenant_id] = await servers.not_wanting(conn, tenant_id)
                 self.shifts_read(self._shifts[tenant_id])

@@ -53,14 +53,16 @@ async def begin(conn: AsyncConnection, name: str, ami_user: str) -> int:
     return epoch
 
 
+#: These are asked several times a second, whatever else is done.
+_BEAT = Prepared(
+    "UPDATE server SET beat = beat + 1, seen_at = clock_timestamp() WHERE name = :name AND epoch = :epoch"
+)
+_BEATS = Prepared("SELECT name, epoch, beat, stopped_at IS NOT NULL, ami_user FROM server ORDER BY name")
+
+
 async def beat(conn: AsyncConnection, name: str, epoch: int) -> bool:
     """Say that this start of the server lives; False when a later start has taken its name."""
-    said = await conn.execute(
-        update(server)
-        .where(server.c.name == name, server.c.epoch == epoch)
-        .values(beat=server.c.beat + 1, seen_at=func.clock_timestamp())
-    )
-    return said.rowcount == 1
+    return await _BEAT.run(conn, name=name, epoch=epoch) == 1
 
 
 async def stop(conn: AsyncConnection, name: str, epoch: int) -> None:
@@ -74,8 +76,7 @@ async def stop(conn: AsyncConnection, name: str, epoch: int) -> None:
 
 async def beats(conn: AsyncConnection) -> list[Beat]:
     """What all servers last said."""
-    rows = await conn.execute(select(server).order_by(server.c.name))
-    return [Beat(row.name, row.epoch, row.beat, row.stopped_at is not None, row.ami_user) for row in rows]
+    return [Beat(*row) for row in await _BEATS.rows(conn)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ async def end_database_sessions(conn: AsyncConnection, names: Collection[str]) -
 
 #: What somebody must own: campaigns that run, have calls that have not ended or agents who wrap one up; and
 #: the phones of open shifts.
-_WANTED = text(
+_WANTED = Prepared(
     """
     SELECT 'campaign' AS kind, id AS key FROM campaign WHERE tenant_id = :tenant_id AND status = 'running'
      UNION
@@ -152,7 +153,7 @@ _WANTED = text(
 
 async def wanted(conn: AsyncConnection, tenant_id: int) -> list[LeaseKey]:
     """What of the tenant somebody must own now."""
-    rows = await conn.execute(_WANTED, {"tenant_id": tenant_id})
+    rows = await _WANTED.rows(conn, tenant_id=tenant_id)
     return [LeaseKey(tenant_id, LeaseKind(row.kind), row.key) for row in rows]
 
 

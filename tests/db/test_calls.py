@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -619,7 +619,10 @@ async def test_the_questions_asked_often_use_an_index(
             await call_log.page(conn, TENANT, Filter(), after=after, limit=51)
             await call_log.page(conn, TENANT, Filter(agent_id=seat.agent_id), limit=51)
             await agents.owes_disposition(conn, TENANT, seat.session_id)
-            await store.end_overdue_wrap_ups(conn, TENANT, [floor.campaign_id], utc_now(), WrapUps())
+            limit: dict[str, Any] = {"now": utc_now(), "running": [], "over": []}
+            wrap_ups = await store.END_OVERDUE.explain(
+                conn, tenant_id=TENANT, campaigns=[floor.campaign_id], **limit
+            )
     finally:
         remove(engine, "before_cursor_execute", note)
     app = await connect(database_url)
@@ -631,6 +634,16 @@ async def test_the_questions_asked_often_use_an_index(
             plans.append("\n".join(row[0] for row in rows))
     finally:
         await app.close()
-    assert len(plans) == 4
+    assert len(plans) == 3
     for plan in plans:
         assert "Seq Scan on attempt" not in plan, plan
+    looks = list(_nodes(wrap_ups[0]["Plan"]))
+    assert any(node.get("Relation Name") == "attempt" for node in looks)
+    assert ("Seq Scan", "attempt") not in {(node["Node Type"], node.get("Relation Name")) for node in looks}
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The steps of a plan as EXPLAIN (FORMAT JSON) has it."""
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from _nodes(below)
