@@ -7,6 +7,7 @@ wrong words of a command); a traceback is a fault of ours.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -200,6 +201,76 @@ def load(
                 results=results,
                 docs=docs,
             )
+        )
+    )
+
+
+@app.command()
+def simulate(
+    rule: Annotated[str, typer.Option(help="`--rule list` tells them")] = "predictive",
+    agents: Annotated[int, typer.Option(min=1, max=5000, help="who work")] = 10,
+    answer_rate: Annotated[float, typer.Option(help="dials that a person answers, 0 to 1")] = 0.3,
+    talk: Annotated[float, typer.Option(help="mean talk, s")] = 120.0,
+    talk_cv: Annotated[float, typer.Option(help="its coefficient of variation")] = 1.0,
+    wrap: Annotated[float, typer.Option(help="mean wrap-up, s")] = 15.0,
+    ring: Annotated[float, typer.Option(help="mean ringing until the answer, s; given up after 25")] = 12.0,
+    slack: Annotated[float, typer.Option(help="an agent is in time so long after the answer, s")] = 2.0,
+    hours: Annotated[float, typer.Option(help="counted hours of work")] = 8.0,
+    day: Annotated[float, typer.Option(help="hours worked a day; 24: no night")] = 8.0,
+    warm_up: Annotated[float, typer.Option(help="minutes of work before the first counted one")] = 30.0,
+    seed: Annotated[int, typer.Option(min=0, help="decides all that is random")] = 1,
+    runs: Annotated[int, typer.Option(min=1, max=100_000, help="so many seeds, from that one on")] = 1,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="that share the runs [as many as processors]")
+    ] = None,
+    target: Annotated[float, typer.Option(help="highest share of abandoned calls, 0 to 1")] = 0.03,
+    long_run: Annotated[
+        bool,
+        typer.Option("--long-run", help="predictive: hold the target in the long run alone, not each day"),
+    ] = False,
+    drop_after: Annotated[
+        float | None,
+        typer.Option(help="predictive: ringing calls may be taken back after so long, s [never]"),
+    ] = None,
+    ratio: Annotated[
+        float | None, typer.Option(help="calls or lines an agent, of power, ratio, boost")
+    ] = None,
+    lines: Annotated[int | None, typer.Option(min=1, help="calls that the trunks carry at once")] = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with", help="NAME or NAME=VALUE: what the plain world leaves out; `--with list` tells all"
+        ),
+    ] = None,
+    json_line: Annotated[bool, typer.Option("--json", help="one line of JSON on stdout, no table")] = False,
+) -> None:
+    """Try a rule of pacing in a simulated contact centre: days of it in seconds, the same for each seed."""
+    from dialer.pacing.simulator.command import Simulate
+    from dialer.pacing.simulator.command import simulate as run_simulation
+
+    run_simulation(
+        Simulate(
+            rule=rule,
+            agents=agents,
+            answer_rate=answer_rate,
+            talk_s=talk,
+            talk_cv=talk_cv,
+            wrap_s=wrap,
+            ring_s=ring,
+            slack_s=slack,
+            hours=hours,
+            day_h=day,
+            warm_up_min=warm_up,
+            seed=seed,
+            runs=runs,
+            processes=processes or os.cpu_count() or 1,
+            target=target,
+            long_run=long_run,
+            drop_after_s=drop_after,
+            ratio=ratio,
+            lines=lines,
+            with_=tuple(with_ or ()),
+            json_line=json_line,
         )
     )
 

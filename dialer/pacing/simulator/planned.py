@@ -1,0 +1,143 @@
+"""The product's own rules in the simulator: the `plan` that the engine asks, and what it learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from typing import Final
+from uuid import UUID
+
+from dialer.pacing.budget import Budget, windows_of
+from dialer.pacing.learner import Learner, Observation, Seen
+from dialer.pacing.model import AgentInPool, CallInAir, DialMode, Plan, Snapshot, plan
+from dialer.pacing.simulator.figures import DAY_S
+from dialer.pacing.simulator.pacer import Call, Decision, Pacer, Seat, View
+from dialer.pacing.simulator.world import HOUR_S, World
+
+#: Numbers of agents and calls as the ids that `plan` knows them by.
+_ID: Final = 1 << 64
+
+
+class Planned(Pacer):
+    """Progressive and power: they look at what is there and learn nothing."""
+
+    def __init__(self, mode: DialMode, ratio: float = 1.0) -> None:
+        self._mode, self._ratio = mode, ratio
+
+    def snapshot(self, view: View) -> Snapshot:
+        """What `plan` is told."""
+        return Snapshot(
+            mode=self._mode,
+            ratio=self._ratio,
+            agents=[_agent(seat) for seat in view.seats],
+            calls=[_call(call) for call in view.calls.values()],
+            lines_left=view.lines_left,
+            leads_left=view.leads_left,
+        )
+
+    def plan(self, view: View, snapshot: Snapshot, now: datetime) -> Plan:
+        """What it decides."""
+        return plan(snapshot, now)
+
+    def decide(self, view: View) -> Decision:
+        decided = self.plan(view, self.snapshot(view), view.wall)
+        return Decision(decided.dial, [one.int - _ID for one in decided.cancel])
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What predictive is held to."""
+
+    #: highest share of abandoned calls, 0 to 1
+    share: float = 0.03
+    #: held in the long run alone, not in every day and 24 hours
+    long_run: bool = False
+    #: ringing calls may be taken back after so long, s; None: never
+    drop_after_s: float | None = None
+
+
+class Predictive(Planned):
+    """Predictive, learning and spending as the engine does: from what is told, when it is told."""
+
+    #: as the engine looks: at changes of a moment together, and at least so often
+    gather_s = 0.1
+    tick_s = 0.5
+
+    def __init__(self, world: World, limits: Limits) -> None:
+        super().__init__(DialMode.PREDICTIVE)
+        self._world, self._limits = world, limits
+        self._learner = self._new_learner()
+        # Of a full day, as a supervisor would guess it: four fifths of the agents' time is taken.
+        answers = 0.8 * world.agents * world.day_h * HOUR_S / world.hold_s
+        self._budget = (
+            Budget(target=limits.share)
+            if limits.long_run
+            else Budget(windows_of(limits.share, DAY_S), answers_a_day=answers)
+        )
+        # The greeting's shortest is the time that there surely is.
+        greeting = world.greeting_s[0] if world.greeting_s else 0.0
+        self._slack_s = max(0.0, world.slack_s + greeting - world.transfer_s)
+
+    def _new_learner(self) -> Learner:
+        return Learner(agents=self._world.agents, ring_timeout_s=self._world.ring_cut_s)
+
+    def snapshot(self, view: View) -> Snapshot:
+        self._learner.agents = view.staffed
+        leads = islice(view.next_leads(), 2 * view.staffed) if self._world.kinds_known else ()
+        return replace(
+            super().snapshot(view),
+            next_leads=[lead.told for lead in leads if lead.told is not None],
+            knowledge=self._learner.knowledge(),
+            budget=self._budget.state(view.wall),
+            slack_s=self._slack_s,
+            drop_after_s=self._limits.drop_after_s,
+        )
+
+    def person(self, view: View, call: Call) -> None:
+        self._see(Seen.ANSWERED, call.heard_s - call.dialled_s)
+
+    def machine(self, view: View, call: Call) -> None:
+        self._see(Seen.MACHINE, view.now - call.dialled_s)
+
+    def unanswered(self, view: View, call: Call) -> None:
+        self._see(Seen.UNANSWERED, view.now - call.dialled_s)
+
+    def cancelled(self, view: View, call: Call) -> None:
+        self._see(Seen.TAKEN_BACK, view.now - call.dialled_s)
+
+    def talk_ended(self, view: View, seat: Seat, talk_s: float) -> None:
+        self._see(Seen.TALKED, talk_s)
+
+    def wrap_ended(self, view: View, seat: Seat, wrap_s: float) -> None:
+        self._see(Seen.WRAPPED_UP, wrap_s)
+
+    def _see(self, what: Seen, age_s: float) -> None:
+        self._learner.see(Observation(what, age_s))
+
+    def settled(self, view: View, abandoned: bool) -> None:
+        self._budget.settle(view.wall, abandoned=abandoned)
+
+    def forget(self) -> None:
+        self._learner = self._new_learner()
+
+
+def _agent(seat: Seat) -> AgentInPool:
+    shown = seat.shown
+    if not isinstance(shown, AgentInPool):
+        shown = seat.shown = AgentInPool(UUID(int=seat.number), seat.state, seat.since_wall)
+    return shown
+
+
+def _call(call: Call) -> CallInAir:
+    shown = call.shown
+    if not isinstance(shown, CallInAir):
+        shown = call.shown = CallInAir(
+            UUID(int=_ID + call.number),
+            call.state,
+            call.created_wall,
+            call.lead.told,
+            call.ringing_wall,
+            call.answered_wall,
+        )
+    return shown
