@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
-from dialer.pacing.answering import Answering, Traits, chance_of, log_odds
+from dialer.pacing.answering import LEAST, Answering, Traits, chance_of, log_odds
 from dialer.pacing.laws import OVERDUE, Knowledge, Law, Laws, law_of, lognormal_cdf
 
 #: Bins of the times from the dial to the answer or the end, seconds.
@@ -30,6 +30,8 @@ HALF_LIFE_DIALS_AN_AGENT: Final = 3
 #: 60 dials; by chance about once in 10,000.
 CHANGE_IS_REAL: Final = 7.0
 CHANGE_OF_ODDS: Final = 2.0
+#: What is then assumed, odds so changed, weighs as many dials: the few that showed the change are extreme.
+CHANGE_DIALS: Final = 10.0
 #: Durations until half of what was learned of a law is forgotten.
 HALF_LIFE_DURATIONS: Final = 346
 #: A new set of laws is made after so many durations.
@@ -105,7 +107,7 @@ class _Change:
     """Watches for one change of the odds of an answer (Page's cumulative sum)."""
 
     def __init__(self, log_ratio: float) -> None:
-        self._log_ratio = log_ratio
+        self.log_ratio = log_ratio
         self.begin()
 
     def begin(self) -> None:
@@ -113,8 +115,7 @@ class _Change:
 
     def see(self, expected: float, answered: float) -> bool:
         """Take one dial in; whether the change is real."""
-        expected = chance_of(log_odds(expected))
-        changed = chance_of(log_odds(expected) + self._log_ratio)
+        changed = chance_of(log_odds(expected) + self.log_ratio)
         self._score += answered * math.log(changed / expected)
         self._score += (1.0 - answered) * math.log((1.0 - changed) / (1.0 - expected))
         if self._score <= 0:
@@ -203,14 +204,14 @@ class Learner:
             self._laws, self._new = self._make_laws(), 0
         return Knowledge(
             laws=self._laws,
-            answer_probability=self._answered / self._ended,
-            person_probability=self._answered / (self._answered + self._machines),
+            answer_probability=self._mean,
+            person_probability=(self._answered + 1e-9) / (self._answered + self._machines + 1e-9),
             prior=self._prior / self._ended,
         )
 
     def answer_probability(self, of: Traits = ()) -> float:
         """That a person answers a lead with these traits; without traits, the campaign's mean of late."""
-        return self._answering.probability(of) if of else self._answered / self._ended
+        return self._answering.probability(of) if of else self._mean
 
     def _dialled(self, of: Traits, answered: float, *, machine: bool = False) -> None:
         half_life = max(HALF_LIFE_DIALS, HALF_LIFE_DIALS_AN_AGENT * self.agents)
@@ -223,17 +224,29 @@ class Learner:
         self._answering.see(of, answered, half_life / math.log(2))
         for change in self._changes:
             if change.see(expected, answered):
-                part = change.dials / self._ended
-                if part < 1.0:
-                    self._answered, self._ended = change.answered, change.dials
-                    self._machines, self._prior = self._machines * part, self._prior * part
-                self._answering.forget_level()
-                for each in self._changes:
-                    each.begin()
+                self._begin_anew(change)
+
+    @property
+    def _mean(self) -> float:
+        """That a person answers, by the dials of late; never certain."""
+        return min(max(self._answered / self._ended, LEAST), 1.0 - LEAST)
+
+    def _begin_anew(self, change: _Change) -> None:
+        """Keep what was seen since the change, and a few dials of what it was taken for."""
+        dials = change.dials + CHANGE_DIALS
+        part = dials / self._ended
+        if part < 1.0:
+            likely = chance_of(log_odds(self._mean) + change.log_ratio)
+            self._answered = change.answered + CHANGE_DIALS * likely
+            self._ended = dials
+            self._machines, self._prior = self._machines * part, self._prior * part
+        self._answering.forget_level()
+        for each in self._changes:
+            each.begin()
 
     def _would_answer(self, age_s: float) -> float:
         """That a call which has rung so long would still have been answered."""
-        p = self._answered / self._ended
+        p = self._mean
         yes = p * self._laws.answer.survival(age_s)
         return yes / (yes + (1 - p) * max(self._laws.failure.survival(age_s), OVERDUE))
 
