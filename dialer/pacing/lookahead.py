@@ -182,7 +182,9 @@ class _Look:
     def _rows(self, ages: Floats) -> tuple[Floats, Floats, np.ndarray]:
         """Of the unanswered calls: their terms of D, their chances of an answer, the bins of their ages."""
         mean = self.mean_answer
-        bins = np.clip(ages / self.table.step_s, 0, len(self.table.answer_left) - 1).astype(int)
+        bins = np.maximum(ages / self.table.step_s, 0.0).astype(int)
+        # No call is so old: the clock was set, or its end was not heard of. It counts as one just dialled.
+        bins[bins >= len(self.table.answer_left)] = 0
         p = np.array(
             [mean if call.answer_probability is None else call.answer_probability for call in self.calls]
         )
@@ -202,7 +204,9 @@ class _Look:
             for i in np.flatnonzero(ages >= after).tolist()
             if (call := self.calls[i]).ringing_at is not None
         ]
-        return [i for less_s, i in sorted(rung) if -less_s >= after]
+        # Neither is one so old taken back: who knows for how long it has really rung.
+        oldest = self.table.step_s * len(self.table.answer_left)
+        return [i for less_s, i in sorted(rung) if after <= -less_s < oldest]
 
     def _worth_keeping(self, demand: _Demand, rows: Floats, bins: np.ndarray) -> int:
         """How many of the ringing calls to keep, in their order, each priced with those before it."""

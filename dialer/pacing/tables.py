@@ -17,6 +17,9 @@ from dialer.pacing.laws import OVERDUE, Law, Laws
 MOMENTS: Final = 14
 #: Part of all answers that come within the moments looked at.
 COVERED: Final = 0.995
+#: Where fewer of all durations last than this, the law has too little to tell: who is there goes on as those
+#: who have just come so far.
+TOLD: Final = 0.01
 #: Ages of talks and wrap-ups, seconds; between them the lower one counts.
 AGES: Final = np.concatenate(
     [np.arange(0.0, 30.0, 2.0), np.arange(30.0, 120.0, 6.0), np.geomspace(120.0, 1800.0, 20)]
@@ -76,9 +79,10 @@ def tables(laws: Laws, slack_s: float) -> Tables:
         whole = left[:, late] - np.diff(left, axis=1) @ wraps_then
         return np.clip(whole / np.maximum(left[:, :1], 1e-6), 0.0, 1.0)
 
-    talk = busy(AGES)
-    wrap_start = np.maximum(survival(laws.wrap_up, AGES), 1e-6)
-    wrap = np.clip(survival(laws.wrap_up, AGES[:, None] + grid[None, late]) / wrap_start[:, None], 0.0, 1.0)
+    wrap_start = survival(laws.wrap_up, AGES)
+    wrap = survival(laws.wrap_up, AGES[:, None] + grid[None, late]) / np.maximum(wrap_start, 1e-6)[:, None]
+    talk = _as_far_as_told(busy(AGES), survival(laws.talk, AGES))
+    wrap = _as_far_as_told(np.clip(wrap, 0.0, 1.0), wrap_start)
 
     # The call's side: answered in a bin, then held as a talk that began then.
     fresh_talk = survival(laws.talk, grid)
@@ -108,6 +112,12 @@ def tables(laws: Laws, slack_s: float) -> Tables:
         failure_left=np.maximum(1.0 - np.asarray(laws.failure.cumulative), OVERDUE),
         weights=weights,
     )
+
+
+def _as_far_as_told(by_age: Floats, left: Floats) -> Floats:
+    """Rows of ages that hardly any duration reaches: those of the last age that enough do."""
+    last = int(np.flatnonzero(left >= TOLD).max())
+    return by_age[np.minimum(np.arange(len(by_age)), last)]
 
 
 def _any_age(law: Law, by_age: Floats) -> Floats:

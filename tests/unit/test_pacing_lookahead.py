@@ -200,6 +200,18 @@ def test_who_has_picked_up_needs_an_agent_if_it_is_a_person() -> None:
     assert free["waiting"] < free["screening"]
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_was_set_is_no_reason_to_dial(hours: int) -> None:
+    """An hour forth or back makes calls as old as none: they still count as calls, and none is taken back."""
+    pool, calls = agents(ready=1, talking=(60.0,) * 9), ringing(1.0, 4.0, 8.0, 12.0, 16.0, 20.0)
+    seen = replace(look(pool, calls), drop_after_s=15.0)
+    decided = plan(seen, NOW + timedelta(hours=hours))
+    assert decided.cancel == ()
+    # Six calls just dialled, answered with 0.3 each.
+    assert decided.inputs["expected_answers"] == pytest.approx(6 * 0.3, abs=0.01)
+    assert decided.dial == 0
+
+
 @pytest.mark.parametrize(
     ("lines", "leads", "dial", "why"),
     [

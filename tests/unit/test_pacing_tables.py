@@ -52,18 +52,16 @@ def test_a_wrap_up_lasts_on() -> None:
 
 
 def test_a_talk_is_followed_by_its_wrap_up() -> None:
-    """Who has talked 290 of 300 s and then wraps up for 20 to 20.5 s is busy for 30 s more and not for 31."""
-    edges = [float(i) for i in range(303)]
-    talk = law_of(edges, [float(300 <= edge < 301) for edge in edges[:-1]])
+    """Who has talked 120 of 130 s and then wraps up for 20 to 20.5 s is busy for 30 s more and not for 32."""
+    edges = [float(i) for i in range(133)]
+    talk = law_of(edges, [float(130 <= edge < 131) for edge in edges[:-1]])
     laws = Laws(uniform(5, 40, until=60), uniform(20, 25, until=60), talk, uniform(20, 20.5))
     table = tables(laws, SLACK)
-    age = AGES[np.searchsorted(AGES, 290.0)]
-    row = table.talk[list(AGES).index(age)]
-    ends = 300 - age + 20
+    row = table.talk[list(AGES).index(120.0)]
     busy = table.moments_s + SLACK
-    assert (row[busy < ends - 0.5] > 0.999).all()
-    assert (row[busy > ends + 2.0] < 0.001).all()
-    assert (busy > ends + 2.0).any()
+    assert (row[busy < 29.5] > 0.999).all()
+    assert (row[busy > 32.0] < 0.001).all()
+    assert (busy > 32.0).any()
 
 
 @pytest.mark.parametrize("age", [0.0, 3.0, 7.0])
@@ -93,3 +91,15 @@ def test_weights_are_where_the_answer_lies() -> None:
 def test_tables_of_the_same_laws_are_made_once() -> None:
     """The same laws and slack give the same object."""
     assert tables(LAWS, SLACK) is tables(LAWS, SLACK)
+
+
+def test_who_talks_longer_than_any_is_not_taken_for_free() -> None:
+    """Talks of 40 to 60 s were seen: an agent who talks for ten minutes goes on as one after 59 s, not as
+    one who is free this moment."""
+    edges = [float(i) for i in range(0, 1201)]
+    talk = law_of(edges, [float(40 <= edge < 60) for edge in edges[:-1]])
+    table = tables(Laws(uniform(5, 10), uniform(20, 25), talk, uniform(20, 21)), SLACK)
+    row = table.talk[list(AGES).index(AGES[-1])]
+    # After 54 of 60 s at the most, and then 20 s of wrap-up.
+    assert (row[table.moments_s + SLACK < 20] > 0.999).all()
+    assert (table.moments_s + SLACK < 20).any()
