@@ -1,0 +1,175 @@
+"""What may still be abandoned, and what that makes of the price of a risk."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from math import exp, log
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dialer.pacing.budget import (
+    ALLOWANCE_ANSWERS,
+    GAIN,
+    HIGHEST_PRICE,
+    LOWEST_PRICE,
+    Budget,
+    BudgetState,
+    Window,
+    windows_of,
+)
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+DAY_S = 86_400.0
+MONTH_S = 30 * DAY_S
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def settle(budget: Budget, answers: str, *, begin_s: float = 0.0, every_s: float = 10.0) -> BudgetState:
+    """Settle answers in time, `x` abandoned; gives the state after the last."""
+    for number, answer in enumerate(answers):
+        budget.settle(at(begin_s + number * every_s), abandoned=answer == "x")
+    return budget.state(at(begin_s + len(answers) * every_s))
+
+
+def window(state: BudgetState, name: str) -> tuple[int, int]:
+    """Answered and abandoned of a window."""
+    return next((one.answered, one.abandoned) for one in state.windows if one.name == name)
+
+
+def test_each_answer_moves_the_price() -> None:
+    """The logarithm of the price rises by gain x target at a served answer, and falls at a lost one."""
+    budget = Budget(target=0.03)
+    first = budget.state(START).price
+    assert settle(budget, "." * 10).price == pytest.approx(first * exp(GAIN * 0.3))
+    assert settle(budget, "x").price == pytest.approx(first * exp(GAIN * (0.3 + 0.03 - 1)))
+
+
+def test_the_price_stays_where_it_can_come_back_from() -> None:
+    """However much goes wrong, or right: the price is bounded, and leaves its bound with the next answer."""
+    low, high = Budget(target=0.03), Budget(target=0.03)
+    assert settle(low, "x" * 500).price == pytest.approx(LOWEST_PRICE)
+    assert settle(low, ".").price > LOWEST_PRICE
+    assert settle(high, "." * 5000).price == pytest.approx(HIGHEST_PRICE)
+    assert settle(high, "x").price < HIGHEST_PRICE
+
+
+@pytest.mark.parametrize("target", [0.01, 0.03, 0.05])
+@pytest.mark.parametrize("risk", [0.3, 3.0])
+def test_the_share_is_held_whatever_the_price_stands_for(target: float, risk: float) -> None:
+    """Where a price means a third or three times as many abandoned calls as it says, it is held."""
+    budget, rng, lost = Budget(target=target), random.Random(1), 0
+    for number in range(20_000):
+        abandoned = rng.random() < risk * budget.state(at(number)).price
+        budget.settle(at(number), abandoned=abandoned)
+        lost += abandoned
+    # What it can be off: the whole way of the price's logarithm.
+    assert lost == pytest.approx(target * 20_000, abs=log(HIGHEST_PRICE / LOWEST_PRICE) / GAIN)
+
+
+def test_a_policy_is_held_in_its_window_and_in_each_day() -> None:
+    """A limit over 30 days is also one over a calendar day and 24 hours; over a day it is no third."""
+    assert [(one.name, one.span_s) for one in windows_of(0.03, MONTH_S)] == [
+        ("day", None), ("24h", DAY_S), ("policy", MONTH_S)
+    ]  # fmt: skip
+    assert [one.name for one in windows_of(0.03, DAY_S)] == ["day", "24h"]
+
+
+def test_a_spent_window_is_named_and_the_price_is_nothing() -> None:
+    """400 answers may have 12 abandoned: at the 12th nothing more may be risked, 34 answers later yes."""
+    budget = Budget((Window("24h", 0.03, DAY_S),))
+    spent = settle(budget, "." * 388 + "x" * 12)
+    assert (spent.spent, spent.price) == ("24h", 0.0)
+    assert window(spent, "24h") == (400, 12)
+    later = settle(budget, "." * 34, begin_s=5000)
+    assert later.spent == ""
+    assert later.price > 0
+
+
+def test_a_small_window_has_an_allowance() -> None:
+    """Fewer answers than the allowance may have as many abandoned as that: the 9th spends 3 % of 300."""
+    assert ALLOWANCE_ANSWERS == 300
+    for lost, spent in ((7, ""), (9, "24h")):
+        budget = Budget((Window("24h", 0.03, DAY_S),))
+        assert settle(budget, "x" * lost).spent == spent
+
+
+def test_the_price_falls_before_the_budget_is_spent() -> None:
+    """The nearer a window is to its limit the lower the price, without a leap."""
+    budget = Budget((Window("24h", 0.03, DAY_S),), gain=0.0)
+    prices = [budget.state(START).price, *(settle(budget, "x", begin_s=n).price for n in range(9))]
+    assert prices[0] == prices[4] > prices[6] > prices[7] > prices[8] == 0
+
+
+def test_24_hours_are_over_after_24_hours() -> None:
+    """What was abandoned counts for a day and a minute at most, and never less than a day."""
+    budget = Budget((Window("24h", 0.03, DAY_S),))
+    settle(budget, "x" * 9, every_s=1)
+    assert budget.state(at(DAY_S - 1)).spent == "24h"
+    assert window(budget.state(at(DAY_S - 1)), "24h") == (9, 9)
+    over = budget.state(at(DAY_S + 70))
+    assert (over.spent, window(over, "24h")) == ("", (0, 0))
+
+
+def test_a_calendar_day_ends_at_midnight_where_the_campaign_is() -> None:
+    """In Moscow the day of 2 March ends at 21:00 UTC."""
+    budget = Budget((Window("day", 0.03, None),), zone=ZoneInfo("Europe/Moscow"))
+    settle(budget, "x" * 9)
+    before, after = datetime(2026, 3, 2, 20, 59, tzinfo=UTC), datetime(2026, 3, 2, 21, 0, tzinfo=UTC)
+    assert budget.state(before).spent == "day"
+    assert window(budget.state(after), "day") == (0, 0)
+
+
+@pytest.mark.parametrize("back_s", [1.0, 3600.0, 3 * DAY_S])
+def test_a_clock_that_is_set_back_gives_nothing_back(back_s: float) -> None:
+    """What was abandoned before the clock was set back still counts."""
+    budget = Budget(windows_of(0.03, MONTH_S))
+    settle(budget, "." * 50 + "x" * 9)
+    state = settle(budget, ".", begin_s=1000 - back_s)
+    assert {(one.answered, one.abandoned) for one in state.windows} == {(60, 9)}
+    assert state.spent
+
+
+def test_it_aims_below_the_limit_the_more_the_smaller_the_team() -> None:
+    """The fewer answers a window has the more chance weighs; never above the limit or below half."""
+    aims = [
+        Budget(windows_of(0.03, MONTH_S), answers_a_day=day).state(START).target for day in (50, 900, 36_000)
+    ]
+    assert aims == sorted(aims)
+    assert 0.015 <= aims[0] < aims[1] < aims[2] < 0.03
+    # Measured in days of eight hours: 900 answers a day need 2.5 %, 1,800 need 2.7 %.
+    assert aims[1] == pytest.approx(0.025, abs=0.001)
+
+
+def test_a_month_is_held_as_its_days_are() -> None:
+    """The windows of a month keep count of every answer over many days."""
+    budget = Budget(windows_of(0.03, MONTH_S))
+    for day in range(40):
+        settle(budget, "." * 97 + "x" * 3, begin_s=day * DAY_S)
+    state = budget.state(at(39 * DAY_S + 2000))
+    assert window(state, "day") == (100, 3)
+    assert window(state, "24h") == (100, 3)
+    assert window(state, "policy") == (3000, 90)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32), st.floats(0.02, 1.0), st.sampled_from([0.01, 0.03]))
+def test_no_window_is_overspent_by_any_risk(seed: int, risk: float, limit: float) -> None:
+    """Where answers are abandoned as often as the price allows and more, whatever it is, and none when it is
+    spent: no day of 300 answers and more is over its limit."""
+    rng = random.Random(seed)
+    budget = Budget(windows_of(limit, MONTH_S))
+    for day in range(3):
+        answered = lost = 0
+        for number in range(900):
+            now = at(day * DAY_S + number * 30)
+            abandoned = budget.state(now).price > 0 and rng.random() < risk
+            budget.settle(now, abandoned=abandoned)
+            answered, lost = answered + 1, lost + abandoned
+            assert lost <= limit * max(answered, ALLOWANCE_ANSWERS)
