@@ -42,37 +42,17 @@ def lookahead(snapshot: Snapshot, now: datetime) -> Plan:
     return _Look.at(snapshot, now).plan()
 
 
-@dataclass(slots=True)
-class _Demand:
-    """The terms of D so far: their rows while they are few, and their moments."""
-
-    rows: list[Floats]
-    terms: int
-    mean: Floats
-    square: Floats
-    cube: Floats
-
-    def add(self, rows: Floats) -> None:
-        """Rows of probabilities, (terms, moments)."""
-        if len(rows):
-            self.rows.append(rows)
-            self.terms += len(rows)
-            squares = rows * rows
-            self.mean = self.mean + rows.sum(axis=0)
-            self.square = self.square + squares.sum(axis=0)
-            self.cube = self.cube + (squares * rows).sum(axis=0)
-
-    def tails(self, more: Floats, least: int) -> Floats:
-        """P(D >= least) at each moment, without and with the first 1, 2, ... of `more`: (j + 1, moments)."""
-        if self.terms + len(more) <= EXACT_TERMS:
-            rows = np.concatenate(self.rows) if self.rows else np.zeros((0, len(self.mean)))
-            return exact_tails(rows, more, least)
-        squares = more * more
-        mean, square, cube = (
-            np.concatenate([have[None, :], have + np.cumsum(new, axis=0)])
-            for have, new in ((self.mean, more), (self.square, squares), (self.cube, squares * more))
-        )
-        return normal_tails(mean, mean - square, mean - 3 * square + 2 * cube, least)
+def _tails(terms: list[Floats], more: Floats, least: int) -> Floats:
+    """P(D >= least) at each moment, without and with the first 1, 2, ... of `more`: (j + 1, moments)."""
+    rows = np.concatenate(terms) if len(terms) != 1 else terms[0]
+    if len(rows) + len(more) <= EXACT_TERMS:
+        return exact_tails(rows, more, least)
+    # The sums of all, then one more term a row.
+    steps = np.concatenate([rows.sum(axis=0)[None, :], more])
+    squares = np.concatenate([np.einsum("nk,nk->k", rows, rows)[None, :], more * more])
+    cubes = np.concatenate([np.einsum("nk,nk,nk->k", rows, rows, rows)[None, :], more * more * more])
+    mean, square, cube = (np.cumsum(each, axis=0) for each in (steps, squares, cubes))
+    return normal_tails(mean, mean - square, mean - 3 * square + 2 * cube, least)
 
 
 @dataclass(slots=True)
@@ -107,25 +87,22 @@ class _Look:
 
     def plan(self) -> Plan:
         """The plan."""
-        demand = self._agents()
-        busy_later = demand.mean
-        self._answered(demand)
+        busy = self._busy()
         ages = np.array([(self.now - call.created_at).total_seconds() for call in self.calls])
         rows, coming, bins = self._rows(ages)
+        terms = [busy, self._answered(), rows]
         droppable = self._droppable(ages)
         cancel: tuple[UUID, ...] = ()
         if droppable:
             kept = np.ones(len(rows), dtype=bool)
             kept[droppable] = False
-            demand.add(rows[kept])
-            keep = self._worth_keeping(demand, rows[droppable], bins[droppable])
-            demand.add(rows[droppable[:keep]])
+            terms[2] = rows[kept]
+            keep = self._worth_keeping(terms, rows[droppable], bins[droppable])
+            terms.append(rows[droppable[:keep]])
             cancel = tuple(self.calls[i].attempt_id for i in reversed(droppable[keep:]))
             coming[droppable[keep:]] = 0.0
-        else:
-            demand.add(rows)
-        dial, price = self._dials(demand, len(cancel))
-        soon = int(np.searchsorted(self.table.weights[0].cumsum(), 0.5))
+        dial, price = self._dials([term for term in terms if len(term)] or [busy], len(cancel))
+        soon = self.table.soon
         inputs: dict[str, float] = {
             "ready": self.ready,
             "agents": len(self.snapshot.agents),
@@ -133,7 +110,7 @@ class _Look:
             "waiting": self.waiting,
             "soon_s": float(self.table.moments_s[soon]),
             "expected_answers": float(coming.sum()),
-            "expected_free": len(self.snapshot.agents) - float(busy_later[soon]),
+            "expected_free": len(self.snapshot.agents) - float(busy[:, soon].sum()),
             "price": price,
             "allowed": self.price,
             "answer_probability": self.mean_answer,
@@ -147,37 +124,40 @@ class _Look:
 
     # -- who will be taken ---------------------------------------------------------------------------------
 
-    def _agents(self) -> _Demand:
-        zero = np.zeros(len(self.table.moments_s))
-        demand = _Demand([], 0, zero, zero, zero)
-        ages: dict[str, list[float]] = {"talking": [], "wrap_up": []}
+    def _busy(self) -> Floats:
+        """Of the agents who are not ready: their terms of D."""
+        now = self.now
+        talks: list[float] = []
+        wraps: list[float] = []
         reserved = 0
         for agent in self.snapshot.agents:
-            if agent.state in ages:
-                ages[agent.state].append((self.now - agent.since).total_seconds())
+            if agent.state == "talking":
+                talks.append((now - agent.since).total_seconds())
+            elif agent.state == "wrap_up":
+                wraps.append((now - agent.since).total_seconds())
             elif agent.state == "reserved":
                 reserved += 1
-        for state, by_age, any_age in (
-            ("talking", self.table.talk, self.table.talk_any_age),
-            ("wrap_up", self.table.wrap_up, self.table.wrap_up_any_age),
-        ):
-            if not ages[state]:
-                continue
-            if self.snapshot.talk_age:
-                at = np.searchsorted(AGES, ages[state], side="right") - 1
-                demand.add(by_age[np.maximum(at, 0)])
-            else:
-                demand.add(np.repeat(any_age[None, :], len(ages[state]), axis=0))
-        demand.add(np.repeat(self.table.talk[:1], reserved, axis=0))
-        return demand
+        table = self.table
+        # Whoever is reserved is about to talk.
+        talks += [0.0] * reserved
+        if self.snapshot.talk_age:
+            at = np.searchsorted(AGES, np.maximum(talks + wraps, 0.0), side="right") - 1
+            return np.concatenate([table.talk[at[: len(talks)]], table.wrap_up[at[len(talks) :]]])
+        return np.concatenate(
+            [
+                np.repeat(table.talk_any_age[None, :], len(talks), axis=0),
+                np.repeat(table.wrap_up_any_age[None, :], len(wraps), axis=0),
+            ]
+        )
 
-    def _answered(self, demand: _Demand) -> None:
-        """Calls that were answered and have no agent yet."""
-        assert self.snapshot.knowledge is not None
-        screened = sum(call.state == "screening" for call in self.snapshot.calls)
-        demand.add(np.repeat(self.table.talk[:1], self.waiting - screened, axis=0))
-        person = self.snapshot.knowledge.person_probability
-        demand.add(np.repeat(self.table.talk[:1] * person, screened, axis=0))
+    def _answered(self) -> Floats:
+        """Of the calls that were answered and have no agent yet: their terms of D."""
+        person = np.ones(self.waiting)
+        if self.waiting:
+            assert self.snapshot.knowledge is not None
+            screened = sum(call.state == "screening" for call in self.snapshot.calls)
+            person[:screened] = self.snapshot.knowledge.person_probability
+        return person[:, None] * self.table.talk[:1]
 
     def _rows(self, ages: Floats) -> tuple[Floats, Floats, np.ndarray]:
         """Of the unanswered calls: their terms of D, their chances of an answer, the bins of their ages."""
@@ -208,14 +188,14 @@ class _Look:
         oldest = self.table.step_s * len(self.table.answer_left)
         return [i for less_s, i in sorted(rung) if after <= -less_s < oldest]
 
-    def _worth_keeping(self, demand: _Demand, rows: Floats, bins: np.ndarray) -> int:
+    def _worth_keeping(self, terms: list[Floats], rows: Floats, bins: np.ndarray) -> int:
         """How many of the ringing calls to keep, in their order, each priced with those before it."""
-        tails = demand.tails(rows[:-1], len(self.snapshot.agents))
+        tails = _tails(terms, rows[:-1], len(self.snapshot.agents))
         prices = (tails * self.table.weights[bins]).sum(axis=1)
         over = prices > max(min(DROP_AT * self.price, (1.0 + self.price) / 2), DROP_LEAST)
         return int(over.argmax()) if over.any() else len(rows)
 
-    def _dials(self, demand: _Demand, taken_back: int) -> tuple[int, float]:
+    def _dials(self, terms: list[Floats], taken_back: int) -> tuple[int, float]:
         """How many to dial, and the price of one more."""
         agents = len(self.snapshot.agents)
         most = min(self.snapshot.lines_left, agents and 10 * agents + 10)
@@ -231,7 +211,7 @@ class _Look:
             p = np.full(look, self.mean_answer)
             known = self.snapshot.next_leads[:look]
             p[: len(known)] = known
-            prices = demand.tails(p[:, None] * fresh[None, :], agents) @ weights
+            prices = _tails(terms, p[:, None] * fresh[None, :], agents) @ weights
             if self.snapshot.budget.spent:
                 return floor, float(prices[floor])
             over = prices > self.price

@@ -31,6 +31,8 @@ class Tables:
     """Chances at the moments `moments_s` from now; columns are those moments."""
 
     moments_s: Floats
+    #: the moment by which half of all fresh dials' answers have come
+    soon: int
     #: width of a bin of a call's age, seconds
     step_s: float
     #: (ages, moments): that an agent who has talked so long still talks or wraps up, the slack later
@@ -102,6 +104,7 @@ def tables(laws: Laws, slack_s: float) -> Tables:
     weights = np.where(total > 1e-12, weights / np.maximum(total, 1e-12), np.eye(1, MOMENTS))
     return Tables(
         moments_s=at * step,
+        soon=int(np.searchsorted(weights[0].cumsum(), 0.5)),
         step_s=step,
         talk=talk,
         wrap_up=wrap,
