@@ -22,8 +22,16 @@ HIGHEST_PRICE: Final = 0.7
 FIRST_PRICE: Final = 2.7
 #: A window of fewer answers may have as many abandoned calls as one of so many.
 ALLOWANCE_ANSWERS: Final = 300
-#: How many abandoned calls a window is to end below its limit, so that chance does not carry it over.
-MARGIN: Final = 5.0
+#: How many abandoned calls a window aims to end below its limit, so that chance carries one in a hundred over
+#: it. The feedback moves the logarithm of the price by gain x (target - abandoned), so a window is over its
+#: target by the price's fall within it, divided by the gain. Around its middle the logarithm varies by half
+#: the gain (where abandoned calls rise as the price), the difference of two by the gain; 2.33 deviations.
+MARGIN: Final = 2.33 / math.sqrt(GAIN)
+#: Answers over which the usual price is a mean, and how far from it the logarithm of the price may go: three
+#: deviations. A misfortune that no price could have prevented (agents left, a list changed) costs so much
+#: pace and no more; what it cost the windows their credit tells.
+USUAL: Final = 200
+BAND: Final = 1.2
 #: Where fewer than so many abandoned calls are left in a window, the price falls towards 0.
 LEAST_CREDIT: Final = 3.0
 _DAY_S: Final = 86_400
@@ -94,30 +102,57 @@ class Budget:
         self._fixed = target
         self._answers_a_day = answers_a_day
         self._gain = gain
-        self._log_price = math.log(FIRST_PRICE * self._target())
+        self._zone = zone
+        self._today: date | None = None
+        self._of_today = 0
+        self._settled = 0
+        self._log_price = self._usual = math.log(FIRST_PRICE * self._target())
 
-    def settle(self, at: datetime, *, abandoned: bool) -> None:
-        """A live answer was settled: an agent was in time, or was not (`abandoned`). In order of time."""
+    def settle(self, at: datetime, *, abandoned: bool, by_price: bool = True) -> None:
+        """A live answer was settled: an agent was in time, or was not (`abandoned`). In order of time.
+
+        `by_price`: whether the price is what held the dialling back. Where lines or leads did, a served
+        answer is no reason to raise it: it would be paid for when they are back.
+        """
+        self._count_day(at)
         for ledger in self._ledgers:
             ledger.settle(at, abandoned)
-        target = self._target()
-        moved = self._log_price + self._gain * (target - abandoned)
+        self._settled += 1
+        up = self._target() * self._freedom(at) if by_price else 0.0
+        moved = self._log_price + self._gain * (up - abandoned)
+        if self._settled > USUAL / 2:
+            moved = min(max(moved, self._usual - BAND), self._usual + BAND)
         self._log_price = min(max(moved, math.log(LOWEST_PRICE)), math.log(HIGHEST_PRICE))
+        self._usual += (self._log_price - self._usual) / min(USUAL, self._settled + 1)
 
     def state(self, now: datetime) -> BudgetState:
         """What may be risked at `now`."""
         states = tuple(ledger.state(now) for ledger in self._ledgers)
-        least = min(states, key=lambda state: state.credit, default=None)
-        price = math.exp(self._log_price)
-        if least is None:
-            return BudgetState(price, self._target())
-        price *= min(max(least.credit / LEAST_CREDIT, 0.0), 1.0)
-        return BudgetState(price, self._target(), states, least.name if least.credit <= 0 else "")
+        spent = next((state.name for state in states if state.credit <= 0), "")
+        return BudgetState(math.exp(self._log_price) * _freedom(states), self._target(), states, spent)
+
+    def _freedom(self, now: datetime) -> float:
+        """The part of the price that the windows leave: below 1 it is not the feedback's to raise it."""
+        return _freedom([ledger.state(now) for ledger in self._ledgers])
 
     def _target(self) -> float:
         if self._fixed is not None:
             return self._fixed
         return min(ledger.target(self._answers_a_day) for ledger in self._ledgers)
+
+    def _count_day(self, at: datetime) -> None:
+        """Learn how many answers a day has, from the days that are over."""
+        today = at.astimezone(self._zone).date()
+        if self._today is None or today > self._today:
+            if self._of_today:
+                self._answers_a_day += (self._of_today - self._answers_a_day) / 2
+            self._today, self._of_today = today, 0
+        self._of_today += 1
+
+
+def _freedom(states: Sequence[WindowState]) -> float:
+    least = min((state.credit for state in states), default=LEAST_CREDIT)
+    return min(max(least / LEAST_CREDIT, 0.0), 1.0)
 
 
 class _Ledger:

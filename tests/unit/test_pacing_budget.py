@@ -51,6 +51,38 @@ def test_each_answer_moves_the_price() -> None:
     assert settle(budget, "x").price == pytest.approx(first * exp(GAIN * (0.3 + 0.03 - 1)))
 
 
+def test_a_misfortune_costs_no_more_than_a_while() -> None:
+    """Twelve answers in a row are lost, as when agents leave: 100 answers later the price is half of the
+    usual at least; the feedback alone would need 270."""
+    budget, rng = Budget(target=0.03), random.Random(1)
+    prices = []
+    for number in range(2000):
+        price = budget.state(at(number)).price
+        budget.settle(at(number), abandoned=rng.random() < price)
+        prices.append(log(price))
+    usual = exp(sum(prices[1000:]) / 1000)
+    assert settle(budget, "x" * 12, begin_s=3000).price > 0.2 * usual
+    assert settle(budget, "." * 100, begin_s=4000).price > 0.5 * usual
+
+
+def test_what_something_else_holds_back_raises_no_price() -> None:
+    """While lines or leads are what limits the dialling served answers prove nothing about the price."""
+    budget = Budget(target=0.03)
+    first = budget.state(START).price
+    for number in range(500):
+        budget.settle(at(number), abandoned=False, by_price=False)
+    assert budget.state(at(500)).price == first
+
+
+def test_a_spent_budget_does_not_wind_the_price_up() -> None:
+    """While a window holds the price down, served answers do not raise what it will be afterwards."""
+    budget = Budget((Window("24h", 0.03, DAY_S),))
+    before = budget.state(START).price
+    settle(budget, "x" * 9)
+    settle(budget, "." * 300, begin_s=1000)
+    assert budget.state(at(DAY_S * 2)).price < before
+
+
 def test_the_price_stays_where_it_can_come_back_from() -> None:
     """However much goes wrong, or right: the price is bounded, and leaves its bound with the next answer."""
     low, high = Budget(target=0.03), Budget(target=0.03)
@@ -145,6 +177,18 @@ def test_it_aims_below_the_limit_the_more_the_smaller_the_team() -> None:
     assert 0.015 <= aims[0] < aims[1] < aims[2] < 0.03
     # Measured in days of eight hours: 900 answers a day need 2.5 %, 1,800 need 2.7 %.
     assert aims[1] == pytest.approx(0.025, abs=0.001)
+
+
+def test_it_learns_how_many_answers_a_day_has() -> None:
+    """A team that was thought to be large, and is small, aims lower after a few days."""
+    budget = Budget(windows_of(0.03, MONTH_S), answers_a_day=10_000)
+    first = budget.state(START).target
+    for day in range(8):
+        settle(budget, "." * 400, begin_s=day * DAY_S)
+    # Nearly what a day of 400 has.
+    small = Budget(windows_of(0.03, MONTH_S), answers_a_day=400).state(START).target
+    assert budget.state(at(8 * DAY_S)).target == pytest.approx(small, rel=0.2)
+    assert small < first
 
 
 def test_a_month_is_held_as_its_days_are() -> None:
