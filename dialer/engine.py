@@ -200,7 +200,10 @@ class Engine:
     def _know_phones(self, shifts: list[Shift]) -> None:
         """Hear of the phones that another server has called."""
         for shift in shifts:
-            if shift.phone_up and shift.leg not in self.tracker.lost and shift.leg not in self.tracker.legs:
+            # All shifts at each change of one: most legs are known.
+            if shift.leg in self.tracker.legs or shift.leg in self.tracker.lost:
+                continue
+            if shift.phone_up:
                 self.tracker.know(leg_of(shift, up=True))
 
     # -- what is ours ----------------------------------------------------------------------------------------

@@ -152,15 +152,24 @@ async def earlier(
     ][:EARLIER]
 
 
-async def of_call(conn: AsyncConnection, tenant_id: int, row: CallRow, *, whole: bool) -> Card:
-    """The card of a call."""
+async def of_call(
+    conn: AsyncConnection,
+    tenant_id: int,
+    row: CallRow,
+    *,
+    whole: bool,
+    choices: Sequence[Choice] | None = None,
+) -> Card:
+    """The card of a call. `choices`: those of its campaign, where they are known."""
+    if choices is None:
+        choices = await dispositions.choices(conn, tenant_id, row.campaign_id)
     return Card(
         campaign_id=row.campaign_id,
         campaign=row.campaign,
         number=shown_number(row.e164, whole=whole, current=row.ended_at is None),
         person=await person(conn, tenant_id, row.contact_id, row.e164, whole=whole),
         earlier=await earlier(conn, tenant_id, row.e164, but=row.id),
-        choices=await dispositions.choices(conn, tenant_id, row.campaign_id),
+        choices=choices,
         lead_id=row.lead_id,
         call=row,
     )

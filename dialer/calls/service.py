@@ -108,10 +108,13 @@ class CallService:
 
     async def get(self, actor: Actor, attempt_id: UUID) -> CallView:
         """All about one attempt. Raises NotFound, Forbidden."""
+        return await self._get(actor, attempt_id)
+
+    async def _get(self, actor: Actor, attempt_id: UUID, choices: Sequence[Choice] | None = None) -> CallView:
         whole = actor.may(Right.CALLS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
             row, own = await self._readable(conn, actor, attempt_id)
-            found = await card.of_call(conn, actor.tenant_id, row, whole=whole)
+            found = await card.of_call(conn, actor.tenant_id, row, whole=whole, choices=choices)
         row = _shown(actor, row)
         return CallView(
             call=row,
@@ -183,7 +186,8 @@ class CallService:
             _require_own(actor, talk.user_id, Right.CALLS_CONTROL)
             if talk.connected_at is None:
                 raise WrongState(what="The call", state=talk.state, allowed="connected with an agent")
-            choice = _chosen(await dispositions.choices(conn, tenant_id, talk.campaign_id), code)
+            choices = await dispositions.choices(conn, tenant_id, talk.campaign_id)
+            choice = _chosen(choices, code)
             _check_callback(choice, callback_at, now)
             ended = await dispositions.write(
                 conn, talk, tenant_id, disposition_id=choice.id, note=note, by=actor.user_id, at=now
@@ -204,7 +208,7 @@ class CallService:
                     now=choice.id,
                 )
             await _tell(conn, tenant_id, talk, choice)
-        return await self.get(actor, attempt_id)
+        return await self._get(actor, attempt_id, choices)
 
     # -- the line ------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ log = structlog.get_logger(__name__)
 _IN_POOL = (AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
 #: Each call changes itself and its agent many times: all changes of such a time are looked at together. The
 #: first after a silence waits for nothing.
-LOOK_EVERY_S = 0.05
+LOOK_EVERY_S = 0.1
 #: A campaign whose list gave no lead is asked again after so long, or when its leads change.
 DRY_S = 2.0
 _TICK = Prepared(

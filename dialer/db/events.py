@@ -93,6 +93,9 @@ class EventRow:
     agent_id: int | None
     payload: Mapping[str, Any]
 
+    def __hash__(self) -> int:
+        return self.seq  # a payload has none
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

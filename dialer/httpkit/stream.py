@@ -14,8 +14,9 @@ all) and `reset` (events after its number are deleted already: load the page aga
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -182,7 +183,7 @@ async def listen(call: Call, query: EventQuery) -> web.StreamResponse:
         )
 
     start = _start(call.request, query.after)
-    reply = EventSourceResponse(send_timeout=SEND_TIMEOUT_S, ping_interval=ALIVE_S)
+    reply = _Stream(send_timeout=SEND_TIMEOUT_S, ping_interval=ALIVE_S)
     reply.headers["Cache-Control"] = "no-store"
     client = Client(call.actor.tenant_id, wants)
     await hub.join(client)
@@ -219,10 +220,42 @@ def _start(request: web.Request, after: int | None) -> int | None:
     return int(given)
 
 
+@functools.lru_cache(maxsize=QUEUE)
+def _text(row: EventRow) -> str:
+    """An event as a stream has it; made once, however many streams are open."""
+    body = {
+        "seq": row.seq,
+        "at": row.at,
+        "kind": row.kind,
+        "campaign_id": row.campaign_id,
+        "agent_id": row.agent_id,
+        "payload": row.payload,
+    }
+    # Neither a kind nor JSON has a line end in it.
+    return f"id: {row.seq}\r\nevent: {row.kind}\r\ndata: {encode_json(body)}\r\n\r\n"
+
+
+class _Stream(EventSourceResponse):
+    """A stream that takes several events at once."""
+
+    async def send_together(self, events: Iterable[str]) -> None:
+        """Write events, each as `_text` has it. Raises as `send`: a client that reads no more is cut off."""
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await self.write("".join(events).encode())
+        except ConnectionResetError:
+            self.stop_streaming()
+            raise
+        except TimeoutError:
+            self.stop_streaming()
+            self._abort_transport()
+            raise
+
+
 class _Writer:
     """Writes one stream."""
 
-    def __init__(self, database: Database, hub: EventHub, client: Client, reply: EventSourceResponse) -> None:
+    def __init__(self, database: Database, hub: EventHub, client: Client, reply: _Stream) -> None:
         self._database = database
         self._hub = hub
         self._client = client
@@ -264,9 +297,12 @@ class _Writer:
                     self._last = max(self._last, self._hub.seen(self._client))
                 await self._reply.send("{}", id=str(self._last), event="alive")
                 continue
+            waiting = [row]
+            while row is not None and not self._client.queue.empty() and len(waiting) < PAGE:
+                waiting.append(row := self._client.queue.get_nowait())
+            await self._send([each for each in waiting if each is not None])
             if row is None:
                 return
-            await self._send(row)
 
     async def _begin(self, start: int | None) -> None:
         """Settle the number to begin after, and tell a client that comes too late."""
@@ -291,26 +327,17 @@ class _Writer:
         while True:
             async with self._database.tenant(self._client.tenant_id) as conn:
                 rows = await read_after(conn, self._last, PAGE)
-            for row in rows:
-                if self._client.wants(row):
-                    await self._send(row)
-                self._last = max(self._last, row.seq)
+            await self._send([row for row in rows if self._client.wants(row)])
+            self._last = max([self._last, *(row.seq for row in rows)])
             if len(rows) < PAGE:
                 return
 
-    async def _send(self, row: EventRow) -> None:
-        if row.seq <= self._last:
-            return
-        body = {
-            "seq": row.seq,
-            "at": row.at,
-            "kind": row.kind,
-            "campaign_id": row.campaign_id,
-            "agent_id": row.agent_id,
-            "payload": row.payload,
-        }
-        await self._reply.send(encode_json(body), id=str(row.seq), event=row.kind)
-        self._last = row.seq
+    async def _send(self, rows: Sequence[EventRow]) -> None:
+        """Send those that were not sent yet, in one write: what happens in a moment comes together."""
+        new = [row for row in rows if row.seq > self._last]
+        if new:
+            await self._reply.send_together([_text(row) for row in new])
+            self._last = new[-1].seq
 
     @staticmethod
     async def _still_valid(request: web.Request) -> bool:

@@ -118,12 +118,12 @@ class UserService:
 
     async def by_session(self, token: str) -> Identity | None:
         """See `Identities`."""
-        async with self._database.system() as conn:
+        async with self._database.one_question() as conn:
             return await store.door_session(conn, hash_token(token))
 
     async def by_api_token(self, token: str) -> Identity | None:
         """See `Identities`."""
-        async with self._database.system() as conn:
+        async with self._database.one_question() as conn:
             found = await store.door_token(conn, hash_token(token))
         if found is None:
             return None

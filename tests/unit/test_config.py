@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import asterisk_conf
 from dialer.asterisk.config import (
+    UNHEARD,
     AgentPhone,
     ManagedAsterisk,
     TrunkLine,
@@ -18,6 +20,7 @@ from dialer.asterisk.config import (
     render_manager,
     render_pjsip,
 )
+from dialer.calls.tracking import EVENTS
 from dialer.errors import DozvonError, Invalid, UnsafeValue
 
 MANAGED = ManagedAsterisk(
@@ -228,7 +231,14 @@ def test_the_manager_listens_on_loopback_and_drops_the_noise() -> None:
     assert "config" not in user["write"]
     assert user["deny"] == "0.0.0.0/0.0.0.0"
     assert "bindaddr = 127.0.0.1" in text
-    assert "VarSet" in user["eventfilter"]
+    assert user["eventfilter"] == f"!Event: ({'|'.join(UNHEARD)})"
+    assert user["eventfilter"] in (asterisk_conf.FOLDER / "external/manager_dozvon.conf").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS))
+def test_what_the_engine_goes_by_is_said(name: str) -> None:
+    """Asterisk keeps no event that the engine understands: the filter goes by the beginnings of names."""
+    assert not name.startswith(UNHEARD)
 
 
 def test_a_range_too_small_for_a_talk_is_refused() -> None:
