@@ -188,6 +188,15 @@ def test_the_age_of_talks_counts_only_if_it_may() -> None:
     assert price(young, talk_age=False) == price(old, talk_age=False)
 
 
+def test_a_reserved_agent_is_about_to_talk() -> None:
+    """An agent who was just given a call is as one whose talk begins now."""
+    pool = agents(ready=2, talking=(60.0,) * 3)
+    reserved, talking = ([*pool, AgentInPool(UUID(int=99), state, NOW)] for state in ("reserved", "talking"))
+    price = plan(look(reserved, price=0.0), NOW).inputs["price"]
+    assert price == plan(look(talking, price=0.0), NOW).inputs["price"]
+    assert price > plan(look(agents(ready=3, talking=(60.0,) * 3), price=0.0), NOW).inputs["price"]
+
+
 def test_who_has_picked_up_needs_an_agent_if_it_is_a_person() -> None:
     """A waiting customer is as good as a talk; one who is still listened to only as likely as people are."""
     pool = agents(ready=3, talking=(60.0,) * 3)

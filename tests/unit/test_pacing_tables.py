@@ -103,3 +103,11 @@ def test_who_talks_longer_than_any_is_not_taken_for_free() -> None:
     # After 54 of 60 s at the most, and then 20 s of wrap-up.
     assert (row[table.moments_s + SLACK < 20] > 0.999).all()
     assert (table.moments_s + SLACK < 20).any()
+
+
+def test_a_short_talk_holds_its_agent_through_the_wrap_up() -> None:
+    """Answered between 5 and 10 s, talks under 2 s, wrap-ups over 30 s: who was answered is still held."""
+    talk = law_of([0.0, 2.0, 40.0], [1.0, 0.0])
+    table = tables(Laws(uniform(5, 10), uniform(20, 25), talk, uniform(30, 31)), SLACK)
+    answered = np.clip((table.moments_s - 5) / 5, 0, 1)
+    assert table.call[0] == pytest.approx(answered, abs=0.02)
