@@ -22,6 +22,9 @@ HIGHEST_PRICE: Final = 0.7
 FIRST_PRICE: Final = 2.7
 #: A window of fewer answers may have as many abandoned calls as one of so many.
 ALLOWANCE_ANSWERS: Final = 300
+#: A window that is not full yet may be over its limit by so many abandoned calls, as far as the answers that
+#: are still to come are sure to make up for it: half a point of 300 answers.
+ALLOWANCE: Final = 1.5
 #: How many abandoned calls a window aims to end below its limit, so that chance carries one in a hundred over
 #: it. The feedback moves the logarithm of the price by gain x (target - abandoned), so a window is over its
 #: target by the price's fall within it, divided by the gain. Around its middle the logarithm varies by half
@@ -33,7 +36,9 @@ MARGIN: Final = 2.33 / math.sqrt(GAIN)
 USUAL: Final = 200
 BAND: Final = 1.2
 #: Where fewer than so many abandoned calls are left in a window, the price falls towards 0.
-LEAST_CREDIT: Final = 3.0
+LEAST_CREDIT: Final = 1.5
+#: Abandoned calls that may come of what is in the air when a budget is spent.
+RESERVE: Final = 1.0
 _DAY_S: Final = 86_400
 
 
@@ -127,13 +132,17 @@ class Budget:
 
     def state(self, now: datetime) -> BudgetState:
         """What may be risked at `now`."""
-        states = tuple(ledger.state(now) for ledger in self._ledgers)
+        states = self._states(now)
         spent = next((state.name for state in states if state.credit <= 0), "")
         return BudgetState(math.exp(self._log_price) * _freedom(states), self._target(), states, spent)
 
     def _freedom(self, now: datetime) -> float:
         """The part of the price that the windows leave: below 1 it is not the feedback's to raise it."""
-        return _freedom([ledger.state(now) for ledger in self._ledgers])
+        return _freedom(self._states(now))
+
+    def _states(self, now: datetime) -> tuple[WindowState, ...]:
+        target = self._target()
+        return tuple(ledger.state(now, self._answers_a_day, target) for ledger in self._ledgers)
 
     def _target(self) -> float:
         if self._fixed is not None:
@@ -165,6 +174,7 @@ class _Ledger:
         #: start, answered, abandoned
         self._stretches: deque[tuple[datetime, int, int]] = deque()
         self._stretch = timedelta(seconds=max(60.0, (window.span_s or 0.0) / 1440))
+        self._days = max(1.0, (window.span_s or _DAY_S) / _DAY_S)
         self._answered = self._abandoned = 0
 
     def settle(self, at: datetime, abandoned: bool) -> None:
@@ -180,15 +190,19 @@ class _Ledger:
         else:
             self._stretches.append((at, 1, int(abandoned)))
 
-    def state(self, now: datetime) -> WindowState:
+    def state(self, now: datetime, answers_a_day: float, target: float) -> WindowState:
+        """How it stands, where a day is to have so many answers and the share is held at `target`."""
         self._forget(now)
-        limit = self.window.limit
-        credit = limit * max(self._answered, ALLOWANCE_ANSWERS) - self._abandoned - 1.0
-        return WindowState(self.window.name, self._answered, self._abandoned, limit, credit)
+        answered, limit = self._answered, self.window.limit
+        full = max(answered, ALLOWANCE_ANSWERS, answers_a_day * self._days)
+        # What the whole window may have, less what is to come; yet never much more than its share until now.
+        until_now = limit * full - target * (full - answered)
+        most = limit * max(answered, ALLOWANCE_ANSWERS) + ALLOWANCE * (1.0 - answered / full)
+        credit = min(until_now, most) - self._abandoned - RESERVE
+        return WindowState(self.window.name, answered, self._abandoned, limit, credit)
 
     def target(self, answers_a_day: float) -> float:
-        days = max(1.0, (self.window.span_s or _DAY_S) / _DAY_S)
-        answers = max(self._answered, answers_a_day * days)
+        answers = max(self._answered, answers_a_day * self._days)
         return max(self.window.limit - MARGIN / answers, self.window.limit / 2)
 
     def _forget(self, now: datetime) -> None:
