@@ -19,7 +19,8 @@ from dialer.pacing.tables import AGES, tables
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 KNOWN = Learner(answer_probability=0.3).knowledge()
-SPENT = BudgetState(0.0, 0.027, spent="day")
+#: Whatever its price would be.
+SPENT = BudgetState(0.5, 0.027, spent="day")
 
 
 def before(age_s: float) -> datetime:
