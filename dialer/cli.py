@@ -275,6 +275,23 @@ def simulate(
     )
 
 
+@bench.command(name="pacing")
+def bench_pacing(
+    only: Annotated[list[str] | None, typer.Option(help="cases that begin so; may be given again")] = None,
+    resume: _Resume = False,
+    results: Annotated[Path | None, typer.Option(help="JSON lines, one a case")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="that share the cases")] = 1,
+    docs: _Docs = False,
+) -> None:
+    """Simulate every rule, team and trouble, and make the tables and the plot of docs/pacing.md."""
+    from dialer.pacing.simulator import bench, table
+
+    path = results or bench.RESULTS
+    if not docs:
+        bench.run_bench(path, only=only or (), resume=resume, processes=processes, say=_say)
+    table.write(bench.read(path))
+
+
 @app.command()
 def servers() -> None:
     """Show the servers of this installation, what each owns, and the Asterisk servers they drive."""

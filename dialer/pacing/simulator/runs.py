@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from dialer.pacing.simulator.centre import Centre
 from dialer.pacing.simulator.figures import Run
-from dialer.pacing.simulator.rules import Terms, make
+from dialer.pacing.simulator.rules import Terms, make, world_of
 from dialer.pacing.simulator.world import HOUR_S, Drawn, World
 
 
@@ -27,8 +27,10 @@ class Job:
 
 def run(job: Job) -> Run:
     """The run of it. Raises Invalid for a rule that is not known."""
-    source = Drawn(job.world, job.seed, job.hours * HOUR_S)
-    return Centre(job.world, source, make(job.rule, job.world, job.terms), job.hours, job.seed).run()
+    world = world_of(job.rule, job.world)
+    rule = make(job.rule, world, job.terms)
+    source = Drawn(world, job.seed, job.hours * HOUR_S)
+    return Centre(world, source, rule, job.hours, job.seed).run()
 
 
 def run_seeds(job: Job, count: int, processes: int = 1) -> list[Run]:

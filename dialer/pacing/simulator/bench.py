@@ -1,0 +1,285 @@
+"""`make bench-pacing`: what is measured, each case once, kept in a file that accumulates."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from dialer.clock import utc_now
+from dialer.errors import Invalid
+from dialer.pacing.simulator import switches
+from dialer.pacing.simulator.figures import Run, first_at_or_over, minutes_within, quantile, summary
+from dialer.pacing.simulator.planned import Limits
+from dialer.pacing.simulator.rules import Terms
+from dialer.pacing.simulator.runs import Job, run_seeds
+from dialer.pacing.simulator.world import HOUR_S, World
+
+#: Where measurements accumulate.
+RESULTS: Final = Path("docs/bench/pacing.jsonl")
+TEAMS: Final = (5, 10, 20, 50, 100, 200)
+RATES: Final = (0.2, 0.3, 0.4, 0.8)
+#: Counted hours: some 8,000 live answers of small teams, more of large ones.
+HOURS: Final = {1: 160.0, 5: 80.0, 10: 40.0, 20: 24.0, 50: 12.0, 100: 8.0, 200: 6.0}
+#: The fixed number of calls a free agent is tuned in these steps.
+_RATIO_STEP: Final = 0.05
+_AFTER_S: Final = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One line of the results."""
+
+    #: the table that it stands in: `reference` or `robust`
+    part: str
+    #: its name there; no two cases of a part have the same
+    row: str
+    job: Job
+    runs: int = 1
+    #: what is put into the world
+    with_: tuple[str, ...] = ()
+    #: worked seconds at which something changes; the stretch after each is looked at
+    changes_s: tuple[float, ...] = ()
+    #: whether its ratio is to be tuned
+    tuned: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from all others."""
+        return self.part, self.row
+
+
+def reference() -> Iterator[Case]:
+    """Teams, answer rates and rules in the plain world."""
+
+    def case(rule: str, agents: int, rate: float, target: float = 0.03, long_run: bool = False) -> Case:
+        held = "long-run" if long_run else "each-day"
+        row = (
+            f"{rule} {agents} {rate} {target} {held}"
+            if "predictive" in rule or "known" in rule
+            else (f"{rule} {agents} {rate} {target}")
+        )
+        world = World(agents=agents, answer_rate=rate)
+        job = Job(rule, world, Terms(Limits(target, long_run)), HOURS[agents])
+        return Case("reference", row, job, tuned=rule == "power")
+
+    plain = (
+        "progressive",
+        "adaptive",
+        "adaptive-hard",
+        "adaptive-idle",
+        "nearly-done",
+        "overcommit",
+        "gamma",
+    )
+    for rule in (*plain, "boost", "power"):
+        for agents in TEAMS:
+            for rate in RATES:
+                yield case(rule, agents, rate)
+    order = sorted(((agents, rate) for agents in TEAMS for rate in RATES), key=lambda one: one[1] != 0.3)
+    for agents, rate in order:
+        yield case("predictive", agents, rate, long_run=True)
+    for agents, rate in order:
+        yield case("predictive", agents, rate)
+    for agents in TEAMS:
+        yield case("answers-known", agents, 0.3, long_run=True)
+    for agents, rate in order:
+        yield case("release-known", agents, rate, long_run=True)
+    for agents, rate in order:
+        yield case("predictive", agents, rate, 0.01, long_run=True)
+
+
+def _step(name: str, agents: int, rate: float, factor: float) -> Case:
+    hours = 3.0
+    job = Job("predictive", World(agents=agents, answer_rate=rate), hours=hours)
+    return Case("robust", name, job, 12, (f"rate-step={factor}",), (hours * HOUR_S / 2,))
+
+
+def robust() -> Iterator[Case]:
+    """Predictive where the plain world ends, and one call an agent beside it."""
+    every_2_h = tuple(HOUR_S * (1 + 2 * turn) for turn in range(12))
+    ten, twenty, one = World(), World(agents=20), World(agents=1)
+    long = Job("predictive", ten, hours=24)
+    cases = [
+        Case("robust", "plain", long),
+        Case("robust", "one agent", Job("predictive", one, hours=160)),
+        _step("twice as many answer, 20 agents", 20, 0.2, 2.0),
+        _step("twice as many answer, 50 agents", 50, 0.2, 2.0),
+        _step("half as many answer, 20 agents", 20, 0.4, 0.5),
+        Case("robust", "all leave for ten minutes", long, 1, ("leave=1",), every_2_h),
+        Case(
+            "robust", "a third leaves for ten minutes, 20 agents", replace(long, world=twenty), 1,
+            ("leave=0.33",), every_2_h,
+        ),
+        Case("robust", "short and long talks", long, 1, ("bimodal",)),
+        Case("robust", "answers in bursts", long, 1, ("bursts",)),
+        Case("robust", "the clock is set by 5 min", long, 1, ("clock-steps=300",), every_2_h),
+        Case("robust", "events 2 s late", long, 1, ("late-events=2",)),
+        Case("robust", "all learned is lost", long, 1, ("resets=2",), every_2_h),
+        Case("robust", "breaks", long, 1, ("breaks",)),
+        Case("robust", "machines, detected with errors", long, 1, ("machines",)),
+        Case("robust", "the same, the clock after the greeting", long, 1, ("machines", "greeting")),
+        Case("robust", "machines, not detected", long, 1, ("unheard-machines",)),
+        Case("robust", "5 % hang up at once", long, 1, ("hang-ups",)),
+        Case("robust", "answers told late", long, 1, ("late-answers",)),
+        Case("robust", "0.4 s of transfer", long, 1, ("transfer",)),
+        Case("robust", "the clock after the greeting", long, 1, ("greeting",)),
+        Case("robust", "a list of 3,000 that ends", long, 1, ("leads=3000",)),
+        Case("robust", "leads differ, not known", long, 1, ("mixed-leads",)),
+        Case("robust", "leads differ, known", long, 1, ("scored-leads",)),
+        Case(
+            "robust", "ringing calls taken back after 15 s",
+            replace(long, terms=Terms(Limits(drop_after_s=15.0))),
+        ),
+    ]  # fmt: skip
+    for case in cases:
+        world = switches.apply(case.job.world, case.with_, case.job.hours)
+        yield replace(case, job=replace(case.job, world=world))
+        beside = replace(case.job, world=world, rule="progressive", terms=Terms())
+        yield replace(case, row=f"{case.row} (progressive)", job=beside)
+
+
+def cases() -> list[Case]:
+    """All, the most telling first."""
+    return [*reference(), *robust()]
+
+
+def measure(case: Case) -> dict[str, Any]:
+    """The line of it."""
+    job, runs = case.job, list[Run]()
+    if case.tuned:
+        job, runs = _tune(case.job)
+    else:
+        runs = run_seeds(job, case.runs)
+    figures = summary(runs, job.terms.limits.share)
+    if case.changes_s:
+        figures |= _after(runs, case.changes_s)
+    if job.terms.ratio is not None:
+        figures["ratio"] = job.terms.ratio
+    del figures["seeds"]
+    return {
+        "part": case.part,
+        "row": case.row,
+        "rule": job.rule,
+        "agents": job.world.agents,
+        "answer_rate": case.job.world.answer_rate,
+        "target": job.terms.limits.share,
+        "long_run": job.terms.limits.long_run,
+        "with": list(case.with_),
+        "hours": job.hours,
+        "seed": job.seed,
+        "runs": case.runs,
+        "at": utc_now().isoformat(timespec="seconds"),
+        "figures": figures,
+    }
+
+
+def _tune(job: Job) -> tuple[Job, list[Run]]:
+    """The largest number of calls a free agent that keeps the limit, by halves."""
+    low, high = 0, round(3 / job.world.answer_rate / _RATIO_STEP)
+    found = job, list[Run]()
+    while low < high:
+        middle = (low + high + 1) // 2
+        tried = replace(job, terms=replace(job.terms, ratio=1 + middle * _RATIO_STEP))
+        runs = run_seeds(tried, 1)
+        if runs[0].total.abandon_rate <= job.terms.limits.share:
+            low, found = middle, (tried, runs)
+        else:
+            high = middle - 1
+    if not found[1]:
+        found = job, run_seeds(replace(job, terms=replace(job.terms, ratio=1.0)), 1)
+    return found
+
+
+def _after(runs: Sequence[Run], changes_s: Sequence[float]) -> dict[str, object]:
+    """The quarter of an hour after each change, and how long until occupancy is back: at nine tenths of the
+    last hour's."""
+    first = [minutes_within(run, changes_s, _AFTER_S) for run in runs]
+    live = sum(one.live for one in first)
+    duty = sum(one.duty_s for one in first)
+    last = [run.between(run.minutes[-1].worked_s - HOUR_S, run.minutes[-1].worked_s) for run in runs]
+    usual = sum(one.occupancy for one in last) / len(last)
+    back = [
+        first_at_or_over(run, at, 0.9 * usual) for run in runs for at in changes_s if at < run.total.worked_s
+    ]
+    return {
+        "after_abandon_rate": sum(one.abandoned for one in first) / live if live else 0.0,
+        "after_occupancy": sum(one.talk_s + one.wrap_s for one in first) / duty if duty else 0.0,
+        "back_s": quantile([seconds for seconds in back if seconds is not None], 0.5),
+    }
+
+
+# -- what is kept --------------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """The newest line of each case. Raises Invalid for a line that is none of ours."""
+    found = dict[tuple[str, str], dict[str, Any]]()
+    if path.is_file():
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                one = json.loads(line)
+                found[one["part"], one["row"]] = one
+            except (ValueError, KeyError, TypeError) as error:
+                raise Invalid(field=str(path), reason=f"line {number} is no measurement: {error!r}") from None
+    return found
+
+
+def append(path: Path, one: Mapping[str, Any]) -> None:
+    """Add a line; on the disk when this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(one, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _keep_newest(path: Path) -> None:
+    """Of each case one line, in the order of the cases."""
+    have = read(path)
+    order = {case.key: at for at, case in enumerate(cases())}
+    kept = sorted(have.values(), key=lambda one: order.get((one["part"], one["row"]), len(order)))
+    text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in kept)
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
+def run_bench(
+    path: Path, *, only: Sequence[str], resume: bool, processes: int, say: Callable[[str], None]
+) -> None:
+    """Measure the cases whose row begins with one of `only` (none: all), and keep each as it is done.
+
+    Raises Invalid where no row does.
+    """
+    have = read(path) if resume else {}
+    wanted = [
+        case
+        for case in cases()
+        if case.key not in have and (not only or any(case.row.startswith(word) for word in only))
+    ]
+    if only and not wanted and not resume:
+        raise Invalid(field="--only", reason=f"no case begins with {' or '.join(only)}")
+
+    def keep(one: dict[str, Any]) -> None:
+        append(path, one)
+        figures = one["figures"]
+        say(
+            f"{one['part']}: {one['row']}: {figures['occupancy']:.1%} occupied,"
+            f" {figures['abandon_rate']:.2%} abandoned"
+        )
+
+    if processes <= 1:
+        for case in wanted:
+            keep(measure(case))
+    else:
+        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+            for done in as_completed([pool.submit(measure, case) for case in wanted]):
+                keep(done.result())
+    if path.is_file():
+        _keep_newest(path)
