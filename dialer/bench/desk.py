@@ -28,7 +28,6 @@ from dialer.calls.model import (
     Result,
     Screened,
     Sent,
-    Unassigned,
 )
 from dialer.calls.recovery import Recovery, Seen
 from dialer.calls.table import CallTable, Change, Line
@@ -203,7 +202,7 @@ class Desk:
             return
         self.answered_to.add(customer.id)
         if customer.bridge_result and line.call.agent is not None:
-            self.calls.apply(customer.id, Unassigned(self.now))
+            self.tracker.bridge_ended(line, customer.bridge_result, 0.0)
         call = self.calls.apply(customer.id, Screened(self.now, status=customer.ending.machine))
         if call is None or call.result in (Result.MACHINE, Result.ABANDONED):
             line.dismissed = True

@@ -34,7 +34,6 @@ from dialer.calls.model import (
     HungUpBy,
     Result,
     Screened,
-    Unassigned,
 )
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Tracker, leg_of
@@ -140,9 +139,9 @@ class Switchboard:
             # Back from a bridge: the agent was gone before it began, or the agent's phone was lost in it.
             agent = line.call.agent
             log.info("bridge_ended", attempt=str(attempt_id), bridge_result=bridge_result)
+            self.tracker.bridge_ended(line, bridge_result, asked_s)
             if line.call.connected_at is not None:
                 kept_for = agent.session_id
-            self.calls.apply(attempt_id, Unassigned(now), seen_s=asked_s)
         elif line.call.connected_at is not None and line.call.agent is None:
             kept_for = line.lost_agent.session_id if line.lost_agent else None
         greeting_end = None

@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 REMOVED, UNREACHABLE = "Removed", "Unreachable"
 GONE = frozenset({REMOVED, UNREACHABLE})
 PRESENT = frozenset({"Created", "Reachable", "NonQualified", "Updated"})
+#: BRIDGERESULT of a customer who is still there: the two have met, and the phone is gone since; it was gone.
+MET, NOBODY = "SUCCESS", "NONEXISTENT"
 #: How many answers to Originates are kept until their id is known, and how many lost legs are remembered; the
 #: oldest go first.
 MAX_KEPT = 1000
@@ -305,6 +307,20 @@ class Tracker:
         return next(filter(None, map(self.legs.get, self.calls.bridges.members(bridge))), None)
 
     # -- both ------------------------------------------------------------------------------------------
+
+    def bridge_ended(self, line: Line, bridge_result: str, seen_s: float) -> None:
+        """The customer's dialplan asks again: the bridge with the chosen agent is over, or never began.
+
+        The question comes by FastAGI, and may be sooner here than the events that tell the same by AMI.
+        """
+        attempt_id, agent, now = line.call.attempt_id, line.call.agent, utc_now()
+        if agent is None:
+            return
+        if bridge_result == MET:
+            self.calls.apply(attempt_id, Connected(now, agent=agent))
+        if bridge_result in (MET, NOBODY) and (leg := self.legs.get(agent.leg)) is not None:
+            self.lose(leg)  # what is still to be heard of it is of the past
+        self.calls.apply(attempt_id, Unassigned(now), seen_s=seen_s)
 
     def _joined(self, line: Line, event: AmiEvent) -> None:
         """The customer and an agent are in one bridge."""

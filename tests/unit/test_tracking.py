@@ -10,10 +10,10 @@ import pytest
 
 from dialer.asterisk.ami import AmiEvent
 from dialer.asterisk.nodes import Node, Nodes
-from dialer.calls.model import Call, HungUpBy, Result
+from dialer.calls.model import Assigned, Assignee, Call, CallState, HungUpBy, Result, Screened
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change, Line
-from dialer.calls.tracking import Tracker
+from dialer.calls.tracking import Leg, Tracker
 from dialer.clock import utc_now
 from dialer.ids import new_id
 from dialer.servers.ownership import Sole
@@ -135,3 +135,41 @@ async def test_a_phone_is_where_one_of_its_addresses_answers(
     assert told[-1] == (NODE, "phone", reached)
     tracker.reached(NODE, {"phone": {"c": True}})
     assert told[-1] == (NODE, "phone", True)
+
+
+def test_a_question_that_overtakes_the_talks_events_is_enough() -> None:
+    """The phone was lost in a talk, and nothing of either was heard yet: the agent has talked and is free for
+    nobody, and what is heard of the talk afterwards begins no new one."""
+    table = table_with(call := placed())
+    tracker = Tracker(table)
+    gone: list[Leg] = []
+    tracker.leg_gone = gone.append
+    leg = Leg(new_id(), 1, new_id(), 7, "phone-7", NODE, up=True)
+    tracker.know(leg)
+    chosen = Assignee(leg.session_id, leg.agent_id, leg.id)
+    table.apply(call.attempt_id, Screened(utc_now()))
+    table.apply(call.attempt_id, Assigned(utc_now(), agent=chosen))
+    line = table.get(call.attempt_id)
+    assert line is not None
+    tracker.bridge_ended(line, "SUCCESS", 0.0)
+    assert (line.call.state, line.call.talked, line.call.agent) == (CallState.WAITING, leg.session_id, None)
+    assert gone == [leg]
+    bridge = {"BridgeUniqueid": "talk"}
+    hear(tracker, call, [("BridgeEnter", bridge)])
+    tracker.handle(AmiEvent("BridgeEnter", {"Uniqueid": str(leg.id), **bridge}, 0.0), NODE)
+    assert (line.call.state, line.call.agent) == (CallState.WAITING, None)
+
+
+def test_a_phone_that_was_gone_before_the_bridge_leaves_its_agent_unmet() -> None:
+    """Nobody has talked; the phone counts as gone though its end was not heard yet."""
+    table = table_with(call := placed())
+    tracker = Tracker(table)
+    leg = Leg(new_id(), 1, new_id(), 7, "phone-7", NODE, up=True)
+    tracker.know(leg)
+    table.apply(call.attempt_id, Screened(utc_now()))
+    table.apply(call.attempt_id, Assigned(utc_now(), agent=Assignee(leg.session_id, leg.agent_id, leg.id)))
+    line = table.get(call.attempt_id)
+    assert line is not None
+    tracker.bridge_ended(line, "NONEXISTENT", 0.0)
+    assert (line.call.state, line.call.talked, line.call.agent) == (CallState.WAITING, None, None)
+    assert leg.id in tracker.lost
