@@ -37,9 +37,7 @@ class ClaimedLead:
     attempts: int
 
 
-#: Public for the bench, which asks the database how it goes about it.
-CLAIM = Prepared(
-    """
+_AWAKE = """
     SELECT id, list_id, contact_id, e164, timezones, attempts
       FROM lead
      WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
@@ -48,20 +46,27 @@ CLAIM = Prepared(
      ORDER BY sort_key, id
      LIMIT :wanted
        FOR UPDATE SKIP LOCKED
-    """
-)
-
-#: A wave of them (the morning) is taken in pieces: the claim goes on with those that are awake.
-_WAKE = Prepared(
-    """
-    UPDATE lead SET resting = false
-     WHERE tenant_id = :tenant_id AND id = ANY (ARRAY(
-           SELECT id FROM lead
-            WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND resting AND open_from <= :now
-            ORDER BY open_from
-            LIMIT 500
-              FOR UPDATE SKIP LOCKED))
-    """
+"""
+#: Public for the bench, which asks the database how it goes about it.
+CLAIM = Prepared(_AWAKE)
+#: The same, and leads whose time has come are woken: how many that were, and the claimed ones. It does not
+#: see what it has woken itself. A wave of them (the morning) is taken in pieces: the claim goes on with those
+#: that are awake.
+_WAKE_AND_CLAIM = Prepared(
+    f"""
+    WITH woken AS (
+        UPDATE lead SET resting = false
+         WHERE tenant_id = :tenant_id AND id = ANY (ARRAY(
+               SELECT id FROM lead
+                WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND resting AND open_from <= :now
+                ORDER BY open_from
+                LIMIT 500
+                  FOR UPDATE SKIP LOCKED))
+        RETURNING id
+    )
+    SELECT w.many, c.*
+      FROM (SELECT count(*) AS many FROM woken) w LEFT JOIN LATERAL ({_AWAKE}) c ON true
+    """  # noqa: S608 - no value is put in
 )
 
 _CLAIM_ONE = Prepared(
@@ -110,8 +115,10 @@ async def claim(
 ) -> list[ClaimedLead]:
     """Lock up to `wanted` leads that may be dialled now, in the campaign's order."""
     whose = {"tenant_id": tenant_id, "campaign_id": campaign_id, "now": now}
-    await _WAKE.run(conn, **whose)
-    return [_claimed(row) for row in await CLAIM.rows(conn, **whose, wanted=wanted)]
+    found = [(many, row) for many, *row in await _WAKE_AND_CLAIM.rows(conn, **whose, wanted=wanted)]
+    if found[0][0]:  # they may come before those that were awake
+        return [_claimed(row) for row in await CLAIM.rows(conn, **whose, wanted=wanted)]
+    return [_claimed(row) for _, row in found if row[0] is not None]
 
 
 async def claim_one(
