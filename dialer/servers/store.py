@@ -157,12 +157,13 @@ async def wanted(conn: AsyncConnection, tenant_id: int) -> list[LeaseKey]:
     return [LeaseKey(tenant_id, LeaseKind(row.kind), row.key) for row in rows]
 
 
+_LEASES = Prepared("SELECT kind, key, server, fence FROM lease WHERE tenant_id = :tenant_id")
+
+
 async def leases(conn: AsyncConnection, tenant_id: int) -> list[Lease]:
     """Who owns what of the tenant."""
-    rows = await conn.execute(select(lease).where(lease.c.tenant_id == tenant_id))
-    return [
-        Lease(LeaseKey(row.tenant_id, LeaseKind(row.kind), row.key), row.server, row.fence) for row in rows
-    ]
+    rows = await _LEASES.rows(conn, tenant_id=tenant_id)
+    return [Lease(LeaseKey(tenant_id, LeaseKind(row.kind), row.key), row.server, row.fence) for row in rows]
 
 
 #: Those of the leases that are as they were seen, and that no transaction goes by at this moment. One that is
