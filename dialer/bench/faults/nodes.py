@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from dialer.bench.model import Run, Say, case_of
 from dialer.bench.site import TENANT, Mark, NotInTime, Site, patience
+from dialer.bench.site_after import not_free
 from dialer.bench.site_fleet import MAIN, MOVE_S, Fleet, power_off
 from dialer.bench.site_parts import until
 from dialer.bench.site_runs import Settling
@@ -82,11 +83,14 @@ async def break_node(fleet: Fleet, seed: int, case: str, name: str) -> Run:
         await fleet.nodes[victim].start()
     await fleet.set_draining(victim, draining=False)
     await fleet.start_servers()
+    again = site.mark()
     try:
         await fleet.until_ready(list(fleet.nodes), patience(LOST_S))
         await site.until_working(patience(LOST_S))
     except NotInTime as error:
         broken.append(str(error))
+    if held := await not_free(site, again):
+        broken.append(held)
     figures = {"load_max": os.getloadavg()[0], "agents_there": float(at[victim])}
     return replace(Run(name, seed, case), recover_s=recover_s, figures=figures, broken="; ".join(broken))
 
