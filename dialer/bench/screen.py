@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from dialer.bench.model import Row, Run, Totals, by_fault, totals
+from dialer.errors import Invalid
 
 #: The parts of docs/faults.md that are made from the results file.
 PARTS = ("faults", "cases", "figures")
@@ -28,20 +30,22 @@ class Screen:
     #: how many runs are wanted of each row
     wanted: Mapping[str, int]
     runs: list[Run] = field(default_factory=list)
+    #: the rows are told to end: what they still say is said in lines of their own
+    stopping: bool = False
     _line: str = ""
     _began: float = field(default_factory=time.monotonic)
     _live: Live | None = None
 
     def __enter__(self) -> Screen:
         if self.console.is_terminal:
-            self._live = Live(self._render(), console=self.console, refresh_per_second=2)
+            # Made anew at each look: its clock goes on while nothing is said.
+            self._live = Live(console=self.console, get_renderable=self._render, refresh_per_second=2)
             self._live.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._line = ""
         if self._live is not None:
-            self._line = ""
-            self._live.update(self._render(), refresh=True)
             self._live.__exit__(None, None, None)
         else:
             self.console.print(self.table())
@@ -49,24 +53,26 @@ class Screen:
     def say(self, line: str) -> None:
         """What is done now."""
         self._line = line
-        if self._live is None:
-            self.console.print(line, style="dim", highlight=False)
-        else:
-            self._live.update(self._render())
+        if self._live is None or self.stopping:
+            self.print(line, style="dim")
+
+    def print(self, line: str, style: str | None = None) -> None:
+        """A line that stays, above the table where that is alive."""
+        self.console.print(Text(line), style=style, highlight=False)
 
     def add(self, run: Run) -> None:
         """A run is known."""
         self.runs.append(run)
         if not run.held:
-            self.console.print(told(run), style="bold red", highlight=False)
-        if self._live is not None:
-            self._live.update(self._render())
+            self.print(told(run), style="bold red")
 
     def table(self) -> Table:
         """The rows so far."""
-        table = Table(title=f"faults, {time.monotonic() - self._began:.0f} s")
-        for name in ("fault", "runs", "calls", "twice", "no end", "lost", "unknown", "back p50", "back max"):
-            table.add_column(name, justify="left" if name == "fault" else "right")
+        title = f"faults, {time.monotonic() - self._began:.0f} s"
+        table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
+        table.add_column("fault", no_wrap=True)
+        for name in ("runs", "calls", "twice", "no end", "lost", "unknown", "back p50", "max", "broken"):
+            table.add_column(name, justify="right")
         found = by_fault(self.runs)
         for row in self.rows:
             sums = totals(found.get(row.name, ()))
@@ -78,6 +84,7 @@ class Screen:
                 str(sums.unknown),
                 _seconds(sums.recover_p50_s),
                 _seconds(sums.recover_max_s),
+                _zero(sums.broken),
                 style="red" if sums.broken else None,
             )
         return table
@@ -122,8 +129,8 @@ def tables(rows: Sequence[Row], runs: Sequence[Run]) -> dict[str, str]:
         "faults": _markdown(
             ("fault", "must hold", *_COLUMNS),
             [
-                (f"**{row.name}**: {row.title}", row.must_hold, *_cells(totals(found[row.name])))
-                for row in known
+                (f"**{row.name}**: {row.title}", row.must_hold, *_row_cells(row, found.get(row.name, ())))
+                for row in rows
             ],
         ),
         "cases": _markdown(
@@ -158,6 +165,12 @@ _COLUMNS = (
 )
 
 
+def _row_cells(row: Row, runs: Sequence[Run]) -> tuple[str, ...]:
+    if not runs:
+        return (f"not run yet, 0 of {row.long_runs:,}", *[""] * (len(_COLUMNS) - 1))
+    return _cells(totals(runs))
+
+
 def _cells(sums: Totals) -> tuple[str, ...]:
     back = [_seconds(sums.recover_p50_s), _seconds(sums.recover_max_s)]
     counts = (sums.runs, sums.calls, sums.double_dials, sums.unfinished_attempts, sums.lost_dispositions)
@@ -180,11 +193,11 @@ def part(name: str) -> re.Pattern[str]:
 
 
 def write_docs(page: Path, rows: Sequence[Row], runs: Sequence[Run]) -> None:
-    """Write the tables into the page. Raises FileNotFoundError, ValueError for a page without the parts."""
+    """Write the tables into the page. Raises Invalid for a page without the parts."""
     text = page.read_text(encoding="utf-8")
     for name, table in tables(rows, runs).items():
         found = part(name).search(text)
         if found is None:
-            raise ValueError(f"{page} has no part {name}")
+            raise Invalid(field="--docs", reason=f"{page} has no part {name}")
         text = f"{text[: found.end(1)]}{table}\n{text[found.start(3) :]}"
     page.write_text(text, encoding="utf-8")
