@@ -340,12 +340,17 @@ def resume(name: _Node) -> None:
 
 
 @node.command()
-def remove(name: _Node) -> None:
-    """Forget it; drain it first."""
+def remove(
+    name: _Node,
+    force: Annotated[
+        bool, typer.Option("--force", help="though it takes part, or has calls or phones: they are lost")
+    ] = False,
+) -> None:
+    """Forget it when it has run empty; drain it first."""
     from dialer.servers_command import remove_node
 
     telemetry.configure("warning", "console", "node")
-    _run(remove_node(settings.load(), Console(), name))
+    _run(remove_node(settings.load(), Console(), name, force=force))
 
 
 @app.command()
