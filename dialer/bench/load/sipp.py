@@ -181,10 +181,11 @@ async def _register_all(registering: Callable[..., Sipp], users: int) -> None:
         await first.start()
         try:
             await first.until_done(10 + users / 10)
-            return
         except PhonesFailed:  # on a busy machine an answer comes after SIPp has asked again
             if not left:
                 raise
+        else:
+            return
         finally:
             await first.stop()
 
