@@ -159,13 +159,14 @@ def test_a_table_shows_the_cases_and_what_did_not_hold() -> None:
 
 
 def test_a_rows_table_is_put_between_its_marks() -> None:
-    """The page keeps what stands around the marks; a row without measurements keeps its place."""
+    """The page keeps what stands around the marks; a row without measurements says so in its place."""
     page = "head\n<!-- load:leads -->\nold\n<!-- /load:leads -->\n<!-- load:air --><!-- /load:air -->\nend\n"
     made = docs.render(page, [Measured("leads", "leads=10", 1, figures={"leads": 10.0})])
     assert made.startswith("head\n<!-- load:leads -->\n")
     assert "| leads=10 | 10 | yes |" in made
     assert "old" not in made
-    assert made.endswith("<!-- /load:leads -->\n<!-- load:air --><!-- /load:air -->\nend\n")
+    assert "<!-- /load:leads -->\n<!-- load:air -->\nCost of a call by the calls in the air" in made
+    assert made.endswith("\n\nNot measured yet.\n<!-- /load:air -->\nend\n")
 
 
 def test_cpu_of_a_process_has_that_of_its_children() -> None:
