@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from dialer.bench.model import Row, Run, Totals, by_fault, totals
+from dialer.bench.model import OVER_LIMIT, Row, Run, by_fault, over_limit, totals
 from dialer.errors import Invalid
 
 #: The parts of docs/faults.md that are made from the results file.
@@ -129,17 +129,17 @@ def tables(rows: Sequence[Row], runs: Sequence[Run]) -> dict[str, str]:
         "faults": _markdown(
             ("fault", "must hold", *_COLUMNS),
             [
-                (f"**{row.name}**: {row.title}", row.must_hold, *_row_cells(row, found.get(row.name, ())))
+                (f"**{row.name}**: {row.title}", row.must_hold, *_cells(row, found.get(row.name, ())))
                 for row in rows
             ],
         ),
         "cases": _markdown(
             ("fault", "case", *_COLUMNS),
             [
-                (row.name, f"`{case}`", *_cells(totals(run for run in found[row.name] if run.case == case)))
+                (row.name, f"`{case}`", *_cells(row, runs))
                 for row in known
                 for case in row.cases
-                if any(run.case == case for run in found[row.name])
+                if (runs := [run for run in found[row.name] if run.case == case])
             ],
         ),
         "figures": _markdown(
@@ -148,6 +148,7 @@ def tables(rows: Sequence[Row], runs: Sequence[Run]) -> dict[str, str]:
                 (row.name, f"`{name}`", f"{value:,.10g}")
                 for row in known
                 for name, value in sorted(totals(found[row.name]).figures.items())
+                if name != OVER_LIMIT  # it has a column
             ],
         ),
     }
@@ -161,23 +162,22 @@ _COLUMNS = (
     "saved and lost",
     "unknown",
     "back, p50 / max",
+    "over the limit at rest",
     "broken",
 )
 
 
-def _row_cells(row: Row, runs: Sequence[Run]) -> tuple[str, ...]:
+def _cells(row: Row, runs: Sequence[Run]) -> tuple[str, ...]:
     if not runs:
         return (f"not run yet, 0 of {row.long_runs:,}", *[""] * (len(_COLUMNS) - 1))
-    return _cells(totals(runs))
-
-
-def _cells(sums: Totals) -> tuple[str, ...]:
+    sums, over = totals(runs), over_limit(row, runs)
     back = [_seconds(sums.recover_p50_s), _seconds(sums.recover_max_s)]
     counts = (sums.runs, sums.calls, sums.double_dials, sums.unfinished_attempts, sums.lost_dispositions)
     return (
         *(f"{count:,}" for count in counts),
         f"{sums.unknown:,}",
         " / ".join(back) if back[0] else "",
+        "" if over is None else f"{over:,}",
         str(sums.broken),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from dialer.bench.model import (
 )
 from dialer.bench.results import Results, default_path
 from dialer.bench.screen import PARTS, part, tables, told
+from dialer.bench.site import busy, patience
 from dialer.bench.site_numbers import Numbers
 from dialer.demo.numbers import decode
 from dialer.errors import Invalid, UnreadableFile
@@ -280,12 +282,40 @@ def test_tables_of_the_docs_have_rows_and_cases_that_were_run() -> None:
     made = tables(rows, RUNS)  # type: ignore[arg-type]
     assert "| **soak**: a fault | all | not run yet, 0 of 3 |  |" in made["faults"]
     assert len({line.count("|") for line in made["faults"].splitlines()}) == 1
-    assert "| 3 | 35 | 1 | 0 | 0 | 1 | 2.0 s / 3.0 s | 1 |" in made["faults"]
+    assert "| 3 | 35 | 1 | 0 | 0 | 1 | 2.0 s / 3.0 s |  | 1 |" in made["faults"]
     assert [line.split("|")[2].strip() for line in made["cases"].splitlines()[2:]] == [
         "`random`",
         "`before`",
         "`cut`",
     ]
+
+
+@dataclass(frozen=True)
+class _Limited(_Row):
+    limit_s: float = 2.0
+
+
+def test_runs_over_the_limit_at_rest_are_counted() -> None:
+    """By what they took, so that old lines count, or by what they say themselves; else the cell is empty."""
+    rows: list[object] = [_Limited("kill"), _Row("ami"), _Row("soak")]
+    said = Run("soak", 1, figures={"over_limit": 1.0, "tasks_max": 3})
+    made = tables(rows, (*RUNS, said))  # type: ignore[arg-type]
+    assert [line.split("|")[-3].strip() for line in made["faults"].splitlines()] == [
+        "over the limit at rest", "---", "1", "", "1",
+    ]  # fmt: skip
+    cells = {line.split("|")[2].strip(): line.split("|")[-3].strip() for line in made["cases"].splitlines()}
+    assert (cells["`random`"], cells["`before`"], cells["`cut`"]) == ("0", "1", "")
+    assert "over_limit" not in made["figures"]
+
+
+@pytest.mark.parametrize(("load", "wanted"), [(0.0, 1.0), (6.0, 3.0), (8.0, 4.0), (50.0, 4.0)])
+def test_a_limit_is_stretched_four_times_at_most(
+    monkeypatch: pytest.MonkeyPatch, load: float, wanted: float
+) -> None:
+    """By the load average over the cores: a limit that gives way to everything is none."""
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert (busy(), patience(5)) == (wanted, 5 * wanted)
 
 
 def test_a_broken_run_says_how_to_make_it_again() -> None:
