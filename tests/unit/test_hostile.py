@@ -377,3 +377,13 @@ def test_a_page_that_goes_on_is_read_to_its_end() -> None:
     page = OURS % ("x", "x", '<a href="/tokens?cursor=WzIwMF0">More</a>')
     assert pages.read(page)[2] == "/tokens?cursor=WzIwMF0"
     assert pages.read(OURS % ("x", "x", "x"))[2] == ""
+
+
+def test_a_block_whose_inputs_came_nowhere_does_harm() -> None:
+    """What nobody answered, read or let pass has tried nothing."""
+    tried = Block("sip", 1)
+    tried.reached("sip_answers", 3)
+    assert (tried.failures, tried.all_figures()["sip_answers"]) == (0, 3)
+    tried.reached("sip_ws_sent", 0)
+    assert tried.failures == 1
+    assert tried.told == ["sip_ws_sent is 0: nothing has come to where it was to be tried"]
