@@ -113,8 +113,9 @@ async def test_a_command_reaches_the_engine_of_another_server(
     seat = await floor.seat(user=operator)
     call = await floor.place(agent=seat)
     assert seat.shift is not None and seat.shift.leg is not None
-    async with Asterisk() as asterisk:
-        asterisk.channels = {call.attempt_id, seat.shift.leg}
+    asterisk = Asterisk()
+    asterisk.channels = {call.attempt_id, seat.shift.leg}
+    async with asterisk:
         async with working(database_url, tmp_path / "main", asterisk.port):
             done = await there.call("POST", f"~/calls/{call.attempt_id}/hangup")
             assert done.status == 204, done.text
