@@ -73,10 +73,9 @@ async def run_faults(options: Faults) -> int:
     stopping.cancel()
     if working.done():
         return working.result()
-    screen.stopping = True
     screen.print("stopping: what is known is kept, go on with --resume")
-    for name in sorted(work.at_work):
-        screen.print(f"{name}: waiting until its centre is taken down, mostly under half a minute")
+    names = ", ".join(sorted(work.at_work))
+    screen.say(f"waiting until the centre of {names} is taken down, mostly under half a minute")
     working.cancel()
     await asyncio.wait({working})
     work.tell(stopped=True)

@@ -30,8 +30,6 @@ class Screen:
     #: how many runs are wanted of each row
     wanted: Mapping[str, int]
     runs: list[Run] = field(default_factory=list)
-    #: the rows are told to end: what they still say is said in lines of their own
-    stopping: bool = False
     _line: str = ""
     _began: float = field(default_factory=time.monotonic)
     _live: Live | None = None
@@ -53,7 +51,7 @@ class Screen:
     def say(self, line: str) -> None:
         """What is done now."""
         self._line = line
-        if self._live is None or self.stopping:
+        if self._live is None:
             self.print(line, style="dim")
 
     def print(self, line: str, style: str | None = None) -> None:

@@ -312,8 +312,7 @@ async def test_what_is_known_is_told_when_it_is_stopped(
     async with asyncio.timeout(30):
         status, line, told = await command(monkeypatch, capsys, [Endless(), Made("ami")], options)
     assert (status, line["stopped"], line["runs"], line["calls"]) == (130, True, 1, 5)
-    assert "kill: waiting until its centre is taken down" in told
-    assert "ami: waiting" not in told
+    assert "waiting until the centre of kill is taken down" in told
     assert len(Results(options.results).read()) == 1
 
 
