@@ -56,7 +56,7 @@ class Screen:
 
     def print(self, line: str, style: str | None = None) -> None:
         """A line that stays, above the table where that is alive."""
-        self.console.print(Text(line), style=style, highlight=False)
+        self.console.print(line, style=style, highlight=False, markup=False)
 
     def add(self, run: Run) -> None:
         """A run is known."""

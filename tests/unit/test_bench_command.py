@@ -346,10 +346,3 @@ def test_the_clock_goes_on_while_nothing_is_said(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(screen, "_began", screen._began - 1000)
         screen._live.refresh()
     assert "faults, 100" in console.export_text()
-
-
-def test_numbers_of_a_dim_line_are_dim() -> None:
-    """They have no colour of their own."""
-    console = Console(color_system="standard", force_terminal=True, record=True, file=io.StringIO())
-    Screen(console, [], {}).print("3 of 4 runs", style="dim")
-    assert console.export_text(styles=True).strip() == "\x1b[2m3 of 4 runs\x1b[0m"

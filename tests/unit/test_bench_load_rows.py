@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from dialer.bench.load import calls, command, docs, events, reports, results
 from dialer.bench.load.command import Load, run_load
@@ -307,6 +309,16 @@ async def test_the_page_is_not_made_of_nothing(monkeypatch: pytest.MonkeyPatch, 
     text = page.read_text()
     assert "Not measured yet.\n<!-- /load:air -->" in text
     assert "| leads=20 | 20 | yes |" in text
+
+
+async def test_numbers_of_a_dim_line_are_dim(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """They have no colour of their own."""
+    shown = Console(color_system="standard", force_terminal=True, record=True, file=io.StringIO())
+    monkeypatch.setattr(command, "Console", lambda **_: shown)
+    await told(monkeypatch, capsys, [Made()], replace(PLAIN, results=tmp_path / "load.jsonl"))
+    assert "\x1b[2m  1 measurements in 0 s\x1b[0m" in shown.export_text(styles=True)
 
 
 # -- the folder ----------------------------------------------------------------------------------------
