@@ -31,6 +31,7 @@ _TOKEN = (
     api_token.c.user_id,
     select(app_user.c.name)
     .where(app_user.c.tenant_id == api_token.c.tenant_id, app_user.c.id == api_token.c.user_id)
+    .correlate(api_token)
     .scalar_subquery()
     .label("user_name"),
     api_token.c.created_at,
