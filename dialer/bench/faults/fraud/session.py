@@ -115,6 +115,7 @@ class Thief:
             if n % FORGET_EVERY == 0:
                 await self._forget()
             what, status = await rng.choice(ways)(rng)
+            outcome.requests += 1
             if 400 <= status < 500:
                 outcome.tries += 1
             elif status >= 500:
