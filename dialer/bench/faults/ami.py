@@ -132,7 +132,7 @@ class _Fault:
             await self._reset()
             return replace(run, broken=str(error), figures=self.figures)
         took_s, allowed_s = loop.time() - began, RECOVER_S * busy()
-        if self.case == "half_open":  # that end was gone from the first
+        if self.case in ("half_open", "silent_peer"):  # that end was gone from the first
             took_s += self.figures["detect_s"]
         if not broken and self.case not in KEEPS and self._said(b'"resynced"') == resyncs:
             broken = "the engine is at work again and has not asked Asterisk what it has"
