@@ -10,8 +10,8 @@ Of many phones those in talks are looked at less often: nobody is dialled for th
 before the talk is over.
 
 Only a phone that has sent without a gap before is judged (one that keeps silence to itself, by VAD, never
-does), and one that was judged wrongly gets twice the patience for a while. A phone at which we begin to look is
-judged if it has ever sent, until Asterisk would have ended a dead one: nobody else would say so.
+does), and one that was judged wrongly gets twice the patience for a while. At a phone that is new to us any
+gap counts, if it has ever sent, until Asterisk would have ended a dead one: nobody else would say so.
 """
 
 from __future__ import annotations
