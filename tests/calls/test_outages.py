@@ -75,7 +75,7 @@ async def test_a_killed_server_loses_no_call(floor: Floor, database_url: str) ->
         assert shift is not None
         assert (shift.state, shift.attempt_id, shift.leg) == (AgentState.TALKING, ids[talks], talk.leg)
         # The one that rings on finds the new server, and no agent.
-        await centre.until_attempts(4, "ended", within_s=15)
+        await centre.until_attempts(4, "ended", within_s=25)
         assert await told(rings) == "abandoned"
         await centre.calls.hang_up(centre.actor, ids[talks])
         await centre.until_attempt(ids[talks], "wrap_up")

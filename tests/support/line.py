@@ -114,7 +114,7 @@ async def floor(asterisk_binary: AsteriskBinary) -> AsyncIterator[Floor]:
         await phones.start()
         await phones.wait_registered()
         long_message = message.with_name("long.wav")
-        write_wav(long_message, 3 * read_wav(message))
+        write_wav(long_message, 5 * read_wav(message))
         names = (message.with_suffix(""), long_message.with_suffix(""))
         yield Floor(folder, server, carrier, phones, settings, *names)
 
