@@ -66,17 +66,16 @@ async def test_phones_that_drop_leave_the_pool_at_once_and_come_back(centre: Cen
 
 
 async def test_a_phone_that_dies_without_a_word(centre: Centre) -> None:
-    """Nothing is heard of a dead phone but its silence: five seconds of it end the leg. A customer who comes
-    meanwhile is with it no longer than that, and goes to another agent."""
+    """Nothing is heard of a dead phone but its silence: five seconds of it end the leg. A customer in a talk
+    with it is left alone no longer than that, and goes to another agent."""
     phones = centre.floor.more_phones(MORTALS[0])
     await phones.start()
     try:
         await phones.wait_registered()
         (dying,) = await centre.add_agents(phones=MORTALS[:1])
-        await phones.die(MORTALS[0])
-        number = human()
-        await centre.campaign([number])
+        await centre.campaign([human()])
         await centre.until_agent(dying, AgentState.TALKING)
+        await phones.die(MORTALS[0])
         (other,) = await centre.add_agents(1)
         await centre.until_agent(dying, AgentState.LOST, within_s=8.0)
         shift = await centre.until_agent(other, AgentState.TALKING, within_s=8.0)
