@@ -35,21 +35,27 @@ class ClaimedLead:
     timezones: tuple[str, ...]
     #: attempts made so far
     attempts: int
+    #: what the last of them came to
+    last_result: str | None = None
+    #: of the number: mobile, fixed_line, ...
+    kind: str | None = None
 
 
-#: Public for the bench, which asks the database how it goes about it.
-CLAIM = Prepared(
-    """
-    SELECT id, list_id, contact_id, e164, timezones, attempts
-      FROM lead
-     WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
+_LEAD = """
+    id, list_id, contact_id, e164, timezones, attempts, last_result,
+    (SELECT p.kind FROM contact_phone p
+      WHERE p.tenant_id = lead.tenant_id AND p.contact_id = lead.contact_id AND p.e164 = lead.e164)
+"""
+_MAY_BE_DIALLED = """
+       tenant_id = :tenant_id AND campaign_id = :campaign_id
        AND status IN ('new', 'waiting') AND NOT resting AND open_from <= :now AND open_until > :now
        AND NOT EXISTS (SELECT FROM active_number n WHERE n.tenant_id = lead.tenant_id AND n.e164 = lead.e164)
      ORDER BY sort_key, id
      LIMIT :wanted
-       FOR UPDATE SKIP LOCKED
-    """
-)
+"""
+#: Public for the bench, which asks the database how it goes about it.
+CLAIM = Prepared(f"SELECT {_LEAD} FROM lead WHERE {_MAY_BE_DIALLED} FOR UPDATE SKIP LOCKED")  # noqa: S608
+_PEEK = Prepared(f"SELECT {_LEAD} FROM lead WHERE {_MAY_BE_DIALLED}")  # noqa: S608 - texts of ours
 
 #: A wave of them (the morning) is taken in pieces: the claim goes on with those that are awake.
 _WAKE = Prepared(
@@ -65,13 +71,13 @@ _WAKE = Prepared(
 )
 
 _CLAIM_ONE = Prepared(
-    """
-    SELECT id, list_id, contact_id, e164, timezones, attempts
+    f"""
+    SELECT {_LEAD}
       FROM lead
      WHERE tenant_id = :tenant_id AND id = :lead_id AND campaign_id = :campaign_id
        AND status IN ('new', 'waiting', 'offered')
        FOR UPDATE SKIP LOCKED
-    """
+    """  # noqa: S608 - texts of ours
 )
 
 
@@ -101,8 +107,8 @@ _TALKED = Prepared(
 
 
 def _claimed(row: Any) -> ClaimedLead:
-    id_, list_id, contact_id, e164, timezones, attempts = row
-    return ClaimedLead(id_, list_id, contact_id, e164, tuple(timezones), attempts)
+    id_, list_id, contact_id, e164, timezones, attempts, last_result, kind = row
+    return ClaimedLead(id_, list_id, contact_id, e164, tuple(timezones), attempts, last_result, kind)
 
 
 async def claim(
@@ -112,6 +118,14 @@ async def claim(
     whose = {"tenant_id": tenant_id, "campaign_id": campaign_id, "now": now}
     await _WAKE.run(conn, **whose)
     return [_claimed(row) for row in await CLAIM.rows(conn, **whose, wanted=wanted)]
+
+
+async def peek(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, wanted: int, now: datetime
+) -> list[ClaimedLead]:
+    """The leads that a claim would give next; nothing is locked, and any of them may be gone by then."""
+    whose = {"tenant_id": tenant_id, "campaign_id": campaign_id, "now": now}
+    return [_claimed(row) for row in await _PEEK.rows(conn, **whose, wanted=wanted)]
 
 
 async def claim_one(
