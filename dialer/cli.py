@@ -221,7 +221,7 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="decides all that is random")] = 1,
     runs: Annotated[int, typer.Option(min=1, max=100_000, help="so many seeds, from that one on")] = 1,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="that share the runs [as many as processors]")
+        int | None, typer.Option(min=1, help="that share the runs; else one a processor")
     ] = None,
     target: Annotated[float, typer.Option(help="highest share of abandoned calls, 0 to 1")] = 0.03,
     long_run: Annotated[
@@ -230,7 +230,7 @@ def simulate(
     ] = False,
     drop_after: Annotated[
         float | None,
-        typer.Option(help="predictive: ringing calls may be taken back after so long, s [never]"),
+        typer.Option(help="predictive: ringing calls are taken back after so long, s; else never"),
     ] = None,
     ratio: Annotated[
         float | None, typer.Option(help="calls or lines an agent, of power, ratio, boost")
@@ -340,12 +340,17 @@ def resume(name: _Node) -> None:
 
 
 @node.command()
-def remove(name: _Node) -> None:
-    """Forget it; drain it first."""
+def remove(
+    name: _Node,
+    force: Annotated[
+        bool, typer.Option("--force", help="though it takes part, or has calls or phones: they are lost")
+    ] = False,
+) -> None:
+    """Forget it when it has run empty; drain it first."""
     from dialer.servers_command import remove_node
 
     telemetry.configure("warning", "console", "node")
-    _run(remove_node(settings.load(), Console(), name))
+    _run(remove_node(settings.load(), Console(), name, force=force))
 
 
 @app.command()

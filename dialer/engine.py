@@ -418,6 +418,7 @@ class Engine:
                     "trouble": None if node.ready else node.link.trouble,
                     "calls": sum(line.node == node.name for line in self.calls),
                     "phones": sum(leg.node == node.name and leg.up for leg in self.tracker.legs.values()),
+                    "silent_carriers": self.placer.lines.silent_carriers(node.name),
                 }
                 for node in self.nodes
             },

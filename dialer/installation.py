@@ -8,6 +8,7 @@ cannot start meanwhile: its parts would be stopped under it.
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from types import TracebackType
 
 from dialer.asterisk.config import ManagedAsterisk
@@ -18,7 +19,7 @@ from dialer.debian import packages
 from dialer.debian.packages import Progress
 from dialer.errors import SettingsError
 from dialer.managed import asterisk_of
-from dialer.processes import only_one
+from dialer.processes import LOCK, only_one
 from dialer.settings import Settings
 
 
@@ -35,9 +36,12 @@ class Installation:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Installation:
+        made = not self.settings.data_dir.exists()
         self.settings.writable_data_dir()
         try:
             self._stack.enter_context(only_one(self.settings.data_dir))
+            if made:
+                self._stack.callback(_unmake, self.settings.data_dir)
         except SettingsError:
             self.served = True
         return self
@@ -85,3 +89,10 @@ class Installation:
             self._stack.push_async_callback(server.stop)
             self.started.append("Asterisk")
         await server.start()
+
+
+def _unmake(data_dir: Path) -> None:
+    """Take a folder away again that was made for us, where it has nothing but the lock, which is ours."""
+    if [one.name for one in data_dir.iterdir()] == [LOCK]:
+        (data_dir / LOCK).unlink()
+        data_dir.rmdir()

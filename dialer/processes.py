@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 #: The processes of the server; each is `python -m dialer run NAME`.
 NAMES = ("engine", "web", "jobs")
+#: In the data folder: who has it locked uses the parts there.
+LOCK = "serve.lock"
 READY_S = 30.0
 STOP_S = 15.0
 #: A process that falls so often before it is ready is given up.
@@ -218,7 +220,7 @@ async def running(
 
 
 @contextlib.contextmanager
-def only_one(data_dir: Path, lock: str = "serve.lock") -> Any:
+def only_one(data_dir: Path, lock: str = LOCK) -> Any:
     """Two servers in one data folder would start and stop each other's parts. Raises SettingsError."""
     fd = os.open(data_dir / lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:

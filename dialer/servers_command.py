@@ -9,21 +9,26 @@ from rich.console import Console
 from rich.table import Table
 
 from dialer.db.session import Database
-from dialer.errors import NotFound
+from dialer.errors import Conflict, NotFound
 from dialer.installation import Installation
 from dialer.servers import store
-from dialer.servers.store import Seen
+from dialer.servers.model import check_node
+from dialer.servers.store import NodeRow, Seen
+from dialer.servers.view import alive, node_views
 from dialer.settings import Settings
-
-#: A server that has not spoken for so long is shown as silent; the others take over what it owned.
-SILENT_S = 5.0
 
 
 @asynccontextmanager
 async def _database(settings: Settings, console: Console) -> AsyncIterator[Database]:
+    if settings.database_url is not None:  # nothing is migrated here: the owner's address is not needed
+        database = Database.open(settings.database_url.get_secret_value(), pool=1)
+        try:
+            yield database
+        finally:
+            await database.close()
+        return
     async with Installation(settings, lambda line: console.print(line, style="dim", highlight=False)) as here:
-        urls = await here.database()
-        database = Database.open(urls.app, pool=1)
+        database = Database.open((await here.database()).app, pool=1)
         try:
             yield database
         finally:
@@ -31,7 +36,8 @@ async def _database(settings: Settings, console: Console) -> AsyncIterator[Datab
 
 
 async def show_servers(settings: Settings, console: Console) -> int:
-    """Print servers and nodes; 1 where none of either works. Raises what a database can raise."""
+    """Print servers and nodes; 1 where no server lives, or a node is reached by none. Raises what a database
+    can raise."""
     async with _database(settings, console) as database, database.system() as conn:
         servers, nodes = await store.seen(conn), await store.nodes(conn)
     table = Table(title="Servers")
@@ -49,27 +55,25 @@ async def show_servers(settings: Settings, console: Console) -> int:
             campaigns,
         )
     console.print(table)
-    living = [each for each in servers if _alive(each)]
     table = Table(title="Asterisk servers (nodes)")
     for column in ("name", "manager interface", "state", "calls", "phones"):
         table.add_column(column, overflow="fold")
-    ready = 0
-    for node in nodes:
-        views = [each.status.get("nodes", {}).get(node.name, {}) for each in living]
-        reached = any(view.get("ready") for view in views)
-        ready += reached
-        trouble = next((str(view["trouble"]) for view in views if view.get("trouble")), "no server drives it")
-        state = ("draining" if node.draining else "ready") if reached else trouble
-        calls = sum(view.get("calls", 0) for view in views)
-        # Each server hears all phones of a node.
-        phones = max((view.get("phones", 0) for view in views), default=0)
-        table.add_row(node.name, f"{node.ami_host}:{node.ami_port}", state, str(calls), str(phones))
+    views = node_views(servers, nodes)
+    for view in views:
+        node = view.node
+        state = view.trouble or ("draining" if node.draining else "ready")
+        where = f"{node.ami_host}:{node.ami_port}"
+        table.add_row(node.name, where, state, str(view.calls), str(view.phones))
     console.print(table)
-    return 0 if living and ready else 1
+    if not nodes:
+        console.print("no node is known: dozvon node add NAME HOST [PORT]", highlight=False)
+    works = any(map(alive, servers)) and bool(views) and all(view.reached for view in views)
+    return 0 if works else 1
 
 
 async def add_node(settings: Settings, console: Console, name: str, host: str, port: int) -> int:
-    """Make an Asterisk known to all servers, or say where it is now."""
+    """Make an Asterisk known to all servers, or say where it is now. Raises Invalid."""
+    check_node(name, host, port)
     async with _database(settings, console) as database, database.system() as conn:
         await store.put_node(conn, name, host, port)
     console.print(f"node {name}: {host}:{port}; every server logs in there as its own user", highlight=False)
@@ -86,20 +90,69 @@ async def drain_node(settings: Settings, console: Console, name: str, *, drainin
     return 0
 
 
-async def remove_node(settings: Settings, console: Console, name: str) -> int:
-    """Forget a node; its calls are closed in the books. Raises NotFound."""
-    async with _database(settings, console) as database, database.system() as conn:
-        if not await store.drop_node(conn, name):
-            raise NotFound(what="node", key=name)
+async def remove_node(settings: Settings, console: Console, name: str, *, force: bool = False) -> int:
+    """Forget a node that has run empty; with `force` any but the last one, then its calls are closed in the
+    books. Raises NotFound, Conflict."""
+    async with _database(settings, console) as database:
+        calls, phones = await _use(database, name)
+        async with database.system() as conn:
+            nodes = {node.name: node for node in await store.lock_nodes(conn)}
+            if name not in nodes:
+                raise NotFound(what="node", key=name)
+            if len(nodes) == 1:
+                raise Conflict(
+                    reason=f"node {name} is the last one: nothing could be dialled without it. Add another "
+                    "first: dozvon node add NAME HOST [PORT]"
+                )
+            if not force:
+                _empty(nodes[name], calls, phones)
+            await store.drop_node(conn, name)
     console.print(f"node {name} is forgotten", highlight=False)
+    if calls or phones:
+        console.print(_lost(calls, phones), style="yellow", highlight=False)
     return 0
 
 
-def _alive(server: Seen) -> bool:
-    return not server.stopped and server.silent_s < SILENT_S
+async def _use(database: Database, name: str) -> tuple[int, int]:
+    """Calls and phones of all tenants at the node."""
+    calls = phones = 0
+    for tenant_id in await database.tenants():
+        async with database.tenant(tenant_id) as conn:
+            its_calls, its_phones = await store.node_use(conn, tenant_id, name)
+        calls, phones = calls + its_calls, phones + its_phones
+    return calls, phones
+
+
+def _empty(node: NodeRow, calls: int, phones: int) -> None:
+    """See that nothing is lost with the node. Raises Conflict."""
+    force = "--force forgets it all the same"
+    if not node.draining:
+        raise Conflict(
+            reason=f"node {node.name} takes part: let it run empty first (dozvon node drain {node.name}); "
+            f"{force}. It has {_has(calls, phones)} now"
+        )
+    if calls or phones:
+        raise Conflict(
+            reason=f"node {node.name} is draining and has {_has(calls, phones)} yet: wait until they have "
+            f"ended or moved (dozvon servers shows them); {force}"
+        )
+
+
+def _has(calls: int, phones: int) -> str:
+    return (
+        f"{calls} {'call' if calls == 1 else 'calls'} and {phones} {'phone' if phones == 1 else 'phones'} of "
+        "agents"
+    )
+
+
+def _lost(calls: int, phones: int) -> str:
+    return (
+        f"lost with it: {_has(calls, phones)}. The calls end in the books as lost with the node, while its "
+        "Asterisk may still carry them; the agents' phones are called from other nodes"
+    )
 
 
 def _state(server: Seen) -> str:
     if server.stopped:
         return "ended"
-    return "alive" if _alive(server) else f"silent for {server.silent_s:.0f} s"
+    return "alive" if alive(server) else f"silent for {server.silent_s:.0f} s"

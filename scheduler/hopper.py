@@ -44,30 +44,39 @@ class ClaimedLead:
 _LEAD = """
     id, list_id, contact_id, e164, timezones, attempts, last_result,
     (SELECT p.kind FROM contact_phone p
-      WHERE p.tenant_id = lead.tenant_id AND p.contact_id = lead.contact_id AND p.e164 = lead.e164)
+      WHERE p.tenant_id = lead.tenant_id AND p.contact_id = lead.contact_id AND p.e164 = lead.e164) AS kind
 """
-_MAY_BE_DIALLED = """
-       tenant_id = :tenant_id AND campaign_id = :campaign_id
+_NEXT = f"""
+    SELECT {_LEAD}
+      FROM lead
+     WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
        AND status IN ('new', 'waiting') AND NOT resting AND open_from <= :now AND open_until > :now
        AND NOT EXISTS (SELECT FROM active_number n WHERE n.tenant_id = lead.tenant_id AND n.e164 = lead.e164)
      ORDER BY sort_key, id
      LIMIT :wanted
-"""
+"""  # noqa: S608 - no value is put in
+_PEEK = Prepared(_NEXT)
+_AWAKE = f"{_NEXT} FOR UPDATE SKIP LOCKED"
 #: Public for the bench, which asks the database how it goes about it.
-CLAIM = Prepared(f"SELECT {_LEAD} FROM lead WHERE {_MAY_BE_DIALLED} FOR UPDATE SKIP LOCKED")  # noqa: S608
-_PEEK = Prepared(f"SELECT {_LEAD} FROM lead WHERE {_MAY_BE_DIALLED}")  # noqa: S608 - texts of ours
-
-#: A wave of them (the morning) is taken in pieces: the claim goes on with those that are awake.
-_WAKE = Prepared(
-    """
-    UPDATE lead SET resting = false
-     WHERE tenant_id = :tenant_id AND id = ANY (ARRAY(
-           SELECT id FROM lead
-            WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND resting AND open_from <= :now
-            ORDER BY open_from
-            LIMIT 500
-              FOR UPDATE SKIP LOCKED))
-    """
+CLAIM = Prepared(_AWAKE)
+#: The same, and leads whose time has come are woken: how many that were, and the claimed ones. It does not
+#: see what it has woken itself. A wave of them (the morning) is taken in pieces: the claim goes on with those
+#: that are awake.
+_WAKE_AND_CLAIM = Prepared(
+    f"""
+    WITH woken AS (
+        UPDATE lead SET resting = false
+         WHERE tenant_id = :tenant_id AND id = ANY (ARRAY(
+               SELECT id FROM lead
+                WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND resting AND open_from <= :now
+                ORDER BY open_from
+                LIMIT 500
+                  FOR UPDATE SKIP LOCKED))
+        RETURNING id
+    )
+    SELECT w.many, c.*
+      FROM (SELECT count(*) AS many FROM woken) w LEFT JOIN LATERAL ({_AWAKE}) c ON true
+    """  # noqa: S608 - no value is put in
 )
 
 _CLAIM_ONE = Prepared(
@@ -116,8 +125,10 @@ async def claim(
 ) -> list[ClaimedLead]:
     """Lock up to `wanted` leads that may be dialled now, in the campaign's order."""
     whose = {"tenant_id": tenant_id, "campaign_id": campaign_id, "now": now}
-    await _WAKE.run(conn, **whose)
-    return [_claimed(row) for row in await CLAIM.rows(conn, **whose, wanted=wanted)]
+    found = [(many, row) for many, *row in await _WAKE_AND_CLAIM.rows(conn, **whose, wanted=wanted)]
+    if found[0][0]:  # they may come before those that were awake
+        return [_claimed(row) for row in await CLAIM.rows(conn, **whose, wanted=wanted)]
+    return [_claimed(row) for _, row in found if row[0] is not None]
 
 
 async def peek(

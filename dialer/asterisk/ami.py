@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -341,6 +342,11 @@ class AmiLink:
             except LoginRefused as error:
                 reason, pause_s = str(error), self._refused_retry_s
                 log.error("ami.login_refused", user=self.address.user, reason=reason)  # noqa: TRY400
+            except socket.gaierror as error:
+                unknown = error.errno == socket.EAI_NONAME
+                why = "is not known" if unknown else f"cannot be looked up: {error.strerror}"
+                reason, pause_s = f"the name {self.address.host} {why}", delay_s
+                log.warning("ami.unreachable", host=self.address.host, port=self.address.port, reason=reason)
             except (OSError, AsteriskUnavailable) as error:
                 reason, pause_s = str(error) or type(error).__name__, delay_s
                 log.warning("ami.unreachable", host=self.address.host, port=self.address.port, reason=reason)

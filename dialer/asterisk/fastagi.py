@@ -29,12 +29,22 @@ from dialer.asterisk.agi_codec import (
     quote,
     variable_name,
 )
-from dialer.errors import ActionFailed, ActionTimeout, AgiHangup, AsteriskUnavailable, BadAgi, DozvonError
+from dialer.errors import (
+    ActionFailed,
+    ActionTimeout,
+    AgiHangup,
+    AsteriskUnavailable,
+    BadAgi,
+    DozvonError,
+    Invalid,
+)
 
 log = structlog.get_logger(__name__)
 
 #: Asterisk sets AGISTATUS=FAILURE on this line (res_agi.c, run_agi).
 FAILURE = b"failure\n"
+#: A value that MSet takes for nothing else.
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
 #: How long bytes that the peer does not read may hold a finished session, seconds.
 LINGER_S = 1.0
 #: How long `close` waits for handlers that clean up after their cancellation, seconds.
@@ -94,6 +104,14 @@ class AgiCall:
         """Set the channel variable `name`. Raises as `command` does."""
         quote(value, what=variable_name(name))  # an unsafe value is named by its variable, not by its place
         await self.command("SET", "VARIABLE", name, value)
+
+    async def set_words(self, **values: str) -> None:
+        """Set channel variables in one question, to values that are words: letters, digits, hyphens and
+        underscores. Raises Invalid for another, and as `command` does."""
+        for name, value in values.items():
+            if not _WORD.fullmatch(value):  # a comma would begin another variable
+                raise Invalid(field=variable_name(name), reason="it must be a word")
+        await self.command("EXEC", "MSet", ",".join(f"{name}={value}" for name, value in values.items()))
 
     async def get_variable(self, name: str) -> str | None:
         """The value of the channel variable `name`, None where it is not set; Asterisk cuts it at 1023 bytes.

@@ -101,7 +101,7 @@ async def restore_command(
     async with _installation(settings, console) as here:
         with Screen(console).shown() as screen:
             done = await restore(here, path, screen, force=force, keep_running=keep_running)
-    console.print(_summary(done.manifest, path))
+    console.print(_summary(done.manifest, done.source))
     for was in done.replaced:
         console.print(f"replaced: {was}", style="yellow", highlight=False)
     if done.paused:

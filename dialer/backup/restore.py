@@ -74,6 +74,8 @@ class Restored:
     """What was done."""
 
     manifest: Manifest
+    #: which backup it is made of: of a folder of backups the newest
+    source: Path
     #: what was there before, in words
     replaced: tuple[str, ...]
     #: names of the campaigns that were running, and are paused
@@ -134,7 +136,7 @@ class _Restore:
         self._progress.step("migrations")
         await migrate.upgrade(self._urls.owner)
         copy = self._settings.data_dir / SETTINGS_COPY if manifest.of(Kind.SETTINGS) else None
-        return Restored(manifest, tuple(replaced), tuple(paused), copy, migrate.head())
+        return Restored(manifest, self._backup.path, tuple(replaced), tuple(paused), copy, migrate.head())
 
     # -- what is there -------------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -52,25 +52,34 @@ class Faults:
 
 
 async def run_faults(options: Faults) -> int:
-    """Run the rows; the exit status, which is 1 when anything did not hold."""
+    """Run the rows; the exit status, which is 1 when anything did not hold or nothing was run."""
+    if options.docs:
+        return _docs(options.results or default_path())
     rows = [_sized(row, options) for row in faults.rows(options.only)]
     if not rows:
         raise Invalid(field="--only", reason="no row is part of this installation")
-    keeps = options.results or (None if options.short else default_path())
-    if options.docs:
-        return _docs(rows, Results(options.results or default_path()))
+    results = Results(options.results or (None if options.short else default_path()))
+    results.claim()
     telemetry.configure("error", "console", "bench")
+    # The terminal's table goes where the summary does not.
+    console = Console(stderr=options.json_line)
+    wanted = {row.name: _seeds(row, options, results) for row in rows}
+    screen = Screen(console, rows, {name: len(seeds) for name, seeds in wanted.items()})
+    work = Work(options, rows, wanted, results, screen)
     stop = processes.until_signal()
-    working = asyncio.create_task(_run(options, rows, Results(keeps)))
+    working = asyncio.create_task(work.run())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    if not working.done():
-        print("stopping: what is known is kept, go on with --resume", file=sys.stderr)
-        working.cancel()
-        await asyncio.wait({working})
-        return 130
-    return working.result()
+    if working.done():
+        return working.result()
+    screen.print("stopping: what is known is kept, go on with --resume")
+    names = ", ".join(sorted(work.at_work))
+    screen.say(f"waiting until the centre of {names} is taken down, mostly under half a minute")
+    working.cancel()
+    await asyncio.wait({working})
+    work.tell(stopped=True)
+    return 130
 
 
 def _sized(row: Row, options: Faults) -> Row:
@@ -87,61 +96,98 @@ def _seeds(row: Row, options: Faults, results: Results) -> list[int]:
     return [seed for seed in range(1, count + 1) if seed not in had]
 
 
-async def _run(options: Faults, rows: list[Row], results: Results) -> int:
-    began = time.monotonic()
-    # The terminal's table goes where the summary does not.
-    console = Console(stderr=options.json_line)
-    wanted = {row.name: _seeds(row, options, results) for row in rows}
-    failed: dict[str, str] = {}
-    waiting = [row for row in rows if wanted[row.name]]
-    with Screen(console, rows, {name: len(seeds) for name, seeds in wanted.items()}) as screen:
+@dataclass(slots=True)
+class Work:
+    """The rows at work, and what came of them so far."""
+
+    options: Faults
+    rows: Sequence[Row]
+    #: the seeds of each row
+    wanted: Mapping[str, list[int]]
+    results: Results
+    screen: Screen
+    #: names of those that have a centre now
+    at_work: set[str] = field(default_factory=set)
+    #: why a row could not be run to its end
+    failed: dict[str, str] = field(default_factory=dict)
+    _began: float = field(default_factory=time.monotonic)
+
+    async def run(self) -> int:
+        """Run all; the exit status."""
+        waiting = [row for row in self.rows if self.wanted[row.name]]
+        self.failed |= _not_run(self.rows, self.wanted, self.options)
 
         async def one_after_another() -> None:
             while waiting:
-                row = waiting.pop(0)
-                failure = await _row(row, wanted[row.name], screen, results)
-                if failure:
-                    failed[row.name] = failure
-                    console.print(f"{row.name}: {failure}", style="bold red", highlight=False)
+                await self._row(waiting.pop(0))
 
-        async with asyncio.TaskGroup() as rows_at_work:
-            for _ in range(options.at_once or (SHORT_AT_ONCE if options.short else 1)):
-                rows_at_work.create_task(one_after_another())
-    broken = [told(run) for run in screen.runs if not run.held]
-    for line in (*broken, *(f"{name}: {reason}" for name, reason in failed.items())):
-        print(line, file=sys.stderr)
-    if options.json_line:
-        said = summary(screen.runs) | {
-            "what_broke": broken,
-            "failed": failed,
-            "seconds": round(time.monotonic() - began, 1),
-        }
-        print(json.dumps(said, ensure_ascii=False), flush=True)
-    return 1 if broken or failed else 0
+        with self.screen:
+            async with asyncio.TaskGroup() as rows_at_work:
+                for _ in range(self.options.at_once or (SHORT_AT_ONCE if self.options.short else 1)):
+                    rows_at_work.create_task(one_after_another())
+        return 1 if self.tell() or self.failed else 0
+
+    async def _row(self, row: Row) -> None:
+        self.at_work.add(row.name)
+        try:
+            failure = await self._runs(row, self.wanted[row.name])
+        finally:
+            self.at_work.discard(row.name)
+        if failure:
+            self.failed[row.name] = failure
+            self.screen.print(f"{row.name}: {failure}", style="bold red")
+
+    async def _runs(self, row: Row, seeds: list[int]) -> str:
+        """Run one row; why it could not be run to its end, or nothing."""
+
+        def say(line: str) -> None:
+            self.screen.say(f"{row.name}: {line}")
+
+        made = 0
+        try:
+            runs = cast("AsyncGenerator[Run]", row.runs(seeds, say))
+            async with contextlib.aclosing(runs):
+                async for run in runs:
+                    made += 1
+                    self.results.append(run)
+                    self.screen.add(run)
+                    say(f"{made} of {len(seeds)} runs")
+        except Exception as error:
+            return f"could not go on after {made} of {len(seeds)} runs: {type(error).__name__}: {error}"
+        if made != len(seeds):
+            return f"made {made} runs of {len(seeds)}"
+        return ""
+
+    def tell(self, *, stopped: bool = False) -> list[str]:
+        """Say what did not hold, and the summary where it is asked for; the former."""
+        broken = [told(run) for run in self.screen.runs if not run.held]
+        for line in (*broken, *(f"{name}: {reason}" for name, reason in self.failed.items())):
+            print(line, file=sys.stderr)
+        if self.options.json_line:
+            said = summary(self.screen.runs) | {
+                "what_broke": broken,
+                "failed": self.failed,
+                "stopped": stopped,
+                "seconds": round(time.monotonic() - self._began, 1),
+            }
+            print(json.dumps(said, ensure_ascii=False), flush=True)
+        return broken
 
 
-async def _row(row: Row, seeds: list[int], screen: Screen, results: Results) -> str:
-    """Run one row; why it could not be run to its end, or nothing."""
-
-    def say(line: str) -> None:
-        screen.say(f"{row.name}: {line}")
-
-    made = 0
-    try:
-        runs = cast("AsyncGenerator[Run]", row.runs(seeds, say))
-        async with contextlib.aclosing(runs):
-            async for run in runs:
-                made += 1
-                results.append(run)
-                screen.add(run)
-                say(f"{made} of {len(seeds)} runs")
-    except Exception as error:
-        return f"could not go on after {made} of {len(seeds)} runs: {type(error).__name__}: {error}"
-    if made != len(seeds):
-        return f"made {made} runs of {len(seeds)}"
-    return ""
+def _not_run(rows: Sequence[Row], wanted: Mapping[str, list[int]], options: Faults) -> dict[str, str]:
+    """Why rows that were asked for have no seeds; one whose seeds the file has all needs no reason."""
+    without = [row for row in rows if not wanted[row.name]]
+    if options.only or len(without) == len(rows):
+        return {row.name: "has no short form" for row in without if options.short and not row.short_runs}
+    return {}
 
 
-def _docs(rows: list[Row], results: Results) -> int:
-    write_docs(PAGE, rows, newest(results.read()))
+def _docs(path: Path) -> int:
+    """Write the tables of all rows, whichever are asked for: the page has all of them. Raises Invalid."""
+    if not PAGE.is_file():
+        raise Invalid(field="--docs", reason=f"there is no {PAGE} here: run it in a checkout")
+    runs = newest(Results(path).read())
+    if not runs:
+        raise Invalid(field="--results", reason=f"{path} has no runs to be shown")
+    write_docs(PAGE, faults.rows(()), runs)
     return 0

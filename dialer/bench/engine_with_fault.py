@@ -12,32 +12,39 @@ The attempt's id is written to FILE first. Two more points kill nothing:
     it
                         is thawed it writes it
     overflow            the queue of events is short, so that it can be made to overflow
+    noted               of each call, how long its Originate was written after its commit was asked for, by
+                        this process's own clock that nobody sets: a line "attempt seconds" in FILE
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import os
 import runpy
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dialer.asterisk.ami import AmiLink, AmiReply
+from dialer.calls.placing import Placer
 
 BEFORE, AFTER = "before_originate", "after_originate"
 POINTS = (BEFORE, AFTER)
 FROZEN = "frozen_originate"
 OVERFLOW = "overflow"
+NOTED = "noted"
 #: How many events the short queue holds; the server's holds a hundred times as many.
 QUEUE = 500
 #: A call of a customer; an agent's phone is called with the same action.
 CUSTOMER = "dozvon-customer"
 
 _ask = AmiLink.send
+_commit = Placer._commit
 
 
 class Fault:
@@ -72,8 +79,49 @@ class Fault:
         raise AssertionError("dead")
 
 
+class Notes:
+    """How late each call was sent, for whoever holds the rule against it."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._committed: dict[str, float] = {}
+
+    async def commit(self, placer: Placer, *args: Any, **options: Any) -> Any:
+        """In place of Placer._commit, behind which nothing is left but the commit."""
+        answer = await _commit(placer, *args, **options)
+        placed = inspect.signature(_commit).bind(placer, *args, **options).arguments["placed"]
+        self._committed |= {str(line.call.attempt_id): time.monotonic() for line in placed}
+        return answer
+
+    async def send(
+        self, link: AmiLink, action: Mapping[str, str | Sequence[str]], *, timeout_s: float | None = None
+    ) -> AmiReply:
+        """In place of AmiLink.send."""
+        if action.get("Context") == CUSTOMER:
+            attempt = str(action["ChannelId"])
+            late_s = time.monotonic() - self._committed.pop(attempt)
+            with self.file.open("a", encoding="ascii") as notes:
+                notes.write(f"{attempt} {late_s:.6f}\n")
+        return await _ask(link, action, timeout_s=timeout_s)
+
+
 def main() -> None:
     """Be the engine."""
+    if sys.argv[1] == NOTED:
+        notes = Notes(Path(sys.argv[2]))
+
+        async def commit(placer: Placer, *args: Any, **options: Any) -> Any:
+            return await notes.commit(placer, *args, **options)
+
+        async def note(
+            link: AmiLink, action: Mapping[str, str | Sequence[str]], *, timeout_s: float | None = None
+        ) -> AmiReply:
+            return await notes.send(link, action, timeout_s=timeout_s)
+
+        setattr(Placer, "_commit", commit)  # noqa: B010 - mypy knows that a method is not to be assigned
+        setattr(AmiLink, "send", note)  # noqa: B010
+        _be_the_engine()
+        return
     if sys.argv[1] == OVERFLOW:
         build = AmiLink.__init__
         setattr(AmiLink, "__init__", functools.partialmethod(build, queue_size=QUEUE))  # noqa: B010

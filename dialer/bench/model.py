@@ -116,6 +116,35 @@ class Sized(Protocol):
         """The row with its short run, or one that lasts so many minutes (None: as the long form)."""
 
 
+@runtime_checkable
+class Limited(Protocol):
+    """A row that holds `recover_s` against a limit, which a busy machine stretches."""
+
+    @property
+    def limit_s(self) -> float:
+        """The limit on a machine at rest, seconds."""
+
+
+#: The figure of a run by which a row says itself whether it was over the limit at rest: 1 or 0.
+OVER_LIMIT = "over_limit"
+
+
+def over_limit(row: Row, runs: Iterable[Run]) -> int | None:
+    """How many runs took longer than a machine at rest may; None where none has a limit.
+
+    By the run's own figure, else by `recover_s` and the row's limit: so those count too that were written
+    before there was such a figure.
+    """
+    limit_s = row.limit_s if isinstance(row, Limited) else None
+    found = []
+    for run in runs:
+        if OVER_LIMIT in run.figures:
+            found.append(bool(run.figures[OVER_LIMIT]))
+        elif limit_s is not None and run.recover_s is not None:
+            found.append(run.recover_s > limit_s)
+    return sum(found) if found else None
+
+
 def case_of(cases: Sequence[str], seed: int) -> str:
     """The case of a seed: they come in turn."""
     return cases[seed % len(cases)] if cases else ""

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from dialer.bench.model import Row, Run, Totals, by_fault, totals
+from dialer.bench.model import OVER_LIMIT, Row, Run, by_fault, over_limit, totals
+from dialer.errors import Invalid
 
 #: The parts of docs/faults.md that are made from the results file.
 PARTS = ("faults", "cases", "figures")
@@ -34,14 +36,14 @@ class Screen:
 
     def __enter__(self) -> Screen:
         if self.console.is_terminal:
-            self._live = Live(self._render(), console=self.console, refresh_per_second=2)
+            # Made anew at each look: its clock goes on while nothing is said.
+            self._live = Live(console=self.console, get_renderable=self._render, refresh_per_second=2)
             self._live.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._line = ""
         if self._live is not None:
-            self._line = ""
-            self._live.update(self._render(), refresh=True)
             self._live.__exit__(None, None, None)
         else:
             self.console.print(self.table())
@@ -50,23 +52,25 @@ class Screen:
         """What is done now."""
         self._line = line
         if self._live is None:
-            self.console.print(line, style="dim", highlight=False)
-        else:
-            self._live.update(self._render())
+            self.print(line, style="dim")
+
+    def print(self, line: str, style: str | None = None) -> None:
+        """A line that stays, above the table where that is alive."""
+        self.console.print(line, style=style, highlight=False, markup=False)
 
     def add(self, run: Run) -> None:
         """A run is known."""
         self.runs.append(run)
         if not run.held:
-            self.console.print(told(run), style="bold red", highlight=False)
-        if self._live is not None:
-            self._live.update(self._render())
+            self.print(told(run), style="bold red")
 
     def table(self) -> Table:
         """The rows so far."""
-        table = Table(title=f"faults, {time.monotonic() - self._began:.0f} s")
-        for name in ("fault", "runs", "calls", "twice", "no end", "lost", "unknown", "back p50", "back max"):
-            table.add_column(name, justify="left" if name == "fault" else "right")
+        title = f"faults, {time.monotonic() - self._began:.0f} s"
+        table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
+        table.add_column("fault", no_wrap=True)
+        for name in ("runs", "calls", "twice", "no end", "lost", "unknown", "back p50", "max", "broken"):
+            table.add_column(name, justify="right")
         found = by_fault(self.runs)
         for row in self.rows:
             sums = totals(found.get(row.name, ()))
@@ -78,6 +82,7 @@ class Screen:
                 str(sums.unknown),
                 _seconds(sums.recover_p50_s),
                 _seconds(sums.recover_max_s),
+                _zero(sums.broken),
                 style="red" if sums.broken else None,
             )
         return table
@@ -122,17 +127,17 @@ def tables(rows: Sequence[Row], runs: Sequence[Run]) -> dict[str, str]:
         "faults": _markdown(
             ("fault", "must hold", *_COLUMNS),
             [
-                (f"**{row.name}**: {row.title}", row.must_hold, *_cells(totals(found[row.name])))
-                for row in known
+                (f"**{row.name}**: {row.title}", row.must_hold, *_cells(row, found.get(row.name, ())))
+                for row in rows
             ],
         ),
         "cases": _markdown(
             ("fault", "case", *_COLUMNS),
             [
-                (row.name, f"`{case}`", *_cells(totals(run for run in found[row.name] if run.case == case)))
+                (row.name, f"`{case}`", *_cells(row, runs))
                 for row in known
                 for case in row.cases
-                if any(run.case == case for run in found[row.name])
+                if (runs := [run for run in found[row.name] if run.case == case])
             ],
         ),
         "figures": _markdown(
@@ -141,6 +146,7 @@ def tables(rows: Sequence[Row], runs: Sequence[Run]) -> dict[str, str]:
                 (row.name, f"`{name}`", f"{value:,.10g}")
                 for row in known
                 for name, value in sorted(totals(found[row.name]).figures.items())
+                if name != OVER_LIMIT  # it has a column
             ],
         ),
     }
@@ -154,17 +160,22 @@ _COLUMNS = (
     "saved and lost",
     "unknown",
     "back, p50 / max",
+    "over the limit at rest",
     "broken",
 )
 
 
-def _cells(sums: Totals) -> tuple[str, ...]:
+def _cells(row: Row, runs: Sequence[Run]) -> tuple[str, ...]:
+    if not runs:
+        return (f"not run yet, 0 of {row.long_runs:,}", *[""] * (len(_COLUMNS) - 1))
+    sums, over = totals(runs), over_limit(row, runs)
     back = [_seconds(sums.recover_p50_s), _seconds(sums.recover_max_s)]
     counts = (sums.runs, sums.calls, sums.double_dials, sums.unfinished_attempts, sums.lost_dispositions)
     return (
         *(f"{count:,}" for count in counts),
         f"{sums.unknown:,}",
         " / ".join(back) if back[0] else "",
+        "" if over is None else f"{over:,}",
         str(sums.broken),
     )
 
@@ -180,11 +191,11 @@ def part(name: str) -> re.Pattern[str]:
 
 
 def write_docs(page: Path, rows: Sequence[Row], runs: Sequence[Run]) -> None:
-    """Write the tables into the page. Raises FileNotFoundError, ValueError for a page without the parts."""
+    """Write the tables into the page. Raises Invalid for a page without the parts."""
     text = page.read_text(encoding="utf-8")
     for name, table in tables(rows, runs).items():
         found = part(name).search(text)
         if found is None:
-            raise ValueError(f"{page} has no part {name}")
+            raise Invalid(field="--docs", reason=f"{page} has no part {name}")
         text = f"{text[: found.end(1)]}{table}\n{text[found.start(3) :]}"
     page.write_text(text, encoding="utf-8")

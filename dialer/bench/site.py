@@ -71,6 +71,8 @@ _RTP_PORTS = 2000
 _AHEAD, _FEED_S = 100, 0.5
 #: The states in which an agent is part of the work.
 AT_WORK = (AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
+#: No limit is stretched more often than so.
+MOST_BUSY = 4.0
 #: What the machine is asked when it is at rest: from a restart to agents at work.
 RECOVER_S = 5.0
 
@@ -83,16 +85,18 @@ class Mark:
 
 
 def busy() -> float:
-    """How many times slower than at rest the machine may be: the load average over the cores, 1 at least.
+    """How many times slower than at rest the machine may be: the load average over the cores, 1 at least and
+    MOST_BUSY at most.
 
-    A figure is to say what the server does, not how many other programs want the same processors.
+    A figure is to say what the server does, not how many other programs want the same processors; but a limit
+    that gives way to everything is none.
     """
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    return min(MOST_BUSY, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
 def patience(seconds: float) -> float:
-    """How long to wait for what takes `seconds` at most at rest; of a busy machine up to four times that."""
-    return seconds * min(4.0, busy())
+    """How long to wait for what takes `seconds` at most at rest: longer on a busy machine."""
+    return seconds * busy()
 
 
 @dataclass(slots=True)

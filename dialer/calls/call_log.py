@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, and_, bindparam, select, tuple_
+from sqlalchemy import FromClause, Select, and_, bindparam, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.contacts.csvfile import safe_cell
@@ -115,43 +115,33 @@ _NAMED: dict[str, Any] = {
 }
 
 
-def _query() -> Select[*tuple[Any, ...]]:
-    tables: Any = attempt
+def query(attempts: FromClause = attempt) -> Select[*tuple[Any, ...]]:
+    """The columns of CallRow, of `attempts`: the table, or what has its columns."""
+    a, tables = attempts.c, attempts
     for table, key in (
-        (campaign, _A.campaign_id),
-        (trunk, _A.trunk_id),
-        (contact_list, _A.list_id),
-        (contact, _A.contact_id),
-        (agent, _A.agent_id),
-        (disposition, _A.disposition_id),
+        (campaign, a.campaign_id),
+        (trunk, a.trunk_id),
+        (contact_list, a.list_id),
+        (contact, a.contact_id),
+        (agent, a.agent_id),
+        (disposition, a.disposition_id),
     ):
-        tables = tables.outerjoin(table, and_(table.c.tenant_id == _A.tenant_id, table.c.id == key))
+        tables = tables.outerjoin(table, and_(table.c.tenant_id == a.tenant_id, table.c.id == key))
     tables = tables.outerjoin(
-        recording, and_(recording.c.tenant_id == _A.tenant_id, recording.c.attempt_id == _A.id)
+        recording, and_(recording.c.tenant_id == a.tenant_id, recording.c.attempt_id == a.id)
     )
-    columns = [(_NAMED[name] if name in _NAMED else _A[name]).label(name) for name in CallRow.__slots__]
+    columns = [(_NAMED[name] if name in _NAMED else a[name]).label(name) for name in CallRow.__slots__]
     return select(*columns).select_from(tables)
 
 
-_OF_TENANT = _query().where(_A.tenant_id == bindparam("tenant_id"))
+_OF_TENANT = query().where(_A.tenant_id == bindparam("tenant_id"))
 _ONE = Prepared(_OF_TENANT.where(_A.id == bindparam("attempt_id")))
-_OF_NUMBER = Prepared(
-    _OF_TENANT.where(_A.e164 == bindparam("e164"))
-    .order_by(_A.created_at.desc(), _A.id.desc())
-    .limit(bindparam("limit", type_=BigInteger))
-)
 
 
 async def find(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> CallRow | None:
     """The attempt with this id."""
     row = await _ONE.row(conn, tenant_id=tenant_id, attempt_id=attempt_id)
     return CallRow(**row) if row else None
-
-
-async def of_number(conn: AsyncConnection, tenant_id: int, e164: str, limit: int) -> list[CallRow]:
-    """The latest attempts at a number, newest first."""
-    rows = await _OF_NUMBER.rows(conn, tenant_id=tenant_id, e164=e164, limit=limit)
-    return [CallRow(**row) for row in rows]
 
 
 async def page(
@@ -164,7 +154,7 @@ async def page(
     oldest_first: bool = False,
 ) -> list[CallRow]:
     """Attempts, newest first (or oldest first), following the one with the key `after`."""
-    query = _query().where(_A.tenant_id == tenant_id).limit(limit)
+    found = query().where(_A.tenant_id == tenant_id).limit(limit)
     for column, value in (
         (_A.campaign_id, which.campaign_id),
         (_A.agent_id, which.agent_id),
@@ -172,20 +162,20 @@ async def page(
         (_A.e164, which.e164),
     ):
         if value is not None:
-            query = query.where(column == value)
+            found = found.where(column == value)
     if which.since is not None:
-        query = query.where(_A.created_at >= which.since)
+        found = found.where(_A.created_at >= which.since)
     if which.until is not None:
-        query = query.where(_A.created_at < which.until)
+        found = found.where(_A.created_at < which.until)
     key = tuple_(_A.created_at, _A.id)
     if after is not None:
-        query = query.where(key > tuple_(*after) if oldest_first else key < tuple_(*after))
-    query = (
-        query.order_by(_A.created_at, _A.id)
+        found = found.where(key > tuple_(*after) if oldest_first else key < tuple_(*after))
+    found = (
+        found.order_by(_A.created_at, _A.id)
         if oldest_first
-        else query.order_by(_A.created_at.desc(), _A.id.desc())
+        else found.order_by(_A.created_at.desc(), _A.id.desc())
     )
-    return [CallRow(**row) for row in (await conn.execute(query)).mappings()]
+    return [CallRow(**row) for row in (await conn.execute(found)).mappings()]
 
 
 # -- CSV ---------------------------------------------------------------------------------------------------

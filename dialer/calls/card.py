@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.calls import call_log, dispositions
+from dialer.calls import dispositions
 from dialer.calls.call_log import CallRow
 from dialer.calls.dispositions import Choice
 from dialer.contacts import store as contacts
@@ -132,24 +132,25 @@ async def person(
     )
 
 
+_EARLIER = Prepared(
+    """
+    SELECT a.id, a.created_at, a.result, g.name AS agent, d.label_ru, d.label_en, a.disposition_note
+      FROM attempt a
+      LEFT JOIN agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
+      LEFT JOIN disposition d ON d.tenant_id = a.tenant_id AND d.id = a.disposition_id
+     WHERE a.tenant_id = :tenant_id AND a.e164 = :e164
+     ORDER BY a.created_at DESC, a.id DESC
+     LIMIT :limit
+    """
+)
+
+
 async def earlier(
     conn: AsyncConnection, tenant_id: int, e164: str, *, but: UUID | None = None
 ) -> list[Earlier]:
     """The latest attempts at a number, newest first."""
-    rows = await call_log.of_number(conn, tenant_id, e164, EARLIER + 1)
-    return [
-        Earlier(
-            attempt_id=row.id,
-            at=row.created_at,
-            result=row.result,
-            agent=row.agent,
-            disposition_ru=row.disposition_ru,
-            disposition_en=row.disposition_en,
-            note=row.disposition_note,
-        )
-        for row in rows
-        if row.id != but
-    ][:EARLIER]
+    rows = await _EARLIER.rows(conn, tenant_id=tenant_id, e164=e164, limit=EARLIER + 1)
+    return [Earlier(*row) for row in rows if row.id != but][:EARLIER]
 
 
 async def of_call(

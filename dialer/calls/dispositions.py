@@ -6,19 +6,28 @@ other: the second of them finds what the first has done and ends the attempt (se
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import column, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.calls import call_log
+from dialer.calls.call_log import CallRow
 from dialer.calls.model import CallState
 from dialer.db.prepared import Prepared
+from dialer.db.tables import attempt
 
 _TALK = Prepared(
     """
     SELECT a.id, a.campaign_id, a.lead_id, a.state, a.created_at, a.connected_at, a.hung_up_at, a.session_id,
-           a.agent_id, g.user_id, a.disposition_id
+           a.agent_id, g.user_id, a.disposition_id,
+           (SELECT coalesce(jsonb_agg(jsonb_build_array(d.id, d.code, d.label_ru, d.label_en, d.kind)
+                                      ORDER BY d.position, d.id), '[]')
+              FROM disposition d
+             WHERE d.tenant_id = a.tenant_id AND d.campaign_id = a.campaign_id) AS choices
       FROM attempt a LEFT JOIN agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
      WHERE a.tenant_id = :tenant_id AND a.id = :attempt_id
        FOR UPDATE OF a
@@ -31,14 +40,18 @@ _CHOICES = Prepared(
      ORDER BY position, id
     """
 )
-_WRITE = Prepared(
+_WRITTEN = text(
     """
     UPDATE attempt
        SET disposition_id = :disposition_id, disposition_note = :note, disposed_at = :at, disposed_by = :by,
            state = CASE WHEN :ends THEN 'ended' ELSE state END,
            ended_at = CASE WHEN :ends THEN CAST(:at AS timestamptz) ELSE ended_at END
      WHERE tenant_id = :tenant_id AND id = :attempt_id
+    RETURNING *
     """
+)
+_WRITE = Prepared(
+    call_log.query(_WRITTEN.columns(*(column(c.name, c.type) for c in attempt.c)).cte("written"))
 )
 _TRIES = Prepared(
     """
@@ -78,12 +91,17 @@ class Talk:
     #: the user that the agent is
     user_id: int | None
     disposition_id: int | None
+    #: what talks of its campaign may come to
+    choices: Sequence[Choice]
 
 
 async def lock_talk(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> Talk | None:
     """The attempt, kept from everybody else until the transaction ends."""
     row = await _TALK.row(conn, tenant_id=tenant_id, attempt_id=attempt_id)
-    return Talk(**{**row, "state": CallState(row.state)}) if row else None
+    if row is None:
+        return None
+    choices = [Choice(*choice) for choice in row.choices]
+    return Talk(**{**row, "state": CallState(row.state), "choices": choices})
 
 
 async def choices(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> list[Choice]:
@@ -101,9 +119,9 @@ async def write(
     note: str,
     by: int | None,
     at: datetime,
-) -> bool:
-    """Write the disposition; in wrap-up that ends the attempt. Whether it has ended."""
-    await _WRITE.run(
+) -> CallRow:
+    """Write the disposition; in wrap-up that ends the attempt. The attempt as it is now."""
+    row = await _WRITE.row(
         conn,
         tenant_id=tenant_id,
         attempt_id=talk.id,
@@ -113,7 +131,7 @@ async def write(
         at=at,
         ends=talk.state is CallState.WRAP_UP,
     )
-    return talk.state in (CallState.WRAP_UP, CallState.ENDED)
+    return CallRow(**row)
 
 
 async def tries(conn: AsyncConnection, tenant_id: int, lead_id: int) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.clock import utc_now
 from dialer.db import events
 from dialer.trunks import loads
 from dialer.trunks.caps import IDLE, Load, Refusal
@@ -62,9 +63,11 @@ class Look:
 class TrunkLines:
     """The lines of one engine, by trunk."""
 
-    #: endpoints that do not answer the OPTIONS of Asterisk, by the Asterisk that asks (its node's name); one
-    #: that is not asked is taken for reachable
-    unreachable: set[tuple[str, str]] = field(default_factory=set)
+    #: endpoints that do not answer the OPTIONS of Asterisk, by the Asterisk that asks (its node's name), and
+    #: since when; one that is not asked is taken for reachable
+    unreachable: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    #: endpoints of trunks, as far as anybody wanted to dial over them: others are agents' phones
+    _carriers: set[str] = field(default_factory=set)
     _hints: dict[int, _Hint] = field(default_factory=dict)
     #: when it was last told that a cap was reached, by tenant, trunk and reason
     _told_s: dict[tuple[int, int | None, Refusal], float] = field(default_factory=dict)
@@ -73,14 +76,20 @@ class TrunkLines:
         """An Asterisk says that the carrier behind an endpoint answers, or no longer does."""
         if not reachable and (node, endpoint) not in self.unreachable:
             log.warning("endpoint_unreachable", endpoint=endpoint, node=node)
-            self.unreachable.add((node, endpoint))
+            self.unreachable[node, endpoint] = utc_now()
         elif reachable and (node, endpoint) in self.unreachable:
             log.info("endpoint_reachable", endpoint=endpoint, node=node)
-            self.unreachable.discard((node, endpoint))
+            del self.unreachable[node, endpoint]
 
     def reachable(self, endpoint: str, node: str) -> bool:
         """Whether the carrier behind the endpoint answers that Asterisk, as far as it asks."""
+        self._carriers.add(endpoint)
         return (node, endpoint) not in self.unreachable
+
+    def silent_carriers(self, node: str) -> dict[str, datetime]:
+        """The endpoints of trunks that do not answer that Asterisk, each with since when."""
+        gone = self.unreachable.items()
+        return {endpoint: at for (of, endpoint), at in gone if of == node and endpoint in self._carriers}
 
     def left(self, trunks: Sequence[Trunk], node: str) -> int:
         """Calls of the node that these trunks can take now, by their channels and calls a second: a hint.

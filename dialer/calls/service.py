@@ -108,20 +108,9 @@ class CallService:
 
     async def get(self, actor: Actor, attempt_id: UUID) -> CallView:
         """All about one attempt. Raises NotFound, Forbidden."""
-        return await self._get(actor, attempt_id)
-
-    async def _get(self, actor: Actor, attempt_id: UUID, choices: Sequence[Choice] | None = None) -> CallView:
-        whole = actor.may(Right.CALLS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
             row, own = await self._readable(conn, actor, attempt_id)
-            found = await card.of_call(conn, actor.tenant_id, row, whole=whole, choices=choices)
-        row = _shown(actor, row)
-        return CallView(
-            call=row,
-            card=replace(found, call=row),
-            timeline=_timeline(row),
-            recording=row.recording_status == "whole" and (own or actor.may(Right.RECORDINGS_LISTEN)),
-        )
+            return await _view(conn, actor, row, own=own)
 
     async def card(self, actor: Actor) -> Card | None:
         """The card of the agent's present call, of the talk whose disposition is owed, or of the lead that is
@@ -183,20 +172,19 @@ class CallService:
             talk = await dispositions.lock_talk(conn, tenant_id, attempt_id)
             if talk is None:
                 raise NotFound(what="call", key=attempt_id)
-            _require_own(actor, talk.user_id, Right.CALLS_CONTROL)
+            own = _require_own(actor, talk.user_id, Right.CALLS_CONTROL)
             if talk.connected_at is None:
                 raise WrongState(what="The call", state=talk.state, allowed="connected with an agent")
-            choices = await dispositions.choices(conn, tenant_id, talk.campaign_id)
-            choice = _chosen(choices, code)
+            choice = _chosen(talk.choices, code)
             _check_callback(choice, callback_at, now)
-            ended = await dispositions.write(
+            row = await dispositions.write(
                 conn, talk, tenant_id, disposition_id=choice.id, note=note, by=actor.user_id, at=now
             )
             if talk.lead_id is not None:
                 await _settle_lead(conn, tenant_id, talk, choice, callback_at, now)
             if choice.kind == "do_not_call":
                 await hopper.do_not_call(conn, tenant_id, attempt_id)
-            if talk.session_id is not None and ended:
+            if talk.session_id is not None and row.state == CallState.ENDED:
                 await _free(conn, tenant_id, talk.session_id, attempt_id, now)
             if talk.disposition_id is not None:
                 await audit.record(
@@ -208,7 +196,7 @@ class CallService:
                     now=choice.id,
                 )
             await _tell(conn, tenant_id, talk, choice)
-        return await self._get(actor, attempt_id, choices)
+            return await _view(conn, actor, row, own=own, choices=talk.choices)
 
     # -- the line ------------------------------------------------------------------------------------------
 
@@ -313,6 +301,20 @@ class CallService:
         if row is None:
             raise NotFound(what="call", key=attempt_id)
         return row, own
+
+
+async def _view(
+    conn: AsyncConnection, actor: Actor, row: CallRow, *, own: bool, choices: Sequence[Choice] | None = None
+) -> CallView:
+    """All about an attempt that the actor may read. `choices`: those of its campaign, if they are known."""
+    found = await card.of_call(conn, actor.tenant_id, row, whole=actor.may(Right.CALLS_READ), choices=choices)
+    shown = _shown(actor, row)
+    return CallView(
+        call=shown,
+        card=replace(found, call=shown),
+        timeline=_timeline(row),
+        recording=row.recording_status == "whole" and (own or actor.may(Right.RECORDINGS_LISTEN)),
+    )
 
 
 async def _own_agent(conn: AsyncConnection, actor: Actor) -> Agent:

@@ -9,13 +9,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, all_, bindparam, cast, func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.model import Assignee, Call, CallState, HungUpBy, Result
 from dialer.compliance.policies import POLICIES
 from dialer.db.prepared import Prepared
-from dialer.db.tables import agent_session, attempt, campaign
+from dialer.db.tables import agent_session, attempt
 from dialer.pacing.answering import Traits, traits_of
 
 
@@ -262,47 +262,38 @@ class LeftOnLine:
     traits: Traits = ()
 
 
+#: Who talks: by the shift, not by the attempt's own columns. Who was reserved just before a crash is on no
+#: other row.
+_ON_LINES = Prepared(
+    """
+    SELECT a.id, a.campaign_id, a.e164, a.trunk_id, a.node, a.policy, a.state, a.result, a.created_at,
+           a.sent_at, a.ringing_at, a.answered_at, a.screened_at, a.assigned_at, a.connected_at,
+           a.machine_status, a.machine_cause, a.hung_up_by, a.detail, a.traits,
+           s.leg, s.id AS shift_id, s.agent_id AS shift_agent_id, c.detect_machines
+      FROM attempt a
+      JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
+      LEFT JOIN agent_session s ON s.tenant_id = a.tenant_id AND s.attempt_id = a.id
+           AND s.state IN ('reserved', 'talking')
+     WHERE a.tenant_id = :tenant_id AND a.campaign_id = ANY (CAST(:campaign_ids AS bigint[]))
+       AND a.ended_at IS NULL AND a.hung_up_at IS NULL AND a.id <> ALL (CAST(:known AS uuid[]))
+    """
+)
+
+
 async def calls_on_lines(
     conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int], *, known: Collection[UUID] = ()
 ) -> list[LeftOnLine]:
     """Every attempt of these campaigns that holds a line, but for the known ones: what their owner must
     account for."""
-    rows = await conn.execute(
-        select(
-            attempt,
-            agent_session.c.leg,
-            agent_session.c.id.label("shift_id"),
-            agent_session.c.agent_id.label("shift_agent_id"),
-            campaign.c.detect_machines,
-        )
-        .join_from(
-            attempt,
-            campaign,
-            (campaign.c.tenant_id == attempt.c.tenant_id) & (campaign.c.id == attempt.c.campaign_id),
-        )
-        .outerjoin(
-            agent_session,
-            (agent_session.c.tenant_id == attempt.c.tenant_id)
-            # By the shift, not by the attempt's own columns: who was reserved just before a crash is on no
-            # other row.
-            & (agent_session.c.attempt_id == attempt.c.id)
-            & agent_session.c.state.in_(("reserved", "talking")),
-        )
-        .where(
-            attempt.c.tenant_id == tenant_id,
-            attempt.c.campaign_id.in_(campaign_ids),
-            attempt.c.ended_at.is_(None),
-            attempt.c.hung_up_at.is_(None),
-            attempt.c.id != all_(cast(list(known), ARRAY(Uuid))),
-        )
-    )
+    whose = {"campaign_ids": list(campaign_ids), "known": list(known)}
+    rows = await _ON_LINES.rows(conn, tenant_id=tenant_id, **whose)
     calls = []
     for row in rows:
         policy = POLICIES[row.policy.split("/")[0]]
         agent = Assignee(row.shift_id, row.shift_agent_id, row.leg) if row.shift_id and row.leg else None
         call = Call(
             attempt_id=row.id,
-            tenant_id=row.tenant_id,
+            tenant_id=tenant_id,
             campaign_id=row.campaign_id,
             screens=row.detect_machines,
             abandon_after_s=policy.abandon_after_s,

@@ -125,8 +125,7 @@ class Switchboard:
 
     async def _answer(self, agi: AgiCall, line: Line, decision: Assignee | str) -> None:
         if isinstance(decision, Assignee):
-            await agi.set_variable("DOZVON_AGENT", str(decision.leg))
-            await agi.set_variable("DOZVON_NEXT", BRIDGE)
+            await agi.set_words(DOZVON_AGENT=str(decision.leg), DOZVON_NEXT=BRIDGE)
         else:
             line.dismissed = not agi.hung_up.is_set()  # else it is the customer who has left
             await agi.set_variable("DOZVON_NEXT", decision)

@@ -6,8 +6,8 @@ dialled for nobody. So the engine looks at the packets that have come of each ph
 a phone of which none has come for a while nobody is dialled, and no customer is given to it. Nothing else
 happens: the phone stays connected, and when it is heard again it is part of the work in the same moment.
 
-A phone in a talk is looked at less often: nobody is dialled for it, and none is given to it, before the talk
-is over.
+Of many phones those in talks are looked at less often: nobody is dialled for them, and none is given to them,
+before the talk is over.
 
 Only a phone that has sent without a gap before is judged (one that keeps silence to itself, by VAD, never
 does), and one that was judged wrongly gets twice the patience for a while.
@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 
 #: Between two looks, seconds; with many phones longer, so that no more are asked a second than `MOST`.
 LOOK_S, MOST = 0.15, 250
-#: A phone in a talk is looked at each so manieth time.
-TALKING_EVERY = 4
+#: With more phones than `FEW` one in a talk is looked at each so manieth time.
+TALKING_EVERY, FEW = 4, int(LOOK_S * MOST)
 #: A phone of which no packet came for so long is silent, seconds (voice comes every 0.02 s); at most, after
 #: false alarms.
 SILENT_S, SILENT_MOST_S = 0.45, 4.0
@@ -75,9 +75,9 @@ def listen(heard: Heard, packets: int, now_s: float) -> Heard:
     return Heard(packets, heard.at_s, looks, heard.patience_s, silent)
 
 
-def is_due(leg: Leg, turn: int, *, talks: bool) -> bool:
-    """Whether a phone is asked after in this turn; those in talks take turns."""
-    return not talks or leg.id.int % TALKING_EVERY == turn % TALKING_EVERY
+def is_due(leg: Leg, turn: int, *, talks: bool, phones: int) -> bool:
+    """Whether a phone is asked after in this turn; of many `phones` those in talks take turns."""
+    return not talks or phones <= FEW or leg.id.int % TALKING_EVERY == turn % TALKING_EVERY
 
 
 @dataclass(slots=True)
@@ -107,7 +107,8 @@ class Voices:
             turn += 1
             due: dict[str, list[Leg]] = {name: [] for name in links}
             for leg in legs:
-                if is_due(leg, turn, talks=self.calls.of_agent(leg.session_id) is not None):
+                talks = self.calls.of_agent(leg.session_id) is not None
+                if is_due(leg, turn, talks=talks, phones=len(legs)):
                     due[leg.node].append(leg)
             try:
                 await asyncio.gather(*(self._look(links[name], phones) for name, phones in due.items()))

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from dialer import __version__
 from dialer.check import database as the_database
-from dialer.check import lines, machine, manager, proof
+from dialer.check import lines, machine, manager, nodes, proof
 from dialer.check.model import Finding, Findings, Level, fail, ok
 from dialer.check.screen import Screen
 from dialer.db import migrate
@@ -57,6 +57,9 @@ async def _parts(settings: Settings, installation: Installation, screen: Screen)
     database = Database.open(urls.app, pool=2) if urls else None
     try:
         screen.heading("Asterisk")
+        if database is not None:
+            screen.doing("asking what the servers reach")
+            await _nodes(database, screen)
         try:
             await installation.asterisk(database)
             screen.doing("asking Asterisk")
@@ -91,6 +94,13 @@ async def _database(settings: Settings, installation: Installation, screen: Scre
     except DozvonError as error:
         screen.line(fail("database", str(error), "mend this, then run the check again"))
     return None
+
+
+async def _nodes(database: Database, screen: Screen) -> None:
+    try:
+        await _each(screen, nodes.look(database))
+    except DatabaseUnavailable as error:
+        screen.line(fail("database", str(error), "mend this, then run the check again"))
 
 
 async def _health(settings: Settings) -> Finding:

@@ -6,7 +6,9 @@ Asterisk's SIP logger (`debug=yes` in pjsip.conf) writes each message as a mark,
     INVITE sip:79161231004@127.0.0.1:6000 SIP/2.0
     Call-ID: 6c1a...
 
-One call is one Call-ID: retransmissions, the repeat with credentials and re-INVITEs carry the same.
+One call is one Call-ID: retransmissions, the repeat with credentials and re-INVITEs carry the same. Whom it
+is for is the request's user: a number in E.164, and anything else as it was written, for whoever looks for
+calls that nobody planned (`99`, `+7916;ext=1`, `%2B88`).
 """
 
 from __future__ import annotations
@@ -14,7 +16,11 @@ from __future__ import annotations
 import re
 
 _MARK = re.compile(r"<--- (Received|Transmitting) SIP (request|response) ")
-_REQUEST = re.compile(r"^INVITE sips?:\+?([0-9]{3,15})@\S+ SIP/2\.0\s*$")
+_REQUEST = re.compile(r"^INVITE\s+(.*?)(?:\s+SIP/2\.0)?\s*$")
+_SCHEME = re.compile(r"^sips?:", re.IGNORECASE)
+_NUMBER = re.compile(r"\+?([0-9]{3,15})")
+#: A call to an agent's phone that the carrier plays (see `carrier.py`): nobody dials such.
+_PHONE = re.compile(r"phone-[A-Za-z0-9_-]+")
 _CALL_ID = re.compile(r"^(?:Call-ID|i)\s*:\s*(\S+)\s*$", re.IGNORECASE)
 
 
@@ -23,6 +29,7 @@ class InviteCounter:
 
     def __init__(self) -> None:
         self._calls: dict[str, set[str]] = {}
+        self._seen: set[str] = set()
         self._rest = ""
         self._received = False
         self._number: str | None = None
@@ -35,7 +42,8 @@ class InviteCounter:
             self._read(line)
 
     def calls(self) -> dict[str, set[str]]:
-        """The Call-IDs of each number in E.164, as far as the log was read."""
+        """The Call-IDs of each number in E.164, and of each other user as it was written, as far as the log
+        was read."""
         return {number: set(ids) for number, ids in self._calls.items()}
 
     def _read(self, line: str) -> None:
@@ -46,14 +54,31 @@ class InviteCounter:
         elif not self._received:
             return
         elif request := _REQUEST.match(line):
-            self._number = f"+{request[1]}"
+            self._number = called(request[1])
         elif self._number is not None and (call_id := _CALL_ID.match(line)):
-            self._calls.setdefault(self._number, set()).add(call_id[1])
+            # A re-INVITE goes to the contact of the other side, which is no number: it is no other call.
+            if call_id[1] not in self._seen and not _PHONE.fullmatch(self._number):
+                self._calls.setdefault(self._number, set()).add(call_id[1])
+            self._seen.add(call_id[1])
             self._number = None
 
 
+def called(address: str) -> str:
+    """Whom a request's address is for: a number in E.164, or the user as it is written.
+
+    Without a user the whole address: a call to it is for nobody whom we know.
+    """
+    user, at, _ = address.rpartition("@")
+    user = _SCHEME.sub("", user, count=1) if at else address
+    number = _NUMBER.fullmatch(user)
+    return f"+{number[1]}" if number else user
+
+
 def count_invites(log: str) -> dict[str, set[str]]:
-    """The distinct Call-IDs of the received INVITEs, by number; one with two was dialled twice."""
+    """The distinct Call-IDs of the received INVITEs, by number; one with two was dialled twice.
+
+    What is no number stands under the user as it was written.
+    """
     counter = InviteCounter()
     counter.feed(log if log.endswith("\n") else log + "\n")
     return counter.calls()

@@ -73,8 +73,9 @@ def allowed_host(host: str, settings: Settings) -> bool:
     to a network without a `public_url`, any, as nobody has said what the names are.
     """
     try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
+        read = urlsplit(f"//{host}")
+        name, _ = read.hostname or "", read.port
+    except ValueError:  # also for a port that is none, over which `request.url` would fall
         return False
     if is_loopback(name):
         return True

@@ -21,14 +21,14 @@ STEP_S: Final = 0.5
 #: How far after the ring time-out a call may end: setup and the far network's own delay.
 BEYOND_RING_S: Final = 15
 #: Dials until half of what was learned of the answer probability is forgotten: a shorter memory takes the
-#: noise for news, and then too many are dialled (measured: 0.3 points of occupancy at most are lost by this).
-HALF_LIFE_DIALS: Final = 100
+#: noise for news, and then too many are dialled. Changes that matter are noticed sooner (`CHANGE_IS_REAL`).
+HALF_LIFE_DIALS: Final = 200
 #: The same for each agent, where there are many.
 HALF_LIFE_DIALS_AN_AGENT: Final = 3
 #: A change of the answer probability is taken for real when what was seen since is so many times likelier (as
 #: a logarithm) by odds twice or half as good than by what was known: then only that counts. Found within some
-#: 60 dials; by chance about once in 10,000.
-CHANGE_IS_REAL: Final = 7.0
+#: 60 to 80 dials; by chance once in some thousands.
+CHANGE_IS_REAL: Final = 8.0
 CHANGE_OF_ODDS: Final = 2.0
 #: What is then assumed, odds so changed, weighs as many dials: the few that showed the change are extreme.
 CHANGE_DIALS: Final = 10.0

@@ -8,14 +8,20 @@
    `DEAD_AFTER_S` of our own monotonic clock while we saw the database all the time. No wall clock is asked.
 4. What a dead server owned is taken by those who live; which of them, each reckons for itself and all find
    the same (`preferred`), so that they need not talk.
+
+And what may be said of a node: its name, the host and the port of its manager interface.
 """
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from dialer.errors import Invalid
 
 #: Seconds between two beats of a server.
 BEAT_S = 1.0
@@ -25,6 +31,12 @@ DEAD_AFTER_S = 4.5
 BLIND_AFTER_S = 2.5
 #: After the database was away for all, not all find it again in the same second: nobody is dead so soon.
 PATIENCE_S = 10.0
+
+#: A node's name, as the setting node_name has it: it stands in tables, on pages and in commands.
+NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+#: Longest name of a host (RFC 1035).
+_LONGEST_HOST = 253
 
 
 class LeaseKind(StrEnum):
@@ -125,3 +137,33 @@ def to_take(
     """
     owner = {lease.of: lease.server for lease in held}
     return sorted(of for of in wanted if owner.get(of) not in living and preferred(of, living) == me)
+
+
+def check_node(name: str, host: str, port: int) -> None:
+    """See that a node may be called so and be there. Raises Invalid, with the field and how to mend it."""
+    if not NODE_NAME.fullmatch(name):
+        raise Invalid(
+            field="name",
+            reason=f"{name!r} is no name of a node: take up to 64 letters, digits, and . _ - after the first",
+        )
+    if not _is_host(host):
+        raise Invalid(
+            field="host", reason=f"{host!r} is no host: give a name such as pbx.example.com, or an IP address"
+        )
+    if not 1 <= port <= 65535:
+        raise Invalid(
+            field="port",
+            reason=f"{port} is no TCP port: give 1 to 65535; Asterisk's manager listens on 5038 by default",
+        )
+
+
+def _is_host(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        labels = host.removesuffix(".").split(".")
+        # What ends in a number is meant as an address (RFC 3696), and is none.
+        named = all(_LABEL.fullmatch(label) for label in labels) and not labels[-1].isdecimal()
+        return named and len(host) <= _LONGEST_HOST
+    # A zone is known to one machine only, and Python takes anything for one.
+    return "%" not in host

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.db.listen import ENGINE
 from dialer.db.prepared import Prepared
 from dialer.db.session import encode_json
-from dialer.db.tables import lease, node, process_status, server
+from dialer.db.tables import agent_session, attempt, lease, node, process_status, server
 from dialer.servers.model import Beat, Lease, LeaseKey, LeaseKind
 
 
@@ -157,12 +157,13 @@ async def wanted(conn: AsyncConnection, tenant_id: int) -> list[LeaseKey]:
     return [LeaseKey(tenant_id, LeaseKind(row.kind), row.key) for row in rows]
 
 
+_LEASES = Prepared("SELECT kind, key, server, fence FROM lease WHERE tenant_id = :tenant_id")
+
+
 async def leases(conn: AsyncConnection, tenant_id: int) -> list[Lease]:
     """Who owns what of the tenant."""
-    rows = await conn.execute(select(lease).where(lease.c.tenant_id == tenant_id))
-    return [
-        Lease(LeaseKey(row.tenant_id, LeaseKind(row.kind), row.key), row.server, row.fence) for row in rows
-    ]
+    rows = await _LEASES.rows(conn, tenant_id=tenant_id)
+    return [Lease(LeaseKey(tenant_id, LeaseKind(row.kind), row.key), row.server, row.fence) for row in rows]
 
 
 #: Those of the leases that are as they were seen, and that no transaction goes by at this moment. One that is
@@ -281,6 +282,33 @@ async def set_draining(conn: AsyncConnection, name: str, *, draining: bool) -> b
     changed = await conn.execute(update(node).where(node.c.name == name).values(draining=draining))
     await _changed(conn)
     return changed.rowcount == 1
+
+
+async def node_use(conn: AsyncConnection, tenant_id: int, name: str) -> tuple[int, int]:
+    """What the tenant has at the node: attempts without an end, and agents' phones that are up there."""
+    calls = (
+        select(func.count())
+        .where(attempt.c.tenant_id == tenant_id, attempt.c.node == name, attempt.c.ended_at.is_(None))
+        .scalar_subquery()
+    )
+    phones = (
+        select(func.count())
+        .where(
+            agent_session.c.tenant_id == tenant_id,
+            agent_session.c.node == name,
+            agent_session.c.leg.is_not(None),
+            agent_session.c.logged_out_at.is_(None),
+        )
+        .scalar_subquery()
+    )
+    row = (await conn.execute(select(calls, phones))).one()
+    return row[0], row[1]
+
+
+async def lock_nodes(conn: AsyncConnection) -> list[NodeRow]:
+    """All nodes, by name; nobody changes them before this transaction ends."""
+    rows = await conn.execute(select(node).order_by(node.c.name).with_for_update())
+    return [NodeRow(row.name, row.ami_host, row.ami_port, row.draining) for row in rows]
 
 
 async def drop_node(conn: AsyncConnection, name: str) -> bool:

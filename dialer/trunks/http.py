@@ -37,7 +37,8 @@ class HealthOut(Out):
     )
     since: datetime | None
     why: str | None = Field(
-        description="of the last fault: a SIP code, a Q.850 cause, no_response, not_placed"
+        description="of the last fault: a SIP code, a Q.850 cause, no_response, not_placed; or unreachable: "
+        "the carrier does not answer Asterisk's OPTIONS, and no call goes over it"
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -282,45 +282,6 @@ class Ended:
     said: Said | None = None
 
 
-_OVER = Prepared(
-    """
-    UPDATE attempt a SET holds_line = false, trunk_fault = o.fault,
-           cost = CASE WHEN a.rate_per_minute IS NULL THEN NULL
-                       WHEN o.answered_s IS NULL THEN 0
-                       ELSE ceil((a.rate_per_call
-                                  + a.rate_per_minute * CAST(ceil(o.answered_s) AS numeric) / 60
-                                 ) * 10000) / 10000 END
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:answered_s AS float8[]), CAST(:faults AS boolean[]))
-           AS o (id, answered_s, fault)
-     WHERE a.tenant_id = :tenant_id AND a.id = o.id AND a.holds_line
-    RETURNING a.id, a.trunk_id, a.probe, coalesce(a.cost, 0) AS cost, coalesce(a.reserved, 0) AS reserved,
-              a.reserved_on
-    """
-)
-
-
-def _free(load: str, where: str, returning: str) -> Prepared:
-    return Prepared(
-        f"""
-        UPDATE {load} l SET (channels, spent, spend_day) = (
-            SELECT greatest(0, l.channels - :many),
-                   greatest(0, b.spent + :cost - coalesce((
-                       SELECT sum(u.reserved)
-                         FROM unnest(CAST(:days AS date[]), CAST(:reserved AS numeric[])) AS u (day, reserved)
-                        WHERE u.day = b.today), 0)),
-                   b.today
-              FROM (SELECT greatest(l.spend_day, d.day) AS today,
-                           CASE WHEN d.day > l.spend_day THEN 0 ELSE l.spent END AS spent
-                      FROM (SELECT (clock_timestamp() AT TIME ZONE z.timezone)::date AS day OFFSET 0) d
-                    OFFSET 0) b
-        )
-        FROM tenant z
-        WHERE l.tenant_id = :tenant_id AND z.id = l.tenant_id AND {where}
-        RETURNING clock_timestamp() AS at{returning}
-        """  # noqa: S608 - the parts are the two constants below
-    )
-
-
 _HEALTH = "l.health, l.health_since, l.health_why, l.faults, l.fault_share, l.probe_at, l.probe_every_s"
 _LOCK_TRUNK = Prepared(
     f"""
@@ -337,8 +298,64 @@ _ANSWERED = Prepared(
        AND (l.health = 'bad' OR l.faults > 0 OR l.fault_share > 0)
     """
 )
-_FREE_TENANT = _free("tenant_load", "true", "")
-_FREE_TRUNK = _free("trunk_load", "l.trunk_id = :trunk_id", f", {_HEALTH}")
+#: What has ended, added up.
+_SUMS = """
+    count(*)::integer AS many, sum(e.cost) AS cost,
+    array_agg(e.reserved_on) AS days, array_agg(e.reserved) AS reserved
+"""
+#: The new values of a row `l`, from what has ended, `o`. They come from one inner SELECT, so that it reads
+#: the clock once, and after it has waited for the row.
+_FREED = """
+    SELECT greatest(0, l.channels - o.many),
+           greatest(0, b.spent + o.cost - coalesce((
+               SELECT sum(u.reserved) FROM unnest(o.days, o.reserved) AS u (day, reserved)
+                WHERE u.day = b.today), 0)),
+           b.today
+      FROM (SELECT greatest(l.spend_day, d.day) AS today,
+                   CASE WHEN d.day > l.spend_day THEN 0 ELSE l.spent END AS spent
+              FROM (SELECT (clock_timestamp() AT TIME ZONE z.timezone)::date AS day OFFSET 0) d
+            OFFSET 0) b
+"""
+#: The attempts give up their lines, then the tenant's row is freed, then the trunks' by their ids; those that
+#: calls say something of, `heard`, are locked in that order too. Each part waits for the one before, since it
+#: reads it. What comes back: the attempts, with their trunks as these are now.
+_GIVE_BACK = Prepared(
+    f"""
+    WITH ended AS (
+        UPDATE attempt a SET holds_line = false, trunk_fault = n.fault,
+               cost = CASE WHEN a.rate_per_minute IS NULL THEN NULL
+                           WHEN n.answered_s IS NULL THEN 0
+                           ELSE ceil((a.rate_per_call
+                                      + a.rate_per_minute * CAST(ceil(n.answered_s) AS numeric) / 60
+                                     ) * 10000) / 10000 END
+          FROM unnest(CAST(:ids AS uuid[]), CAST(:answered_s AS float8[]), CAST(:faults AS boolean[]))
+               AS n (id, answered_s, fault)
+         WHERE a.tenant_id = :tenant_id AND a.id = n.id AND a.holds_line
+        RETURNING a.id, a.trunk_id, a.probe, coalesce(a.cost, 0) AS cost, coalesce(a.reserved, 0) AS reserved,
+                  a.reserved_on
+    ), of_tenant AS (
+        UPDATE tenant_load l SET (channels, spent, spend_day) = ({_FREED})
+          FROM tenant z, (SELECT {_SUMS} FROM ended e HAVING count(*) > 0) o
+         WHERE l.tenant_id = :tenant_id AND z.id = l.tenant_id
+        RETURNING l.tenant_id
+    ), locked AS (
+        SELECT l.trunk_id
+          FROM (SELECT count(*) FROM of_tenant) t,
+               (SELECT trunk_id FROM ended UNION SELECT unnest(CAST(:heard AS bigint[]))) w (trunk_id),
+               trunk_load l
+         WHERE l.tenant_id = :tenant_id AND l.trunk_id = w.trunk_id
+         ORDER BY l.trunk_id
+           FOR UPDATE OF l
+    ), of_trunk AS (
+        UPDATE trunk_load l SET (channels, spent, spend_day) = ({_FREED})
+          FROM tenant z, locked, (SELECT e.trunk_id, {_SUMS} FROM ended e GROUP BY e.trunk_id) o
+         WHERE l.tenant_id = :tenant_id AND z.id = l.tenant_id
+           AND l.trunk_id = o.trunk_id AND locked.trunk_id = o.trunk_id
+        RETURNING clock_timestamp() AS at, l.trunk_id, {_HEALTH}
+    )
+    SELECT e.id, e.probe, l.at, l.trunk_id, {_HEALTH} FROM ended e JOIN of_trunk l ON l.trunk_id = e.trunk_id
+    """  # noqa: S608 - the parts are the constants above
+)
 
 
 async def give_back(
@@ -355,47 +372,26 @@ async def give_back(
         asked: dict[str, Any] = {"tenant_id": tenant_id, "attempt_ids": list(answered)}
         for row in await _ANSWERED.rows(conn, **asked):
             said.setdefault(row.trunk_id, []).append(Said(Verdict.WORKS, probe=row.probe))
-    freed: dict[int, list[Any]] = {}
+    locked: dict[int, Any] = {}
     if ended:
-        said_by = {one.attempt_id: one.said for one in ended}
         asked = {
             "tenant_id": tenant_id,
             "ids": [one.attempt_id for one in ended],
             "answered_s": [one.answered_s for one in ended],
             "faults": [one.said is not None and one.said.verdict is Verdict.FAULT for one in ended],
+            "heard": list(said),
         }
-        over = {row.id: row for row in await _OVER.rows(conn, **asked)}
-        for attempt_id, word in said_by.items():  # in the order in which they ended
-            if (gone := over.get(attempt_id)) is None:
+        over = {row.id: row for row in await _GIVE_BACK.rows(conn, **asked)}
+        for one in ended:  # in the order in which they ended
+            if (gone := over.get(one.attempt_id)) is None:
                 continue
-            freed.setdefault(gone.trunk_id, []).append(gone)
-            if word is not None:
-                said.setdefault(gone.trunk_id, []).append(replace(word, probe=gone.probe))
-    if freed:
-        await _FREE_TENANT.run(conn, **_sum(tenant_id, [row for rows in freed.values() for row in rows]))
-    for trunk_id in sorted(freed.keys() | said.keys()):
-        if trunk_id in freed:
-            asked = _sum(tenant_id, freed[trunk_id]) | {"trunk_id": trunk_id}
-            locked = await _FREE_TRUNK.row(conn, **asked)
-        else:
-            asked = {"tenant_id": tenant_id, "trunk_id": trunk_id}
-            locked = await _LOCK_TRUNK.row(conn, **asked)
-        if trunk_id in said:
-            await _judge(conn, tenant_id, trunk_id, locked, said[trunk_id])
-
-
-def _sum(tenant_id: int, rows: Sequence[Any]) -> dict[str, Any]:
-    of_day: dict[date, Decimal] = {}
-    for row in rows:
-        if row.reserved_on is not None:
-            of_day[row.reserved_on] = of_day.get(row.reserved_on, NOTHING) + row.reserved
-    return {
-        "tenant_id": tenant_id,
-        "many": len(rows),
-        "cost": sum((row.cost for row in rows), NOTHING),
-        "days": list(of_day),
-        "reserved": list(of_day.values()),
-    }
+            locked[gone.trunk_id] = gone
+            if one.said is not None:
+                said.setdefault(gone.trunk_id, []).append(replace(one.said, probe=gone.probe))
+    for trunk_id in sorted(said):
+        if trunk_id not in locked:
+            locked[trunk_id] = await _LOCK_TRUNK.row(conn, tenant_id=tenant_id, trunk_id=trunk_id)
+        await _judge(conn, tenant_id, trunk_id, locked[trunk_id], said[trunk_id])
 
 
 # -- health -----------------------------------------------------------------------------------------------

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Date, Select, case, cast, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.db.tables import campaign_trunk, tenant, tenant_cap, tenant_load, trunk, trunk_load, trunk_rate
+from dialer.db.tables import (
+    campaign_trunk,
+    process_status,
+    tenant,
+    tenant_cap,
+    tenant_load,
+    trunk,
+    trunk_load,
+    trunk_rate,
+)  # fmt: skip
 from dialer.trunks.model import Trunk
 
 _COLUMNS = (
@@ -26,6 +36,10 @@ _COLUMNS = (
     trunk.c.sip_host,
     trunk.c.max_spend_per_day,
 )
+#: Why a trunk is bad whose carrier does not answer the OPTIONS of any Asterisk.
+UNREACHABLE = "unreachable"
+#: What an engine says each second of its nodes holds for so long.
+SAID_LATELY = timedelta(seconds=10)
 _CAPS = ("max_channels", "max_cps", "max_spend_per_day", "max_typed_per_hour")
 
 
@@ -101,13 +115,31 @@ async def _told(conn: AsyncConnection, tenant_id: int, rows: Sequence[Any]) -> l
     for rate in await conn.execute(rates.where(mine).order_by(trunk_rate.c.prefix)):
         one = {"prefix": rate.prefix, "per_minute": rate.per_minute, "per_call": rate.per_call}
         tariffs[rate.trunk_id].append(one)
+    silent = await _silent(conn)
     told = []
     for row in rows:
         values = dict(row._mapping)
         health = {"state": values.pop("health_state"), "since": values.pop("health_since")}
         health["why"] = values.pop("health_why")
+        if health["state"] == "good" and row.endpoint in silent:
+            health = {"state": "bad", "since": silent[row.endpoint], "why": UNREACHABLE}
         told.append(values | {"health": health, "rates": tariffs[row.id]})
     return told
+
+
+async def _silent(conn: AsyncConnection) -> dict[str, datetime]:
+    """The endpoints that answer no Asterisk, as the engines say: no call goes over them. Since when."""
+    said = process_status.c.status["nodes"]
+    fresh = process_status.c.seen_at > func.clock_timestamp() - SAID_LATELY
+    query = select(said).where((process_status.c.name == "engine") & fresh & said.is_not(None))
+    known = [
+        node["silent_carriers"]
+        for nodes in await conn.scalars(query)
+        for node in nodes.values()
+        if node["ready"] and "silent_carriers" in node
+    ]
+    everywhere = set.intersection(*map(set, known)) if known else set()
+    return {one: max(datetime.fromisoformat(each[one]) for each in known) for one in everywhere}
 
 
 async def fields(

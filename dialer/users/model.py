@@ -56,6 +56,7 @@ class ApiToken:
     name: str
     #: Whose rights it has.
     user_id: int
+    user_name: str
     created_at: datetime
     #: To the minute.
     last_used_at: datetime | None

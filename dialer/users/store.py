@@ -29,6 +29,11 @@ _TOKEN = (
     api_token.c.id,
     api_token.c.name,
     api_token.c.user_id,
+    select(app_user.c.name)
+    .where(app_user.c.tenant_id == api_token.c.tenant_id, app_user.c.id == api_token.c.user_id)
+    .correlate(api_token)
+    .scalar_subquery()
+    .label("user_name"),
     api_token.c.created_at,
     api_token.c.last_used_at,
     api_token.c.revoked_at,
@@ -200,7 +205,9 @@ async def forget_sessions(conn: AsyncConnection) -> None:
 
 
 def _token(row: _Row) -> ApiToken:
-    return ApiToken(row.id, row.name, row.user_id, row.created_at, row.last_used_at, row.revoked_at)
+    return ApiToken(
+        row.id, row.name, row.user_id, row.user_name, row.created_at, row.last_used_at, row.revoked_at
+    )
 
 
 async def add_token(

@@ -66,6 +66,11 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "canceled": "taken back",
             "unknown": "not known",
         },
+        "fault": {
+            "unreachable": "the carrier does not answer OPTIONS",
+            "no_response": "the carrier does not answer calls",
+            "not_placed": "Asterisk could not place the calls",
+        },
         "campaign": {
             "draft": "draft",
             "running": "running",

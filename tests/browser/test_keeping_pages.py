@@ -6,11 +6,14 @@ import asyncio
 from pathlib import Path
 
 from playwright.async_api import expect
+from sqlalchemy import insert
 from support.browser import Visitors
 from support.stage import Stage
 
 from dialer.contacts.importing import run_next_import
+from dialer.db.tables import api_token
 from dialer.httpkit.access import Role
+from dialer.web.views.users import SHOWN
 
 CSV = """Фамилия;Имя;Телефон;Автомобиль
 Карпова;Ольга;+7 916 555-01-01;Volvo XC60
@@ -136,6 +139,26 @@ async def test_an_api_token_is_shown_once_and_revoked(visit: Visitors, stage: St
     await page.click("button:has-text('Revoke')")
     await expect(page.locator("table")).to_contain_text("revoked")
     assert (await program.call("GET", "~/me", headers=headers)).status == 401
+
+
+async def test_more_tokens_than_a_page_holds_are_behind_a_link(visit: Visitors, stage: Stage) -> None:
+    """None is out of reach, and each stands there with the name of its user."""
+    owner = await stage.web.user(Role.SUPERVISOR)
+    names = [f"program {n:03}" for n in range(SHOWN + 1)]
+    async with stage.web.database.tenant(1) as conn:
+        await conn.execute(
+            insert(api_token),
+            [
+                {"tenant_id": 1, "user_id": owner.id, "name": one, "token_hash": f"{one:_<64}"}
+                for one in names
+            ],
+        )
+    page = (person := await visit(Role.ADMINISTRATOR)).page
+    await person.open("/tokens")
+    await expect(page.locator("table")).not_to_contain_text(names[-1])
+    await page.click("a:has-text('More tokens')")
+    await expect(page.locator("tr", has_text=names[-1])).to_contain_text(owner.name)
+    await expect(page.locator("a:has-text('More tokens')")).to_have_count(0)
 
 
 async def test_a_calls_result_is_seen_on_a_phone(visit: Visitors, stage: Stage) -> None:

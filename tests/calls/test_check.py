@@ -280,4 +280,5 @@ async def test_running_server(centre: Centre, urls: dict[str, str]) -> None:
     assert (status, amiss(told)) == (0, {"agents": Level.NOTE})
     assert told["FastAGI"][1] == f"the dialplan reaches agi://127.0.0.1:{settings.agi_port}"
     assert told["pages"][1] == "the server runs on a port of its own choice"
+    assert told["nodes"] == (Level.OK, "servers reach main")
     assert centre.engine is not None and centre.engine.nodes.link("main").up

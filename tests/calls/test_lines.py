@@ -10,6 +10,7 @@ from support.centre import TENANT, Centre
 from dialer.agents.model import AgentState
 from dialer.db import tables as t
 from dialer.demo.numbers import Behaviour, encode
+from dialer.trunks import store
 
 
 async def test_a_dead_carrier_is_passed_over(centre: Centre) -> None:
@@ -23,7 +24,7 @@ async def test_a_dead_carrier_is_passed_over(centre: Centre) -> None:
             await manager.inbox.get()
     await centre.stop_engine()
     engine = await centre.start_engine()
-    assert engine.placer.lines.unreachable == {("main", "dead")}
+    assert set(engine.placer.lines.unreachable) == {("main", "dead")}
     await centre.add_agents(1)
     campaign_id = await centre.campaign([], trunk_id=dead)
     async with centre.database.tenant(TENANT) as conn:
@@ -35,6 +36,15 @@ async def test_a_dead_carrier_is_passed_over(centre: Centre) -> None:
     await centre.add_leads(campaign_id, [encode(Behaviour.BUSY, ring_s=0.5).e164])
     (attempt,) = await centre.until_attempts(1, "ended", campaign_id=campaign_id)
     assert (attempt.trunk_id, attempt.result) == (centre.trunk_id, "busy")
+
+    async def shown() -> bool:
+        async with centre.database.tenant(TENANT) as conn:
+            health = {one["id"]: one["health"] for one in await store.all_fields(conn, TENANT)}
+        return (health[dead]["state"], health[dead]["why"]) == ("bad", "unreachable") and (
+            health[centre.trunk_id]["state"] == "good"
+        )
+
+    await centre.until("the trunk is shown as bad", shown)
 
 
 async def _known_dead(centre: Centre) -> bool:

@@ -17,6 +17,8 @@ from dialer.bench.faults.fraud.tries import (
     Case,
     Ledger,
     forbidden_numbers,
+    refused,
+    too_fast,
     too_many_a_second,
     too_many_at_once,
     too_much_money,
@@ -121,6 +123,21 @@ def test_the_tries_reach_past_the_parser() -> None:
     numbers_read = [each for each in read if isinstance(each, PhoneNumber)]
     assert len(numbers_read) > 100
     assert sum(not numbers.may_be_dialled(each.e164) for each in numbers_read) > 50
+
+
+def test_an_empty_list_is_no_refusal() -> None:
+    """What a rule has not let through is one; that there was nobody to call is none."""
+    assert refused(Placed(0, "no_lines"), 4) == 4
+    assert refused(Placed(3), 4) == 1
+    assert refused(Placed(0, "no_leads"), 4) == 0
+
+
+def test_calls_are_counted_in_every_second() -> None:
+    """A burst is seen though the run's sum is small; an even flow at the rate is none."""
+    assert too_fast([n / 10 for n in range(100)], 10.0) == []
+    burst = [100.0 + n / 1000 for n in range(20)]
+    assert too_fast([0.0, 50.0, *burst, 200.0], 10.0) == [17, 18, 19, 20]
+    assert too_fast([n / 10 for n in range(100)], 4.0) != []
 
 
 def test_the_ledger_adds_up_by_itself() -> None:

@@ -235,3 +235,13 @@ async def test_a_lead_rests_until_its_time_and_is_claimed_from_then_on(floor: Fl
             due = await hopper.claim(conn, TENANT, floor.campaign_id, 3, until)
         assert [one.id for one in due] == leads
     assert not (await floor.row(t.lead, leads[0])).resting
+
+
+async def test_a_lead_whose_time_has_come_keeps_its_place(floor: Floor) -> None:
+    """The claim that wakes it gives it before those behind it, though these were awake and enough."""
+    leads = await floor.leads(3)
+    due = utc_now()
+    async with floor.database.tenant(TENANT) as conn:
+        await hopper.postpone(conn, TENANT, leads[0], due)
+    async with floor.database.tenant(TENANT) as conn:
+        assert [one.id for one in await hopper.claim(conn, TENANT, floor.campaign_id, 1, due)] == leads[:1]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
+import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -11,11 +14,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from sqlalchemy import func, select
 from support.backups import Company, company, contents, files, restored, settings_of
 from support.postgres import FreshDatabase, fresh_database
 
 from dialer.backup import archive, model
+from dialer.backup.command import restore_command
 from dialer.backup.model import DATABASE, MANIFEST
 from dialer.db import cluster, migrate
 from dialer.db import tables as t
@@ -172,14 +177,35 @@ async def test_restore_that_breaks_changes_no_row(here: Company, tmp_path: Path)
 async def test_damaged_backup_is_refused_before_anything_is_touched(
     here: Company, there: Settings, empty: FreshDatabase, tmp_path: Path
 ) -> None:
-    """Checksums come first: nothing is made of a backup with a fault."""
+    """Checksums come first: nothing is made of a backup with a fault, not even the data folder."""
     made = await here.back_up(tmp_path / "many", folder=True)
     secret = made.path / "secrets/ami"
     secret.write_bytes(secret.read_bytes()[::-1])
     with pytest.raises(BackupDamaged, match="secrets/ami is not what was written"):
         await restored(there, made.path)
     assert await contents(empty.owner) == {}
-    assert files(there.data_dir).keys() == {"serve.lock"}
+    assert not there.data_dir.exists()
+
+
+async def test_a_data_folder_that_was_there_stays(here: Company, there: Settings, tmp_path: Path) -> None:
+    """What a refused restore did not make is not its to take away."""
+    made = await here.back_up(tmp_path / "many", folder=True)
+    rewritten(made.path, revision="0999")
+    there.data_dir.mkdir()
+    with pytest.raises(RestoreRefused):
+        await restored(there, made.path)
+    assert there.data_dir.is_dir()
+
+
+async def test_it_says_which_backup_of_a_folder_was_taken(
+    here: Company, there: Settings, tmp_path: Path
+) -> None:
+    """The newest one, by its own name."""
+    made = await here.back_up(tmp_path / "many", folder=True)
+    shutil.copytree(made.path, made.path.parent / "2020-01-01T00-00-00Z")
+    console = Console(width=400, record=True, file=io.StringIO())
+    await restore_command(there, console, tmp_path / "many", force=False, keep_running=False)
+    assert re.search(rf"^backup +{re.escape(str(made.path))} *$", console.export_text(), re.MULTILINE)
 
 
 async def test_backup_of_a_later_version_is_refused(

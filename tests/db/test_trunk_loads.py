@@ -291,6 +291,43 @@ async def test_a_line_is_given_back_once(floor: Floor, eight: Database) -> None:
     assert (await load_of(floor)).channels == 2
 
 
+async def test_calls_of_several_trunks_end_and_answer_together(floor: Floor, eight: Database) -> None:
+    """Each trunk gets its own lines back and hears its own calls, the tenant all; who frees the one and hears
+    of the other waits for nobody who does it the other way round."""
+    async with floor.database.tenant(TENANT) as conn:
+        second = await conn.scalar(
+            insert(t.trunk)
+            .values(
+                tenant_id=TENANT, name="b", endpoint="b", caller_id="+74950000001", allowed_prefixes=["+7"]
+            )
+            .returning(t.trunk.c.id)
+        )
+    assert second is not None
+    floors = [floor, replace(floor, trunk_id=second)]
+    for each in floors:
+        await limit(each, max_channels=100, max_cps=500)
+    async with floor.database.tenant(TENANT) as conn:  # not known to work: what is answered is heard
+        await conn.execute(update(t.trunk_load).values(faults=1, fault_share=0.4))
+
+    async def server(seed: int) -> None:
+        rng = random.Random(seed)
+        for _ in range(10):
+            calls = [await place(each, eight) for each in floors]
+            freed, heard = rng.sample([call.attempt_id for call in calls if call is not None], 2)
+            async with eight.tenant(TENANT) as conn:
+                await loads.give_back(conn, TENANT, [loads.Ended(freed)], [heard])
+            said = [loads.Ended(heard, said=FAULT)] if rng.random() < 0.1 else [loads.Ended(heard)]
+            async with eight.tenant(TENANT) as conn:
+                await loads.give_back(conn, TENANT, said, [freed, heard])
+
+    await asyncio.gather(*(server(seed) for seed in range(8)))
+    async with floor.database.tenant(TENANT) as conn:
+        rows = (await conn.execute(select(t.trunk_load).order_by(t.trunk_load.c.trunk_id))).all()
+    assert [(row.trunk_id, row.channels) for row in rows] == [(floor.trunk_id, 0), (second, 0)]
+    assert all(row.fault_share < 0.2 for row in rows)
+    assert (await load_of(floor, t.tenant_load)).channels == 0
+
+
 async def test_what_is_rolled_back_was_never_taken(floor: Floor) -> None:
     """A server that dies between taking a line and its commit has taken none."""
     await limit(floor, max_channels=10, max_cps=500)

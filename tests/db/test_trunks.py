@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
-from sqlalchemy import Date, cast, delete, func, insert, select
+from sqlalchemy import Date, cast, delete, func, insert, select, update
 
 from dialer.db import tables as t
 from dialer.db.session import Database, connect
@@ -198,6 +199,40 @@ async def test_what_a_trunk_carries_and_how_it_is_are_shown(trunks: TrunkService
         assert (shown["channels"], shown["spent_today"]) == (3, spent)
         assert (shown["health"]["state"], shown["health"]["why"]) == ("bad", "503")
         assert TrunkOut.model_validate(shown).health.since is not None
+
+
+@pytest.mark.parametrize(
+    ("nodes", "state"),
+    [
+        ({"a": ["carrier"]}, "bad"),
+        ({"a": ["other"]}, "good"),
+        ({"a": ["carrier"], "b": []}, "good"),
+        ({"a": ["carrier"], "b": ["carrier", "other"]}, "bad"),
+        ({}, "good"),
+    ],
+)
+async def test_a_carrier_that_answers_no_asterisk_is_shown_as_bad(
+    trunks: TrunkService, database: Database, nodes: dict[str, list[str]], state: str
+) -> None:
+    """As long as an engine says so of every node: no call goes over it. What was said once is forgotten."""
+    plain = {"sip_host": None, "sip_user": None, "sip_secret": None}
+    made = await trunks.create(ADMIN, carrier(endpoint="carrier", **plain))
+    since = "2026-01-01T10:00:00+00:00"
+    said = {
+        name: {"ready": True, "silent_carriers": dict.fromkeys(silent, since)}
+        for name, silent in nodes.items()
+    }
+    now = func.clock_timestamp()
+    row = {"server": "one", "name": "engine", "started_at": now, "seen_at": now, "status": {"nodes": said}}
+    async with database.system() as conn:
+        await conn.execute(insert(t.process_status).values(row))
+    health = (await trunks.trunk(SUPERVISOR, made["id"]))["health"]
+    assert health["state"] == state
+    if state == "bad":
+        assert (health["why"], health["since"]) == ("unreachable", datetime.fromisoformat(since))
+    async with database.system() as conn:
+        await conn.execute(update(t.process_status).values(seen_at=now - timedelta(minutes=1)))
+    assert (await trunks.trunk(SUPERVISOR, made["id"]))["health"]["state"] == "good"
 
 
 async def test_names_are_unique(trunks: TrunkService) -> None:

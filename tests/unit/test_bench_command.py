@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from dialer.bench import faults
-from dialer.bench.command import Faults, run_faults
+from dialer.bench.command import PAGE, Faults, run_faults
 from dialer.bench.model import Row, Run, Say
 from dialer.bench.results import Results
+from dialer.bench.screen import Screen
+from dialer.errors import Invalid
 
 PLAIN = Faults(
     only=(), seed=None, runs=None, minutes=None, resume=False, short=False, at_once=None, json_line=True,
@@ -192,3 +198,151 @@ async def test_a_row_of_one_long_run_is_sized(
     options = replace(options, seed=1, results=tmp_path / "runs.jsonl")
     _, line, _ = await command(monkeypatch, capsys, [MadeSized()], options)
     assert line["figures"]["lasted_s"] == lasts_s
+
+
+# -- nothing run, nothing lost -------------------------------------------------------------------------
+
+
+async def test_a_row_without_a_short_form_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Asked for by name it is exit status 1 and its reason; among all rows the others are enough."""
+    rows = [Made("nodes", short_runs=0), Made()]
+    short = replace(PLAIN, short=True)
+    status, line, told = await command(monkeypatch, capsys, rows, replace(short, only=("nodes", "kill")))
+    assert (status, line["runs"], line["failed"]) == (1, 2, {"nodes": "has no short form"})
+    assert "nodes: has no short form" in told
+    assert (await command(monkeypatch, capsys, rows, short))[0] == 0
+    assert (await command(monkeypatch, capsys, rows[:1], short))[0] == 1
+
+
+async def test_all_seeds_being_in_the_file_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What is resumed and has nothing left ends well."""
+    options = replace(PLAIN, results=tmp_path / "runs.jsonl", resume=True, only=("kill",))
+    assert (await command(monkeypatch, capsys, [Made()], options))[0] == 0
+    status, line, _ = await command(monkeypatch, capsys, [Made()], options)
+    assert (status, line["runs"]) == (0, 0)
+
+
+async def test_a_path_that_cannot_be_written_is_told_before_the_first_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No row is set up for runs that cannot be kept."""
+    monkeypatch.setattr(faults, "rows", lambda _only: [Made(falls_at=1)])
+    with pytest.raises(Invalid, match=r"--results: .* cannot be written"):
+        await run_faults(replace(PLAIN, results=tmp_path))
+
+
+# -- the page ------------------------------------------------------------------------------------------
+
+PARTS = "head\n" + "".join(
+    f"<!-- {n}: made -->\nbefore\n<!-- /{n} -->\n" for n in ("faults", "cases", "figures")
+)
+
+
+def a_checkout(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
+    """A folder with the page, and ours."""
+    monkeypatch.chdir(folder)
+    PAGE.parent.mkdir()
+    PAGE.write_text(PARTS, encoding="utf-8")
+    return folder / PAGE
+
+
+async def test_the_page_has_all_rows_whichever_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The table is not made smaller by `--only`; a row without runs says so."""
+    page = a_checkout(monkeypatch, tmp_path)
+    every = [Made("kill"), Made("ami")]
+    monkeypatch.setattr(faults, "rows", lambda only: [row for row in every if not only or row.name in only])
+    results = Results(tmp_path / "runs.jsonl")
+    results.append(Run("ami", 1, calls=77))
+    assert await run_faults(replace(PLAIN, docs=True, only=("kill",), results=results.path)) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "| **kill**: a fault | all | not run yet, 0 of 4 |" in text
+    assert "| **ami**: a fault | all | 1 | 77 |" in text
+    assert "before" not in text
+
+
+@pytest.mark.parametrize("written", [None, ""])
+async def test_the_page_is_not_made_of_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str | None
+) -> None:
+    """A file that is not there, or has no run, leaves the page as it is."""
+    page = a_checkout(monkeypatch, tmp_path)
+    results = tmp_path / "runs.jsonl"
+    if written is not None:
+        results.write_text(written, encoding="utf-8")
+    with pytest.raises(Invalid, match=r"runs\.jsonl has no runs"):
+        await run_faults(replace(PLAIN, docs=True, results=results))
+    assert page.read_text(encoding="utf-8") == PARTS
+
+
+async def test_the_page_is_written_in_a_checkout_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Elsewhere there is none, and that is said in a line."""
+    monkeypatch.chdir(tmp_path)
+    Results(tmp_path / "runs.jsonl").append(Run("kill", 1))
+    with pytest.raises(Invalid, match=r"--docs: there is no docs/faults\.md here"):
+        await run_faults(replace(PLAIN, docs=True, results=tmp_path / "runs.jsonl"))
+
+
+# -- the terminal --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Endless(Made):
+    """One whose second run does not end."""
+
+    async def runs(self, seeds: Sequence[int], say: Say) -> AsyncIterator[Run]:
+        """The first run, and a signal to us as of a Ctrl-C."""
+        yield Run(self.name, seeds[0], calls=5)
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+
+
+async def test_what_is_known_is_told_when_it_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Whose centre is waited for, and the summary of the runs so far; they are kept."""
+    options = replace(PLAIN, results=tmp_path / "runs.jsonl")
+    async with asyncio.timeout(30):
+        status, line, told = await command(monkeypatch, capsys, [Endless(), Made("ami")], options)
+    assert (status, line["stopped"], line["runs"], line["calls"]) == (130, True, 1, 5)
+    assert "waiting until the centre of kill is taken down" in told
+    assert len(Results(options.results).read()) == 1
+
+
+def a_terminal(width: int = 80) -> Console:
+    """One that keeps what is said on it."""
+    return Console(width=width, force_terminal=True, color_system="standard", record=True, file=io.StringIO())
+
+
+def test_the_table_fits_a_terminal() -> None:
+    """Names are whole at 80 columns, and the runs that did not hold have a column."""
+    console = a_terminal()
+    rows = [Made("sequences"), Made("standby")]
+    screen = Screen(console, rows, {"sequences": 1000, "standby": 200})
+    screen.runs.append(Run("sequences", 1, calls=2_000_000, unknown=12_345, recover_s=100.5, broken="late"))
+    console.print(screen.table())
+    text = console.export_text()
+    assert "sequences" in text
+    assert "…" not in text
+    (head, _, line) = [line for line in text.splitlines() if line.strip()][1:4]
+    assert head.split()[-1] == "broken"
+    assert line.split() == [
+        "sequences", "1/1000", "2000000", "0", "0", "0", "12345", "100.5", "s", "100.5", "s", "1",
+    ]  # fmt: skip
+
+
+def test_the_clock_goes_on_while_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is made anew at each look at it, not only when a row says something."""
+    console = a_terminal()
+    with Screen(console, [Made()], {"kill": 1}) as screen:
+        assert screen._live is not None
+        monkeypatch.setattr(screen, "_began", screen._began - 1000)
+        screen._live.refresh()
+    assert "faults, 100" in console.export_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from dialer.bench.model import (
 )
 from dialer.bench.results import Results, default_path
 from dialer.bench.screen import PARTS, part, tables, told
+from dialer.bench.site import busy, patience
 from dialer.bench.site_numbers import Numbers
 from dialer.demo.numbers import decode
 from dialer.errors import Invalid, UnreadableFile
@@ -223,36 +225,42 @@ def test_a_cut_waits_for_what_was_asked_on_the_same_wire() -> None:
         ([(at, 100.0) for at in range(0, 1000, 10)], 0.0),
         # Caches that fill in the warm-up are no drift.
         ([(at, 10.0 if at < 100 else 100.0) for at in range(0, 1000, 10)], 0.0),
-        # From the 100th to the 325th second 100, in the last half 110.
-        ([(at, 110.0 if at >= 500 else 100.0) for at in range(0, 1000, 10)], 0.1),
-        ([(at, 90.0 if at >= 500 else 100.0) for at in range(0, 1000, 10)], -0.1),
-        ([(5.0, 1.0)], 0.0),
+        # From 100 after the warm-up to 118 at the end; and what is lost.
+        ([(at, 100.0 + 0.02 * (at - 100)) for at in range(0, 1000, 10)], 0.18),
+        ([(at, 100.0 - 0.02 * (at - 100)) for at in range(0, 1000, 10)], -0.18),
+        ([(5.0, 1.0), (900.0, 2.0)], 0.0),
     ],
 )
-def test_drift_holds_the_last_half_against_the_first_quarter(
+def test_drift_is_the_rise_of_the_line_through_all_samples(
     values: list[tuple[float, float]], wanted: float
 ) -> None:
-    """The quarter begins after the warm-up, which is a tenth."""
+    """From the end of the warm-up, which is a tenth, to the end of the run."""
     assert drift(values, 1000) == pytest.approx(wanted)
 
 
-def test_what_is_held_at_rest_and_was_not_early_at_work_is_a_leak() -> None:
-    """A spare connection or so is none; channels must be as before the first call, exactly."""
-    busy = Sample(10, 1, 1, engine_files=30, web_files=20, tasks=50, channels=18, connections=12)
-    rest = replace(busy, channels=8, tasks=20)
-    assert leaks([busy] * 4, rest, at_rest=8) == []
-    assert leaks([busy] * 4, replace(rest, connections=15, web_files=23), at_rest=8) == []
+def test_drift_sees_what_grows_between_two_ends() -> None:
+    """A late rise counts although the middle is as the begin, and one sample that is out of line does not."""
+    late = [(at, 100.0 if at < 800 else 140.0) for at in range(0, 1000, 10)]
+    assert drift(late, 1000) > 0.2
+    spike = [(at, 130.0 if at == 990 else 100.0) for at in range(0, 1000, 10)]
+    assert abs(drift(spike, 1000)) < 0.02
+
+
+def test_what_is_held_at_rest_and_was_not_at_rest_before_is_a_leak() -> None:
+    """However much was held at work; connections of a pool stay, channels must be as before, exactly."""
+    before = Sample(0, 1, 1, engine_files=30, web_files=20, tasks=20, channels=8, connections=12)
+    assert leaks(before, before, pool=10) == []
+    kept = replace(before, tasks=23, connections=35, engine_files=43, web_files=33)
+    assert leaks(before, kept, pool=10) == []
     for leaked in (
-        replace(rest, channels=9),
-        replace(rest, tasks=54),
-        replace(rest, connections=16),
-        replace(rest, engine_files=34),
-        replace(rest, web_files=24),
+        replace(before, channels=9),
+        replace(before, channels=7),
+        replace(before, tasks=24),
+        replace(before, connections=36),
+        replace(before, engine_files=44),
+        replace(before, web_files=34),
     ):
-        assert len(leaks([busy] * 4, leaked, at_rest=8)) == 1
-    # Late in the run the leak is at work too.
-    late = replace(busy, tasks=500)
-    assert len(leaks([busy, late, late, late], replace(rest, tasks=400), at_rest=8)) == 1
+        assert len(leaks(before, leaked, pool=10)) == 1
 
 
 # -- the page ------------------------------------------------------------------------------------------
@@ -269,16 +277,45 @@ class _Row:
 
 
 def test_tables_of_the_docs_have_rows_and_cases_that_were_run() -> None:
-    """A row without a run has no line; cases have those of their runs."""
+    """A row without a run says so; cases have those of their runs."""
     rows: list[object] = [_Row("kill"), _Row("ami"), _Row("soak")]
     made = tables(rows, RUNS)  # type: ignore[arg-type]
-    assert "soak" not in made["faults"]
-    assert "| 3 | 35 | 1 | 0 | 0 | 1 | 2.0 s / 3.0 s | 1 |" in made["faults"]
+    assert "| **soak**: a fault | all | not run yet, 0 of 3 |  |" in made["faults"]
+    assert len({line.count("|") for line in made["faults"].splitlines()}) == 1
+    assert "| 3 | 35 | 1 | 0 | 0 | 1 | 2.0 s / 3.0 s |  | 1 |" in made["faults"]
     assert [line.split("|")[2].strip() for line in made["cases"].splitlines()[2:]] == [
         "`random`",
         "`before`",
         "`cut`",
     ]
+
+
+@dataclass(frozen=True)
+class _Limited(_Row):
+    limit_s: float = 2.0
+
+
+def test_runs_over_the_limit_at_rest_are_counted() -> None:
+    """By what they took, so that old lines count, or by what they say themselves; else the cell is empty."""
+    rows: list[object] = [_Limited("kill"), _Row("ami"), _Row("soak")]
+    said = Run("soak", 1, figures={"over_limit": 1.0, "tasks_max": 3})
+    made = tables(rows, (*RUNS, said))  # type: ignore[arg-type]
+    assert [line.split("|")[-3].strip() for line in made["faults"].splitlines()] == [
+        "over the limit at rest", "---", "1", "", "1",
+    ]  # fmt: skip
+    cells = {line.split("|")[2].strip(): line.split("|")[-3].strip() for line in made["cases"].splitlines()}
+    assert (cells["`random`"], cells["`before`"], cells["`cut`"]) == ("0", "1", "")
+    assert "over_limit" not in made["figures"]
+
+
+@pytest.mark.parametrize(("load", "wanted"), [(0.0, 1.0), (6.0, 3.0), (8.0, 4.0), (50.0, 4.0)])
+def test_a_limit_is_stretched_four_times_at_most(
+    monkeypatch: pytest.MonkeyPatch, load: float, wanted: float
+) -> None:
+    """By the load average over the cores: a limit that gives way to everything is none."""
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert (busy(), patience(5)) == (wanted, 5 * wanted)
 
 
 def test_a_broken_run_says_how_to_make_it_again() -> None:

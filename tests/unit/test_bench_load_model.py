@@ -27,7 +27,7 @@ from dialer.bench.load.model import (
     table,
     to_line,
 )
-from dialer.errors import Invalid
+from dialer.errors import UnreadableFile
 
 CARRIED = {
     "asked_per_s": 20.0,
@@ -106,8 +106,20 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
     results.append(path, Measured("calls", "rate=8", 1))
     with path.open("a", encoding="utf-8") as file:
         file.write("{broken\n")
-    with pytest.raises(Invalid, match="line 2"):
+    with pytest.raises(UnreadableFile, match="line 2"):
         results.read(path)
+
+
+def test_a_line_that_a_break_has_cut_stops_nothing(tmp_path: Path) -> None:
+    """It is passed over, and gone when the next is written."""
+    path = tmp_path / "load.jsonl"
+    one, next_one = Measured("calls", "rate=8", 1), Measured("calls", "rate=11", 1)
+    results.append(path, one)
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"row": "calls", "ca')
+    assert results.read(path) == [one]
+    results.append(path, next_one)
+    assert results.read(path) == [one, next_one]
 
 
 def test_the_last_measurement_of_a_case_stands() -> None:
@@ -147,13 +159,14 @@ def test_a_table_shows_the_cases_and_what_did_not_hold() -> None:
 
 
 def test_a_rows_table_is_put_between_its_marks() -> None:
-    """The page keeps what stands around the marks; a row without measurements keeps its place."""
+    """The page keeps what stands around the marks; a row without measurements says so in its place."""
     page = "head\n<!-- load:leads -->\nold\n<!-- /load:leads -->\n<!-- load:air --><!-- /load:air -->\nend\n"
     made = docs.render(page, [Measured("leads", "leads=10", 1, figures={"leads": 10.0})])
     assert made.startswith("head\n<!-- load:leads -->\n")
     assert "| leads=10 | 10 | yes |" in made
     assert "old" not in made
-    assert made.endswith("<!-- /load:leads -->\n<!-- load:air --><!-- /load:air -->\nend\n")
+    assert "<!-- /load:leads -->\n<!-- load:air -->\nCost of a call by the calls in the air" in made
+    assert made.endswith("\n\nNot measured yet.\n<!-- /load:air -->\nend\n")
 
 
 def test_cpu_of_a_process_has_that_of_its_children() -> None:

@@ -173,6 +173,30 @@ def test_two_calls_to_a_number_are_counted() -> None:
     assert count_invites(text) == {"+79160001004": {"a", "b"}, "+79160001005": {"c"}}
 
 
+@pytest.mark.parametrize(
+    "user", ["99", "+7916;ext=1", "%2B88213555123", "7916%0d%0a", "s", "+7916@evil", "a b"]
+)
+def test_a_user_that_is_no_number_is_told_as_it_is(user: str) -> None:
+    """An injected or odd user is seen by whoever looks for calls that nobody planned, and by no number's."""
+    text = invite("+79160001004", "a") + invite("79160001004", "b")
+    odd = invite("79160001005", "c").replace("sip:79160001005@", f"sip:{user}@", 1)
+    assert count_invites(text + odd) == {"+79160001004": {"a", "b"}, user: {"c"}}
+
+
+def test_an_address_that_was_cut_or_has_no_user_is_told_whole() -> None:
+    """A line break within it, and a call to the carrier itself."""
+    cut = invite("79160001004", "a").replace("@127.0.0.1:6000 SIP/2.0\r", "", 1)
+    bare = invite("79160001004", "b").replace("79160001004@127.0.0.1:6000", "127.0.0.1:6000", 1)
+    assert count_invites(cut + bare) == {"sip:79160001004": {"a"}, "sip:127.0.0.1:6000": {"b"}}
+
+
+def test_a_reinvite_to_the_contact_and_a_call_to_a_phone_are_no_calls_of_a_number() -> None:
+    """Within a call the carrier is asked at its contact; agents' phones that it plays are no customers."""
+    again = invite("x", "a", to_tag=";tag=1").replace("sip:x@127", "sip:127", 1)
+    phone = invite("phone-demo-agent-1", "p")
+    assert count_invites(invite("+79160001004", "a") + again + phone) == {"+79160001004": {"a"}}
+
+
 def test_a_sent_invite_is_not_received() -> None:
     """What the carrier itself sends (to its own phones) is no call of the dialer."""
     text = invite("+79160001004", "a").replace("Received SIP request", "Transmitting SIP request")

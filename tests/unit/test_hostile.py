@@ -238,7 +238,7 @@ def test_a_text_on_a_page_is_read_as_text() -> None:
 
     for piece in texts.MARKUP:
         said = html.escape(piece)
-        found, shown = pages.read(OURS % (said, said, said))
+        found, shown, _ = pages.read(OURS % (said, said, said))
         assert found == []
         assert pages.squeezed(piece) in shown
 
@@ -370,3 +370,20 @@ def test_the_long_form_meets_every_operation_of_the_api() -> None:
     blocks = [found.block(seed) for seed in range(1, found.long_runs + 1)]
     turns = [block.turn % schema.TURNS for block in blocks if block.case == "http_schema"]
     assert sorted(turns) == list(range(schema.TURNS))
+
+
+def test_a_page_that_goes_on_is_read_to_its_end() -> None:
+    """Where a list has more entries than a page, the link to the others is found."""
+    page = OURS % ("x", "x", '<a href="/tokens?cursor=WzIwMF0">More</a>')
+    assert pages.read(page)[2] == "/tokens?cursor=WzIwMF0"
+    assert pages.read(OURS % ("x", "x", "x"))[2] == ""
+
+
+def test_a_block_whose_inputs_came_nowhere_does_harm() -> None:
+    """What nobody answered, read or let pass has tried nothing."""
+    tried = Block("sip", 1)
+    tried.reached("sip_answers", 3)
+    assert (tried.failures, tried.all_figures()["sip_answers"]) == (0, 3)
+    tried.reached("sip_ws_sent", 0)
+    assert tried.failures == 1
+    assert tried.told == ["sip_ws_sent is 0: nothing has come to where it was to be tried"]

@@ -165,6 +165,8 @@ def test_many_keys_do_not_fill_the_memory() -> None:
         ("192.168.1.5:8080", "127.0.0.1", None, False),
         ("", "127.0.0.1", None, False),
         ("[", "127.0.0.1", None, False),
+        ("127.0.0.1:x", "127.0.0.1", None, False),
+        ("127.0.0.1:65536", "127.0.0.1", None, False),
         ("dialer.example.org", "127.0.0.1", "https://dialer.example.org", True),
         ("evil.example", "127.0.0.1", "https://dialer.example.org", False),
         ("evil.example", "0.0.0.0", "https://dialer.example.org", False),

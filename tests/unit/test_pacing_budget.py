@@ -75,12 +75,14 @@ def test_what_something_else_holds_back_raises_no_price() -> None:
 
 
 def test_a_spent_budget_does_not_wind_the_price_up() -> None:
-    """While a window holds the price down, served answers do not raise what it will be afterwards."""
-    budget = Budget((Window("24h", 0.03, DAY_S),))
-    before = budget.state(START).price
-    settle(budget, "x" * 9)
-    settle(budget, "." * 250, begin_s=1000)
-    assert budget.state(at(DAY_S * 2)).price < before
+    """While a window is spent, served answers do not raise what the price will be afterwards."""
+    later = []
+    for served in (0, 200):
+        budget = Budget((Window("24h", 0.03, DAY_S),), answers_a_day=300)
+        settle(budget, "x" * 9)
+        assert settle(budget, "." * served, begin_s=1000).spent
+        later.append(budget.state(at(DAY_S * 2)).price)
+    assert later[0] == later[1]
 
 
 def test_the_price_stays_where_it_can_come_back_from() -> None:
@@ -162,6 +164,8 @@ def test_24_hours_are_over_after_24_hours() -> None:
     settle(budget, "x" * 9, every_s=1)
     assert budget.state(at(DAY_S - 1)).spent == "24h"
     assert window(budget.state(at(DAY_S - 1)), "24h") == (9, 9)
+    # The first of them are older than a day by now, the last are not.
+    assert window(budget.state(at(DAY_S + 5)), "24h") == (9, 9)
     over = budget.state(at(DAY_S + 70))
     assert (over.spent, window(over, "24h")) == ("", (0, 0))
 

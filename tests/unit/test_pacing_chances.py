@@ -25,6 +25,7 @@ def by_adding(chances: Floats, least: int) -> float:
     return float(have[max(least, 0) :].sum())
 
 
+@settings(deadline=None)
 @given(st.lists(CHANCE, max_size=7), st.integers(-1, 9))
 def test_exact_is_the_sum_over_all_outcomes(chances: list[float], least: int) -> None:
     """The tail is the total of every outcome's chance that has at least so many."""
@@ -38,6 +39,7 @@ def test_exact_is_the_sum_over_all_outcomes(chances: list[float], least: int) ->
     assert found[0, 0] == pytest.approx(sum(outcomes), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.lists(CHANCE, max_size=40), st.lists(CHANCE, max_size=12), st.integers(0, 45))
 def test_exact_with_more_terms_one_after_another(have: list[float], more: list[float], least: int) -> None:
     """The further tails are those of the terms with the first 1, 2, ... of the new ones."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialer.pacing.answering import FIRST_DOUBT, Answering, chance_of, log_odds, traits
@@ -32,11 +32,11 @@ def test_a_new_campaign_tells_that_it_assumes() -> None:
 def test_the_answer_probability_is_what_was_seen() -> None:
     """After many dials of which each fourth was answered it is a quarter, whatever was assumed."""
     learner = Learner(answer_probability=0.8)
-    for number in range(1200):
+    for number in range(3000):
         what = Seen.ANSWERED if number % 4 == 0 else Seen.UNANSWERED
         learner.see(Observation(what, 12.0))
     known = learner.knowledge()
-    # The last few dials weigh most: within one dial of a memory of 100 / ln 2 = 144.
+    # The last few dials weigh most: within one dial of a memory of some hundreds.
     assert known.answer_probability == pytest.approx(0.25, abs=0.01)
     assert known.prior < 0.001
     assert learner.answer_probability(traits(hour=12)) == pytest.approx(0.25, abs=0.03)
@@ -47,13 +47,13 @@ def test_the_answer_probability_is_what_was_seen() -> None:
 def test_a_change_is_known_within_150_dials(agents: int, before: float, after: float) -> None:
     """The answer rate halves or doubles: on average over runs it is known, for a team of any size."""
     found = []
-    for seed in range(40):
+    for seed in range(16):
         learner, rng = Learner(agents=agents), random.Random(seed)
-        dial(learner, before, 1500, rng)
+        dial(learner, before, 700, rng)
         dial(learner, after, 150, rng)
         found.append(learner.knowledge().answer_probability)
-    # A quarter of the way back is what a memory of 100 dials would leave at best.
-    assert abs(sum(found) / len(found) - after) < 0.25 * abs(before - after)
+    # A memory of 200 dials alone would leave 0.6 of the way.
+    assert abs(sum(found) / len(found) - after) < 0.3 * abs(before - after)
 
 
 def test_chance_is_not_taken_for_a_change() -> None:
@@ -61,18 +61,19 @@ def test_chance_is_not_taken_for_a_change() -> None:
     learner, rng = Learner(agents=5), random.Random(1)
     dial(learner, 0.3, 500, rng)
     squares = 0.0
-    for _ in range(10_000):
+    for _ in range(6000):
         dial(learner, 0.3, 1, rng)
-        squares += (learner.knowledge().answer_probability - 0.3) ** 2
-    # An exponential memory of 144 dials has the noise of 288 that count alike.
-    assert (squares / 10_000) ** 0.5 < 1.25 * (0.3 * 0.7 / 288) ** 0.5
+        squares += (learner.answer_probability() - 0.3) ** 2
+    # An exponential memory of 200 / ln 2 = 289 dials has the noise of 577 that count alike; changes that are
+    # only thought to be some add to it.
+    assert (squares / 6000) ** 0.5 < 1.6 * (0.3 * 0.7 / 577) ** 0.5
 
 
 @pytest.mark.parametrize("what", [Seen.ANSWERED, Seen.UNANSWERED])
 def test_no_run_of_luck_makes_it_certain(what: Seen) -> None:
     """All dials come to the same, for hours: the other stays possible, and is learned again as fast."""
     learner = Learner()
-    for _ in range(20_000):
+    for _ in range(6000):
         learner.see(Observation(what, 10.0))
     assert 0 < learner.knowledge().answer_probability < 1
     for number in range(200):
@@ -130,6 +131,7 @@ def test_machines_are_no_persons() -> None:
     assert known.person_probability == pytest.approx(1 / 5, abs=0.03)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.builds(

@@ -141,6 +141,9 @@ def test_no_more_is_taken_back_than_is_at_risk() -> None:
     calls = ringing(17.0, 17.2, 17.4, 17.6, 17.8, 18.0)
     many = replace(look(agents(ready=6), calls), drop_after_s=15.0)
     assert plan(many, NOW).cancel == ()
+    # What is kept counts as before.
+    allowed, never = (plan(one, NOW).inputs["price"] for one in (many, replace(many, drop_after_s=None)))
+    assert allowed == pytest.approx(never)
     few = replace(look(agents(ready=1, talking=(5.0,) * 5), calls, price=0.02), drop_after_s=15.0)
     decided = plan(few, NOW)
     youngest_first = tuple(call.attempt_id for call in calls)

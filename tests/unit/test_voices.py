@@ -9,7 +9,9 @@ import pytest
 from dialer.calls.tracking import Leg
 from dialer.calls.voices import (
     CALM,
+    FEW,
     LOOK_S,
+    MOST,
     SILENT_MOST_S,
     SILENT_S,
     STEADY,
@@ -86,10 +88,21 @@ def test_a_short_gap_is_none() -> None:
 
 
 def test_a_phone_in_a_talk_is_asked_after_in_turns_and_a_free_one_each_time() -> None:
-    """Each in a talk comes up once in a round, and not all of them in the same turn."""
+    """Of many, each in a talk comes up once in a round, and not all of them in the same turn."""
     legs = [Leg(new_id(), 1, new_id(), number, "phone", "node") for number in range(100)]
     rounds = range(5, 5 + TALKING_EVERY)
-    asked = [sum(is_due(leg, turn, talks=True) for leg in legs) for turn in rounds]
+    asked = [sum(is_due(leg, turn, talks=True, phones=len(legs)) for leg in legs) for turn in rounds]
     assert sum(asked) == len(legs)
     assert max(asked) < len(legs)
-    assert all(is_due(leg, turn, talks=False) for leg in legs for turn in rounds)
+    assert all(is_due(leg, turn, talks=False, phones=len(legs)) for leg in legs for turn in rounds)
+
+
+def test_of_few_phones_all_are_asked_after_each_time() -> None:
+    """A small team's dead phone is known as soon in a talk as out of it: within a second, with those of the
+    largest team that counts as small."""
+    legs = [Leg(new_id(), 1, new_id(), number, "phone", "node") for number in range(FEW)]
+    assert all(is_due(leg, turn, talks=True, phones=FEW) for leg in legs for turn in range(TALKING_EVERY))
+    assert not all(is_due(leg, 0, talks=True, phones=FEW + 1) for leg in legs)
+    assert FEW / MOST <= LOOK_S
+    heard, now_s = after(Heard(0, 0.0), STEADY_LOOKS)
+    assert silent_after_s(heard, now_s) < 1

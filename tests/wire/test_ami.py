@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -386,3 +387,26 @@ async def test_only_wanted_events_enter_the_inbox(asterisk: FakeAmi) -> None:
         peer.event("Hangup", Last="1")
         await until(link, LinkUp)
         assert [(await take(link)).name, (await take(link)).get("Last")] == ["Hangup", "1"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (socket.EAI_NONAME, "the name pbx.example.com is not known"),
+        (socket.EAI_AGAIN, "the name pbx.example.com cannot be looked up: later"),
+    ],
+)
+async def test_a_host_without_an_address_is_told_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, code: int, said: str
+) -> None:
+    """What the resolver says has a number and no name in it; people see the name that they have given."""
+
+    def look_up(*_asked: object, **_how: object) -> None:
+        raise socket.gaierror(code, "later")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    async with running(Address("pbx.example.com", 5038, "dozvon", "right")) as link:
+        async with asyncio.timeout(10):
+            while link.trouble == "not connected yet":  # noqa: ASYNC110 - a failed try is told to nobody
+                await asyncio.sleep(0.02)
+        assert link.trouble == said

@@ -210,6 +210,26 @@ async def test_a_refusal_is_an_error_and_the_next_reply_is_the_next_commands(
     assert await floor.outcome() == ({"action": "GET VARIABLE", "reason": reason}, "second")
 
 
+async def test_several_variables_are_set_by_one_question(floor: Floor) -> None:
+    """Words only: what MSet would take for another variable, or for part of a value, is not sent."""
+
+    async def words(call: AgiCall) -> object:
+        for value in ("", "a,B=c", "a=b", "a b", '"a"', "a\n", "${A}"):
+            with pytest.raises(Invalid):
+                await call.set_words(A="a", B=value)
+        await call.set_words(DOZVON_AGENT="3f0e-1", DOZVON_NEXT="bridge")
+        return await call.get_variable("A")
+
+    floor.handle(words)
+    peer = await floor.peer()
+    await peer.ask()
+    assert await peer.line() == 'EXEC MSet "DOZVON_AGENT=3f0e-1,DOZVON_NEXT=bridge"\n'
+    await peer.say("200 result=0\n")
+    assert await peer.line() == "GET VARIABLE A\n"
+    await peer.say("200 result=0\n")
+    assert await floor.outcome() is None
+
+
 async def test_what_cannot_be_sent_safely_is_refused_before_it_is_sent(floor: Floor) -> None:
     """A line end in a value, a function for a name, a command too long: errors, and the session goes on."""
 

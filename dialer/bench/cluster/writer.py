@@ -28,6 +28,9 @@ class Writer:
     #: seconds between the last yes before and the first after now; see `longest_gap`
     _gaps: list[float] = field(default_factory=list)
     _last_s: float = 0.0
+    #: see `news`
+    _told: int = 0
+    _lost: set[int] = field(default_factory=set)
 
     @classmethod
     @asynccontextmanager
@@ -53,9 +56,16 @@ class Writer:
         self._gaps.clear()
         return longest
 
-    async def lost(self) -> int:
-        """How many acknowledged writes are not there. Raises DatabaseUnavailable."""
-        said = set(self.acknowledged)
+    async def news(self) -> tuple[int, int]:
+        """How many writes were acknowledged since this was asked last, and how many of all that ever were are
+        missing and were not then. Raises DatabaseUnavailable."""
+        said = list(self.acknowledged)
+        lost = await self._missing(set(said))
+        new = len(said) - self._told, len(lost - self._lost)
+        self._told, self._lost = len(said), self._lost | lost
+        return new
+
+    async def _missing(self, said: set[int]) -> set[int]:
         connection = await connect(self.url)
         try:
             rows = await connection.fetch("SELECT number FROM written", timeout=30)
@@ -63,7 +73,7 @@ class Writer:
             raise DatabaseUnavailable(reason=repr(error)) from error
         finally:
             connection.terminate()
-        return len(said - {row["number"] for row in rows})
+        return said - {row["number"] for row in rows}
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

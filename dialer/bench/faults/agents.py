@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from dialer.bench.model import Run, Say, case_of
 from dialer.bench.site import TENANT, Site, patience
+from dialer.bench.site_after import talked
 from dialer.bench.site_mend import until_working
 from dialer.bench.site_parts import until
 from dialer.bench.site_runs import Settling
@@ -153,9 +154,8 @@ async def _late(site: Site, gone: datetime) -> tuple[int, float]:
 
 
 async def _all_have_talked(site: Site, since: datetime) -> bool:
-    talked = select(func.count(t.attempt.c.agent_id.distinct())).where(t.attempt.c.connected_at >= since)
     async with site.database.tenant(TENANT) as conn:
-        return await conn.scalar(talked) == len(site.robots.robots)
+        return await talked(conn, since) == len(site.robots.robots)
 
 
 ROW = Vanish()

@@ -12,6 +12,7 @@ from dialer.bench.ami_proxy import AmiProxy, Cut, Way
 from dialer.bench.engine_with_fault import OVERFLOW, QUEUE
 from dialer.bench.model import Run, Say, case_of
 from dialer.bench.site import RECOVER_S, NotInTime, Site, busy, patience
+from dialer.bench.site_after import not_free
 from dialer.bench.site_parts import until
 from dialer.bench.site_runs import Settling
 from dialer.ports import free_port
@@ -124,17 +125,19 @@ class _Fault:
         broken, resyncs = "", self._said(b'"resynced"')
         try:
             broken = await self._make()
-            began = loop.time()
+            began, over = loop.time(), self.site.mark()
             await self.site.until_working(patience(LOST_S))
         except NotInTime as error:
             # The next fault needs a living link: the engine is started anew.
             await self._reset()
             return replace(run, broken=str(error), figures=self.figures)
         took_s, allowed_s = loop.time() - began, RECOVER_S * busy()
-        if self.case == "half_open":  # that end was gone from the first
+        if self.case in ("half_open", "silent_peer"):  # that end was gone from the first
             took_s += self.figures["detect_s"]
         if not broken and self.case not in KEEPS and self._said(b'"resynced"') == resyncs:
             broken = "the engine is at work again and has not asked Asterisk what it has"
+        if not broken:
+            broken = await not_free(self.site, over)
         if not broken and took_s > allowed_s:
             broken = f"recovered after {took_s:.1f} s; {allowed_s:.1f} s are allowed"
         figures = {**self.figures, "load_max": os.getloadavg()[0]}

@@ -18,6 +18,7 @@ import sqlalchemy
 from dialer.asterisk.runtime import AsteriskServer
 from dialer.bench.model import UNFINISHED_AFTER_S, Run, Say, case_of
 from dialer.bench.site import TENANT, Mark, Site, patience
+from dialer.bench.site_after import not_free, open_attempts
 from dialer.bench.site_mend import until_working
 from dialer.bench.site_parts import until
 from dialer.bench.site_runs import Settling
@@ -80,14 +81,22 @@ async def _kill(site: Site, seed: int, case: str, since: Mark) -> Run:
     # What was on the line when it died; the talk's agent still says what it came to.
     await site.until_ended(since, UNFINISHED_AFTER_S - (loop.time() - died_s), died)
     ended_s = loop.time() - died_s
+    async with site.database.tenant(TENANT) as conn:
+        left = await open_attempts(conn, since.at, died.at)
+    wrong = [broken] if broken else []
+    if left:
+        wrong.append(f"without an end {ended_s:.1f} s after the death: {', '.join(map(str, left[:3]))}")
+    if held := await not_free(site, died):
+        wrong.append(held)
     figures = {
         "ended_s": ended_s,
+        "open": len(left),
         "talking": states["connected"],
         "ringing": states["ringing"],
         "waiting": states["waiting"],
         "load_max": os.getloadavg()[0],
     }
-    return replace(Run("asterisk", seed, case), recover_s=recover_s, figures=figures, broken=broken)
+    return replace(Run("asterisk", seed, case), recover_s=recover_s, figures=figures, broken="; ".join(wrong))
 
 
 async def _with(site: Site, state: str) -> Counter[str] | None:

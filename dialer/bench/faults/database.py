@@ -12,22 +12,20 @@ import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
 import asyncpg
-from sqlalchemy import func, select
 
 from dialer import telemetry
-from dialer.bench.faults.database_witness import Witnesses
+from dialer.bench.engine_with_fault import NOTED
+from dialer.bench.faults.database_witness import Told, Witnesses
 from dialer.bench.model import Row, Run, Say, case_of, from_line, to_line
-from dialer.bench.site import TENANT, Mark, Site, patience
+from dialer.bench.site import Site, patience
 from dialer.bench.site_mend import until_working
 from dialer.bench.site_parts import stopped
 from dialer.bench.site_reaper import folder_of_its_own
 from dialer.bench.site_runs import Settling
-from dialer.db import tables as t
 from dialer.db.embedded import EmbeddedPostgres
 from dialer.errors import DatabaseUnavailable, DozvonError, ProcessFell
 
@@ -45,10 +43,9 @@ DISK = 256 * 1024 * 1024
 ANSWER_S = 8.0
 #: From here on something must have been said of it on pages, seconds.
 NOTICED_S = 6.0
-#: So many refusals are no moment between two looks at a page.
-MANY = 5
-#: A call that a frozen database has held up for longer was not dialled when it was right to.
-LATE = timedelta(seconds=8)
+#: A call that its commit has held up for longer is not dialled any more: the server's rule, and what the look
+#: at a clock may take.
+SEND_WITHIN_S, LOOK_TAKES_S = 1.0, 0.1
 LOST_S = 60.0
 
 
@@ -77,6 +74,7 @@ class DatabaseFalls:
         others = [seed for seed in seeds if seed not in full]
         if others:
             async with Site.open(agents=AGENTS, seed=others[0], say=say) as site:
+                await _noted(site)
                 async for run in self._in(site, others):
                     yield run
         if full:
@@ -95,7 +93,7 @@ class DatabaseFalls:
 
     async def _one(self, site: Site, people: Witnesses, seed: int, case: str) -> Run:
         rng, loop = random.Random(f"{seed} database"), asyncio.get_running_loop()  # noqa: S311
-        since = site.mark()
+        noted = len(_notes(site))
         async with people.at_work() as told:
             await asyncio.sleep(rng.uniform(*CALM_S))
             began = loop.time()
@@ -107,24 +105,26 @@ class DatabaseFalls:
         broken = [wrong] if wrong else []
         try:
             broken += [f"lost: {what}" for what in await people.lost()]
-            sent_late = await _sent_late(site, since)
         except DatabaseUnavailable as error:
             broken.append(f"it did not come back: {error}")
-            sent_late = 0
-        if sent_late:
-            broken.append(
-                f"{sent_late} calls were sent later than {LATE.seconds} s after they were decided on"
-            )
+        sent = _notes(site)[noted:]
+        late = sent_late(sent)
+        if late:
+            broken.append(f"{len(late)} calls were sent too late after their commit: {', '.join(late[:3])}")
+        if not sent:
+            broken.append("nothing is known of when calls were sent")
         broken += told.unclear[:3]
         if told.slowest_s > patience(ANSWER_S):
             broken.append(f"an answer took {told.slowest_s:.1f} s")
-        if told.statuses.get(503, 0) > MANY and away_s > NOTICED_S and not told.away:
-            broken.append("no page said that the database was away")
+        if said := unsaid(told, case, away_s):
+            broken.append(said)
         figures = {
             "away_s": away_s,
             "slowest_answer_s": told.slowest_s,
             "told_away": float(told.away),
-            "sent_late": float(sent_late),
+            "sent": float(len(sent)),
+            "sent_late": float(len(late)),
+            "clear": float(told.clear),
             "writes": float(len(told.lists)),
             "refused": float(told.statuses.get(503, 0)),
             "load_max": os.getloadavg()[0],
@@ -143,12 +143,34 @@ class DatabaseFalls:
             await asyncio.sleep(self.frozen_s)
 
 
-async def _sent_late(site: Site, since: Mark) -> int:
-    """Calls that Asterisk was asked for later than `LATE` after they were decided on."""
-    a = t.attempt.c
-    late = select(func.count()).where(a.created_at >= since.at, a.sent_at - a.created_at > LATE)
-    async with site.database.tenant(TENANT) as conn:
-        return await conn.scalar(late) or 0
+async def _noted(site: Site) -> None:
+    """Have the engine note of each call how long after its commit it is sent."""
+    await site.engine.stop()
+    await site.engine.start(("-m", "dialer.bench.engine_with_fault", NOTED, str(site.folder / "sent")))
+
+
+def _notes(site: Site) -> list[str]:
+    notes = site.folder / "sent"
+    return notes.read_text(encoding="ascii").splitlines() if notes.exists() else []
+
+
+def sent_late(notes: Sequence[str]) -> list[str]:
+    """The notes (`attempt seconds`) of calls that were sent later after their commit than may be."""
+    return [note for note in notes if float(note.split()[1]) > SEND_WITHIN_S + LOOK_TAKES_S]
+
+
+def unsaid(told: Told, case: str, away_s: float) -> str:
+    """Whether somebody was refused and nobody was told what is away, in words, or nothing.
+
+    Connections that are cut are made anew at once, and a full disk can be read: pages need not notice those.
+    """
+    if not told.statuses.get(503):
+        return ""
+    if not told.away + told.clear:
+        return "nobody was told clearly what is away"
+    if case not in (CUT, FULL) and away_s > NOTICED_S and not told.away:
+        return "no page said that the database was away"
+    return ""
 
 
 # -- the faults ----------------------------------------------------------------------------------------------
@@ -249,6 +271,7 @@ async def _alone(folder: Path, seeds: Sequence[int]) -> None:
     telemetry.configure("error", "console", "bench", sys.stderr)
     row = DatabaseFalls()
     async with Site.open(folder, agents=AGENTS, seed=seeds[0]) as site:
+        await _noted(site)
         watching = asyncio.create_task(_start_again(site.postgres))
         try:
             async for run in row._in(site, seeds):

@@ -29,6 +29,13 @@ _PATIENCE = ClientTimeout(total=30)
 SAYS = {"ru": "Разговоры продолжаются", "en": "Talks go on"}
 
 
+def says_what_is_away(path: str, text: str) -> bool:
+    """Whether a refusal names the database: the API by its problem, a page in words."""
+    if path.startswith("/api/"):
+        return '"/problems/database-' in text
+    return any(says in text for says in SAYS.values())
+
+
 @dataclass(slots=True)
 class Told:
     """What came back over HTTP."""
@@ -42,6 +49,8 @@ class Told:
     unclear: list[str] = field(default_factory=list)
     #: pages that said that something is away
     away: int = 0
+    #: refusals (503) that said what is away, and when to come again: of pages and of the API
+    clear: int = 0
     #: names of lists whose making was acknowledged
     lists: list[str] = field(default_factory=list)
     #: what a campaign was last told to be, and whether a later wish was not answered
@@ -123,11 +132,8 @@ class Witnesses:
             if path == "/status":
                 headers["HX-Request"] = "true"
             status, text = await self._ask(http, "GET", path, headers)
-            if status == 503 and any(says in text for says in SAYS.values()):
-                self.told.away += 1
-            elif status == 503:
-                self.told.unclear.append(f"{path}: 503 without what is away")
-            elif status == 200 and 'id="trouble-' in text and "engine_down" not in text:
+            shown = status == 200 and 'id="trouble-' in text and "engine_down" not in text
+            if shown or (status == 503 and says_what_is_away(path, text)):
                 self.told.away += 1
             await asyncio.sleep(STEP_S)
 
@@ -149,10 +155,12 @@ class Witnesses:
         told.statuses[status] = told.statuses.get(status, 0) + 1
         if status >= 500 and status != 503:
             told.unclear.append(f"{method} {path}: {status} {text[:100]}")
-        if status == 503 and reply.headers.get("Retry-After") is None:
-            told.unclear.append(f"{method} {path}: 503 without Retry-After")
-        if status == 503 and path.startswith("/api/") and '"/problems/database-' not in text:
-            told.unclear.append(f"{method} {path}: 503 of {text[:100]}")
+        if status == 503:
+            wrong = [] if says_what_is_away(path, text) else [f"{method} {path}: 503 of {text[:100]}"]
+            if reply.headers.get("Retry-After") is None:
+                wrong.append(f"{method} {path}: 503 without Retry-After")
+            told.unclear += wrong
+            told.clear += not wrong
         return status, text
 
     async def lost(self) -> list[str]:

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from dialer.bench.engine_with_fault import AFTER, BEFORE, POINTS
 from dialer.bench.model import Run, Say, case_of
 from dialer.bench.site import RECOVER_S, TENANT, Mark, NotInTime, Site, busy, patience
+from dialer.bench.site_after import not_free
 from dialer.bench.site_runs import Settling
 from dialer.db import tables as t
 
@@ -99,6 +100,8 @@ async def _kill(site: Site, seed: int, case: str, following: Sequence[str], note
     broken = run.broken
     if not broken and took_s > allowed_s:
         broken = f"agents were back after {took_s:.1f} s; {allowed_s:.1f} s are allowed"
+    if not broken:
+        broken = await not_free(site, killed)
     if not broken and last is not None:
         broken = await _point_missed(site, case, UUID(last), killed)
     figures = {"load_max": os.getloadavg()[0]}

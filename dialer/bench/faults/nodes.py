@@ -7,11 +7,13 @@ import os
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from sqlalchemy import func, select
 
 from dialer.bench.model import Run, Say, case_of
 from dialer.bench.site import TENANT, Mark, NotInTime, Site, patience
+from dialer.bench.site_after import not_free
 from dialer.bench.site_fleet import MAIN, MOVE_S, Fleet, power_off
 from dialer.bench.site_parts import until
 from dialer.bench.site_runs import Settling
@@ -82,11 +84,14 @@ async def break_node(fleet: Fleet, seed: int, case: str, name: str) -> Run:
         await fleet.nodes[victim].start()
     await fleet.set_draining(victim, draining=False)
     await fleet.start_servers()
+    again = site.mark()
     try:
         await fleet.until_ready(list(fleet.nodes), patience(LOST_S))
         await site.until_working(patience(LOST_S))
     except NotInTime as error:
         broken.append(str(error))
+    if held := await not_free(site, again):
+        broken.append(held)
     figures = {"load_max": os.getloadavg()[0], "agents_there": float(at[victim])}
     return replace(Run(name, seed, case), recover_s=recover_s, figures=figures, broken="; ".join(broken))
 
@@ -118,13 +123,37 @@ async def _lose(fleet: Fleet, victim: str, broken: list[str], *, with_server: bo
 async def _drain(fleet: Fleet, victim: str, broken: list[str]) -> None:
     """No new calls there; its agents move when they have no call; then it is empty."""
     site = fleet.site
+    talks = await _talks_at(site, victim)
     await fleet.set_draining(victim, draining=True)
     await fleet.until_empty(victim, patience(MOVE_S))
+    if cut := await _cut_of(site, talks):
+        broken.append(f"{len(cut)} of {len(talks)} talks at the drained node were cut: {cut[0]}")
     empty = site.mark()
     await site.until_agents_back(patience(BACK_S))
     await site.until_dialling(patience(DIAL_S))
     if more := await _dialled_at(site, victim, empty):
         broken.append(f"{more} calls were made at the node {victim} that was drained")
+
+
+async def _talks_at(site: Site, node: str) -> list[UUID]:
+    """The talks that go on at the node."""
+    a = t.attempt.c
+    query = select(a.id).where(a.node == node, a.state == "connected", a.hung_up_at.is_(None))
+    async with site.database.tenant(TENANT) as conn:
+        return list(await conn.scalars(query.where(a.ended_at.is_(None))))
+
+
+async def _cut_of(site: Site, talks: Sequence[UUID]) -> list[str]:
+    """Those of the talks, in words, that were ended by neither of the two who talked."""
+    a = t.attempt.c
+    query = select(a.id, a.hung_up_by, a.detail, a.cause).where(a.id.in_(talks))
+    async with site.database.tenant(TENANT) as conn:
+        ended = list(await conn.execute(query))
+    return [
+        f"{row.id} by {row.hung_up_by} {row.detail or ''} cause {row.cause}"
+        for row in ended
+        if row.hung_up_by not in ("agent", "customer")
+    ]
 
 
 async def _dialled_at(site: Site, node: str, since: Mark) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +12,8 @@ from sqlalchemy import func, select, text
 
 from dialer.bench.model import Row, Run, Say
 from dialer.bench.site import TENANT, Mark, Site, busy, patience
+from dialer.bench.site_after import not_free
+from dialer.bench.site_parts import until
 from dialer.db import tables as t
 from dialer.errors import DatabaseUnavailable
 
@@ -25,7 +28,8 @@ DRIFT = 0.05
 #: The share of a run in which caches fill.
 WARM_UP = 0.1
 SAMPLES = 240
-#: What may be open at the end beyond what was open early in the run: a connection of a pool, its socket.
+#: What may be open at rest at the end beyond what was open at rest before the first call, and beyond what the
+#: pools of connections have filled up to meanwhile.
 SPARE = 3
 LOST_S = 30.0
 
@@ -46,6 +50,15 @@ class Sample:
     channels: int
     #: to the database, by whomever
     connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a run has held: at work, and at rest before its first call and after its last."""
+
+    samples: Sequence[Sample]
+    before: Sample
+    after: Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +92,18 @@ class Soak:
             phones="carrier",
             say=say,
         ) as site:
-            at_rest = await site.channels()
+            before = await Watch(site).at_rest()
+            since = site.mark()
             await site.keep_dialling()
             await site.until_dialling(patience(LOST_S))
             watch = Watch(site)
-            since = site.mark()
             await watch.through(self.lasts_s, say)
             await site.pause_dialling()
             await site.until_ended(since, patience(LOST_S))
-            rest = await watch.sample()
-            return await _judged(site, seed, since, watch.samples, rest, at_rest, self.lasts_s)
+            held = await not_free(site, site.mark())
+            after = await watch.at_rest()
+            say(f"at rest: {_told(before)} before the first call, {_told(after)} after the last")
+            return await _judged(site, seed, since, Held(watch.samples, before, after), self.lasts_s, held)
 
 
 @dataclass(slots=True)
@@ -108,6 +123,20 @@ class Watch:
             self.samples.append(now := await self.sample())
             memory = f"engine {now.engine_bytes / 1e6:.1f} MB, web {now.web_bytes / 1e6:.1f} MB"
             say(f"{now.at_s:.0f} of {seconds:.0f} s: {memory}, {now.tasks} tasks, {now.channels} channels")
+
+    async def at_rest(self) -> Sample:
+        """What is held now that nothing is done: the engine tells it of itself now and then, so the next time
+        is waited for. Raises NotInTime, and what `sample` does."""
+        asked = self.site.mark()
+
+        async def told() -> bool:
+            query = select(t.process_status.c.seen_at).where(t.process_status.c.name == "engine")
+            async with self.site.database.tenant(TENANT) as conn:
+                seen = await conn.scalar(query)
+            return seen is not None and seen > asked.at
+
+        await until("the engine tells of itself", told, patience(LOST_S))
+        return await self.sample()
 
     async def sample(self) -> Sample:
         """What is held now. Raises DatabaseUnavailable, AsteriskUnavailable, FileNotFoundError."""
@@ -134,50 +163,61 @@ class Watch:
 
 
 def drift(values: Sequence[tuple[float, float]], lasts_s: float) -> float:
-    """How much more the last half of a run holds than its first quarter after the warm-up, as a share.
+    """How much more a run holds at its end than after its warm-up, as a share of the latter, by the straight
+    line that fits all samples between best (least squares).
 
     `values` are (seconds since the begin, what is held).
     """
     warm_s = WARM_UP * lasts_s
-    early = [value for at, value in values if warm_s <= at < warm_s + (lasts_s - warm_s) / 4]
-    late = [value for at, value in values if at >= lasts_s / 2]
-    if not early or not late:
+    judged = [(at, value) for at, value in values if at >= warm_s]
+    if len(judged) < 2:
         return 0.0
-    before = sum(early) / len(early)
-    return sum(late) / len(late) / before - 1
+    slope, base = statistics.linear_regression(*zip(*judged, strict=True))
+    return slope * (lasts_s - warm_s) / (base + slope * warm_s)
 
 
-def leaks(samples: Sequence[Sample], rest: Sample, at_rest: int) -> list[str]:
-    """What is held after all calls have ended that should not be; `at_rest` are the channels before them."""
-    early = samples[: max(1, len(samples) // 4)]
+def leaks(before: Sample, after: Sample, pool: int) -> list[str]:
+    """What is held at rest after all calls that was not at rest before them.
+
+    `pool` is how many connections each of both processes may keep: those that work has opened stay open.
+    """
     found = []
-    if rest.channels != at_rest:
-        found.append(f"{rest.channels} channels after the last call, {at_rest} before the first")
-    for name, what in (
-        ("tasks", "tasks of the engine"),
-        ("connections", "connections to the database"),
-        ("engine_files", "files of the engine"),
-        ("web_files", "files of web"),
+    if after.channels != before.channels:
+        found.append(f"{after.channels} channels after the last call, {before.channels} before the first")
+    for name, what, more in (
+        ("tasks", "tasks of the engine", SPARE),
+        ("connections", "connections to the database", SPARE + 2 * pool),
+        ("engine_files", "files of the engine", SPARE + pool),
+        ("web_files", "files of web", SPARE + pool),
     ):
-        had, has = max(getattr(sample, name) for sample in early), getattr(rest, name)
-        if has > had + SPARE:
-            found.append(f"{has} {what} at rest, {had} at work early in the run")
+        had, has = getattr(before, name), getattr(after, name)
+        if has > had + more:
+            found.append(f"{has} {what} at rest after the last call, {had} before the first")
     return found
+
+
+def _told(held: Sample) -> str:
+    return (
+        f"{held.channels} channels, {held.tasks} tasks, {held.connections} connections, "
+        f"{held.engine_files} and {held.web_files} files"
+    )
 
 
 async def _judged(
     site: Site,
     seed: int,
     since: Mark,
-    samples: Sequence[Sample],
-    rest: Sample,
-    at_rest: int,
+    seen: Held,
     lasts_s: float,
+    held: str,
 ) -> Run:
+    samples = seen.samples
     tally = await site.tally(since)
     engine = drift([(sample.at_s, sample.engine_bytes) for sample in samples], lasts_s)
     web = drift([(sample.at_s, sample.web_bytes) for sample in samples], lasts_s)
-    broken = leaks(samples, rest, at_rest)
+    broken = leaks(seen.before, seen.after, site.settings.database_pool)
+    if held:
+        broken.append(held)
     if lasts_s >= JUDGED_S:
         broken += [
             f"the memory of {name} has grown by {100 * share:.1f} %"
@@ -189,9 +229,9 @@ async def _judged(
     if tally.without_row:
         broken.append(f"{tally.without_row} numbers were dialled without an attempt")
     async with site.database.tenant(TENANT) as conn:
-        held = await conn.scalar(select(func.count()).select_from(t.active_number))
-    if held:
-        broken.append(f"{held} numbers are still held")
+        numbers = await conn.scalar(select(func.count()).select_from(t.active_number))
+    if numbers:
+        broken.append(f"{numbers} numbers are still held")
     return Run(
         "soak",
         seed,
@@ -211,6 +251,8 @@ async def _judged(
             "channels_max": max(sample.channels for sample in samples),
             "tasks_max": max(sample.tasks for sample in samples),
             "connections_max": max(sample.connections for sample in samples),
+            "tasks_at_rest_max": seen.after.tasks,
+            "connections_at_rest_max": seen.after.connections,
         },
         broken="; ".join(broken),
     )

@@ -14,6 +14,7 @@ from dialer.bench.cluster.patroni import PatroniCluster
 from dialer.bench.faults.nodes import AGENTS, CALM_S, DRAINED, LOST, LOST_S, SERVER_TOO, break_node
 from dialer.bench.model import Run, Say, case_of
 from dialer.bench.site import NotInTime, Site, patience
+from dialer.bench.site_after import not_free
 from dialer.bench.site_fleet import Fleet
 from dialer.bench.site_runs import Settling
 
@@ -89,11 +90,14 @@ class Together:
             cluster.boot(primary)
             await cluster.until_whole(patience(LOST_S))
         await fleet.start_servers()
+        again = site.mark()
         try:
             await fleet.until_ready(list(fleet.nodes), patience(LOST_S))
             await site.until_working(patience(LOST_S))
         except NotInTime as error:
             broken.append(str(error))
+        if held := await not_free(site, again):
+            broken.append(held)
         figures = {"load_max": os.getloadavg()[0]}
         run = Run(self.name, seed, case)
         return replace(run, recover_s=recover_s, figures=figures, broken="; ".join(broken))

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from dialer import settings, telemetry
 from dialer.bench.load import docs, results, rows
-from dialer.bench.load.model import Measured, Row, Wish, cell, newest, summary
+from dialer.bench.load.model import Measured, NotMeasured, Row, Wish, cell, newest, summary
 from dialer.clock import utc_now
 from dialer.processes import until_signal
 
@@ -62,27 +62,38 @@ async def run_load(options: Load) -> int:
     path = results_path(options)
     wanted = rows(options.only)
     if options.docs:
-        docs.write(_kept(path))
+        assert path is not None  # of the tables it is always known
+        docs.write(path)
         return 0
+    if path is not None:
+        results.claim(path)
     console = Console(stderr=True)
     telemetry.configure("error", "console", "bench", sys.stderr)
     measured: list[Measured] = []
+    failed: dict[str, str] = {}
     stop = until_signal()
-    working = asyncio.create_task(_measure_all(wanted, options, path, console, measured))
+    working = asyncio.create_task(_measure_all(wanted, options, path, console, measured, failed))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    if not working.done():
-        console.print("stopping: what was started is stopped; --resume goes on from here")
+    if stopped := not working.done():
+        console.print("stopping: what was started is stopped; --resume goes on from here", highlight=False)
         working.cancel()
         await asyncio.wait({working})
-        return 130
-    working.result()
+    else:
+        working.result()
     if options.json_line:
         names = {row.name for row in wanted}
         kept = newest(one for one in _kept(path) if one.short == options.short and one.row in names)
-        print(json.dumps(summary(kept.values() if options.resume else measured), ensure_ascii=False))
-    return 1 if any(one.broken for one in measured if not one.searches) else 0
+        said = summary(kept.values() if options.resume else measured)
+        print(
+            json.dumps(
+                said | {"short": options.short, "failed": failed, "stopped": stopped}, ensure_ascii=False
+            )
+        )
+    if stopped:
+        return 130
+    return 1 if failed or any(one.broken for one in measured if not one.searches) else 0
 
 
 def _kept(path: Path | None) -> list[Measured]:
@@ -90,8 +101,14 @@ def _kept(path: Path | None) -> list[Measured]:
 
 
 async def _measure_all(
-    wanted: list[Row], options: Load, path: Path | None, console: Console, measured: list[Measured]
+    wanted: list[Row],
+    options: Load,
+    path: Path | None,
+    console: Console,
+    measured: list[Measured],
+    failed: dict[str, str],
 ) -> None:
+    """Measure all rows into `measured`; into `failed` why a row was not, by its name."""
     for row in wanted:
         before = newest(_kept(path))
         earlier = before | newest(measured)
@@ -102,18 +119,24 @@ async def _measure_all(
             console.print(f"  {line}", style="dim", highlight=False)
 
         console.print(f"{row.name}: {row.title}", highlight=False)
-        async for one in row.measure(wish, say):
-            whole = replace(one, at=utc_now().isoformat(timespec="seconds"))
-            if path is not None:
-                results.append(path, whole)
-            found.append(whole)
-            measured.append(whole)
+        try:
+            async for one in row.measure(wish, say):
+                whole = replace(one, at=utc_now().isoformat(timespec="seconds"))
+                if path is not None:
+                    results.append(path, whole)
+                found.append(whole)
+                measured.append(whole)
+        except NotMeasured as error:
+            failed[row.name] = str(error.details["reason"])
+            console.print(f"  {error}", style="bold red", highlight=False)
+        if not found and row.name not in failed and not any(key[0] == row.name for key in wish.known):
+            failed[row.name] = "nothing was measured"
         for table in tables(row, found, console.width) if found else ():
             console.print(table)
         for one in found:
             if one.broken:
                 console.print(f"  {one.case}: {one.broken}", style="yellow", highlight=False)
-        console.print(f"  {len(found)} measurements in {time.monotonic() - began:.0f} s", style="dim")
+        say(f"{len(found)} measurements in {time.monotonic() - began:.0f} s")
 
 
 def tables(row: Row, found: Sequence[Measured], width: int) -> Iterator[Table]:

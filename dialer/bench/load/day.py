@@ -30,7 +30,8 @@ from dialer.bench.load import centre_data
 from dialer.bench.load.centre_data import TENANT, CentreData
 from dialer.bench.load.cpu import spent
 from dialer.bench.load.model import Measured, Say, Wish, spread
-from dialer.bench.load.stage import own_folder, own_settings
+from dialer.bench.load.stage import own_settings
+from dialer.bench.site_reaper import folder_of_its_own
 from dialer.calls.commands import CommandDesk
 from dialer.calls.model import (
     Answered,
@@ -214,7 +215,7 @@ class Books:
 async def open_books(**campaign: Any) -> AsyncIterator[Books]:
     """A database of its own, durable as a server's, with a running campaign and no leads."""
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(own_folder("books"))
+        folder = stack.enter_context(folder_of_its_own("dozvon-books-"))
         postgres = EmbeddedPostgres(folder / "data")
         stack.push_async_callback(postgres.stop)
         urls = await postgres.start()

@@ -6,17 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from dialer.bench.load import rows
+from dialer.bench.load import results, rows
 from dialer.bench.load.model import Measured, newest, table
 from dialer.errors import Invalid
 
 PAGE: Final = Path("docs/load.md")
 
 
-def write(measured: Sequence[Measured]) -> None:
-    """Put each row's table between its marks in docs/load.md. Raises Invalid where there is no such page."""
+def write(path: Path) -> None:
+    """Put each row's table between its marks in docs/load.md.
+
+    Raises Invalid where there is no such page, or nothing in the file to be shown in it; UnreadableFile.
+    """
     if not PAGE.is_file():
         raise Invalid(field="--docs", reason=f"there is no {PAGE} here: run it in a checkout")
+    measured = results.read(path)
+    if all(one.short for one in measured):
+        raise Invalid(field="--results", reason=f"{path} has no measurement of the long form to be shown")
     PAGE.write_text(render(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")
 
 
@@ -25,10 +31,9 @@ def render(page: str, measured: Sequence[Measured]) -> str:
     kept = newest(one for one in measured if not one.short)
     for row in rows(()):
         of_row = [one for one in kept.values() if one.row == row.name]
-        if not of_row:
-            continue
         begin, end = f"<!-- load:{row.name} -->", f"<!-- /load:{row.name} -->"
-        text = f"{begin}\n{row.title}.\n\n{table(row.columns, of_row)}\n{end}"
+        shown = table(row.columns, of_row) if of_row else "Not measured yet."
+        text = f"{begin}\n{row.title}.\n\n{shown}\n{end}"
         before, found, rest = page.partition(begin)
         _, _, after = rest.partition(end)
         if found:

@@ -11,7 +11,16 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
+from dialer.errors import DozvonError
+
 Say = Callable[[str], None]
+
+
+class NotMeasured(DozvonError):
+    """{row} was not measured: {reason}."""
+
+    id = "not-measured"
+
 
 #: The rows in the order in which they are measured and shown.
 NAMES = (
@@ -162,6 +171,23 @@ def _slow(figures: Mapping[str, float]) -> list[str]:
     if figures["journal_behind_max"] > max(50.0, asked * CHANGES_A_CALL * JOURNAL_S):
         faults.append(f"the journal was {figures['journal_behind_max']:.0f} changes behind")
     return faults
+
+
+#: Of the calls that are to be in the air at a time, so many must be, counted in the middle.
+LEAST_IN_AIR = 0.9
+
+
+def not_in_the_air(wished: float, figures: Mapping[str, float]) -> str:
+    """Why a step does not say what so many calls in the air cost, in words; empty: it does.
+
+    `figures` have asked_per_s, placed_per_s and in_air.
+    """
+    faults = []
+    if figures["placed_per_s"] < figures["asked_per_s"] * LEAST_PLACED:
+        faults.append(f"only {figures['placed_per_s']:.1f} of {figures['asked_per_s']:g} calls/s were placed")
+    if figures["in_air"] < wished * LEAST_IN_AIR:
+        faults.append(f"only {figures['in_air']:.1f} of {wished:g} calls were in the air")
+    return "; ".join(faults)
 
 
 # -- the summary ------------------------------------------------------------------------------------------

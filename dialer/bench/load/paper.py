@@ -218,6 +218,8 @@ class Paper:
                 words = line.split(" ", 3)
                 if words[:2] == ["SET", "VARIABLE"]:
                     told[words[2]] = words[3].strip('"')
+                elif words[:2] == ["EXEC", "MSet"]:
+                    told |= dict(pair.split("=", 1) for pair in words[2].strip('"').split(","))
                 writer.write(b"200 result=1\n")
         finally:
             writer.close()

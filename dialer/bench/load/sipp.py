@@ -10,7 +10,7 @@ import contextlib
 import math
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import SOCK_DGRAM
@@ -164,19 +164,30 @@ async def phones(
         where = ("-inf", str(path), f"{HOST}:{registrar_port}")
         return Sipp(argv, folder, f"{name}-{which}", scenarios.REGISTER, (*options, *where))
 
-    for attempt in range(1, REGISTER_TRIES + 1):
-        first = registering("first", "-m", str(len(users)), "-r", "100")
-        await first.start()
-        try:
-            await first.until_done(10 + len(users) / 10)
-            break
-        except PhonesFailed:  # on a busy machine an answer comes after SIPp has asked again
-            if attempt == REGISTER_TRIES:
-                await answering.stop()
-                raise
+    try:
+        await _register_all(registering, len(users))
+    except BaseException:
+        await answering.stop()  # nobody else knows of it yet
+        raise
     again = registering("again", "-r", str(len(users)), "-rp", str(round(REGISTER_S * 1000)))
     await again.start()
     return [answering, again]
+
+
+async def _register_all(registering: Callable[..., Sipp], users: int) -> None:
+    """Register each phone once. Raises PhonesFailed."""
+    for left in reversed(range(REGISTER_TRIES)):
+        first = registering("first", "-m", str(users), "-r", "100")
+        await first.start()
+        try:
+            await first.until_done(10 + users / 10)
+        except PhonesFailed:  # on a busy machine an answer comes after SIPp has asked again
+            if not left:
+                raise
+        else:
+            return
+        finally:
+            await first.stop()
 
 
 def write_voice(path: Path) -> None:

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shutil
-import tempfile
 import wave
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -29,13 +26,25 @@ from dialer.bench.load.cpu import Spent, rss_mb, spent
 from dialer.bench.load.hands import Hands
 from dialer.bench.load.model import Say, spread
 from dialer.bench.load.paper import Paper
+from dialer.bench.site_reaper import folder_of_its_own
 from dialer.db.session import Database
 from dialer.ports import free_port
 
 #: Voice ports of Asterisk: two a leg, a talk has two legs.
 RTP_FROM, RTP_PORTS = 12_000, 12_000
-#: How often the engine's word on its journal is asked for, seconds.
-LOOK_S = 1.0
+#: How often the engine's word on its journal is asked for, and calls are counted, seconds: calls made ten a
+#: second are not to be met at the same point of their time at each look.
+LOOK_S = 0.93
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of the server in a stretch of time."""
+
+    #: the most changes that the engine's journal had waiting
+    journal_behind_max: float
+    #: calls without an end, the mean of all looks
+    open_mean: float
 
 
 @dataclass(slots=True)
@@ -124,9 +133,9 @@ class Stage:
             found: datetime = (await conn.execute(text("SELECT clock_timestamp()"))).scalar_one()
             return found
 
-    async def watch_journal(self, seconds: float) -> float:
-        """Let the time pass; the most changes that the engine's journal had waiting."""
-        worst = 0.0
+    async def watch(self, seconds: float) -> Seen:
+        """Let the time pass, and look at the server meanwhile."""
+        worst, counted = 0.0, list[int]()
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while (left := until - loop.time()) > 0:
@@ -135,7 +144,10 @@ class Stage:
             async with self.server.database.system() as conn:
                 query = "SELECT (status->>'journal_behind')::float FROM process_status WHERE name = 'engine'"
                 worst = max(worst, (await conn.execute(text(query))).scalar_one() or 0.0)
-        return worst
+            async with self.server.database.tenant(TENANT) as conn:
+                query = "SELECT count(*) FROM attempt WHERE tenant_id = :tenant AND ended_at IS NULL"
+                counted.append((await conn.execute(text(query), {"tenant": TENANT})).scalar_one())
+        return Seen(worst, sum(counted) / len(counted) if counted else 0.0)
 
     async def figures(self, since: datetime, until: datetime) -> dict[str, float]:
         """What came of the attempts made in this time."""
@@ -207,18 +219,6 @@ def own_settings(folder: Path, **changes: Any) -> settings.Settings:
     )
 
 
-@contextlib.contextmanager
-def own_folder(name: str) -> Any:
-    """A folder for one bench, removed at the end. Short: sockets lie in it."""
-    folder = Path(tempfile.mkdtemp(prefix=f"dozvon-{name}-"))
-    try:
-        folder.chmod(0o711)  # under root PostgreSQL runs as another user
-        yield folder
-    finally:
-        if not os.environ.get("BENCH_KEEP"):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 @asynccontextmanager
 async def open_stage(
     say: Say,
@@ -238,7 +238,7 @@ async def open_stage(
     `paper`: Asterisk with all that is behind it is played (see paper.py), and costs nothing that is counted.
     """
     async with contextlib.AsyncExitStack() as stack:
-        folder = stack.enter_context(own_folder("load"))
+        folder = stack.enter_context(folder_of_its_own("dozvon-load-"))
         program: list[str] = []
         carrier: sipp.Sipp | None = None
         if paper:

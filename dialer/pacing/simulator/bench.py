@@ -111,7 +111,11 @@ def robust() -> Iterator[Case]:
         _step("twice as many answer, 20 agents", 20, 0.2, 2.0),
         _step("twice as many answer, 50 agents", 50, 0.2, 2.0),
         _step("half as many answer, 20 agents", 20, 0.4, 0.5),
-        Case("robust", "all leave for ten minutes", long, 1, ("leave=1",), every_2_h),
+        # Their change is their return: before it nobody is there.
+        Case(
+            "robust", "all leave for ten minutes", long, 1, ("leave=1",),
+            tuple(at + 600.0 for at in every_2_h),
+        ),
         Case(
             "robust", "a third leaves for ten minutes, 20 agents", replace(long, world=twenty), 1,
             ("leave=0.33",), every_2_h,

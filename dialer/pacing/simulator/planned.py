@@ -80,7 +80,7 @@ class Predictive(Planned):
         self._budget = (
             Budget(target=limits.share)
             if limits.long_run
-            else Budget(windows_of(limits.share, DAY_S), answers_a_day=answers)
+            else Budget(windows_of(limits.share, 30 * DAY_S), answers_a_day=answers)
         )
         # The greeting's shortest is the time that there surely is.
         greeting = world.greeting_s[0] if world.greeting_s else 0.0

@@ -121,10 +121,7 @@ async def _tokens(
     faults: dict[str, str] | None = None,
     shown: str = "",
 ) -> web.StreamResponse:
-    found, _ = await request.app[USERS].fetch_tokens(actor, None, SHOWN)
-    names = {}
-    if actor.may(Right.USERS_EDIT):
-        names = {user.id: user.name for user in (await request.app[USERS].fetch(actor, None, SHOWN))[0]}
+    found, more = await request.app[USERS].fetch_tokens(actor, request.query.get("cursor"), SHOWN)
     return await page(
-        request, "tokens.html", status=status, tokens=found, names=names, faults=faults or {}, shown=shown
+        request, "tokens.html", status=status, tokens=found, more=more, faults=faults or {}, shown=shown
     )

@@ -92,7 +92,7 @@ def _run(seed: int, case: str, outcome: Outcome) -> Run:
         seed=seed,
         case=case,
         calls=outcome.calls,
-        figures={"tries": outcome.tries, "passed": outcome.passed},
+        figures={"requests": outcome.requests, "tries": outcome.tries, "passed": outcome.passed},
         broken="; ".join(outcome.broken),
     )
 

@@ -104,7 +104,7 @@ class Thief:
     async def tries(self, rng: random.Random, many: int) -> Outcome:
         """So many requests that must be refused."""
         outcome = Outcome()
-        known = set(self.site.carrier.invites())
+        known, since = set(self.site.carrier.invites()), self.site.mark()
         ways: list[Try] = [
             self._without_token, self._with_wrong_token, self._from_elsewhere, self._without_session,
             self._after_log_out, self._when_over, self._forbidden_number, self._forbidden_number,
@@ -115,6 +115,7 @@ class Thief:
             if n % FORGET_EVERY == 0:
                 await self._forget()
             what, status = await rng.choice(ways)(rng)
+            outcome.requests += 1
             if 400 <= status < 500:
                 outcome.tries += 1
             elif status >= 500:
@@ -127,8 +128,13 @@ class Thief:
                 outcome.through(f"{what}: {status}")
         for number in self.site.carrier.invites().keys() - known:
             outcome.calls += 1
-            if number[1:].isdigit() and not numbers.may_be_dialled(number):
-                outcome.through(f"the carrier was asked for {number}")
+            if not numbers.may_be_dialled(number):
+                outcome.through(f"the carrier was asked for {number!r}")
+        tally = await self.site.tally(since)
+        for number in tally.doubles:
+            outcome.through(f"the carrier was asked for {number} more than once")
+        if tally.without_row:
+            outcome.broken.append(f"{tally.without_row} numbers were dialled without an attempt")
         return outcome
 
     # -- without a right session ---------------------------------------------------------------------------

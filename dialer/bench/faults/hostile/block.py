@@ -46,6 +46,12 @@ class Block:
         self.inputs += count
         self.kinds[kind] += count
 
+    def reached(self, figure: str, count: int) -> None:
+        """So many inputs came to where they were to come; harm where none did, for then nothing was tried."""
+        self.figures[figure] = self.figures.get(figure, 0) + count
+        if not count:
+            self.harm(f"{figure} is 0: nothing has come to where it was to be tried")
+
     def harm(self, what: str) -> None:
         """An input did harm."""
         self.failures += 1

@@ -17,7 +17,8 @@ from urllib.parse import quote
 from uuid import UUID
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 
 from dialer.bench.faults.hostile import texts
 from dialer.bench.faults.hostile.block import Block
@@ -178,7 +179,8 @@ async def _past_the_api(block: Block, floor: Floor) -> None:
                     "open_until": now + timedelta(days=365),
                 }
             )  # fmt: skip
-        ids = list(await conn.scalars(insert(t.lead).returning(t.lead.c.id), leads))
+        # A number that an earlier block has drawn is there already.
+        ids = list(await conn.scalars(insert(t.lead).on_conflict_do_nothing().returning(t.lead.c.id), leads))
         trunk = await conn.scalar(
             insert(t.trunk)
             .values(

@@ -66,6 +66,8 @@ class Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.found: list[str] = []
         self.words: list[str] = []
+        #: a link to more of the same
+        self.more = ""
         self._within = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -86,6 +88,8 @@ class Reader(HTMLParser):
             "noembed",
         ):
             self.found.append(f"<{tag}>")
+        if tag == "a" and "?cursor=" in (given.get("href") or ""):
+            self.more = given["href"] or ""
         for name, value in attrs:
             text = value or ""
             if (
@@ -114,12 +118,12 @@ class Reader(HTMLParser):
         self.found.append(f"a declaration: {data[:60]!r}")
 
 
-def read(page: str) -> tuple[list[str], str]:
-    """What should not be on the page, and all of its words."""
+def read(page: str) -> tuple[list[str], str, str]:
+    """What should not be on the page, all of its words, and where it goes on."""
     reader = Reader()
     reader.feed(page)
     reader.close()
-    return reader.found, squeezed(" ".join(reader.words))
+    return reader.found, squeezed(" ".join(reader.words)), reader.more
 
 
 def squeezed(text: str) -> str:
@@ -146,6 +150,8 @@ class Visit:
         self.http = http
         self.session = session
         self.headers = {"X-CSRF-Token": session.csrf_token}
+        #: where the page that was read last goes on
+        self.more = ""
 
     async def api(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
         """A request to the API; harm for a 5xx. The reply's JSON, None for a refusal."""
@@ -160,13 +166,20 @@ class Visit:
                 self.block.harm(f"pages: {method} {path}: {reply.status}")
             return await reply.json(content_type=None) if reply.status < 300 and reply.status != 204 else None
 
+    async def pages(self, path: str) -> str:
+        """The words of a page and of those that go on where it ends."""
+        words, where = "", path
+        while where:
+            words, where = f"{words} {await self.page(where)}", self.more
+        return words
+
     async def page(self, path: str) -> str:
         """A page; harm for a 5xx and for markup that is not ours."""
         async with self.http.get(self.url + path, headers={"Accept": "text/html"}) as reply:
             text = await reply.text()
             if reply.status >= 500:
                 self.block.harm(f"pages: GET {path[:80]}: {reply.status}")
-            found, words = read(text)
+            found, words, self.more = read(text)
             for each in found:
                 self.block.harm(f"pages: {path[:60]} has {each}")
             return words
@@ -189,7 +202,7 @@ async def run(block: Block, floor: Floor) -> None:
     async with visiting(block, floor) as visit:
         taken = await fill(visit, floor)
         addresses = {path: path.format(**taken.ids) for path in PAGES}
-        shown = {path: await visit.page(address) for path, address in addresses.items()}
+        shown = {path: await visit.pages(address) for path, address in addresses.items()}
         for path, name in taken.texts:
             block.took("html")
             if squeezed(name) not in shown[path]:

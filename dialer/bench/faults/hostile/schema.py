@@ -121,7 +121,7 @@ async def run(block: Block, floor: Floor) -> None:
                 sender.token = await floor.token(role) if role is not None else None
                 await asyncio.to_thread(sender.throw, operation, mode, EXAMPLES, block.seed)
     block.figures["http_operations"] = len(met)
-    block.figures["http_passed"] = sum(n for status, n in sender.statuses.items() if 200 <= status < 300)
+    block.reached("http_passed", sum(n for status, n in sender.statuses.items() if 200 <= status < 300))
     block.figures["http_5xx"] = sum(n for status, n in sender.statuses.items() if status >= 500)
     await floor.holds(block, since)
 

@@ -56,9 +56,11 @@ async def run(block: Block, floor: Floor) -> None:
     thrown = list(messages(block.dice, settings.sip_port, block.size(1_500, 200)))
     answers = await _by_udp(block.dice, thrown, settings.sip_port)
     block.took("sip_udp", len(thrown))
-    block.figures["sip_answers"] = answers
+    block.reached("sip_answers", answers)
     over_ws = [block.dice.choice(thrown) for _ in range(block.size(60, 15))]
-    block.took("sip_ws", await _by_websocket(over_ws, settings.asterisk_http_port))
+    sent = await _by_websocket(over_ws, settings.asterisk_http_port)
+    block.took("sip_ws", sent)
+    block.reached("sip_ws_sent", sent)
     await floor.holds(block, since)
 
 

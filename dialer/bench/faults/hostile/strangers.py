@@ -83,8 +83,8 @@ async def manager(block: Block, floor: Floor) -> None:
         await asyncio.gather(*(stranger(block.dice.getrandbits(48)) for _ in range(block.size(40, 12))))
     for each in accepted:
         block.harm(f"a stranger was heard by Asterisk: {each}")
-    # The log tells each action that is read, refused ones too; none of those may be of the engine's user now.
-    block.figures["ami_read"] = len(actions)
+    # The log tells each action that is read, refused ones too. The engine's own have an id, all of them.
+    block.reached("ami_read", sum("ActionID" not in action for action in actions))
     await floor.holds(block, since)
 
 
