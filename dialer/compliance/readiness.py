@@ -108,11 +108,11 @@ def _by_policy(settings: StartSettings, policy: Policy) -> Iterator[Problem]:
     if settings.abandon_target is not None and settings.abandon_target > policy.abandon_cap:
         yield Problem(
             "target-over-cap",
-            "the campaign may abandon {target} % of its calls; the policy {policy} allows {cap} %",
+            "the campaign may abandon {target} of its calls; the policy {policy} allows {cap}",
             {
-                "target": f"{settings.abandon_target * 100:g}",
+                "target": f"{settings.abandon_target * 100:g}%",
                 "policy": policy.code,
-                "cap": f"{policy.abandon_cap * 100:g}",
+                "cap": f"{policy.abandon_cap * 100:g}%",
             },
         )
     if settings.detect_machines and policy.clock is not ClockStart.GREETING_END:
