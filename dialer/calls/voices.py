@@ -10,14 +10,16 @@ Of many phones those in talks are looked at less often: nobody is dialled for th
 before the talk is over.
 
 Only a phone that has sent without a gap before is judged (one that keeps silence to itself, by VAD, never
-does), and one that was judged wrongly gets twice the patience for a while.
+does), and one that was judged wrongly gets twice the patience for a while. At a phone that is new to us any
+gap counts, if it has ever sent, until Asterisk would have ended a dead one: nobody else would say so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import structlog
@@ -39,6 +41,9 @@ TALKING_EVERY, FEW = 4, int(LOOK_S * MOST)
 SILENT_S, SILENT_MOST_S = 0.45, 4.0
 #: Looks in a row with new packets after which a phone counts as one that sends without a gap.
 STEADY = 8
+#: A phone is new whose last packet came within so many seconds of the first look at it; Asterisk has ended a
+#: dead one so long after its last packet (`rtp_timeout`, and its own look at that).
+NEW_S, ENDED_S = 5.0, 6.5
 #: Looks in a row with new packets after which half of the patience that false alarms have lent is taken back.
 CALM = 100
 #: Without a call for so long nobody is dialled for, and nobody needs to look.
@@ -58,21 +63,25 @@ class Heard:
     looks: int = 0
     patience_s: float = SILENT_S
     silent: bool = False
+    #: when it was first looked at (monotonic)
+    since_s: float = -math.inf
 
 
 def listen(heard: Heard, packets: int, now_s: float) -> Heard:
     """What is known after one more look."""
     if packets != heard.packets:
+        looks, patience_s = heard.looks + 1, heard.patience_s
         if heard.silent:
-            return Heard(packets, now_s, STEADY, min(2 * heard.patience_s, SILENT_MOST_S))
-        if heard.looks < CALM:
-            return Heard(packets, now_s, heard.looks + 1, heard.patience_s)
-        return Heard(packets, now_s, STEADY, max(heard.patience_s / 2, SILENT_S))
+            looks, patience_s = max(looks, STEADY), min(2 * patience_s, SILENT_MOST_S)
+        elif looks > CALM:
+            looks, patience_s = STEADY, max(patience_s / 2, SILENT_S)
+        return replace(heard, packets=packets, at_s=now_s, looks=looks, patience_s=patience_s, silent=False)
     gap_s = now_s - heard.at_s
-    judged = heard.silent or heard.looks >= STEADY
+    new = packets > 0 and heard.at_s - heard.since_s < NEW_S
+    judged = heard.looks >= STEADY or (new and gap_s < ENDED_S)
     silent = judged and gap_s >= heard.patience_s
     looks = heard.looks if silent or gap_s < heard.patience_s else 0
-    return Heard(packets, heard.at_s, looks, heard.patience_s, silent)
+    return replace(heard, looks=looks, silent=silent)
 
 
 def is_due(leg: Leg, turn: int, *, talks: bool, phones: int) -> bool:
@@ -127,7 +136,7 @@ class Voices:
                 self._take(leg, int(value), now_s)
 
     def _take(self, leg: Leg, packets: int, now_s: float) -> None:
-        before = self._heard.get(leg.id) or Heard(packets, now_s)
+        before = self._heard.get(leg.id) or Heard(packets, now_s, since_s=now_s)
         after = self._heard[leg.id] = listen(before, packets, now_s)
         leg.silent = after.silent
         if after.silent and not before.silent:

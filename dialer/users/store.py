@@ -31,7 +31,6 @@ _TOKEN = (
     api_token.c.user_id,
     select(app_user.c.name)
     .where(app_user.c.tenant_id == api_token.c.tenant_id, app_user.c.id == api_token.c.user_id)
-    .correlate(api_token)
     .scalar_subquery()
     .label("user_name"),
     api_token.c.created_at,
@@ -215,7 +214,8 @@ async def add_token(
 ) -> ApiToken:
     """Keep a new token."""
     values = {"tenant_id": tenant_id, "user_id": user_id, "name": name, "token_hash": token_hash}
-    return _token((await conn.execute(insert(api_token).values(values).returning(*_TOKEN))).one())
+    made: int = (await conn.execute(insert(api_token).values(values).returning(api_token.c.id))).scalar_one()
+    return _token((await conn.execute(select(*_TOKEN).where(api_token.c.id == made))).one())
 
 
 async def get_token(conn: AsyncConnection, token_id: int) -> ApiToken | None:

@@ -457,6 +457,16 @@ async def test_tokens_of_others_are_the_administrators(site: Web, admin: Caller)
     assert (await admin.call("DELETE", f"~/tokens/{theirs['id']}")).status == 204
 
 
+async def test_each_token_is_shown_with_its_own_user(site: Web, admin: Caller) -> None:
+    """However many there are, of however many people."""
+    people = [await site.user(Role.SUPERVISOR) for _ in range(3)]
+    for person in people * 2:
+        body = {"name": f"of {person.id}", "user_id": person.id}
+        assert (await admin.call("POST", "~/tokens", body)).status == 201
+    found, _ = await site.users.fetch_tokens(SERVER, None, 10)
+    assert [token.user_name for token in found] == [person.name for person in people * 2]
+
+
 async def test_a_reply_with_a_secret_is_not_kept(site: Web, database: Database) -> None:
     """An Idempotency-Key would keep the token in the database: it is refused."""
     browser = await site.browser(Role.SUPERVISOR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from dialer.calls.tracking import Leg
 from dialer.calls.voices import (
     CALM,
+    ENDED_S,
     FEW,
     LOOK_S,
     MOST,
@@ -57,6 +59,24 @@ def test_a_phone_that_was_never_steady_is_not_judged() -> None:
     for new in bursts:
         heard, now_s = after(heard, [new], now_s)
         assert not heard.silent
+
+
+def test_a_new_phone_that_stops_at_once_is_silent_in_less_than_a_second() -> None:
+    """It has sent before we began to look, or but once: it may have died in that moment."""
+    heard, now_s = after(Heard(0, 0.0, since_s=0.0), [True])
+    assert SILENT_S <= silent_after_s(heard, now_s) <= SILENT_S + LOOK_S + 0.01
+    heard, now_s = Heard(50, 0.0, since_s=0.0), 0.0
+    assert SILENT_S <= silent_after_s(heard, now_s) <= SILENT_S + LOOK_S + 0.01
+
+
+def test_a_new_phone_that_keeps_its_silence_to_itself_is_free_again_when_asterisk_keeps_it() -> None:
+    """A dead one would have been ended by then; of one that has sent nothing yet nothing is said."""
+    heard, now_s = after(Heard(0, 0.0, since_s=0.0), [True] + [False] * 10)
+    assert heard.silent
+    heard, _ = after(heard, [False] * math.ceil(ENDED_S / LOOK_S), now_s)
+    assert not heard.silent
+    heard, _ = after(Heard(0, 0.0, since_s=0.0), [False] * 10)
+    assert not heard.silent
 
 
 def test_a_packet_makes_it_heard_and_the_next_gap_may_be_longer() -> None:

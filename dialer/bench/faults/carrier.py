@@ -198,6 +198,7 @@ class Day:
 
     async def _flood_183(self, rng: random.Random) -> None:
         self.odd.ring_s = 1.5
+        dials = len(self.odd.times)
         self._be(Manner.FLOODS)
         since = self.site.mark()
         await asyncio.sleep(rng.uniform(4, 6))
@@ -208,6 +209,8 @@ class Day:
                 t.attempt.c.created_at >= since.at, func.extract("epoch", ring) < self.odd.ring_s
             )
         )
+        if len(self.odd.times) == dials:
+            self.broken.append("nobody was dialled in the flood of 183")
         if quick:
             self.broken.append(f"{quick} calls were taken for answered by a 183")
         self.odd.ring_s = 0.3

@@ -28,11 +28,14 @@ from dialer.bench.site_parts import until
 from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.db.session import connect
+from dialer.demo.numbers import Behaviour, encode
 from dialer.errors import ProcessFell
 from dialer.users.passwords import Passwords
 
 #: A company beside the site's own, whose things its agents must not touch.
 OTHER = 2
+#: The other agent's talk goes on for as long as it is tried to end it.
+ENDLESS_S = 7200.0
 #: Refused tries of a user slow the user down; the record of them is emptied so often, so that tries go on.
 FORGET_EVERY = 20
 
@@ -91,6 +94,7 @@ class Thief:
     #: an agent and a call that are somebody else's
     other_agent: int
     other_call: str
+    other: Person
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -126,6 +130,8 @@ class Thief:
             else:
                 outcome.tries += 1
                 outcome.through(f"{what}: {status}")
+        if not await self._goes_on():
+            outcome.through("the other agent's call has ended")
         for number in self.site.carrier.invites().keys() - known:
             outcome.calls += 1
             if not numbers.may_be_dialled(number):
@@ -258,6 +264,12 @@ class Thief:
         status, _ = await self.at_work.ask(method, path, body)
         return f"{method} {path}", status
 
+    async def _goes_on(self) -> bool:
+        """Whether the other agent still talks with the same customer."""
+        _, agent = await self.other.ask("GET", "/agents/me")
+        shift = agent["shift"]
+        return bool(shift and shift["state"] == "talking" and shift["attempt_id"] == self.other_call)
+
     # -- helpers ---------------------------------------------------------------------------------------------
 
     async def _until_free(self) -> None:
@@ -299,6 +311,9 @@ class _Stage:
         first, second = site.robots.robots[:2]
         at_work = await self._person(first.login, first.password)
         other_agent = await self._agent_of(second.login)
+        second.talk_s = ENDLESS_S
+        other = await self._person(second.login, second.password)
+        other_call = await self._talk_of(other, campaigns["manual"])
         await self._users()
         people = {
             name: await self._person(name, _PASSWORD) for name in ("at_home", "gone", "over", "stranger")
@@ -321,8 +336,23 @@ class _Stage:
             "nobody": await self._browser(),
             "trunk_id": trunk_id,
             "other_agent": other_agent,
-            "other_call": str(uuid4()),
+            "other_call": other_call,
+            "other": other,
         }
+
+    async def _talk_of(self, person: Person, campaign_id: int) -> str:
+        """A talk that the agent has dialled by hand, and that goes on; its attempt's id."""
+        number = encode(Behaviour.HUMAN, ring_s=0.5, detail=7, prefix=16).e164
+        status, _ = await person.ask("POST", "/calls", {"campaign_id": campaign_id, "number": number})
+        assert status < 300, status
+
+        async def talks() -> str | None:
+            _, agent = await person.ask("GET", "/agents/me")
+            shift = agent["shift"]
+            return shift["attempt_id"] if shift and shift["state"] == "talking" else None
+
+        call: str = await until("the other agent talks", talks, 60, look_s=0.1)
+        return call
 
     async def _browser(self) -> Person:
         # What a logged-out browser forgets a thief keeps: cookies are kept by hand where that matters.
