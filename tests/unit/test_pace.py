@@ -305,6 +305,10 @@ def test_only_what_the_price_held_back_moves_it_up() -> None:
                 pace.changed(ends(call, *way[:n]), ())
         prices.append(pace.budget.state(at(6000)).price)
     assert prices[0] > prices[1]
+    for why, price in zip(("price_over", "no_lines"), prices, strict=True):
+        again = Pace(BASIS)
+        again.recall(Past([PastCall(ends(call, *way), (), None, why) for call, way in calls], (), UTC, 0))
+        assert again.budget.state(at(6000)).price == pytest.approx(price)
 
 
 def test_a_lead_has_the_hour_of_its_place() -> None:
