@@ -109,7 +109,7 @@ def demo(
     browser: Annotated[bool, typer.Option(help="open the page in a browser")] = True,
     seed: Annotated[int, typer.Option(help="decides who answers, and how")] = 1,
     real_times: Annotated[bool, typer.Option("--real-times", help="no shortened talks and rings")] = False,
-    mode: Annotated[str, typer.Option(help="progressive or power")] = "progressive",
+    mode: Annotated[str, typer.Option(help="progressive, predictive or power")] = "progressive",
 ) -> None:
     """Run a whole campaign on this machine, with a carrier, people and agents of its own."""
     from dialer.demo.run import Demo, run_demo

@@ -28,10 +28,11 @@ from dialer.calls.driving import Driving
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.model import HungUpBy
 from dialer.calls.phones import Phones
-from dialer.calls.placing import ByHand, Placer, Target
+from dialer.calls.placing import Placer
 from dialer.calls.recovery import Recovery
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change, Line
+from dialer.calls.targets import ByHand, Target
 from dialer.calls.tracking import Tracker, leg_of
 from dialer.calls.voices import Voices
 from dialer.calls.wrapups import WrapUpLimits
@@ -178,6 +179,7 @@ class Engine:
                     "phones": self.phones.run,
                     "voices": self.voices.run,
                     "pacing": self.runner.run,
+                    "paces": self.runner.paces.run,
                     "housekeeping": self._keep_house,
                     "overdue": self.driving.ask_after_overdue,
                     "nodes": self.driving.run,
@@ -258,6 +260,9 @@ class Engine:
         for line in list(self.calls):
             if LeaseKey(line.terms.tenant_id, LeaseKind.CAMPAIGN, line.terms.campaign_id) in lost:
                 self.calls.forget(line.call.attempt_id)
+        for of in lost:
+            if of.kind is LeaseKind.CAMPAIGN:
+                self.runner.paces.drop(of.tenant_id, of.key)
 
     # -- what the other processes say --------------------------------------------------------------------
 

@@ -35,18 +35,28 @@ class ClaimedLead:
     timezones: tuple[str, ...]
     #: attempts made so far
     attempts: int
+    #: what the last of them came to
+    last_result: str | None = None
+    #: of the number: mobile, fixed_line, ...
+    kind: str | None = None
 
 
-_AWAKE = """
-    SELECT id, list_id, contact_id, e164, timezones, attempts
+_LEAD = """
+    id, list_id, contact_id, e164, timezones, attempts, last_result,
+    (SELECT p.kind FROM contact_phone p
+      WHERE p.tenant_id = lead.tenant_id AND p.contact_id = lead.contact_id AND p.e164 = lead.e164) AS kind
+"""
+_NEXT = f"""
+    SELECT {_LEAD}
       FROM lead
      WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
        AND status IN ('new', 'waiting') AND NOT resting AND open_from <= :now AND open_until > :now
        AND NOT EXISTS (SELECT FROM active_number n WHERE n.tenant_id = lead.tenant_id AND n.e164 = lead.e164)
      ORDER BY sort_key, id
      LIMIT :wanted
-       FOR UPDATE SKIP LOCKED
-"""
+"""  # noqa: S608 - no value is put in
+_PEEK = Prepared(_NEXT)
+_AWAKE = f"{_NEXT} FOR UPDATE SKIP LOCKED"
 #: Public for the bench, which asks the database how it goes about it.
 CLAIM = Prepared(_AWAKE)
 #: The same, and leads whose time has come are woken: how many that were, and the claimed ones. It does not
@@ -70,13 +80,13 @@ _WAKE_AND_CLAIM = Prepared(
 )
 
 _CLAIM_ONE = Prepared(
-    """
-    SELECT id, list_id, contact_id, e164, timezones, attempts
+    f"""
+    SELECT {_LEAD}
       FROM lead
      WHERE tenant_id = :tenant_id AND id = :lead_id AND campaign_id = :campaign_id
        AND status IN ('new', 'waiting', 'offered')
        FOR UPDATE SKIP LOCKED
-    """
+    """  # noqa: S608 - texts of ours
 )
 
 
@@ -106,8 +116,8 @@ _TALKED = Prepared(
 
 
 def _claimed(row: Any) -> ClaimedLead:
-    id_, list_id, contact_id, e164, timezones, attempts = row
-    return ClaimedLead(id_, list_id, contact_id, e164, tuple(timezones), attempts)
+    id_, list_id, contact_id, e164, timezones, attempts, last_result, kind = row
+    return ClaimedLead(id_, list_id, contact_id, e164, tuple(timezones), attempts, last_result, kind)
 
 
 async def claim(
@@ -119,6 +129,14 @@ async def claim(
     if found[0][0]:  # they may come before those that were awake
         return [_claimed(row) for row in await CLAIM.rows(conn, **whose, wanted=wanted)]
     return [_claimed(row) for _, row in found if row[0] is not None]
+
+
+async def peek(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, wanted: int, now: datetime
+) -> list[ClaimedLead]:
+    """The leads that a claim would give next; nothing is locked, and any of them may be gone by then."""
+    whose = {"tenant_id": tenant_id, "campaign_id": campaign_id, "now": now}
+    return [_claimed(row) for row in await _PEEK.rows(conn, **whose, wanted=wanted)]
 
 
 async def claim_one(

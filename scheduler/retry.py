@@ -56,21 +56,26 @@ def after(
     now: datetime,
     trunk_faults: int = 0,
     unrung: bool = False,
+    taken_back: bool = False,
 ) -> Again | Close:
     """What becomes of a lead whose `attempts`-th attempt came to `result`.
 
     `retry_after_s` are the campaign's own delays; a negative one closes the lead on that result.
     `trunk_faults`: how many attempts of the last hour the carrier failed, where this is one of them: they are
     made up for sooner than by the defaults, not sooner than the campaign says.
-    `unrung`: it was taken back before the phone rang, which does not count as an attempt either.
+    `unrung`: it was taken back before the phone rang, which does not count as an attempt either; nor does one
+    that pacing took back (`taken_back`), whose phone has rung: it waits as one that nobody has answered.
     """
     delay = retry_after_s.get(result, DEFAULT_RETRY_AFTER_S.get(result))
+    if taken_back and result not in retry_after_s:
+        asked = retry_after_s.get("no_answer", -1)
+        delay = asked if asked >= 0 else DEFAULT_RETRY_AFTER_S["no_answer"]
     if delay is None or delay < 0:
         return Close(result)
     if 0 < trunk_faults <= len(SPARED_RETRY_S):
         soon = retry_after_s.get(result, SPARED_RETRY_S[trunk_faults - 1])
         return Again(now + timedelta(seconds=soon), spared=True)
-    if unrung:
+    if unrung or taken_back:
         return Again(now + timedelta(seconds=delay), spared=True)
     if attempts >= max_attempts and result != "canceled":
         return Close("max_attempts")

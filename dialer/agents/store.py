@@ -444,6 +444,8 @@ async def ask_next(
         .where(agent_session.c.tenant_id == tenant_id, agent_session.c.id == session_id)
         .values(next_state=state, next_pause_code=pause_code)
     )
+    # Who will leave after the call is dialled for no more.
+    await events.wake(conn, "agents", tenant_id=tenant_id)
 
 
 async def set_leg(

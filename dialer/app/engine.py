@@ -16,6 +16,7 @@ from dialer.calls.tracking import EVENTS as ASTERISK_EVENTS
 from dialer.calls.tracking import Tracker
 from dialer.calls.voices import Voices
 from dialer.calls.wrapups import WrapUpLimits
+from dialer.campaigns.paces import Paces
 from dialer.campaigns.runner import Runner
 from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.check.proof import ROUTE as PROOF
@@ -80,6 +81,15 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         wrap_ups=WrapUpLimits(database, calls),
         recovery=Recovery(database, ownership, calls, tracker, terms),
         terms=terms,
-        runner=Runner(database, calls, placer, terms, settings.tick_ms / 1000, nodes, ownership),
+        runner=Runner(
+            database,
+            calls,
+            placer,
+            terms,
+            settings.tick_ms / 1000,
+            nodes,
+            ownership,
+            Paces(database, calls, journal.drain),
+        ),
         render=Renderer(settings, database) if settings.asterisk == "managed" else None,
     )

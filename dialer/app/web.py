@@ -25,7 +25,7 @@ from dialer.monitoring.service import MonitoringService
 from dialer.recordings import http as recordings_http
 from dialer.recordings.service import RecordingService
 from dialer.reports import http as reports_http
-from dialer.reports.service import FigureService
+from dialer.reports.service import FigureService, PaceService
 from dialer.settings import Settings
 from dialer.trunks import http as trunks_http
 from dialer.trunks.service import TrunkService
@@ -67,6 +67,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             calls_http.CALLS: CallService(database, desk, settings),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),
+            reports_http.PACES: PaceService(database),
         },
         background={
             "pulse": Pulse(database, database_url).run,

@@ -213,6 +213,7 @@ async def _settle(conn: AsyncConnection, tenant_id: int, freed: Sequence[tuple[C
             now=call.hung_up_at,
             trunk_faults=lead.trunk_faults + 1 if verdicts.failed_by_trunk(call) else 0,
             unrung=verdicts.unrung(call),
+            taken_back=verdicts.taken_back(call),
         )
         await hopper.settle(conn, tenant_id, lead.lead_id, call.created_at, result, fate)
 

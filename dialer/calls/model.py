@@ -62,6 +62,9 @@ class Result(StrEnum):
     UNKNOWN = "unknown"  # it ended where we could not see it; never dialled again without a rule
 
 
+#: Why a call was canceled that had rung: no agent would have been in time for its answer.
+TAKEN_BACK = "taken_back"
+
 #: Results of a call that a living person answered.
 LIVE = frozenset({Result.ANSWERED, Result.ABANDONED, Result.CALLER_HUNG_UP})
 

@@ -11,24 +11,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
-from dialer.agents.model import Shift
 from dialer.asterisk.ami import variable
 from dialer.asterisk.nodes import Nodes
 from dialer.calls import store
 from dialer.calls.lines import Look, TrunkLines
-from dialer.calls.model import Assignee, Call, NotPlaced, Result, Sent
+from dialer.calls.model import TAKEN_BACK, Assignee, Call, CancelAsked, NotPlaced, Result, Sent
 from dialer.calls.store import NewAttempt
 from dialer.calls.switchboard import hang_up_channel
 from dialer.calls.table import CallTable, Change, Line
+from dialer.calls.targets import ByHand, Target, new_attempt
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now
@@ -66,23 +67,8 @@ HISTORY = timedelta(days=31)
 ASK_AGAIN = timedelta(days=1)
 #: Numbers typed by hand are counted over so long.
 TYPED_IN = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A number to be dialled, of a lead or typed by hand."""
-
-    e164: str
-    timezones: tuple[str, ...]
-    lead: ClaimedLead | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ByHand:
-    """Who started the call, and the agent's shift it is for."""
-
-    user_id: int | None
-    shift: Shift
+#: Says of a target, at that moment, how likely a person answers.
+Teller: TypeAlias = Callable[[Target, datetime], Target]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +102,10 @@ class Placer:
         """Calls that the campaign's trunks can take from the node now."""
         return self.lines.left(terms.trunks, node)
 
-    async def next_leads(self, terms: CallTerms, wanted: int, node: str) -> Placed:
-        """Dial up to `wanted` of the campaign's next leads from the node.
+    async def next_leads(
+        self, terms: CallTerms, wanted: int, node: str, told: Teller | None = None
+    ) -> Placed:
+        """Dial up to `wanted` of the campaign's next leads from the node; `told` has their chances.
 
         Raises DatabaseUnavailable (nothing was dialled) and AsteriskUnavailable while the node's link is
         down.
@@ -145,6 +133,8 @@ class Placer:
                     break
                 ask = max(wanted, SIFT)
             del ready[wanted:]
+            if told is not None:
+                ready = [told(target, now) for target in ready]
             refused = await self._commit(conn, terms, ready, node, now, placed, by_hand=None, look=look)
             commit_s = _in_time(began_s)
         self._send(terms, placed, commit_s)
@@ -185,6 +175,15 @@ class Placer:
             commit_s = _in_time(began_s)
         self._send(terms, placed, commit_s)
         return line.call.attempt_id
+
+    def take_back(self, attempt_ids: Sequence[UUID]) -> None:
+        """End these calls, as far as nobody has answered them. Waits for nothing: one that is answered before
+        Asterisk has heard of it is lost, and counts as abandoned."""
+        for attempt_id in attempt_ids:
+            self.calls.apply(attempt_id, CancelAsked(utc_now(), detail=TAKEN_BACK))
+            line = self.calls.get(attempt_id)
+            if line is not None and line.call.canceled and line.call.answered_at is None:
+                self._spawn(self._end(line), line.node, f"take-back-{attempt_id}")
 
     async def settled(self, node: str) -> None:
         """Wait until every Originate that was begun on the node has its answer."""
@@ -287,7 +286,7 @@ class Placer:
             line = self._line(terms, target, choice.trunk, node, ids[target.e164], now, by_hand)
             line.fence = self.leases.fence(terms.tenant_id, terms.campaign_id)
             placed.append(line)
-            new.append(_attempt(terms, target, choice, node, ids[target.e164], today, by_hand))
+            new.append(new_attempt(terms, target, choice, node, ids[target.e164], today, by_hand))
         if new:
             await store.add(conn, terms.tenant_id, new, now)
             leads = [each.lead_id for each in new if each.lead_id is not None]
@@ -358,7 +357,9 @@ class Placer:
             created_at=now,
             agent=Assignee(shift.id, shift.agent_id, shift.leg) if shift and shift.leg else None,
         )
-        return Line(call=call, terms=terms, e164=target.e164, trunk_id=trunk.id, node=node)
+        line = Line(call=call, terms=terms, e164=target.e164, trunk_id=trunk.id, node=node)
+        line.traits, line.answer_probability = target.traits, target.answer_probability
+        return line
 
     # -- after the commit ------------------------------------------------------------------------------
 
@@ -432,40 +433,6 @@ def _why_not(refusal: Refusal) -> str:
     """The word for pacing: what passes by itself is `no_lines`."""
     passing = (Refusal.NO_TRUNK, Refusal.UNREACHABLE, Refusal.PREFIX, Refusal.CHANNELS, Refusal.RATE)
     return "no_lines" if refusal in passing else refusal.value
-
-
-def _attempt(
-    terms: CallTerms,
-    target: Target,
-    choice: Choice,
-    node: str,
-    attempt_id: UUID,
-    today: date,
-    by_hand: ByHand | None,
-) -> NewAttempt:
-    shift, lead, rate = by_hand.shift if by_hand else None, target.lead, choice.rate
-    return NewAttempt(
-        id=attempt_id,
-        campaign_id=terms.campaign_id,
-        e164=target.e164,
-        trunk_id=choice.trunk.id,
-        node=node,
-        caller_id=choice.trunk.caller_id,
-        mode=terms.mode,
-        policy=terms.policy.stamp,
-        list_id=lead.list_id if lead else None,
-        lead_id=lead.id if lead else None,
-        contact_id=lead.contact_id if lead else None,
-        clicked_by=by_hand.user_id if by_hand else None,
-        session_id=shift.id if shift else None,
-        agent_id=shift.agent_id if shift else None,
-        holds_line=True,
-        probe=choice.probe,
-        rate_per_minute=rate.per_minute if rate else None,
-        rate_per_call=rate.per_call if rate else None,
-        reserved=choice.reserve,
-        reserved_on=today,
-    )
 
 
 def originate(line: Line, trunk: Trunk, agi_address: str) -> dict[str, str | list[str]]:

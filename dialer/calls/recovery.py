@@ -168,6 +168,7 @@ class Recovery:
             node=left.node,
             fence=fences[left.call.campaign_id],
             recorded=True,  # perhaps: by the terms that the earlier owner knew
+            traits=left.traits,
         )
         self.calls.add(line)
         return line

@@ -16,6 +16,7 @@ from dialer.calls.model import Assignee, Call, CallState, HungUpBy, Result
 from dialer.compliance.policies import POLICIES
 from dialer.db.prepared import Prepared
 from dialer.db.tables import agent_session, attempt
+from dialer.pacing.answering import Traits, traits_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class NewAttempt:
     rate_per_call: Decimal | None = None
     reserved: Decimal | None = None
     reserved_on: date | None = None
+    #: what the chance of an answer was told from, see `pacing.answering.words_of`
+    traits: list[str] | None = None
 
 
 _ADD = Prepared(
@@ -72,7 +75,7 @@ _TRIED = Prepared(
     """
     SELECT e164, created_at, result, ended_at FROM attempt
      WHERE tenant_id = :tenant_id AND e164 = ANY (CAST(:numbers AS text[])) AND created_at > :since
-       AND result IS DISTINCT FROM 'canceled'
+       AND (result IS DISTINCT FROM 'canceled' OR ringing_at IS NOT NULL)
      ORDER BY created_at DESC
     """
 )
@@ -256,6 +259,7 @@ class LeftOnLine:
     e164: str
     trunk_id: int
     node: str
+    traits: Traits = ()
 
 
 #: Who talks: by the shift, not by the attempt's own columns. Who was reserved just before a crash is on no
@@ -264,7 +268,7 @@ _ON_LINES = Prepared(
     """
     SELECT a.id, a.campaign_id, a.e164, a.trunk_id, a.node, a.policy, a.state, a.result, a.created_at,
            a.sent_at, a.ringing_at, a.answered_at, a.screened_at, a.assigned_at, a.connected_at,
-           a.machine_status, a.machine_cause, a.hung_up_by, a.detail,
+           a.machine_status, a.machine_cause, a.hung_up_by, a.detail, a.traits,
            s.leg, s.id AS shift_id, s.agent_id AS shift_agent_id, c.detect_machines
       FROM attempt a
       JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
@@ -309,7 +313,7 @@ async def calls_on_lines(
             hung_up_by=HungUpBy(row.hung_up_by) if row.hung_up_by else None,
             detail=row.detail,
         )
-        calls.append(LeftOnLine(call, row.e164, row.trunk_id, row.node))
+        calls.append(LeftOnLine(call, row.e164, row.trunk_id, row.node, traits_of(row.traits)))
     return calls
 
 

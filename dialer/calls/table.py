@@ -19,6 +19,7 @@ from dialer.calls.consequences import Consequence, consequences
 from dialer.calls.groups import Groups
 from dialer.calls.model import Assigned, Assignee, Call, Connected, HungUpBy, Signal, advance
 from dialer.calls.terms import CallTerms
+from dialer.pacing.answering import Traits
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,9 @@ class Line:
     lost_agent: Assignee | None = None
     #: there may be a recording of it: one was begun, or an earlier owner of the call may have begun one
     recorded: bool = False
+    #: predictive: what the chance of an answer was told from, and that chance when it was dialled
+    traits: Traits = ()
+    answer_probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

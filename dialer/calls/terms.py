@@ -51,6 +51,10 @@ class CallTerms:
     window: Hours
     #: in the order they are tried
     trunks: Sequence[Trunk]
+    #: predictive: share of abandoned calls below the policy's cap, 0 to 1; None: the cap
+    abandon_target: float | None = None
+    #: predictive: whether ringing calls are taken back that no agent would be in time for
+    take_back_ringing: bool = False
 
     @property
     def amd_settings(self) -> Mapping[str, int]:

@@ -44,6 +44,17 @@ class CampaignIn(In):
         default="progressive", description="who decides that a number is dialled, and how many at once"
     )
     ratio: float = Field(default=1.5, ge=1, le=10, description="power: calls for each ready agent")
+    abandon_target: float | None = Field(
+        default=None,
+        ge=0.001,
+        le=1,
+        description="predictive: highest share of abandoned calls, below the policy's; null: the policy's",
+    )
+    take_back_ringing: bool = Field(
+        default=False,
+        description="predictive: ringing calls that no agent would be in time for are taken back, after the "
+        "policy's shortest ringing",
+    )
     policy: str = Field(
         default="default", max_length=50, description="code of the rules that it follows (see policies)"
     )
@@ -147,6 +158,8 @@ class CampaignEdit(In):
     name: str | None = None
     mode: Mode | None = None
     ratio: float | None = None
+    abandon_target: float | None = Field(default=None, description="null: the policy's")
+    take_back_ringing: bool | None = None
     policy: str | None = None
     skill: Line | None = Field(default=None, description="null: any agent")
     priority: int | None = None

@@ -34,6 +34,8 @@ class CampaignRow(Out):
     status: Status
     mode: str
     ratio: float
+    abandon_target: float | None
+    take_back_ringing: bool
     policy: str
     skill: str | None
     priority: int

@@ -84,6 +84,10 @@ class Campaign:
     mode: str
     #: power: calls for each ready agent
     ratio: float
+    #: predictive: share of abandoned calls, 0 to 1; None: the policy's cap
+    abandon_target: float | None
+    #: predictive: whether ringing calls are taken back that no agent would be in time for
+    take_back_ringing: bool
     #: code of a policy
     policy: str
     #: only agents with it; None: any agent
@@ -184,6 +188,7 @@ def start_settings(campaign: Campaign, trunks: Sequence[Trunk], dispositions: in
     return StartSettings(
         mode=campaign.mode,
         ratio=campaign.ratio,
+        abandon_target=campaign.abandon_target if campaign.mode == "predictive" else None,
         detect_machines=campaign.detect_machines,
         ring_timeout_s=campaign.ring_timeout_s,
         window=campaign.window,

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
-from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import structlog
@@ -28,13 +26,16 @@ from dialer.calls.placing import Placer
 from dialer.calls.switchboard import hang_up_channel
 from dialer.calls.table import CallTable
 from dialer.calls.terms import CallTerms
+from dialer.campaigns import pool
+from dialer.campaigns.pace import Pace
+from dialer.campaigns.paces import Paces
 from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
 from dialer.db import events
 from dialer.db.prepared import Prepared
 from dialer.db.session import Database, encode_json
 from dialer.errors import AsteriskUnavailable, DatabaseUnavailable
-from dialer.pacing.model import AgentInPool, CallInAir, DialMode, Plan, Snapshot, plan, share
+from dialer.pacing.model import AgentInPool, DialMode, Plan, Snapshot, plan, share
 from dialer.servers import store as servers
 from dialer.servers.model import LeaseKey, LeaseKind
 from dialer.servers.ownership import Ownership
@@ -42,8 +43,6 @@ from scheduler import hopper
 
 log = structlog.get_logger(__name__)
 
-#: States of agents that a pacing rule looks at.
-_IN_POOL = (AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
 #: Each call changes itself and its agent many times: all changes of such a time are looked at together. The
 #: first after a silence waits for nothing.
 LOOK_EVERY_S = 0.1
@@ -68,6 +67,8 @@ class _Running:
     last: dict[str, Plan] = field(default_factory=dict)
     #: what the other servers were told: whether it asks for agents; None: not yet
     wants: bool | None = None
+    #: predictive: its agents, by node
+    agents: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -81,6 +82,7 @@ class Runner:
     tick_s: float
     nodes: Nodes
     ownership: Ownership
+    paces: Paces
     #: told each time the shifts of a tenant have been read
     shifts_read: Callable[[list[Shift]], None] = lambda shifts: None
     _running: dict[tuple[int, int], _Running] = field(default_factory=dict)
@@ -96,6 +98,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self.calls.watchers.append(lambda _line, _change: self._look.set())
+        self.paces.ready = self._look.set
 
     def campaigns_changed(self, tenant_id: int) -> None:
         """A campaign, its leads or its trunks were changed."""
@@ -152,6 +155,7 @@ class Runner:
                     if self._shares(tenant_id):
                         self._sated[tenant_id] = await servers.not_wanting(conn, tenant_id)
                 self.shifts_read(self._shifts[tenant_id])
+                self.paces.shifts_read(tenant_id, self._shifts[tenant_id])
             except DatabaseUnavailable:
                 self._stale_agents.add(tenant_id)
                 raise
@@ -168,7 +172,8 @@ class Runner:
             self._seen.add(tenant_id)
         for key in [key for key in self._running if key[0] == tenant_id and key not in now_running]:
             await self._stopped(self._running[key].terms)
-            del self._running[key]
+            await self._keep_the_stop(self._running.pop(key))
+            self.paces.drop(*key)
         for key, terms in now_running.items():
             before = self._running.get(key)
             self._running[key] = _Running(terms, last=before.last if before else {})
@@ -227,23 +232,18 @@ class Runner:
             if (each.dry_until_s <= now_s if campaign_id in ours else campaign_id not in sated)
             and each.terms.mode is not DialMode.MANUAL
         }
-        # The rows that we read may be behind the agents that we have given out since.
-        taken = {line.call.agent.session_id for line in self.calls if line.call.agent}
-        at_hand = [
-            shift
-            for shift in shifts
-            if shift.state in _IN_POOL and shift.id not in taken and self.placer.tracker.hears(shift.leg)
-        ]
-        self._spare_for_calls(tenant_id, at_hand, wanting, node)
-        shares = share([_usable(shift, running) for shift in at_hand], wanting)
-        for campaign_id, pool in shares.items():
+        found = pool.at_hand(shifts, self.calls, self.placer.tracker.hears)
+        free = pool.spare_for_calls(found, self.calls, tenant_id, wanting, node.name)
+        terms = {campaign_id: each.terms for campaign_id, each in running.items()}
+        shares = share([pool.usable(each, terms) for each in free], wanting)
+        for campaign_id, theirs in shares.items():
             each = running[campaign_id]
             if campaign_id not in ours:
                 continue
             if each.terms.mode is DialMode.PREVIEW:
-                await self._offer(each, pool, shifts)
+                await self._offer(each, theirs, shifts)
             else:
-                await self._pace(each, pool, node)
+                await self._pace(each, theirs, node)
             await self._say_wants(each, now_s)
 
     async def _say_wants(self, each: _Running, now_s: float) -> None:
@@ -251,9 +251,7 @@ class Runner:
         terms = each.terms
         # Its last calls may still need the agents that it no longer asks for.
         wants = each.dry_until_s <= now_s or any(
-            line.call.agent is None and line.call.result is None
-            for line in self.calls
-            if line.terms.campaign_id == terms.campaign_id
+            pool.waits_for_agent(line) for line in self.calls if line.terms.campaign_id == terms.campaign_id
         )
         if wants is not each.wants:
             of = LeaseKey(terms.tenant_id, LeaseKind.CAMPAIGN, terms.campaign_id)
@@ -262,64 +260,54 @@ class Runner:
                     await events.wake(conn, "agents", tenant_id=terms.tenant_id)
             each.wants = wants
 
-    def _spare_for_calls(
-        self, tenant_id: int, at_hand: list[Shift], wanting: Mapping[int, int], node: Node
-    ) -> None:
-        """Leave out the agents that calls in the air will need whose campaign asks for no more of them: its
-        list is empty, or it was paused."""
-        in_air: dict[int, list[CallTerms]] = defaultdict(list)
-        for line in self.calls:
-            terms = line.terms
-            wants_none = terms.tenant_id == tenant_id and terms.campaign_id not in wanting
-            waits_for_one = line.call.agent is None and line.call.result is None
-            if wants_none and waits_for_one and line.node == node.name and not terms.mode.by_hand:
-                in_air[terms.campaign_id].append(terms)
-        for calls in in_air.values():
-            terms = calls[0]
-            per_agent = terms.ratio if terms.mode is DialMode.POWER else 1.0
-            able = [
-                shift
-                for shift in at_hand
-                if shift.state is AgentState.READY and (terms.skill is None or terms.skill in shift.skills)
-            ]
-            for shift in able[: math.ceil(len(calls) / per_agent)]:
-                at_hand.remove(shift)
-
-    async def _pace(self, each: _Running, pool: list[AgentInPool], node: Node) -> None:
-        terms = each.terms
+    async def _pace(self, each: _Running, agents: list[AgentInPool], node: Node) -> None:
+        terms, predictive = each.terms, each.terms.mode is DialMode.PREDICTIVE
+        pace = self.paces.of(terms) if predictive else None
+        if pace is not None:
+            await self.paces.look_ahead(pace, terms, len(agents))
+        now = utc_now()
         snapshot = Snapshot(
-            mode=terms.mode,
+            # What is still being taken up is paced one call an agent.
+            mode=DialMode.PROGRESSIVE if predictive and pace is None else terms.mode,
             ratio=terms.ratio,
-            agents=pool,
-            calls=[
-                CallInAir(line.call.attempt_id, line.call.state, line.call.created_at)
-                for line in self.calls
-                if line.terms.campaign_id == terms.campaign_id
-                and line.node == node.name
-                and line.call.agent is None
-                and line.call.result is None
-            ],
+            agents=agents,
+            calls=pool.in_air(self.calls, terms.campaign_id, node.name),
             lines_left=self.placer.lines_left(terms, node.name),
         )
-        decision = plan(snapshot, utc_now())
+        if pace is not None:
+            each.agents[node.name] = len(agents)
+            snapshot = pace.told(snapshot, terms, sum(each.agents.values()), now)
+        decision = plan(snapshot, now)
+        self.placer.take_back(decision.cancel)
         if decision.dial:
-            placed = await self.placer.next_leads(terms, decision.dial, node.name)
-            if placed.why_not == "no_leads":
-                each.dry_until_s = asyncio.get_running_loop().time() + DRY_S
-            if placed.why_not == "not_ours":
-                self.ownership.look_soon()
-            if placed.why_not:
-                decision = Plan(0, why=placed.why_not, inputs=decision.inputs)
+            decision = await self._dial(each, decision, node, pace)
+        if pace is not None:
+            decision = pace.decided(decision, snapshot)
         last = each.last.get(node.name)
-        if last is None or (decision.dial, decision.why) != (last.dial, last.why):
-            await self._keep(terms, decision, node)
+        did = predictive and (decision.dial or decision.cancel)
+        if did or last is None or (decision.dial, decision.why) != (last.dial, last.why):
+            await self._keep(terms, decision, node.name)
         each.last[node.name] = decision
 
-    async def _offer(self, each: _Running, pool: list[AgentInPool], shifts: list[Shift]) -> None:
+    async def _dial(self, each: _Running, decision: Plan, node: Node, pace: Pace | None) -> Plan:
+        """Have the calls placed; the decision as it could be carried out."""
+        teller = self.paces.teller(pace) if pace is not None else None
+        placed = await self.placer.next_leads(each.terms, decision.dial, node.name, teller)
+        if pace is not None:
+            del pace.next_leads[: placed.dialled]
+        if placed.why_not == "no_leads":
+            each.dry_until_s = asyncio.get_running_loop().time() + DRY_S
+        if placed.why_not == "not_ours":
+            self.ownership.look_soon()
+        if placed.why_not:
+            return replace(decision, dial=0, why=placed.why_not)
+        return replace(decision, dial=placed.dialled) if pace is not None else decision
+
+    async def _offer(self, each: _Running, theirs: list[AgentInPool], shifts: list[Shift]) -> None:
         """Preview: show each free agent the next lead; the agent dials it or passes on."""
-        terms, free = each.terms, {shift.id for shift in shifts if shift.state is AgentState.READY}
-        for agent in pool:
-            if agent.session_id not in free:
+        terms = each.terms
+        for agent in theirs:
+            if agent.state != AgentState.READY:
                 continue
             now = utc_now()
             async with self.database.tenant(terms.tenant_id) as conn:
@@ -347,7 +335,13 @@ class Runner:
                     agent_id=_agent_of(agent.session_id, shifts),
                 )
 
-    async def _keep(self, terms: CallTerms, decision: Plan, node: Node) -> None:
+    async def _keep_the_stop(self, each: _Running) -> None:
+        """The last decision of a campaign that was paused or stopped does not hold any longer."""
+        if self.ownership.paces(each.terms.tenant_id, each.terms.campaign_id):
+            for node in each.last:
+                await self._keep(each.terms, Plan(0, why="not_running"), node)
+
+    async def _keep(self, terms: CallTerms, decision: Plan, node: str) -> None:
         """Keep a decision that differs from the last, for "why was nothing dialled then?"."""
         inputs: Mapping[str, float] = dict(decision.inputs)
         async with self.database.tenant(terms.tenant_id) as conn:
@@ -356,7 +350,7 @@ class Runner:
                 tenant_id=terms.tenant_id,
                 campaign_id=terms.campaign_id,
                 at=utc_now(),
-                node=node.name,
+                node=node,
                 dial=decision.dial,
                 why=decision.why,
                 inputs=encode_json(inputs),
@@ -366,7 +360,7 @@ class Runner:
                 "campaign.pace",
                 {
                     "campaign_id": terms.campaign_id,
-                    "node": node.name,
+                    "node": node,
                     "dial": decision.dial,
                     "why": decision.why,
                     "inputs": inputs,
@@ -374,16 +368,6 @@ class Runner:
                 tenant_id=terms.tenant_id,
                 campaign_id=terms.campaign_id,
             )
-
-
-def _usable(shift: Shift, running: Mapping[int, _Running]) -> tuple[AgentInPool, frozenset[int]]:
-    """The agent, and the campaigns whose skill the agent has."""
-    able = frozenset(
-        campaign_id
-        for campaign_id, each in running.items()
-        if each.terms.skill is None or each.terms.skill in shift.skills
-    )
-    return AgentInPool(shift.id, shift.state, shift.state_since), able
 
 
 def _agent_of(session_id: UUID, shifts: list[Shift]) -> int | None:

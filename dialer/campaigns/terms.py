@@ -71,6 +71,8 @@ class DatabaseTermsBook:
             abandon_sound=str(self.prompts_dir / row.abandon_sound) if row.abandon_sound else "",
             window=Hours.parse(row.call_from, row.call_until),
             trunks=lines,
+            abandon_target=row.abandon_target,
+            take_back_ringing=row.take_back_ringing,
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dialer.compliance.policy import ClockStart, Hours, Policy
 
 #: Modes whose dialling the server can do today.
-DIALS = frozenset({"manual", "preview", "progressive", "power"})
+DIALS = frozenset({"manual", "preview", "progressive", "power", "predictive"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class StartSettings:
     dispositions: int
     #: whether the carriers of all those trunks are on this machine
     this_machine: bool = False
+    #: predictive: share of abandoned calls, 0 to 1; None: the policy's cap
+    abandon_target: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,7 @@ def start_problems(settings: StartSettings, policy: Policy | None) -> list[Probl
 
 
 def _mode(settings: StartSettings) -> Iterator[Problem]:
-    if settings.mode == "predictive":
-        yield Problem(
-            "mode-not-built", "predictive dialling is not available yet; choose progressive or power"
-        )
-    elif settings.mode not in DIALS:
+    if settings.mode not in DIALS:
         yield Problem("mode-unknown", "there is no mode {mode}", {"mode": settings.mode})
     if settings.mode == "power" and settings.ratio < 1:
         yield Problem(
@@ -106,6 +104,16 @@ def _by_policy(settings: StartSettings, policy: Policy) -> Iterator[Problem]:
             "mode-forbidden",
             "the policy {policy} forbids the mode {mode}",
             {"policy": policy.code, "mode": settings.mode},
+        )
+    if settings.abandon_target is not None and settings.abandon_target > policy.abandon_cap:
+        yield Problem(
+            "target-over-cap",
+            "the campaign may abandon {target} of its calls; the policy {policy} allows {cap}",
+            {
+                "target": f"{settings.abandon_target * 100:g}%",
+                "policy": policy.code,
+                "cap": f"{policy.abandon_cap * 100:g}%",
+            },
         )
     if settings.detect_machines and policy.clock is not ClockStart.GREETING_END:
         yield Problem(

@@ -428,6 +428,8 @@ campaign = _tenant_table(
     Column("status", Text, nullable=False, server_default="draft"),
     Column("mode", Text, nullable=False, server_default="progressive"),
     Column("ratio", Float, nullable=False, server_default="1.5"),  # power: calls for each ready agent
+    Column("abandon_target", Float),  # predictive: share of abandoned calls, 0 to 1; null: the policy's cap
+    Column("take_back_ringing", Boolean, nullable=False, server_default=text("false")),  # predictive
     Column("policy", Text, nullable=False),  # code of dialer.compliance.model.POLICIES
     Column("skill", Text),  # only agents with it; null: any agent
     Column("priority", Integer, nullable=False, server_default="0"),  # higher gets agents first
@@ -619,6 +621,7 @@ attempt = _tenant_table(
     Column("reserved_on", Date),
     _money("cost"),  # by that tariff, since the end
     Column("mode", Text, nullable=False),
+    Column("traits", ARRAY(Text)),  # predictive: name=value, what its chance of an answer was told from
     Column("policy", Text, nullable=False),  # code and version of the policy it was made under
     Column("clicked_by", BigInteger),  # preview and manual: the user who started it
     Column("state", Text, nullable=False),

@@ -72,7 +72,8 @@ class Robot:
             listening = asyncio.create_task(self._listen(api))
             try:
                 state = (await api.call("POST", "/agents/me/login"))["shift"]
-                self._news.put_nowait((state["state"], state["attempt_id"]))
+                if self._news.empty():  # else the phone was up before this reply came
+                    self._news.put_nowait((state["state"], state["attempt_id"]))
                 while True:
                     state, attempt = await self._news.get()
                     if not self._news.empty():

@@ -63,6 +63,8 @@ REAL = Times(talk_mean_s=120, talk_cv=1.0, wrap_up_mean_s=15, wrap_up_cv=0.5)
 SHORTENED = "Times are shortened: talks 8 s, wrap-up 2 s, ringing 4 s on average (--real-times: 120, 15, 12)."
 SHORT_RING_S, REAL_RING_S = 4.0, 12.0
 HUMAN_SHARE = 0.5
+#: Modes that need nobody to start a call.
+MODES = ("progressive", "predictive", "power")
 #: The zone of a new tenant, in which the pages show times.
 ZONE = ZoneInfo("Europe/Moscow")
 
@@ -120,8 +122,8 @@ class Stage:
 
 async def run_demo(demo: Demo) -> int:
     """Run it; the exit status. The last line of stdout is the summary as JSON."""
-    if demo.mode not in ("progressive", "power"):
-        raise Invalid(field="--mode", reason=f"must be progressive or power, not {demo.mode!r}")
+    if demo.mode not in MODES:
+        raise Invalid(field="--mode", reason=f"must be one of {', '.join(MODES)}, not {demo.mode!r}")
     console = Console(stderr=demo.json_only)
     screen = Screen(terminal_locale())
     began = time.monotonic()

@@ -9,6 +9,7 @@ mean; a value seen seldom shifts little. Doubt grows again with time, so what wa
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 #: What is known of a lead: pairs of a trait's name and its value, as `traits` makes them.
@@ -31,6 +32,16 @@ def traits(**known: object) -> Traits:
     Names as the caller likes; what is None is left out, so it counts as not known.
     """
     return tuple((name, str(value)) for name, value in sorted(known.items()) if value is not None)
+
+
+def words_of(known: Traits) -> list[str]:
+    """Traits as they are kept with an attempt: `hour=14`."""
+    return [f"{name}={value}" for name, value in known]
+
+
+def traits_of(words: Iterable[str] | None) -> Traits:
+    """What `words_of` gave, back; none of None."""
+    return tuple((name, value) for name, _, value in (word.partition("=") for word in words or ()))
 
 
 def log_odds(chance: float) -> float:

@@ -130,6 +130,14 @@ class Budget:
         self._log_price = min(max(moved, math.log(LOWEST_PRICE)), math.log(HIGHEST_PRICE))
         self._usual += (self._log_price - self._usual) / min(USUAL, self._settled + 1)
 
+    def recall(self, at: datetime, answered: int, abandoned: int) -> None:
+        """Count answers that were settled around `at`, so long ago that they tell nothing of the price. In
+        order of time, before those that do."""
+        self._count_day(at, answered)
+        for ledger in self._ledgers:
+            ledger.settle(at, abandoned, answered)
+        self._settled += answered
+
     def state(self, now: datetime) -> BudgetState:
         """What may be risked at `now`."""
         states = self._states(now)
@@ -149,14 +157,14 @@ class Budget:
             return self._fixed
         return min(ledger.target(self._answers_a_day) for ledger in self._ledgers)
 
-    def _count_day(self, at: datetime) -> None:
+    def _count_day(self, at: datetime, answers: int = 1) -> None:
         """Learn how many answers a day has, from the days that are over."""
         today = at.astimezone(self._zone).date()
         if self._today is None or today > self._today:
             if self._of_today:
                 self._answers_a_day += (self._of_today - self._answers_a_day) / 2
             self._today, self._of_today = today, 0
-        self._of_today += 1
+        self._of_today += answers
 
 
 def _freedom(states: Sequence[WindowState]) -> float:
@@ -177,18 +185,18 @@ class _Ledger:
         self._days = max(1.0, (window.span_s or _DAY_S) / _DAY_S)
         self._answered = self._abandoned = 0
 
-    def settle(self, at: datetime, abandoned: bool) -> None:
+    def settle(self, at: datetime, abandoned: int, answers: int = 1) -> None:
         self._forget(at)
-        self._answered += 1
+        self._answered += answers
         self._abandoned += abandoned
         if self.window.span_s is None:
             return
         if self._stretches and at < self._stretches[-1][0] + self._stretch:
             # Also where the clock was set back: it is counted, and stays so long enough.
             start, answered, lost = self._stretches.pop()
-            self._stretches.append((start, answered + 1, lost + abandoned))
+            self._stretches.append((start, answered + answers, lost + abandoned))
         else:
-            self._stretches.append((at, 1, int(abandoned)))
+            self._stretches.append((at, answers, int(abandoned)))
 
     def state(self, now: datetime, answers_a_day: float, target: float) -> WindowState:
         """How it stands, where a day is to have so many answers and the share is held at `target`."""

@@ -12,9 +12,11 @@ from dialer.httpkit.access import Right
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import In, Moment, Out
 from dialer.reports.figures import FORMULAS, Figures, Group
-from dialer.reports.service import FigureService, Report
+from dialer.reports.pacing import Stretch
+from dialer.reports.service import FigureService, PaceReport, PaceService, Report
 
 FIGURES = web.AppKey("figures", FigureService)
+PACES = web.AppKey("paces", PaceService)
 routes = Routes("reports")
 
 
@@ -92,6 +94,64 @@ class FiguresQuery(SpanQuery):
     """Which figures."""
 
     group: Group = Field(description="what is compared; hours are those of the tenant's place")
+
+
+class StretchOut(Out):
+    """A time in which one Asterisk server had one reason."""
+
+    node: str
+    since: datetime
+    until: datetime
+    seconds: float
+    dialled: int = Field(description="calls placed in it")
+    why: str = Field(description="stable name of the reason; `within_budget`, `price_over`, ...")
+    inputs: dict[str, float] = Field(description="the numbers behind the latest decision of it")
+
+    @classmethod
+    def of(cls, one: Stretch) -> Self:
+        """The reply of a stretch."""
+        about = {name: getattr(one, name) for name in ("node", "since", "until", "seconds", "dialled")}
+        return cls(**about, why=one.pace.why, inputs=dict(one.pace.inputs))
+
+
+class PointOut(Out):
+    """What was so at a moment."""
+
+    at: datetime
+    dialled: int = Field(description="calls placed since the point before")
+    values: dict[str, float] = Field(
+        description="agents, ready, in_air, answer_probability, abandon_share, limit; as far as known"
+    )
+
+
+class PaceOut(Out):
+    """Why a campaign was paced as it was."""
+
+    since: datetime
+    until: datetime
+    dialled: int
+    reasons: list[StretchOut] = Field(description="each reason with how long it held, the longest first")
+    stretches: list[StretchOut] = Field(description="oldest first")
+    points: list[PointOut]
+
+    @classmethod
+    def of(cls, report: PaceReport) -> Self:
+        """The reply."""
+        return cls(
+            since=report.since,
+            until=report.until,
+            dialled=report.dialled,
+            reasons=[StretchOut.of(one) for one in report.reasons],
+            stretches=[StretchOut.of(one) for one in report.stretches],
+            points=[PointOut.model_validate(one) for one in report.points],
+        )
+
+
+@routes.get("/campaigns/{campaign_id}/pace", right=Right.CAMPAIGNS_READ)
+async def pace(call: Call, campaign_id: int, query: SpanQuery) -> PaceOut:
+    """Why so many calls were placed and not more, over a day at most; without `from` in the last hour."""
+    report = await call.app[PACES].pace(call.actor, campaign_id, since=query.from_, until=query.until)
+    return PaceOut.of(report)
 
 
 @routes.get("/figures", right=Right.REPORTS_READ)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, TypeVar, get_args
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -14,6 +16,7 @@ from dialer.errors import BadRequest, DozvonError, Invalid
 from dialer.httpkit.forms import read_form
 from dialer.httpkit.i18n import message, said
 from dialer.httpkit.problems import invalid
+from dialer.httpkit.schema import near
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -40,6 +43,23 @@ def whole(text: str, name: str) -> int:
     return int(text)
 
 
+def moment(text: str, field: str, zone: ZoneInfo) -> datetime | None:
+    """A moment of the tenant's place from `2026-01-31T09:00` or a date; None of nothing. Raises Invalid."""
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid(field=field, reason="must be a date like 2026-01-31") from None
+    try:
+        near(found)
+    except ValueError as error:
+        raise Invalid(field=field, reason=str(error)) from None
+    if found.tzinfo is None:
+        found = datetime.combine(found.date(), found.time(), zone)
+    return found
+
+
 def words_of(text: str) -> list[str]:
     """`продажи, vip` -> two words."""
     return [word for word in re.split(r"[,;\s]+", text) if word]
@@ -64,7 +84,8 @@ def given(
         elif about.annotation is bool:
             found[name] = name in form
         elif (text := form.get(name)) is not None and (text.strip() or name in kept):
-            found[name] = text.strip().replace(",", ".") if about.annotation is float else text
+            is_float = float in (about.annotation, *get_args(about.annotation))
+            found[name] = text.strip().replace(",", ".") if is_float else text
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 from dialer.httpkit.i18n import translator
 from dialer.reports.live_store import Pace
@@ -88,7 +89,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "preview": "an agent sees the card first and starts the call",
             "progressive": "one call for each free agent",
             "power": "a fixed number of calls for each free agent",
-            "predictive": "not available yet",
+            "predictive": "as many calls as agents will be free for; holds the share of abandoned calls",
         },
         "lead": {
             "new": "not called yet",
@@ -160,8 +161,34 @@ PACE: Mapping[str, str] = MappingProxyType(
         "not_running": mark("No call is placed: the campaign was paused just now."),
         "no_leads": mark("No call is placed: no number may be called now, by hours or retry time."),
         "agents_free": mark("{dial} placed: {ready} ready, {in_air} in the air, ratio {ratio}."),
+        "within_budget": mark(
+            "{dial} placed: {ready} of {agents} agents ready, {in_air} calls in the air of which "
+            "{expected_answers} will be answered; the risk that one more is abandoned is {price} %, allowed "
+            "are {allowed} %."
+        ),
+        "free_agents": mark(
+            "{dial} placed, one for each free agent: one more would risk {price} %, allowed are {allowed} %."
+        ),
+        "price_over": mark(
+            "No call is placed: one more would be abandoned with a risk of {price} %, allowed are "
+            "{allowed} % ({ready} of {agents} agents ready, {in_air} calls in the air of which "
+            "{expected_answers} will be answered)."
+        ),
+        "taken_back": mark(
+            "Ringing calls taken back: {taken_back}; no agent would have been in time for their answer."
+        ),
+        "budget_spent": mark(
+            "The limit of abandoned calls is reached ({abandoned} of {live}): one call for each free agent "
+            "until the share has fallen."
+        ),
     }
 )
+
+
+#: What the sentences name.
+_NAMES: Final = (
+    "ready", "agents", "in_air", "expected_answers", "price", "allowed", "taken_back", "abandoned", "live",
+)  # fmt: skip
 
 
 def word(locale: str, kind: str, name: str | None) -> str:
@@ -180,7 +207,9 @@ def pace(locale: str, decision: Pace | None) -> str:
     sentence = PACE.get(decision.why)
     if sentence is None:
         return decision.why
-    values = {"ready": 0, "in_air": 0, "ratio": 1, **decision.inputs, "dial": decision.dial}
+    values = {**dict.fromkeys(_NAMES, 0.0), "ratio": 1, **decision.inputs, "dial": decision.dial}
+    values |= {name: round(100 * values[name], 1) for name in ("price", "allowed")}
+    values["expected_answers"] = round(values["expected_answers"], 1)
     shown = {
         name: f"{value:g}".replace(".", "," if locale == "ru" else ".") for name, value in values.items()
     }

@@ -16,8 +16,9 @@ from dialer.web.frontend import MODULES
 from dialer.web.keys import FILES
 
 PATHS = (
-    "/campaigns", "/campaigns/new", "/campaigns/{campaign}", "/campaigns/{campaign}/edit", "/calls", "/lists",
-    "/lists/{list}", "/agents", "/trunks", "/policies", "/users", "/tokens", "/me", "/desk",
+    "/campaigns", "/campaigns/new", "/campaigns/{campaign}", "/campaigns/{campaign}/edit",
+    "/campaigns/{campaign}/pace", "/calls", "/lists", "/lists/{list}", "/agents", "/trunks", "/policies",
+    "/users", "/tokens", "/me", "/desk",
 )  # fmt: skip
 AXE = MODULES / "axe-core/axe.min.js"
 

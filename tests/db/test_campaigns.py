@@ -188,18 +188,18 @@ async def test_a_refusal_to_start_names_every_reason(campaigns: CampaignService)
     """All at once, as one sentence for people and by code for programs."""
     made = await campaigns.create(
         SUPERVISOR,
-        CampaignIn(name="Bare", mode="predictive", policy="default", detect_machines=True, ring_timeout_s=10),
+        CampaignIn(name="Bare", mode="predictive", detect_machines=True, ring_timeout_s=10, abandon_target=1),
     )
     await campaigns.set_dispositions(SUPERVISOR, made.campaign.id, DispositionsIn(items=[]))
     with pytest.raises(CampaignNotReady) as refused:
         await campaigns.start(SUPERVISOR, made.campaign.id)
     shown = problem(refused.value, "en")
     codes = [
-        "mode-not-built",
         "no-trunk",
         "no-disposition",
         "no-caller-name",
         "no-abandon-message",
+        "target-over-cap",
         "screening-clock",
         "ring-too-short",
     ]

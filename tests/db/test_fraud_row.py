@@ -24,7 +24,8 @@ from dialer.bench.faults.fraud.tries import (
     too_much_money,
 )
 from dialer.calls.model import HungUp, Result
-from dialer.calls.placing import Placed, Target
+from dialer.calls.placing import Placed
+from dialer.calls.targets import Target
 from dialer.clock import utc_now
 from dialer.contacts.numbers import PhoneNumber, read_number
 from dialer.db import tables as t

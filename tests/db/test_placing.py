@@ -17,8 +17,9 @@ from dialer.asterisk.nodes import Node, Nodes
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.lines import TrunkLines
 from dialer.calls.model import Answered, Call, GaveUp, HungUp, Result
-from dialer.calls.placing import Placed, Placer, Target
+from dialer.calls.placing import Placed, Placer
 from dialer.calls.table import CallTable
+from dialer.calls.targets import Target
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now

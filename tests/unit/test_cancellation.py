@@ -8,6 +8,7 @@ from typing import Any
 from dialer.asterisk.nodes import Nodes
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change
+from dialer.campaigns.paces import Paces
 from dialer.campaigns.runner import Runner
 
 
@@ -33,7 +34,9 @@ async def test_pacing_ends_when_news_come_with_the_end() -> None:
     nothing: Any = None
     nodes = Nodes()
     nodes.some_ready.set()
-    runner = Runner(nothing, CallTable(Notes()), nothing, nothing, 5.0, nodes, nothing)
+    calls = CallTable(Notes())
+    paces = Paces(nothing, calls, nothing)
+    runner = Runner(nothing, calls, nothing, nothing, 5.0, nodes, nothing, paces)
     assert await ends(asyncio.create_task(runner.run()), runner._look.set)
 
 

@@ -285,7 +285,7 @@ def test_a_complete_campaign_has_no_problem() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"mode": "predictive"}, "mode-not-built"),
+        ({"abandon_target": PLAIN.abandon_cap + 0.001}, "target-over-cap"),
         ({"mode": "magic"}, "mode-unknown"),
         ({"mode": "power"}, "mode-forbidden"),
         ({"trunks": 0}, "no-trunk"),

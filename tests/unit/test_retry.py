@@ -106,3 +106,13 @@ def test_every_kind_of_disposition_has_a_fate() -> None:
     """No kind of disposition leaves a lead without a rule."""
     for kind in DISPOSITION_KINDS:
         assert after_talk(kind, 1, max_attempts=3, callback_at=None, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("own", "delay_s"),
+    [({}, 7200), ({"no_answer": 600}, 600), ({"no_answer": -1}, 7200), ({"canceled": 30}, 30)],
+)
+def test_a_call_that_pacing_took_back_costs_no_attempt(own: dict[str, int], delay_s: int) -> None:
+    """Its phone has rung, so it waits as after no answer; it never closes a lead for want of attempts."""
+    fate = after("canceled", 3, max_attempts=3, retry_after_s=own, now=NOW, taken_back=True)
+    assert fate == Again(NOW + timedelta(seconds=delay_s), spared=True)

@@ -19,7 +19,6 @@ from dialer.httpkit.access import Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.paging import cut, decode
 from dialer.httpkit.problems import locale_of
-from dialer.httpkit.schema import near
 from dialer.web import forms
 from dialer.web.keys import LIVE
 from dialer.web.render import page
@@ -76,26 +75,9 @@ async def _filter(request: web.Request, asked: dict[str, str], zone: ZoneInfo) -
         agent_id=forms.whole(asked["agent"], "agent") if asked["agent"] else None,
         result=asked["result"] or None,
         e164=request.app[CALLS].e164(number) if number else None,
-        since=_moment(asked["from"], "from", zone),
-        until=_moment(asked["until"], "until", zone),
+        since=forms.moment(asked["from"], "from", zone),
+        until=forms.moment(asked["until"], "until", zone),
     )
-
-
-def _moment(text: str, field: str, zone: ZoneInfo) -> datetime | None:
-    """A moment of the tenant's place from `2026-01-31T09:00` or a date."""
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise Invalid(field=field, reason="must be a date like 2026-01-31") from None
-    try:
-        near(found)
-    except ValueError as error:
-        raise Invalid(field=field, reason=str(error)) from None
-    if found.tzinfo is None:
-        found = datetime.combine(found.date(), found.time(), zone)
-    return found
 
 
 def _csv_address(which: Filter, asked: dict[str, str]) -> str:

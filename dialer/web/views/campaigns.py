@@ -109,7 +109,7 @@ async def edit(request: web.Request) -> web.StreamResponse:
     try:
         # What the form does not have stays: settings of the detector, waits by result.
         changes = {name: value for name, value in values.items() if name not in ("amd", "retry_after_s")}
-        changes.setdefault("skill", None)
+        changes = {"skill": None, "abandon_target": None} | changes
         await service.edit(actor, campaign_id, forms.read(CampaignEdit, changes))
     except NotFound:
         raise

@@ -26,8 +26,9 @@ from dialer.bench.site_reaper import folder_of_its_own
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.lines import TrunkLines
 from dialer.calls.model import Answered, HungUp, HungUpBy, Result
-from dialer.calls.placing import ByHand, Placer
+from dialer.calls.placing import Placer
 from dialer.calls.table import CallTable
+from dialer.calls.targets import ByHand
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now

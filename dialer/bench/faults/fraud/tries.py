@@ -15,7 +15,8 @@ from sqlalchemy import text
 
 from dialer.bench.faults.fraud import numbers
 from dialer.bench.faults.fraud.floor import NODE, Asked, Company, Floor, Recorder, Server
-from dialer.calls.placing import Placed, Target
+from dialer.calls.placing import Placed
+from dialer.calls.targets import Target
 from dialer.contacts.numbers import PhoneNumber, read_number
 from dialer.errors import DozvonError, NotAllowed
 

@@ -1,0 +1,70 @@
+"""Whom a call goes to, who wants it, and the row that it begins with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from dialer.agents.model import Shift
+from dialer.calls.store import NewAttempt
+from dialer.calls.terms import CallTerms
+from dialer.pacing.answering import Traits, words_of
+from dialer.trunks.model import Choice
+from scheduler.hopper import ClaimedLead
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A number to be dialled, of a lead or typed by hand."""
+
+    e164: str
+    timezones: tuple[str, ...]
+    lead: ClaimedLead | None = None
+    #: predictive: what its chance of an answer is told from, and that chance, 0 to 1
+    traits: Traits = ()
+    answer_probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """Who started the call, and the agent's shift it is for."""
+
+    user_id: int | None
+    shift: Shift
+
+
+def new_attempt(
+    terms: CallTerms,
+    target: Target,
+    choice: Choice,
+    node: str,
+    attempt_id: UUID,
+    today: date,
+    by_hand: ByHand | None,
+) -> NewAttempt:
+    """The row that stands before the call."""
+    shift, lead, rate = by_hand.shift if by_hand else None, target.lead, choice.rate
+    return NewAttempt(
+        id=attempt_id,
+        campaign_id=terms.campaign_id,
+        e164=target.e164,
+        trunk_id=choice.trunk.id,
+        node=node,
+        caller_id=choice.trunk.caller_id,
+        mode=terms.mode,
+        policy=terms.policy.stamp,
+        list_id=lead.list_id if lead else None,
+        lead_id=lead.id if lead else None,
+        contact_id=lead.contact_id if lead else None,
+        clicked_by=by_hand.user_id if by_hand else None,
+        session_id=shift.id if shift else None,
+        agent_id=shift.agent_id if shift else None,
+        holds_line=True,
+        probe=choice.probe,
+        rate_per_minute=rate.per_minute if rate else None,
+        rate_per_call=rate.per_call if rate else None,
+        reserved=choice.reserve,
+        reserved_on=today,
+        traits=words_of(target.traits) or None,
+    )

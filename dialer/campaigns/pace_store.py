@@ -1,0 +1,98 @@
+"""The SQL of a predictive campaign's past: what pacing is told anew when a server takes the campaign up."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.calls.model import Call, CallState, Result
+from dialer.calls.terms import CallTerms
+from dialer.campaigns.pace import Past, PastCall
+from dialer.db.prepared import Prepared
+from dialer.pacing.answering import traits_of
+
+#: Attempts that are gone through one by one; what they taught before is all but forgotten.
+RECENT: Final = 2000
+#: A calendar day is no longer, whatever the clock does.
+LONGEST_DAY: Final = timedelta(hours=25)
+
+#: Whoever starts a call by hand waits for its answer: it tells nothing of how many to dial.
+_RECENT = Prepared(
+    """
+    SELECT a.id, a.state, a.result, a.created_at, a.sent_at, a.ringing_at, a.answered_at, a.screened_at,
+           a.connected_at, a.hung_up_at, a.ended_at, a.cause, a.sip_code, a.detail, a.session_id, a.traits,
+           CASE WHEN a.answered_at IS NOT NULL THEN (
+               SELECT t.why FROM pacing_tick t
+                WHERE t.tenant_id = a.tenant_id AND t.campaign_id = a.campaign_id
+                  AND t.at <= coalesce(a.connected_at, a.answered_at)
+                ORDER BY t.at DESC LIMIT 1)
+           END AS why
+      FROM attempt a
+     WHERE a.tenant_id = :tenant_id AND a.campaign_id = :campaign_id
+       AND a.mode NOT IN ('manual', 'preview')
+     ORDER BY a.created_at DESC
+     LIMIT :wanted
+    """
+)
+_MINUTES = Prepared(
+    """
+    SELECT date_trunc('minute', answered_at) AS minute, count(*) AS answered,
+           count(*) FILTER (WHERE result = 'abandoned') AS abandoned
+      FROM attempt
+     WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
+       AND created_at >= :since AND created_at < :until
+       AND answered_at IS NOT NULL AND result IN ('answered', 'abandoned', 'caller_hung_up')
+     GROUP BY 1 ORDER BY 1
+    """
+)
+_AROUND = Prepared(
+    """
+    SELECT timezone,
+           (SELECT count(*) FROM agent_session s
+              JOIN agent g ON g.tenant_id = s.tenant_id AND g.id = s.agent_id
+             WHERE s.tenant_id = tenant.id AND s.logged_out_at IS NULL
+               AND (CAST(:skill AS text) IS NULL OR CAST(:skill AS text) = ANY (g.skills))) AS agents
+      FROM tenant WHERE id = :tenant_id
+    """
+)
+
+
+async def past(conn: AsyncConnection, terms: CallTerms, now: datetime, wanted: int = RECENT) -> Past:
+    """The campaign's past until `now`: its latest attempts, and what the policy's windows hold before."""
+    whose = {"tenant_id": terms.tenant_id, "campaign_id": terms.campaign_id}
+    rows = await _RECENT.rows(conn, **whose, wanted=wanted)
+    calls = [_past_call(row, terms) for row in reversed(rows)]
+    window = max(timedelta(seconds=terms.policy.abandon_window_s), LONGEST_DAY)
+    minutes = []
+    if len(rows) == wanted:
+        spans = await _MINUTES.rows(conn, **whose, since=now - window, until=calls[0].call.created_at)
+        minutes = [(row.minute, row.answered, row.abandoned) for row in spans]
+    around = await _AROUND.row(conn, tenant_id=terms.tenant_id, skill=terms.skill)
+    return Past(calls, minutes, ZoneInfo(around.timezone), around.agents)
+
+
+def _past_call(row: Any, terms: CallTerms) -> PastCall:
+    call = Call(
+        attempt_id=row.id,
+        tenant_id=terms.tenant_id,
+        campaign_id=terms.campaign_id,
+        screens=terms.screens,
+        abandon_after_s=terms.policy.abandon_after_s,
+        created_at=row.created_at,
+        state=CallState(row.state),
+        result=Result(row.result) if row.result else None,
+        sent_at=row.sent_at,
+        ringing_at=row.ringing_at,
+        answered_at=row.answered_at,
+        screened_at=row.screened_at,
+        connected_at=row.connected_at,
+        hung_up_at=row.hung_up_at,
+        ended_at=row.ended_at,
+        cause=row.cause,
+        sip_code=row.sip_code,
+        detail=row.detail,
+    )
+    return PastCall(call, traits_of(row.traits), row.session_id, row.why)
