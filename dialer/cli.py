@@ -284,12 +284,13 @@ def bench_pacing(
     docs: _Docs = False,
 ) -> None:
     """Simulate every rule, team and trouble, and make the tables and the plot of docs/pacing.md."""
-    from dialer.pacing.simulator import bench, table
+    from dialer.bench.pacing import command, table
+    from dialer.bench.pacing import results as kept
 
-    path = results or bench.RESULTS
+    path = results or kept.RESULTS
     if not docs:
-        bench.run_bench(path, only=only or (), resume=resume, processes=processes, say=_say)
-    table.write(bench.read(path))
+        command.run_bench(path, only=only or (), resume=resume, processes=processes, say=_say)
+    table.write(kept.read(path))
 
 
 @app.command()

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from dialer.bench.pacing import cases, command, results, table
+from dialer.bench.pacing.plot import chart
 from dialer.errors import Invalid
-from dialer.pacing.simulator import bench, switches, table
+from dialer.pacing.simulator import switches
 from dialer.pacing.simulator.command import Simulate, job_of, line, show, simulate
 from dialer.pacing.simulator.figures import Minute, Run, quantile, summary
-from dialer.pacing.simulator.plot import chart
 from dialer.pacing.simulator.runs import Job, run_seeds
 from dialer.pacing.simulator.world import World
 
@@ -203,10 +204,10 @@ def test_short_and_long_talks_keep_the_mean() -> None:
 
 def test_no_two_cases_of_the_bench_are_the_same() -> None:
     """Each line of the results has a place of its own, and every team, rate and trouble has its case."""
-    keys = [case.key for case in bench.cases()]
+    keys = [case.key for case in cases.cases()]
     assert len(keys) == len(set(keys))
     robust = {row for part, row in keys if part == "robust"}
-    used = {wish.partition("=")[0] for case in bench.cases() for wish in case.with_}
+    used = {wish.partition("=")[0] for case in cases.cases() for wish in case.with_}
     assert used == set(switches.SWITCHES)
     assert all(f"{row} (progressive)" in robust for row in robust if not row.endswith(")"))
 
@@ -223,7 +224,7 @@ def test_the_page_has_a_place_for_every_case_that_it_names() -> None:
     table.held(Asked())
     table.passed(Asked())
     table.one_percent(Asked())
-    known = {case.key for case in bench.cases()}
+    known = {case.key for case in cases.cases()}
     # The bound of known answers does not depend on the answer rate: it is measured at one.
     assert {key for key in asked - known if not key[1].startswith("answers-known")} == set()
 
@@ -231,12 +232,12 @@ def test_the_page_has_a_place_for_every_case_that_it_names() -> None:
 def test_a_bench_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each case is kept at once; what the file has is left out; the newest line of a case stands."""
     job = Job("power", World(agents=2, warm_up_s=0.0), hours=0.05)
-    two = [bench.Case("reference", "one", job), bench.Case("reference", "two", job, tuned=True)]
-    monkeypatch.setattr(bench, "cases", lambda: two)
+    two = [cases.Case("reference", "one", job), cases.Case("reference", "two", job, tuned=True)]
+    monkeypatch.setattr(cases, "cases", lambda: two)
     path, said = tmp_path / "results.jsonl", list[str]()
 
     def go(*only: str, resume: bool) -> None:
-        bench.run_bench(path, only=only, resume=resume, processes=1, say=said.append)
+        command.run_bench(path, only=only, resume=resume, processes=1, say=said.append)
 
     go("one", resume=False)
     go(resume=True)
@@ -254,15 +255,15 @@ def test_a_line_that_is_no_measurement_is_named(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     path.write_text('{"part": "reference", "row": "x"}\n{"part"\n')
     with pytest.raises(Invalid, match="line 2"):
-        bench.read(path)
+        results.read(path)
 
 
 def test_the_page_is_what_the_results_make_of_it() -> None:
     """The tables of docs/pacing.md and its plot are those of the results file."""
-    results = bench.read(bench.RESULTS)
+    kept = results.read(results.RESULTS)
     page = table.PAGE.read_text(encoding="utf-8")
-    assert table.render(page, results) == page, "run: make bench-pacing ARGS=--docs"
-    assert table.PLOT.read_text(encoding="utf-8") == table.plot(results)
+    assert table.render(page, kept) == page, "run: make bench-pacing ARGS=--docs"
+    assert table.PLOT.read_text(encoding="utf-8") == table.plot(kept)
 
 
 def test_a_chart_is_svg_with_a_line_for_each_name() -> None:

@@ -1,18 +1,12 @@
-"""`make bench-pacing`: what is measured, each case once, kept in a file that accumulates."""
+"""What `make bench-pacing` measures: each rule, team and trouble is a case, and a line of the results."""
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 from dialer.clock import utc_now
-from dialer.errors import Invalid
 from dialer.pacing.simulator import switches
 from dialer.pacing.simulator.figures import Run, first_at_or_over, minutes_within, quantile, summary
 from dialer.pacing.simulator.planned import Limits
@@ -20,8 +14,6 @@ from dialer.pacing.simulator.rules import Terms
 from dialer.pacing.simulator.runs import Job, run_seeds
 from dialer.pacing.simulator.world import HOUR_S, World
 
-#: Where measurements accumulate.
-RESULTS: Final = Path("docs/bench/pacing.jsonl")
 TEAMS: Final = (5, 10, 20, 50, 100, 200)
 RATES: Final = (0.2, 0.3, 0.4, 0.8)
 #: Counted hours: some 8,000 live answers of small teams, more of large ones.
@@ -216,74 +208,3 @@ def _after(runs: Sequence[Run], changes_s: Sequence[float]) -> dict[str, object]
         "after_occupancy": sum(one.talk_s + one.wrap_s for one in first) / duty if duty else 0.0,
         "back_s": quantile([seconds for seconds in back if seconds is not None], 0.5),
     }
-
-
-# -- what is kept --------------------------------------------------------------------------------------------
-
-
-def read(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    """The newest line of each case. Raises Invalid for a line that is none of ours."""
-    found = dict[tuple[str, str], dict[str, Any]]()
-    if path.is_file():
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            try:
-                one = json.loads(line)
-                found[one["part"], one["row"]] = one
-            except (ValueError, KeyError, TypeError) as error:
-                raise Invalid(field=str(path), reason=f"line {number} is no measurement: {error!r}") from None
-    return found
-
-
-def append(path: Path, one: Mapping[str, Any]) -> None:
-    """Add a line; on the disk when this returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(one, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _keep_newest(path: Path) -> None:
-    """Of each case one line, in the order of the cases."""
-    have = read(path)
-    order = {case.key: at for at, case in enumerate(cases())}
-    kept = sorted(have.values(), key=lambda one: order.get((one["part"], one["row"]), len(order)))
-    text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in kept)
-    new = path.with_suffix(".new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)
-
-
-def run_bench(
-    path: Path, *, only: Sequence[str], resume: bool, processes: int, say: Callable[[str], None]
-) -> None:
-    """Measure the cases whose row begins with one of `only` (none: all), and keep each as it is done.
-
-    Raises Invalid where no row does.
-    """
-    have = read(path) if resume else {}
-    wanted = [
-        case
-        for case in cases()
-        if case.key not in have and (not only or any(case.row.startswith(word) for word in only))
-    ]
-    if only and not wanted and not resume:
-        raise Invalid(field="--only", reason=f"no case begins with {' or '.join(only)}")
-
-    def keep(one: dict[str, Any]) -> None:
-        append(path, one)
-        figures = one["figures"]
-        say(
-            f"{one['part']}: {one['row']}: {figures['occupancy']:.1%} occupied,"
-            f" {figures['abandon_rate']:.2%} abandoned"
-        )
-
-    if processes <= 1:
-        for case in wanted:
-            keep(measure(case))
-    else:
-        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-            for done in as_completed([pool.submit(measure, case) for case in wanted]):
-                keep(done.result())
-    if path.is_file():
-        _keep_newest(path)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from dialer.bench.pacing.cases import RATES, TEAMS
+from dialer.bench.pacing.plot import chart
 from dialer.errors import Invalid
-from dialer.pacing.simulator.bench import RATES, TEAMS
-from dialer.pacing.simulator.plot import chart
 
 PAGE: Final = Path("docs/pacing.md")
 PLOT: Final = Path("docs/images/pacing.svg")
