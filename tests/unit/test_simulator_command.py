@@ -266,6 +266,16 @@ def test_the_page_is_what_the_results_make_of_it() -> None:
     assert table.PLOT.read_text(encoding="utf-8") == table.plot(kept)
 
 
+def test_of_no_results_no_page_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A results file that is not there leaves the page as it was."""
+    page = tmp_path / "page.md"
+    page.write_text(table.PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(table, "PAGE", page)
+    with pytest.raises(Invalid, match="no measurement"):
+        table.write(results.read(tmp_path / "none.jsonl"))
+    assert page.read_text(encoding="utf-8") == Path("docs/pacing.md").read_text(encoding="utf-8")
+
+
 def test_a_chart_is_svg_with_a_line_for_each_name() -> None:
     """Well-formed, a line and a label for each, names escaped, larger values higher."""
     lines = {"a < b": [(5.0, 60.0), (10.0, 80.0)], "c": [(5.0, 70.0), (10.0, 80.0)]}
