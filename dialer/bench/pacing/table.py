@@ -53,7 +53,9 @@ def write(results: Results) -> None:
     """Put the tables between their marks, and the plot beside. Raises Invalid where there is no such page, or
     nothing that could stand on it."""
     if not results:
-        raise Invalid(field="--results", reason="it has no measurement, of which the page would be made empty")
+        raise Invalid(
+            field="--results", reason="it has no measurement, of which the page would be made empty"
+        )
     if not PAGE.is_file():
         raise Invalid(field="--docs", reason=f"there is no {PAGE} here: run it in a checkout")
     PAGE.write_text(render(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
