@@ -89,30 +89,15 @@ def shown_number(e164: str, *, whole: bool, current: bool = False) -> str:
     return mask_number(e164)
 
 
-#: A contact with its numbers, and their kinds, in their order.
-_PERSON = Prepared(
-    """
-    SELECT c.id, c.list_id, c.external_id, c.last_name, c.first_name, c.middle_name, c.email, c.timezone,
-           c.custom, p.numbers, p.kinds
-      FROM contact c,
-           LATERAL (SELECT coalesce(array_agg(e164 ORDER BY position), '{}') AS numbers,
-                           coalesce(array_agg(kind ORDER BY position), '{}') AS kinds
-                      FROM contact_phone WHERE tenant_id = c.tenant_id AND contact_id = c.id) p
-     WHERE c.tenant_id = :tenant_id AND c.id = :contact_id
-    """
-)
-
-
 async def person(
     conn: AsyncConnection, tenant_id: int, contact_id: int | None, e164: str, *, whole: bool
 ) -> Person | None:
     """The contact, or, of a number typed by hand, the first contact that has it."""
-    if contact_id is None:
+    if contact_id is not None:
+        found = await contacts.get_contact(conn, tenant_id, contact_id)
+    else:
         page = await contacts.page_of_contacts(conn, tenant_id, e164=e164, limit=1)
-        if not page:
-            return None
-        contact_id = page[0].id
-    found = await _PERSON.row(conn, tenant_id=tenant_id, contact_id=contact_id)
+        found = page[0] if page else None
     if found is None:
         return None
     return Person(
@@ -126,8 +111,8 @@ async def person(
         timezone=found.timezone,
         custom=found.custom,
         phones=[
-            CardPhone(shown_number(number, whole=whole, current=number == e164), kind)
-            for number, kind in zip(found.numbers, found.kinds, strict=True)
+            CardPhone(shown_number(phone.e164, whole=whole, current=phone.e164 == e164), phone.kind)
+            for phone in found.phones
         ],
     )
 
