@@ -262,6 +262,26 @@ class LeftOnLine:
     traits: Traits = ()
 
 
+def call_of(row: Any, tenant_id: int, **more: Any) -> Call:
+    """The call that an attempt's row tells of. The row has its id, campaign, state, result, detail and the
+    times up to the talk; `more` is what else is known of it, by the fields of Call."""
+    return Call(
+        attempt_id=row.id,
+        tenant_id=tenant_id,
+        campaign_id=row.campaign_id,
+        created_at=row.created_at,
+        state=CallState(row.state),
+        result=Result(row.result) if row.result else None,
+        sent_at=row.sent_at,
+        ringing_at=row.ringing_at,
+        answered_at=row.answered_at,
+        screened_at=row.screened_at,
+        connected_at=row.connected_at,
+        detail=row.detail,
+        **more,
+    )
+
+
 #: Who talks: by the shift, not by the attempt's own columns. Who was reserved just before a crash is on no
 #: other row.
 _ON_LINES = Prepared(
@@ -291,27 +311,17 @@ async def calls_on_lines(
     for row in rows:
         policy = POLICIES[row.policy.split("/")[0]]
         agent = Assignee(row.shift_id, row.shift_agent_id, row.leg) if row.shift_id and row.leg else None
-        call = Call(
-            attempt_id=row.id,
-            tenant_id=tenant_id,
-            campaign_id=row.campaign_id,
+        call = call_of(
+            row,
+            tenant_id,
             screens=row.detect_machines,
             abandon_after_s=policy.abandon_after_s,
-            created_at=row.created_at,
-            state=CallState(row.state),
-            result=Result(row.result) if row.result else None,
-            sent_at=row.sent_at,
-            ringing_at=row.ringing_at,
-            answered_at=row.answered_at,
-            screened_at=row.screened_at,
             assigned_at=row.assigned_at,
-            connected_at=row.connected_at,
             agent=agent,
             talked=agent.session_id if agent and row.state == CallState.CONNECTED else None,
             machine_status=row.machine_status,
             machine_cause=row.machine_cause,
             hung_up_by=HungUpBy(row.hung_up_by) if row.hung_up_by else None,
-            detail=row.detail,
         )
         calls.append(LeftOnLine(call, row.e164, row.trunk_id, row.node, traits_of(row.traits)))
     return calls

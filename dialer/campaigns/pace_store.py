@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.calls.model import Call, CallState, Result
+from dialer.calls.store import call_of
 from dialer.calls.terms import CallTerms
 from dialer.campaigns.pace import Past, PastCall
 from dialer.db.prepared import Prepared
@@ -22,8 +22,9 @@ LONGEST_DAY: Final = timedelta(hours=25)
 #: Whoever starts a call by hand waits for its answer: it tells nothing of how many to dial.
 _RECENT = Prepared(
     """
-    SELECT a.id, a.state, a.result, a.created_at, a.sent_at, a.ringing_at, a.answered_at, a.screened_at,
-           a.connected_at, a.hung_up_at, a.ended_at, a.cause, a.sip_code, a.detail, a.session_id, a.traits,
+    SELECT a.id, a.campaign_id, a.state, a.result, a.created_at, a.sent_at, a.ringing_at, a.answered_at,
+           a.screened_at, a.connected_at, a.hung_up_at, a.ended_at, a.cause, a.sip_code, a.detail,
+           a.session_id, a.traits,
            CASE WHEN a.answered_at IS NOT NULL THEN (
                SELECT t.why FROM pacing_tick t
                 WHERE t.tenant_id = a.tenant_id AND t.campaign_id = a.campaign_id
@@ -75,24 +76,14 @@ async def past(conn: AsyncConnection, terms: CallTerms, now: datetime, wanted: i
 
 
 def _past_call(row: Any, terms: CallTerms) -> PastCall:
-    call = Call(
-        attempt_id=row.id,
-        tenant_id=terms.tenant_id,
-        campaign_id=terms.campaign_id,
+    call = call_of(
+        row,
+        terms.tenant_id,
         screens=terms.screens,
         abandon_after_s=terms.policy.abandon_after_s,
-        created_at=row.created_at,
-        state=CallState(row.state),
-        result=Result(row.result) if row.result else None,
-        sent_at=row.sent_at,
-        ringing_at=row.ringing_at,
-        answered_at=row.answered_at,
-        screened_at=row.screened_at,
-        connected_at=row.connected_at,
         hung_up_at=row.hung_up_at,
         ended_at=row.ended_at,
         cause=row.cause,
         sip_code=row.sip_code,
-        detail=row.detail,
     )
     return PastCall(call, traits_of(row.traits), row.session_id, row.why)
