@@ -12,7 +12,7 @@ from support.web import Web
 
 from dialer.clock import utc_now
 from dialer.db import tables as t
-from dialer.httpkit.access import Role
+from dialer.httpkit.access import Actor, Role
 
 INPUTS = {
     "ready": 1, "agents": 6, "in_air": 9, "expected_answers": 2.4, "price": 0.081, "allowed": 0.06,
@@ -50,16 +50,17 @@ async def test_why_nothing_was_dialled(pages: Web, stage: Stage) -> None:
         [("price_over", 180.0)],
     )
     assert told["reasons"][0]["inputs"]["price"] == 0.081
-    person = await pages.browser(Role.SUPERVISOR)
     zone = ZoneInfo("Europe/Moscow")
     here = "&".join(
         f"{name}={at.astimezone(zone):%Y-%m-%dT%H:%M:%S}" for name, at in (("from", since), ("until", until))
     )
     for language, words in (("en", "a risk of 8.1 %, allowed are 6 %"), ("ru", "8,1 %, допустимо 6 %")):
-        reply = await person.call("GET", f"{path}?{here}", headers={"Accept-Language": language})
-        assert reply.status == 200
-        if language in reply.headers["Content-Language"]:
-            assert words in reply.text
+        user = await pages.user(Role.SUPERVISOR)
+        await pages.users.change(Actor.server(TENANT), user.id, locale=language)
+        person = await pages.browser(Role.SUPERVISOR, user=user)
+        reply = await person.call("GET", f"{path}?{here}")
+        assert (reply.status, reply.headers["Content-Language"]) == (200, language)
+        assert words in reply.text
     hour = await person.call("GET", path)
     assert hour.text.count("<polyline") >= 5
     whole = (await program.call("GET", f"~{path}")).json
