@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,8 +39,12 @@ def main() -> None:
         sys.exit(1)
 
 
-def _run(work: Coroutine[Any, Any, int | None]) -> None:
-    code = asyncio.run(work)
+def _run(
+    work: Coroutine[Any, Any, int | None],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        code = runner.run(work)
     if code:
         raise typer.Exit(code)
 
@@ -436,6 +440,8 @@ def upgrade(
 @app.command(hidden=True)
 def run(name: str) -> None:
     """One process of the server; started by `serve`."""
+    import uvloop
+
     from dialer import processes
 
     processes.die_with_parent()
@@ -475,7 +481,8 @@ def run(name: str) -> None:
         processes.say_ready()
         await run_jobs(chosen, url, stop)
 
-    _run({"engine": engine, "web": web, "jobs": jobs}[name]())
+    # On its loop a call costs these three about a seventh less of CPU than on asyncio's own (docs/load.md).
+    _run({"engine": engine, "web": web, "jobs": jobs}[name](), uvloop.new_event_loop)
 
 
 def _say(line: str) -> None:

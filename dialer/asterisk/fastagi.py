@@ -16,6 +16,7 @@ import contextlib
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 
 import structlog
 
@@ -272,13 +273,13 @@ class _Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection in, or refuse it."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none by class, only by what they do.
+        self._transport = cast(asyncio.Transport, transport)
         self._admitted = self._server.admit(self)
         if not self._admitted:
             self._end(failed=True)
             return
-        _keep_alive(transport)
+        _keep_alive(self._transport)
         self._deadline = self._loop.call_later(self._server.env_timeout_s, self._silent)
 
     def data_received(self, data: bytes) -> None:

@@ -40,7 +40,7 @@ CONTENT = ("22", "23", "42")
 #: Changes in one transaction; keeps a transaction short after the database was away.
 BATCH = 500
 #: Between the beginnings of two transactions; the first change after a silence waits for nothing.
-EVERY_S = 0.05
+EVERY_S = 0.1
 RETRY_S = 0.5
 
 

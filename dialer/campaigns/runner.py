@@ -43,9 +43,12 @@ from scheduler import hopper
 
 log = structlog.get_logger(__name__)
 
-#: Each call changes itself and its agent many times: all changes of such a time are looked at together. The
-#: first after a silence waits for nothing.
-LOOK_EVERY_S = 0.1
+#: Each call changes itself and its agent many times: all changes of such a time are looked at together, the
+#: first after a silence at once. A look goes over every agent, so few agents are looked at more often than
+#: many, of whom one that waits a moment longer is less of a loss: ten looks a second at 190 agents took a
+#: third of the engine's CPU. At most less than the quarter of a second whose calls a trunk saves up.
+LOOK_EVERY_S = (0.05, 0.2)
+LOOK_EVERY_S_AN_AGENT = 0.001
 #: A campaign whose list gave no lead is asked again after so long, or when its leads change.
 DRY_S = 2.0
 _TICK = Prepared(
@@ -128,13 +131,18 @@ class Runner:
             try:
                 await self._refresh()
                 await self._decide()
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(self._pause_s())
             except DatabaseUnavailable as error:
                 log.warning("pacing_waits", reason=str(error))
                 await asyncio.sleep(self.tick_s)
             except AsteriskUnavailable as error:
                 log.warning("pacing_without_asterisk", reason=str(error))
                 await asyncio.sleep(self.tick_s)
+
+    def _pause_s(self) -> float:
+        """How long changes are gathered before they are looked at."""
+        least, most = LOOK_EVERY_S
+        return min(most, max(least, LOOK_EVERY_S_AN_AGENT * sum(map(len, self._shifts.values()))))
 
     # -- what there is -----------------------------------------------------------------------------------
 
