@@ -77,6 +77,7 @@ class Ami:
     )
     long_runs: int = 500
     short_runs: int = 7
+    limit_s: float = RECOVER_S
 
     async def runs(self, seeds: Sequence[int], say: Say) -> AsyncIterator[Run]:
         """Make one fault a seed in one living centre."""

@@ -59,6 +59,7 @@ class PrimaryLost:
     long_runs: int = 20
     #: Not part of the short form: it needs 80 s for one run. tests/cluster runs it.
     short_runs: int = 0
+    limit_s: float = RESUME_S
 
     async def runs(self, seeds: Sequence[int], say: Say) -> AsyncIterator[Run]:
         """One loss a seed in one living centre on one living cluster."""

@@ -44,6 +44,7 @@ class Kill:
     cases: tuple[str, ...] = (RANDOM, BEFORE, AFTER, WHOLE)
     long_runs: int = 500
     short_runs: int = 4
+    limit_s: float = RECOVER_S
 
     async def runs(self, seeds: Sequence[int], say: Say) -> AsyncIterator[Run]:
         """Kill once a seed in one living centre."""

@@ -43,6 +43,7 @@ class NodesRow:
     long_runs: int = 60
     #: Not part of the short form: its setup alone takes most of a minute. tests/cluster runs it.
     short_runs: int = 0
+    limit_s: float = BACK_S
 
     async def runs(self, seeds: Sequence[int], say: Say) -> AsyncIterator[Run]:
         """One fault a seed in one living centre."""

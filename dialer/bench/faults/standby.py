@@ -102,6 +102,7 @@ class Standby:
     cases: tuple[str, ...] = (KILLED, FROZEN_ANYWHERE, FROZEN, STOPPED)
     long_runs: int = 200
     short_runs: int = 2
+    limit_s: float = MOVED_S
 
     async def runs(self, seeds: Sequence[int], say: Say) -> AsyncIterator[Run]:
         """One failure of the owner a seed, in one living centre with two engines."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from dialer import settings
 from dialer.bench.cluster.patroni import PatroniCluster
 from dialer.bench.faults.nodes import AGENTS, CALM_S, DRAINED, LOST, LOST_S, SERVER_TOO, break_node
-from dialer.bench.model import Run, Say, case_of
+from dialer.bench.model import OVER_LIMIT, Run, Say, case_of
 from dialer.bench.site import NotInTime, Site, patience
 from dialer.bench.site_after import not_free
 from dialer.bench.site_fleet import Fleet
@@ -77,7 +77,8 @@ class Together:
         else:
             assert owner is not None, "a campaign that is dialled has an owner"
             await fleet.servers[owner].kill()
-        allowed_s = patience(RESUME_S if case == PRIMARY else MOVED_S)
+        at_rest_s = RESUME_S if case == PRIMARY else MOVED_S
+        allowed_s = patience(at_rest_s)
         try:
             await site.until_dialling(patience(LOST_S))
             await site.until_agents_back(patience(LOST_S))
@@ -98,7 +99,7 @@ class Together:
             broken.append(str(error))
         if held := await not_free(site, again):
             broken.append(held)
-        figures = {"load_max": os.getloadavg()[0]}
+        figures = {"load_max": os.getloadavg()[0], OVER_LIMIT: float(recover_s > at_rest_s)}
         run = Run(self.name, seed, case)
         return replace(run, recover_s=recover_s, figures=figures, broken="; ".join(broken))
 
