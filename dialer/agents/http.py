@@ -9,7 +9,14 @@ from typing import Annotated, Self
 from aiohttp import web
 from pydantic import Field, field_validator
 
-from dialer.agents.model import Agent, AgentState, Shift
+from dialer.agents.model import (
+    HIGHEST_RANK,
+    LOWEST_RANK,
+    USUAL_RANK,
+    Agent,
+    AgentState,
+    Shift,
+)
 from dialer.agents.service import AgentService
 from dialer.errors import Conflict, NotFound, WrongState
 from dialer.httpkit.access import Right
@@ -21,6 +28,15 @@ AGENTS = web.AppKey("agents", AgentService)
 routes = Routes("agents")
 
 Skill = Annotated[Line, Field(min_length=1, max_length=50)]
+Rank = Annotated[
+    int,
+    Field(
+        ge=LOWEST_RANK,
+        le=HIGHEST_RANK,
+        description=f"{LOWEST_RANK} to {HIGHEST_RANK}: of the agents who are free the highest takes a call, "
+        "of equals the longest idle",
+    ),
+]
 
 
 class ShiftOut(Out):
@@ -29,7 +45,9 @@ class ShiftOut(Out):
     id: str
     state: AgentState
     since: datetime = Field(description="when this state began")
-    idle_since: datetime = Field(description="end of the last talk, or log-in: the longest idle is next")
+    idle_since: datetime = Field(
+        description="end of the last talk, or log-in: of one rank the longest idle is next"
+    )
     pause_code: str | None
     attempt_id: str | None = Field(description="the call that the agent is reserved for, in, or wraps up")
     lead_id: int | None = Field(description="preview: the lead that is shown and not yet dialled")
@@ -62,6 +80,9 @@ class AgentOut(Out):
     name: str
     endpoint: str = Field(description="name of the phone: its PJSIP endpoint and SIP user")
     skills: list[str]
+    rank: int = Field(
+        description="1 to 9: of the free agents the highest takes a call, of equals the longest idle"
+    )
     enabled: bool
     shift: ShiftOut | None = Field(description="null: not logged in")
 
@@ -74,6 +95,7 @@ class AgentOut(Out):
             name=agent.name,
             endpoint=agent.endpoint,
             skills=sorted(agent.skills),
+            rank=agent.rank,
             enabled=agent.enabled,
             shift=ShiftOut.of(shift) if shift else None,
         )
@@ -97,6 +119,7 @@ class AgentIn(In):
         description="name of the phone: its PJSIP endpoint and SIP user",
     )
     skills: list[Skill] = Field(default=[], max_length=50)
+    rank: Rank = USUAL_RANK
 
     @field_validator("endpoint")
     @classmethod
@@ -107,6 +130,13 @@ class AgentIn(In):
         if value.endswith(("-auth", "-identify", "-registration")):
             raise ValueError("is a name of the server's own")
         return value
+
+
+class AgentEdit(In):
+    """What is to be changed of an agent; fields that are left out stay."""
+
+    skills: list[Skill] | None = Field(default=None, max_length=50)
+    rank: Rank | None = None
 
 
 class PauseIn(In):
@@ -184,7 +214,12 @@ async def list_(call: Call) -> list[AgentOut]:
 async def create(call: Call, body: AgentIn) -> MadeAgentOut:
     """Make a user an agent with a phone. The phone's password is in this reply and nowhere else."""
     made = await call.app[AGENTS].create(
-        call.actor, user_id=body.user_id, name=body.name, endpoint=body.endpoint, skills=body.skills
+        call.actor,
+        user_id=body.user_id,
+        name=body.name,
+        endpoint=body.endpoint,
+        skills=body.skills,
+        rank=body.rank,
     )
     plain = AgentOut.of(made.agent, None)
     return MadeAgentOut(**dict(plain), sip_password=made.sip_password)
@@ -194,6 +229,13 @@ async def create(call: Call, body: AgentIn) -> MadeAgentOut:
 async def get(call: Call, agent_id: int) -> AgentOut:
     """One agent."""
     return AgentOut.of(*await call.app[AGENTS].agent(call.actor, agent_id))
+
+
+@routes.patch("/agents/{agent_id}", right=Right.AGENTS_EDIT, errors=(NotFound,))
+async def edit(call: Call, agent_id: int, body: AgentEdit) -> AgentOut:
+    """Give an agent another rank or other skills: the next call goes by them. What is left out stays."""
+    change = call.app[AGENTS].change(call.actor, agent_id, rank=body.rank, skills=body.skills)
+    return await _after(call, agent_id, change)
 
 
 @routes.post("/agents/{agent_id}/login", errors=(WrongState,))

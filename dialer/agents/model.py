@@ -60,6 +60,12 @@ def before(state: AgentState) -> tuple[AgentState, ...]:
     return tuple(earlier for earlier, later in NEXT.items() if state in later)
 
 
+#: Ranks of agents: the lowest, that of whoever is given none, the highest. The highest is taken first.
+LOWEST_RANK: Final = 1
+USUAL_RANK: Final = 5
+HIGHEST_RANK: Final = 9
+
+
 @dataclass(frozen=True, slots=True)
 class Agent:
     """A person at a phone."""
@@ -71,6 +77,8 @@ class Agent:
     #: the PJSIP endpoint's name in Asterisk
     endpoint: str
     skills: frozenset[str]
+    #: 1 to 9: of the agents who are free for a call the highest takes it
+    rank: int
     enabled: bool
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -15,6 +15,7 @@ from dialer.agents import store
 from dialer.agents.model import (
     PAUSE_WRAP_UP_OVER,
     SYSTEM_PAUSE_CODES,
+    USUAL_RANK,
     Agent,
     AgentState,
     Candidate,
@@ -87,7 +88,14 @@ class AgentService:
         return found.id
 
     async def create(
-        self, actor: Actor, *, user_id: int, name: str, endpoint: str, skills: Sequence[str]
+        self,
+        actor: Actor,
+        *,
+        user_id: int,
+        name: str,
+        endpoint: str,
+        skills: Sequence[str],
+        rank: int = USUAL_RANK,
     ) -> NewAgent:
         """Make a user an agent with a phone. Raises Conflict when the endpoint or the user is taken."""
         actor.require(Right.AGENTS_EDIT)
@@ -102,6 +110,7 @@ class AgentService:
                     endpoint=endpoint,
                     sip_ha1=ha1(endpoint, password) if password else None,
                     skills=skills,
+                    rank=rank,
                 )
                 await audit.record(conn, actor, "agent.create", f"agent:{made.id}", endpoint=endpoint)
                 await events.wake(conn, "phones", tenant_id=actor.tenant_id)
@@ -114,6 +123,27 @@ class AgentService:
                 raise Conflict(reason="this user is an agent already") from None
             raise NotFound(what="user", key=user_id) from None
         return NewAgent(made, password)
+
+    async def change(
+        self, actor: Actor, agent_id: int, *, rank: int | None = None, skills: Sequence[str] | None = None
+    ) -> None:
+        """Give an agent another rank or other skills (None: as they are); the next call goes by them.
+
+        Raises NotFound, Forbidden.
+        """
+        actor.require(Right.AGENTS_EDIT)
+        values: dict[str, Any] = {} if rank is None else {"rank": rank}
+        if skills is not None:
+            values["skills"] = sorted(set(skills))
+        async with self._database.tenant(actor.tenant_id) as conn:
+            if await store.find_agent(conn, actor.tenant_id, agent_id) is None:
+                raise NotFound(what="agent", key=agent_id)
+            if not values:
+                return
+            await store.change_agent(conn, actor.tenant_id, agent_id, values)
+            await audit.record(conn, actor, "agent.edit", f"agent:{agent_id}", **values)
+            # Pacing knows the skills, the desk which customers may come next.
+            await events.wake(conn, "agents", tenant_id=actor.tenant_id)
 
     # -- the shift --------------------------------------------------------------------------------------
 

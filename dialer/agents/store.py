@@ -7,7 +7,7 @@ does not hold nothing is written and the caller is told so: somebody else was fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Candidate, Shift, before
+from dialer.agents.model import PAUSE_WRAP_UP_OVER, USUAL_RANK, Agent, AgentState, Candidate, Shift, before
 from dialer.db import events
 from dialer.db.listen import ENGINE, OUTBOX
 from dialer.db.prepared import Prepared
@@ -122,7 +122,7 @@ _RESERVE = Prepared(
                  WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL
                    AND s.state = 'ready' AND s.leg IS NOT NULL AND s.node = :node
                    AND (CAST(:skill AS text) IS NULL OR CAST(:skill AS text) = ANY (a.skills))
-                 ORDER BY s.idle_since
+                 ORDER BY a.rank DESC, s.idle_since
                  LIMIT 1
                    FOR UPDATE OF s SKIP LOCKED)
            AND agent.tenant_id = agent_session.tenant_id AND agent.id = agent_session.agent_id
@@ -192,6 +192,7 @@ def _agent(row: Any) -> Agent:
         name=row.name,
         endpoint=row.endpoint,
         skills=frozenset(row.skills),
+        rank=row.rank,
         enabled=row.enabled,
     )
 
@@ -208,6 +209,7 @@ async def add_agent(
     endpoint: str,
     sip_ha1: str | None,
     skills: Iterable[str],
+    rank: int = USUAL_RANK,
 ) -> Agent:
     """A new agent; the endpoint's name must be new over all tenants."""
     made = await conn.execute(
@@ -219,10 +221,20 @@ async def add_agent(
             endpoint=endpoint,
             sip_ha1=sip_ha1,
             skills=sorted(set(skills)),
+            rank=rank,
         )
         .returning(agent)
     )
     return _agent(made.one())
+
+
+async def change_agent(
+    conn: AsyncConnection, tenant_id: int, agent_id: int, values: Mapping[str, Any]
+) -> None:
+    """Set columns of an agent."""
+    await conn.execute(
+        update(agent).where(agent.c.tenant_id == tenant_id, agent.c.id == agent_id).values(**values)
+    )
 
 
 async def agents(conn: AsyncConnection, tenant_id: int) -> list[Agent]:
@@ -355,10 +367,11 @@ async def move(
     return moved == 1
 
 
-async def reserve_longest_idle(
+async def reserve_next(
     conn: AsyncConnection, tenant_id: int, skill: str | None, node: str, attempt_id: UUID, at: datetime
 ) -> Shift | None:
-    """Reserve the agent who has been ready longest, with the skill and a phone at the node; None: nobody is.
+    """Reserve a free agent with the skill and a phone at the node: of the highest rank there, of these the
+    longest idle; None: nobody is free.
 
     One UPDATE: two callers at once get two agents or one of them none, never the same; neither waits for the
     other.

@@ -209,16 +209,16 @@ class Switchboard:
             pool = (terms.tenant_id, ticket.line.node, terms.skill)
             if pool in served:
                 continue  # nobody with that skill is free there: later customers need not ask
-            if not await self._take_longest_idle(ticket):
+            if not await self._take_next(ticket):
                 served.add(pool)
 
-    async def _take_longest_idle(self, ticket: Ticket) -> bool:
+    async def _take_next(self, ticket: Ticket) -> bool:
         call, terms, now = ticket.line.call, ticket.line.terms, utc_now()
         async with self.database.tenant(terms.tenant_id) as conn:
             if not await self.leases.still(conn, terms.tenant_id, (call.campaign_id,)):
                 return True  # another server answers for the call: it finds an agent, or lets go
             while True:
-                shift = await agents.reserve_longest_idle(
+                shift = await agents.reserve_next(
                     conn, terms.tenant_id, terms.skill, ticket.line.node, call.attempt_id, now
                 )
                 if shift is None or shift.leg is None:

@@ -527,8 +527,12 @@ agent = _tenant_table(
     Column("endpoint", Text, nullable=False),  # the PJSIP endpoint's name in Asterisk; unique over tenants
     Column("sip_ha1", Text),  # MD5(user:realm:password), for a managed Asterisk; null: made elsewhere
     Column("skills", ARRAY(Text), nullable=False, server_default="{}"),
+    Column(
+        "rank", SmallInteger, nullable=False, server_default=text("5")
+    ),  # of the free ones the highest first
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     _now(),
+    CheckConstraint("rank BETWEEN 1 AND 9", name="rank"),
     UniqueConstraint("endpoint"),
     UniqueConstraint("tenant_id", "user_id"),
     _ref("app_user", "user_id"),
@@ -547,7 +551,7 @@ agent_session = _tenant_table(
     Column("next_pause_code", Text),
     Column("attempt_id", UUID(as_uuid=True)),  # reserved, talking, wrap_up: of which attempt
     Column("lead_id", BigInteger),  # preview: the lead that is shown and not yet dialled
-    _time("idle_since", null=False),  # end of the last talk or log-in: the longest idle is called first
+    _time("idle_since", null=False),  # end of the last talk or log-in: of one rank the longest idle first
     Column("leg", UUID(as_uuid=True)),  # channel id of the phone's leg that is up now
     Column("node", Text),  # the Asterisk server that has, or had, the leg
     _time("logged_in_at", null=False),

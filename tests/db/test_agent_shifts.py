@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from support.floor import NODE, TENANT, Floor, Seat
 from support.web import Web, serving
 
@@ -40,7 +41,7 @@ def service(database: Database) -> AgentService:
 async def reserve(floor: Floor, skill: str | None = None) -> int | None:
     """The agent that is reserved for a new call now."""
     async with floor.database.tenant(TENANT) as conn:
-        shift = await store.reserve_longest_idle(conn, TENANT, skill, NODE, new_id(), utc_now())
+        shift = await store.reserve_next(conn, TENANT, skill, NODE, new_id(), utc_now())
     return shift.agent_id if shift else None
 
 
@@ -53,6 +54,51 @@ async def test_the_longest_idle_with_the_skill(floor: Floor) -> None:
     await floor.seat(AgentState.PAUSED, idle_since=now - timedelta(hours=1), skills=["en"])
     found = [await reserve(floor, "en"), await reserve(floor), await reserve(floor), await reserve(floor)]
     assert found == [middle.agent_id, old.agent_id, new.agent_id, None]
+
+
+async def test_the_highest_rank_comes_first_and_of_equals_the_longest_idle(floor: Floor) -> None:
+    """However long others have waited, who has the highest rank of those with the skill takes the call; ranks
+    that are equal go by the idle time."""
+    now = utc_now()
+    low = await floor.seat(rank=1, idle_since=now - timedelta(hours=3), skills=["en"])
+    top = await floor.seat(rank=9, idle_since=now - timedelta(seconds=1))
+    new = await floor.seat(rank=7, idle_since=now - timedelta(minutes=1), skills=["en"])
+    old = await floor.seat(rank=7, idle_since=now - timedelta(minutes=9), skills=["en"])
+    usual = await floor.seat(idle_since=now - timedelta(hours=2))
+    found = [await reserve(floor, "en"), await reserve(floor), await reserve(floor, "en")]
+    assert found == [old.agent_id, top.agent_id, new.agent_id]
+    assert [await reserve(floor), await reserve(floor), await reserve(floor)] == [
+        usual.agent_id, low.agent_id, None,
+    ]  # fmt: skip
+
+
+async def test_a_rank_counts_from_the_next_call_on(floor: Floor, service: AgentService) -> None:
+    """A supervisor changes a rank while the agents work: the very next call goes by it."""
+    now = utc_now()
+    old = await floor.seat(idle_since=now - timedelta(minutes=9))
+    new = await floor.seat(idle_since=now - timedelta(minutes=1))
+    boss = await floor.user(Role.SUPERVISOR)
+    await service.change(boss, new.agent_id, rank=6)
+    with pytest.raises(Forbidden):
+        await service.change(old.actor, old.agent_id, rank=9)
+    assert [await reserve(floor), await reserve(floor)] == [new.agent_id, old.agent_id]
+
+
+async def test_skills_count_from_the_next_call_on(floor: Floor, service: AgentService) -> None:
+    """An agent who was given another skill gets its calls, and no more those of the old one."""
+    seat, boss = await floor.seat(skills=["en"]), await floor.user(Role.SUPERVISOR)
+    await service.change(boss, seat.agent_id, skills=["kz", "kz"])
+    assert await reserve(floor, "en") is None
+    assert await reserve(floor, "kz") == seat.agent_id
+
+
+@pytest.mark.parametrize("rank", [0, 10])
+async def test_no_row_has_another_rank(floor: Floor, rank: int) -> None:
+    """The database itself holds ranks between 1 and 9."""
+    seat = await floor.seat(None)
+    with pytest.raises(IntegrityError, match="agent_rank_check"):
+        async with floor.database.tenant(TENANT) as conn:
+            await store.change_agent(conn, TENANT, seat.agent_id, {"rank": rank})
 
 
 async def test_who_reads_all_shifts_again_has_those_that_have_changed_made_anew(floor: Floor) -> None:
@@ -73,7 +119,7 @@ async def test_who_reads_all_shifts_again_has_those_that_have_changed_made_anew(
 
 async def test_two_at_once_never_get_the_same_agent(floor: Floor) -> None:
     """Of 16 callers at once for 10 agents each agent goes to exactly one, and six get none."""
-    seats = [await floor.seat() for _ in range(10)]
+    seats = [await floor.seat(rank=1 + n % 4) for n in range(10)]
     found = await asyncio.gather(*(reserve(floor) for _ in range(16)))
     assert sorted(one for one in found if one is not None) == sorted(seat.agent_id for seat in seats)
 
@@ -83,7 +129,7 @@ async def test_an_open_reservation_is_passed_over(floor: Floor) -> None:
     await floor.seat(idle_since=utc_now() - timedelta(minutes=9))
     second = await floor.seat()
     async with floor.database.tenant(TENANT) as conn:
-        assert await store.reserve_longest_idle(conn, TENANT, None, NODE, new_id(), utc_now())
+        assert await store.reserve_next(conn, TENANT, None, NODE, new_id(), utc_now())
         async with asyncio.timeout(2):
             assert await reserve(floor) == second.agent_id
             assert await reserve(floor) is None
@@ -96,7 +142,7 @@ async def test_a_reservation_is_a_change_of_state_like_others(floor: Floor) -> N
     async with floor.database.tenant(TENANT) as conn:
         await store.ask_next(conn, TENANT, seat.session_id, AgentState.PAUSED, "break")
         before = await store.find_shift(conn, TENANT, seat.session_id)
-        shift = await store.reserve_longest_idle(conn, TENANT, None, NODE, attempt_id, at)
+        shift = await store.reserve_next(conn, TENANT, None, NODE, attempt_id, at)
         event = (await conn.execute(select(t.event).order_by(t.event.c.id.desc()).limit(1))).one()
         stretch = (await conn.execute(select(t.agent_time).where(t.agent_time.c.ended_at.is_(None)))).one()
     assert before is not None
@@ -310,6 +356,43 @@ async def test_an_agent_is_made_and_works(floor: Floor, site: Web, database: Dat
     left = await agent.call("POST", "~/agents/me/logout")
     assert left.json["shift"] is None
     assert "password" not in (await boss.call("GET", f"~/agents/{agent_id}")).text
+
+
+async def test_a_rank_is_set_and_changed(floor: Floor, site: Web) -> None:
+    """A new agent has the rank 5 or what is asked for; a change leaves the skills as they are, and the other
+    way round."""
+    boss = await site.browser(Role.SUPERVISOR)
+    made = []
+    for n, rank in enumerate(({}, {"rank": 9})):
+        user = await site.user(Role.OPERATOR)
+        body = {"user_id": user.id, "name": "Анна", "endpoint": f"anna-{n}", "skills": ["en"]}
+        made.append((await boss.call("POST", "~/agents", body | rank)).json)
+    assert [one["rank"] for one in made] == [5, 9]
+    path = f"~/agents/{made[0]['id']}"
+    changed = (await boss.call("PATCH", path, {"rank": 2})).json
+    assert (changed["rank"], changed["skills"]) == (2, ["en"])
+    changed = (await boss.call("PATCH", path, {"skills": ["vip", "en"]})).json
+    assert (changed["rank"], changed["skills"]) == (2, ["en", "vip"])
+    assert (await boss.call("GET", path)).json["rank"] == 2
+    assert (await boss.call("PATCH", "~/agents/999999", {"rank": 2})).status == 404
+    agent = await site.browser(Role.OPERATOR, user=user)
+    assert (await agent.call("PATCH", path, {"rank": 9})).status == 403
+
+
+@pytest.mark.parametrize(
+    ("rank", "reason"),
+    [(0, "must be 1 or more"), (10, "must be 9 or less"), ("high", "must be a whole number")],
+)
+async def test_ranks_that_there_are_not(floor: Floor, site: Web, rank: object, reason: str) -> None:
+    """Another rank than 1 to 9 is refused by name, for a new agent and for one that is there."""
+    boss, seat = await site.browser(Role.SUPERVISOR), await floor.seat(None)
+    body = {"user_id": 1, "name": "x", "endpoint": "x", "rank": rank}
+    for refused in (
+        await boss.call("POST", "~/agents", body),
+        await boss.call("PATCH", f"~/agents/{seat.agent_id}", {"rank": rank}),
+    ):
+        assert refused.status == 422
+        assert [(one["field"], one["reason"]) for one in refused.json["errors"]] == [("rank", reason)]
 
 
 @pytest.mark.parametrize("endpoint", ["dozvon-trunk", "trunk-1-1", "anna-auth", "a b", "[x]", "", "global"])

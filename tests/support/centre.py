@@ -19,7 +19,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Row, insert, select, text, update
 
-from dialer.agents.model import AgentState, Shift
+from dialer.agents.model import USUAL_RANK, AgentState, Shift
 from dialer.agents.service import AgentService
 from dialer.app.engine import build_engine
 from dialer.asterisk.ami import Address, AmiLink
@@ -216,6 +216,7 @@ class Centre:
         phones: Sequence[str] = (),
         ready: bool = True,
         skills: Sequence[str] = (),
+        rank: int = USUAL_RANK,
     ) -> list[int]:
         """Agents at the floor's first `count` phones, or at the named ones, logged in."""
         made = []
@@ -234,7 +235,12 @@ class Centre:
                 )
             assert user_id is not None
             new = await self.agents.create(
-                self.actor, user_id=user_id, name=f"Оператор {endpoint}", endpoint=endpoint, skills=skills
+                self.actor,
+                user_id=user_id,
+                name=f"Оператор {endpoint}",
+                endpoint=endpoint,
+                skills=skills,
+                rank=rank,
             )
             made.append(new.agent.id)
             await self.agents.log_in(self.actor, new.agent.id)

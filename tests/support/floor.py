@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import insert, select, update
 
 from dialer.agents import store as agents
-from dialer.agents.model import AgentState, Shift
+from dialer.agents.model import USUAL_RANK, AgentState, Shift
 from dialer.calls import store
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.model import Assignee, Call, Connected, HungUp, HungUpBy, Result, Signal, advance
@@ -140,6 +140,7 @@ class Floor:
         state: AgentState | None = AgentState.READY,
         *,
         skills: Sequence[str] = (),
+        rank: int = USUAL_RANK,
         idle_since: datetime | None = None,
         user: Actor | None = None,
     ) -> Seat:
@@ -155,6 +156,7 @@ class Floor:
                 endpoint=f"phone{actor.user_id}",
                 sip_ha1=None,
                 skills=skills,
+                rank=rank,
             )
             if state is None:
                 return Seat(made.id, actor)

@@ -6,7 +6,8 @@ from typing import Any
 
 from aiohttp import web
 
-from dialer.agents.http import AGENTS, AgentIn
+from dialer.agents.http import AGENTS, AgentEdit, AgentIn
+from dialer.agents.model import HIGHEST_RANK, LOWEST_RANK, USUAL_RANK
 from dialer.campaigns.http import CAMPAIGNS
 from dialer.errors import DozvonError
 from dialer.httpkit.access import Actor, Right
@@ -43,7 +44,12 @@ async def create(request: web.Request) -> web.StreamResponse:
     try:
         wanted = forms.read(AgentIn, values)
         made = await request.app[AGENTS].create(
-            actor, user_id=wanted.user_id, name=wanted.name, endpoint=wanted.endpoint, skills=wanted.skills
+            actor,
+            user_id=wanted.user_id,
+            name=wanted.name,
+            endpoint=wanted.endpoint,
+            skills=wanted.skills,
+            rank=wanted.rank,
         )
     except DozvonError as error:
         faults = forms.faults(error, locale_of(request))
@@ -70,10 +76,23 @@ async def act(request: web.Request) -> web.StreamResponse:
     return see("/agents")
 
 
+@routes.post("/agents/{agent_id:[0-9]{1,18}}/rank")
+async def set_rank(request: web.Request) -> web.StreamResponse:
+    """Give an agent another rank."""
+    actor, agent_id = page_actor(request, Right.AGENTS_EDIT), int(request.match_info["agent_id"])
+    wanted = forms.read(AgentEdit, {"rank": await forms.field(request, "rank")})
+    await request.app[AGENTS].change(actor, agent_id, rank=wanted.rank)
+    if is_fragment(request):
+        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
+    return see("/agents")
+
+
 async def _table(request: web.Request, actor: Actor) -> dict[str, Any]:
     return {
         "agents": await request.app[AGENTS].agents(actor),
         "pauses": {code.code: code for code in await request.app[CAMPAIGNS].pause_codes(actor)},
+        "ranks": range(HIGHEST_RANK, LOWEST_RANK - 1, -1),
+        "usual_rank": USUAL_RANK,
     }
 
 
