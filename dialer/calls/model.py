@@ -117,6 +117,8 @@ class Call:
     agent: Assignee | None = None
     #: the shift whose agent has talked, the last where a phone was lost in the talk
     talked: UUID | None = None
+    #: that agent
+    talked_by: int | None = None
     machine_status: str | None = None
     machine_cause: str | None = None
     #: we asked for the end before the answer
@@ -291,6 +293,7 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
                 state=state,
                 agent=signal.agent,
                 talked=signal.agent.session_id,
+                talked_by=signal.agent.agent_id,
                 assigned_at=call.assigned_at or at,
                 connected_at=call.connected_at or at,
                 result=Result.ANSWERED,

@@ -311,6 +311,7 @@ async def calls_on_lines(
     for row in rows:
         policy = POLICIES[row.policy.split("/")[0]]
         agent = Assignee(row.shift_id, row.shift_agent_id, row.leg) if row.shift_id and row.leg else None
+        talker = agent if row.state == CallState.CONNECTED else None
         call = call_of(
             row,
             tenant_id,
@@ -318,7 +319,8 @@ async def calls_on_lines(
             abandon_after_s=policy.abandon_after_s,
             assigned_at=row.assigned_at,
             agent=agent,
-            talked=agent.session_id if agent and row.state == CallState.CONNECTED else None,
+            talked=talker.session_id if talker else None,
+            talked_by=talker.agent_id if talker else None,
             machine_status=row.machine_status,
             machine_cause=row.machine_cause,
             hung_up_by=HungUpBy(row.hung_up_by) if row.hung_up_by else None,

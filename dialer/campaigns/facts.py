@@ -54,7 +54,8 @@ def facts(call: Call, traits: Traits = ()) -> Iterator[Fact]:
         # As reports count: the share of all who answered, at the time of their answer.
         yield Fact(Kind.SETTLED, call.answered_at, abandoned=call.result is Result.ABANDONED)
     if call.connected_at is not None and call.hung_up_at is not None:
-        yield Fact(Kind.TALK, call.hung_up_at, _seen(Seen.TALKED, call.connected_at, call.hung_up_at))
+        talked = _seen(Seen.TALKED, call.connected_at, call.hung_up_at, agent=call.talked_by)
+        yield Fact(Kind.TALK, call.hung_up_at, talked)
 
 
 def _dial(call: Call, traits: Traits) -> Fact | None:
@@ -81,11 +82,13 @@ def _dial(call: Call, traits: Traits) -> Fact | None:
     return None
 
 
-def wrapped_up(hung_up_at: datetime, ready_at: datetime) -> Fact:
+def wrapped_up(hung_up_at: datetime, ready_at: datetime, agent: int | None) -> Fact:
     """The agent of a talk that ended at `hung_up_at` is done with it."""
-    return Fact(Kind.WRAP_UP, ready_at, _seen(Seen.WRAPPED_UP, hung_up_at, ready_at))
+    return Fact(Kind.WRAP_UP, ready_at, _seen(Seen.WRAPPED_UP, hung_up_at, ready_at, agent=agent))
 
 
-def _seen(what: Seen, since: datetime, until: datetime, traits: Traits = ()) -> Observation:
+def _seen(
+    what: Seen, since: datetime, until: datetime, traits: Traits = (), agent: int | None = None
+) -> Observation:
     # A clock that was set back makes no duration negative.
-    return Observation(what, max((until - since).total_seconds(), 0.0), traits)
+    return Observation(what, max((until - since).total_seconds(), 0.0), traits, agent)

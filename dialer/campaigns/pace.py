@@ -20,7 +20,7 @@ from dialer.compliance.model import zone_of
 from dialer.pacing.answering import Traits, traits
 from dialer.pacing.budget import Budget, windows_of
 from dialer.pacing.learner import Learner
-from dialer.pacing.model import Plan, Snapshot
+from dialer.pacing.model import BY_PRICE, Plan, Snapshot
 from scheduler.hopper import ClaimedLead
 
 #: Where the machine detector listens the policy's clock begins at the greeting's end: so long lasts the
@@ -28,9 +28,6 @@ from scheduler.hopper import ClaimedLead
 SHORTEST_GREETING_S: Final = 0.5
 #: Live answers a day and agent, as a first guess: a shift of eight hours, four fifths of it in talks.
 ANSWERS_AN_AGENT: Final = 170.0
-#: What decisions of pacing are named for which the price was the reason; any other was held by something
-#: else (lines, leads, agents), and then a served answer is no reason to raise the price.
-BY_PRICE: Final = frozenset({"within_budget", "free_agents", "price_over", "taken_back", "budget_spent"})
 #: More attempts at a number than these are all alike.
 MANY_ATTEMPTS: Final = 5
 #: States of an agent whose phone is being brought back: the wrap-up goes on.
@@ -89,6 +86,7 @@ class _WrapUp:
 
     attempt_id: UUID
     hung_up_at: datetime
+    agent_id: int | None
 
 
 @dataclass(slots=True)
@@ -127,9 +125,10 @@ class Pace:
             call, known = one.call, list(facts(one.call, one.traits))
             if call.connected_at is not None and call.hung_up_at is not None:
                 if call.ended_at is not None:
-                    known.append(wrapped_up(call.hung_up_at, call.ended_at))
+                    known.append(wrapped_up(call.hung_up_at, call.ended_at, call.talked_by))
                 elif one.session_id is not None:
-                    self._wrap_ups[one.session_id] = _WrapUp(call.attempt_id, call.hung_up_at)
+                    owes = _WrapUp(call.attempt_id, call.hung_up_at, call.talked_by)
+                    self._wrap_ups[one.session_id] = owes
             self._told[call.attempt_id] = {fact.kind for fact in known}
             timed += [(fact, one) for fact in known]
         timed.sort(key=lambda each: each[0].at)
@@ -154,7 +153,7 @@ class Pace:
                 told.add(fact.kind)
                 self._take(fact, by_price=not self.why or self.why in BY_PRICE)
                 if fact.kind is Kind.TALK and call.talked is not None:
-                    self._wrap_ups[call.talked] = _WrapUp(call.attempt_id, fact.at)
+                    self._wrap_ups[call.talked] = _WrapUp(call.attempt_id, fact.at, call.talked_by)
         if call.hung_up_at is not None:
             del self._told[call.attempt_id]
 
@@ -166,7 +165,7 @@ class Pace:
                 del self._wrap_ups[session_id]
             elif shift.attempt_id != wrap_up.attempt_id and shift.state not in _AWAY:
                 del self._wrap_ups[session_id]
-                self._take(wrapped_up(wrap_up.hung_up_at, shift.state_since))
+                self._take(wrapped_up(wrap_up.hung_up_at, shift.state_since, wrap_up.agent_id))
 
     def _take(self, fact: Fact, *, by_price: bool = True) -> None:
         if fact.seen is not None:

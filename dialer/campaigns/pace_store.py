@@ -24,7 +24,7 @@ _RECENT = Prepared(
     """
     SELECT a.id, a.campaign_id, a.state, a.result, a.created_at, a.sent_at, a.ringing_at, a.answered_at,
            a.screened_at, a.connected_at, a.hung_up_at, a.ended_at, a.cause, a.sip_code, a.detail,
-           a.session_id, a.traits,
+           a.session_id, a.agent_id, a.traits,
            CASE WHEN a.answered_at IS NOT NULL THEN (
                SELECT t.why FROM pacing_tick t
                 WHERE t.tenant_id = a.tenant_id AND t.campaign_id = a.campaign_id
@@ -81,6 +81,7 @@ def _past_call(row: Any, terms: CallTerms) -> PastCall:
         terms.tenant_id,
         screens=terms.screens,
         abandon_after_s=terms.policy.abandon_after_s,
+        talked_by=row.agent_id if row.connected_at else None,
         hung_up_at=row.hung_up_at,
         ended_at=row.ended_at,
         cause=row.cause,

@@ -46,7 +46,7 @@ def at_hand(
             since = line.call.connected_at or line.call.assigned_at or line.call.created_at
         leaves = state is not AgentState.READY and shift.next_state in LEAVES
         if state in IN_POOL and not leaves and hears(shift.leg):
-            found.append((AgentInPool(shift.id, state, since), shift))
+            found.append((AgentInPool(shift.id, state, since, shift.agent_id), shift))
     return sorted(found, key=lambda each: each[0].state != AgentState.READY)
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 
 def lognormal_cdf(x: float, mean: float, cv: float) -> float:
@@ -87,6 +89,17 @@ def law_of(edges: Sequence[float], weights: Sequence[float], prior: float = 1.0)
 OVERDUE = 0.01
 
 
+class Tempo(NamedTuple):
+    """How an agent differs from the campaign's laws, in steps of `stretches.STEP`; more is longer."""
+
+    talk: int = 0
+    wrap_up: int = 0
+
+
+#: As the campaign's laws say.
+USUAL: Final = Tempo()
+
+
 @dataclass(frozen=True, eq=False)
 class Laws:
     """The laws of one campaign. Compared by identity, as they are."""
@@ -99,6 +112,8 @@ class Laws:
     talk: Law
     #: from the end of the talk until the agent is ready
     wrap_up: Law
+    #: all that agents have, the usual one first
+    tempos: tuple[Tempo, ...] = (USUAL,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +127,5 @@ class Knowledge:
     person_probability: float = 1.0
     #: part of the answer probability that is still assumed, 0 to 1
     prior: float = 1.0
+    #: agent -> which of the laws' tempos; who is not in it has the usual one
+    agents: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final
 
 from dialer.pacing.answering import LEAST, Answering, Traits, chance_of, log_odds
-from dialer.pacing.laws import OVERDUE, Knowledge, Law, Laws, law_of, lognormal_cdf
+from dialer.pacing.laws import OVERDUE, USUAL, Knowledge, Law, Laws, Tempo, law_of, lognormal_cdf
+from dialer.pacing.stretches import Stretches
 
 #: Bins of the times from the dial to the answer or the end, seconds.
 STEP_S: Final = 0.5
@@ -34,7 +36,7 @@ CHANGE_OF_ODDS: Final = 2.0
 CHANGE_DIALS: Final = 10.0
 #: Durations until half of what was learned of a law is forgotten.
 HALF_LIFE_DURATIONS: Final = 346
-#: A new set of laws is made after so many durations.
+#: A new set of laws is made after so many durations, or one an agent, where there are more of them.
 RENEW_AFTER: Final = 25
 #: How many dials and durations the assumptions weigh.
 PRIOR_DIALS: Final = 20.0
@@ -62,6 +64,8 @@ class Observation:
     age_s: float
     #: of the lead, where the call had one
     traits: Traits = ()
+    #: whose talk or wrap-up it was; None: not known, or all are taken for alike
+    agent: int | None = None
 
 
 class _Histogram:
@@ -170,12 +174,14 @@ class Learner:
         self._failure = _Histogram(edges, failure, PRIOR_RINGS)
         self._talk = _Histogram(TALK_EDGES, lambda x: lognormal_cdf(x, talk_s, 1.0), PRIOR_TALKS)
         self._wrap_up = _Histogram(WRAP_UP_EDGES, lambda x: lognormal_cdf(x, wrap_up_s, 0.5), PRIOR_TALKS)
+        self._talks, self._wrap_ups = Stretches(), Stretches()
         self._answered = answer_probability * PRIOR_DIALS
         self._ended = self._prior = PRIOR_DIALS
         self._machines = 0.0
         self._answering = Answering(answer_probability)
         self._changes = (_Change(math.log(CHANGE_OF_ODDS)), _Change(-math.log(CHANGE_OF_ODDS)))
         self._new = 0
+        self._agents: Mapping[int, int] = MappingProxyType({})
         self._laws = self._make_laws()
 
     def see(self, seen: Observation) -> None:
@@ -188,25 +194,26 @@ class Learner:
                 self._failure.add(seen.age_s)
                 self._dialled(seen.traits, 0.0, machine=seen.what is Seen.MACHINE)
             case Seen.TAKEN_BACK:
-                would = self._would_answer(seen.age_s)
+                would = self._would_answer(seen.traits, seen.age_s)
                 self._answer.add_after(seen.age_s, would)
                 self._failure.add_after(seen.age_s, 1.0 - would)
                 self._dialled(seen.traits, would)
             case Seen.TALKED:
-                self._talk.add(seen.age_s)
+                self._talk.add(self._talks.see(seen.agent, seen.age_s))
             case Seen.WRAPPED_UP:
-                self._wrap_up.add(seen.age_s)
+                self._wrap_up.add(self._wrap_ups.see(seen.agent, seen.age_s))
         self._new += 1
 
     def knowledge(self) -> Knowledge:
         """What is known now. Its laws stay the same object until enough is new."""
-        if self._new >= RENEW_AFTER:
+        if self._new >= max(RENEW_AFTER, self.agents):
             self._laws, self._new = self._make_laws(), 0
         return Knowledge(
             laws=self._laws,
             answer_probability=self._mean,
             person_probability=(self._answered + 1e-9) / (self._answered + self._machines + 1e-9),
             prior=self._prior / self._ended,
+            agents=self._agents,
         )
 
     def answer_probability(self, of: Traits = ()) -> float:
@@ -244,11 +251,21 @@ class Learner:
         for each in self._changes:
             each.begin()
 
-    def _would_answer(self, age_s: float) -> float:
+    def _would_answer(self, of: Traits, age_s: float) -> float:
         """That a call which has rung so long would still have been answered."""
-        p = self._mean
+        p = self.answer_probability(of)
         yes = p * self._laws.answer.survival(age_s)
         return yes / (yes + (1 - p) * max(self._laws.failure.survival(age_s), OVERDUE))
 
     def _make_laws(self) -> Laws:
-        return Laws(self._answer.law(), self._failure.law(), self._talk.law(), self._wrap_up.law())
+        which = {USUAL: 0}
+        self._agents = MappingProxyType(
+            {
+                agent: which.setdefault(
+                    Tempo(self._talks.steps(agent), self._wrap_ups.steps(agent)), len(which)
+                )
+                for agent in sorted({*self._talks.agents, *self._wrap_ups.agents})
+            }
+        )
+        laws = (self._answer.law(), self._failure.law(), self._talk.law(), self._wrap_up.law())
+        return Laws(*laws, tempos=tuple(which))

@@ -129,26 +129,26 @@ class _Look:
         now = self.now
         talks: list[float] = []
         wraps: list[float] = []
-        reserved = 0
+        talkers: list[int] = []
+        wrappers: list[int] = []
+        assert self.snapshot.knowledge is not None
+        tempos = self.snapshot.knowledge.agents
         for agent in self.snapshot.agents:
-            if agent.state == "talking":
-                talks.append((now - agent.since).total_seconds())
-            elif agent.state == "wrap_up":
+            tempo = 0 if agent.agent_id is None else tempos.get(agent.agent_id, 0)
+            if agent.state == "wrap_up":
                 wraps.append((now - agent.since).total_seconds())
-            elif agent.state == "reserved":
-                reserved += 1
+                wrappers.append(tempo)
+            elif agent.state != "ready":
+                # Whoever is reserved is about to talk.
+                talks.append((now - agent.since).total_seconds() if agent.state == "talking" else 0.0)
+                talkers.append(tempo)
         table = self.table
-        # Whoever is reserved is about to talk.
-        talks += [0.0] * reserved
+        who_talks, who_wraps = np.array(talkers, dtype=int), np.array(wrappers, dtype=int)
         if self.snapshot.talk_age:
             at = np.searchsorted(AGES, np.maximum(talks + wraps, 0.0), side="right") - 1
-            return np.concatenate([table.talk[at[: len(talks)]], table.wrap_up[at[len(talks) :]]])
-        return np.concatenate(
-            [
-                np.repeat(table.talk_any_age[None, :], len(talks), axis=0),
-                np.repeat(table.wrap_up_any_age[None, :], len(wraps), axis=0),
-            ]
-        )
+            talking = table.talk[who_talks, at[: len(talks)]]
+            return np.concatenate([talking, table.wrap_up[who_wraps, at[len(talks) :]]])
+        return np.concatenate([table.talk_any_age[who_talks], table.wrap_up_any_age[who_wraps]])
 
     def _answered(self) -> Floats:
         """Of the calls that were answered and have no agent yet: their terms of D."""
@@ -157,7 +157,7 @@ class _Look:
             assert self.snapshot.knowledge is not None
             screened = sum(call.state == "screening" for call in self.snapshot.calls)
             person[:screened] = self.snapshot.knowledge.person_probability
-        return person[:, None] * self.table.talk[:1]
+        return person[:, None] * self.table.talk[0, :1]
 
     def _rows(self, ages: Floats) -> tuple[Floats, Floats, np.ndarray]:
         """Of the unanswered calls: their terms of D, their chances of an answer, the bins of their ages."""

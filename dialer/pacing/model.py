@@ -41,6 +41,8 @@ class AgentInPool:
     #: `ready`, `reserved`, `talking` or `wrap_up`
     state: str
     since: datetime
+    #: whose shift it is, by whom pacing knows how long talks last; None: nobody in particular
+    agent_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,9 @@ class Plan:
     inputs: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
+#: What decisions of pacing are named for which the price was the reason; any other was held by something
+#: else (lines, leads, agents), and then a served answer is no reason to raise the price.
+BY_PRICE: Final = frozenset({"within_budget", "free_agents", "price_over", "taken_back", "budget_spent"})
 Rule: TypeAlias = Callable[[Snapshot, datetime], Plan]
 
 

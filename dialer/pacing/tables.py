@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from dialer.pacing.chances import Floats
 from dialer.pacing.laws import OVERDUE, Law, Laws
+from dialer.pacing.stretches import STEP
 
 #: How many future moments are looked at, evenly over the time in which a fresh dial is answered.
 MOMENTS: Final = 14
@@ -35,11 +36,11 @@ class Tables:
     soon: int
     #: width of a bin of a call's age, seconds
     step_s: float
-    #: (ages, moments): that an agent who has talked so long still talks or wraps up, the slack later
+    #: (tempos, ages, moments): that an agent who has talked so long still talks or wraps up, the slack later
     talk: Floats
     #: the same of an agent in wrap-up
     wrap_up: Floats
-    #: (moments): the same of an agent of whom only the state is known
+    #: (tempos, moments): the same of an agent of whom the age is not known
     talk_any_age: Floats
     wrap_up_any_age: Floats
     #: (age bins, moments): that a call which is answered some day is so between this age and that moment, and
@@ -71,22 +72,11 @@ def tables(laws: Laws, slack_s: float) -> Tables:
 
     # The agent's side: busy then = still talking, or the talk has ended before and the wrap-up lasts.
     grid = np.arange(at[-1] + slack + 2) * step
-    wrap_left = survival(laws.wrap_up, grid)
     late = at + slack
-    gone = late[None, :] - 1 - np.arange(len(grid) - 1)[:, None]
-    wraps_then = np.where(gone >= 0, wrap_left[np.maximum(gone, 0)], 0.0)
+    talk, wrap = _agents(laws, grid, late)
 
-    def busy(ages: Sequence[float] | Floats) -> Floats:
-        left = survival(laws.talk, np.asarray(ages)[:, None] + grid[None, :])
-        whole = left[:, late] - np.diff(left, axis=1) @ wraps_then
-        return np.clip(whole / np.maximum(left[:, :1], 1e-6), 0.0, 1.0)
-
-    wrap_start = survival(laws.wrap_up, AGES)
-    wrap = survival(laws.wrap_up, AGES[:, None] + grid[None, late]) / np.maximum(wrap_start, 1e-6)[:, None]
-    talk = _as_far_as_told(busy(AGES), survival(laws.talk, AGES))
-    wrap = _as_far_as_told(np.clip(wrap, 0.0, 1.0), wrap_start)
-
-    # The call's side: answered in a bin, then held as a talk that began then.
+    # The call's side: answered in a bin, then held as a talk that began then, whoever takes it.
+    wrap_left = survival(laws.wrap_up, grid)
     fresh_talk = survival(laws.talk, grid)
     held = fresh_talk.copy()
     held[1:] -= np.convolve(np.diff(fresh_talk), wrap_left)[: len(grid) - 1]
@@ -108,13 +98,43 @@ def tables(laws: Laws, slack_s: float) -> Tables:
         step_s=step,
         talk=talk,
         wrap_up=wrap,
-        talk_any_age=_any_age(laws.talk, talk),
-        wrap_up_any_age=_any_age(laws.wrap_up, wrap),
+        talk_any_age=_any_age(laws.talk, talk, [STEP**one.talk for one in laws.tempos]),
+        wrap_up_any_age=_any_age(laws.wrap_up, wrap, [STEP**one.wrap_up for one in laws.tempos]),
         call=ahead @ holds_then,
         answer_left=1.0 - done,
         failure_left=np.maximum(1.0 - np.asarray(laws.failure.cumulative), OVERDUE),
         weights=weights,
     )
+
+
+def _agents(laws: Laws, grid: Floats, late: np.ndarray) -> tuple[Floats, Floats]:
+    """Who talks or wraps up and who wraps up, of each tempo: at the grid's times `late`, by age."""
+    gone = late[None, :] - 1 - np.arange(len(grid) - 1)[:, None]
+    # By steps: that a wrap-up which began at a time goes on at the moments; and one of an age.
+    wrap_then: dict[int, Floats] = {}
+    wrap_rows: dict[int, Floats] = {}
+    for steps in {one.wrap_up for one in laws.tempos}:
+        left = survival(laws.wrap_up, grid / STEP**steps)
+        wrap_then[steps] = np.where(gone >= 0, left[np.maximum(gone, 0)], 0.0)
+        start = survival(laws.wrap_up, AGES / STEP**steps)
+        rows = survival(laws.wrap_up, (AGES[:, None] + grid[None, late]) / STEP**steps)
+        wrap_rows[steps] = _as_far_as_told(_given(rows, start), start)
+
+    talk = np.empty((len(laws.tempos), len(AGES), len(late)))
+    for steps in {one.talk for one in laws.tempos}:
+        # All of these talks at once, whatever wrap-up follows.
+        which = [i for i, one in enumerate(laws.tempos) if one.talk == steps]
+        then = np.concatenate([wrap_then[laws.tempos[i].wrap_up] for i in which], axis=1)
+        left = survival(laws.talk, (AGES[:, None] + grid[None, :]) / STEP**steps)
+        rows = np.tile(left[:, late], len(which)) - np.diff(left, axis=1) @ then
+        told = _as_far_as_told(_given(rows, left[:, 0]), left[:, 0])
+        talk[which] = told.reshape(len(AGES), len(which), len(late)).swapaxes(0, 1)
+    return talk, np.stack([wrap_rows[one.wrap_up] for one in laws.tempos])
+
+
+def _given(rows: Floats, start: Floats) -> Floats:
+    """Chances of those who have come so far."""
+    return np.clip(rows / np.maximum(start, 1e-6)[:, None], 0.0, 1.0)
 
 
 def _as_far_as_told(by_age: Floats, left: Floats) -> Floats:
@@ -123,7 +143,8 @@ def _as_far_as_told(by_age: Floats, left: Floats) -> Floats:
     return by_age[np.minimum(np.arange(len(by_age)), last)]
 
 
-def _any_age(law: Law, by_age: Floats) -> Floats:
+def _any_age(law: Law, by_age: Floats, factors: Sequence[float]) -> Floats:
     """The mean over ages as one meets them: each as often as durations last at least so long."""
-    often = survival(law, AGES) * np.diff(np.append(AGES, AGES[-1] * 1.1))
-    return np.asarray(often @ by_age / often.sum())
+    often = survival(law, AGES[None, :] / np.array(factors)[:, None])
+    often *= np.diff(np.append(AGES, AGES[-1] * 1.1))
+    return np.asarray(np.einsum("ta,tam->tm", often, by_age) / often.sum(axis=1, keepdims=True))

@@ -10,6 +10,7 @@ stands beside the plan's own.
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import statistics
 import time
@@ -22,10 +23,23 @@ import numpy as np
 
 from dialer.pacing.budget import Budget
 from dialer.pacing.chances import Floats
-from dialer.pacing.learner import Learner
+from dialer.pacing.laws import Knowledge
+from dialer.pacing.learner import Learner, Observation, Seen
 from dialer.pacing.model import AgentInPool, CallInAir, DialMode, Snapshot, plan
+from dialer.pacing.tables import tables
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+def knowledge(agents: int, rng: random.Random) -> Knowledge:
+    """What was learned of a team whose members differ: talks and wrap-ups of 30 each."""
+    learner = Learner(agents=agents)
+    for agent in range(agents):
+        talk, wrap_up = (math.exp(rng.gauss(0, 0.47)) for _ in range(2))
+        for _ in range(30):
+            learner.see(Observation(Seen.TALKED, talk * rng.lognormvariate(4.4, 0.8), agent=agent))
+            learner.see(Observation(Seen.WRAPPED_UP, wrap_up * rng.lognormvariate(2.6, 0.5), agent=agent))
+    return learner.knowledge()
 
 
 def snapshot(agents: int, calls: int, seed: int) -> Snapshot:
@@ -36,7 +50,7 @@ def snapshot(agents: int, calls: int, seed: int) -> Snapshot:
         mode=DialMode.PREDICTIVE,
         ratio=1.0,
         agents=[
-            AgentInPool(UUID(int=n), state, NOW - timedelta(seconds=rng.expovariate(1 / 100)))
+            AgentInPool(UUID(int=n), state, NOW - timedelta(seconds=rng.expovariate(1 / 100)), n)
             for n, state in enumerate(states)
         ],
         calls=[
@@ -50,7 +64,7 @@ def snapshot(agents: int, calls: int, seed: int) -> Snapshot:
             for n in range(calls)
         ],
         lines_left=10 * agents,
-        knowledge=Learner().knowledge(),
+        knowledge=knowledge(agents, rng),
         budget=Budget(target=0.03).state(NOW),
     )
 
@@ -71,7 +85,7 @@ def by_adding(rows: Floats, more: Floats, least: int) -> Floats:
 
 def timed(what: Snapshot, rounds: int) -> tuple[float, float, float]:
     """Median and 95th percentile of a plan in microseconds, and its price."""
-    plan(what, NOW)
+    plan(what, NOW)  # makes the tables
     took = []
     for _ in range(rounds):
         began = time.process_time()
@@ -80,12 +94,24 @@ def timed(what: Snapshot, rounds: int) -> tuple[float, float, float]:
     return statistics.median(took), statistics.quantiles(took, n=20)[-1], decided.inputs["price"]
 
 
+def making(what: Snapshot, rounds: int = 20) -> float:
+    """Median time of the tables, which are made when so much is new, in microseconds."""
+    assert what.knowledge is not None
+    took = []
+    for _ in range(rounds):
+        laws = replace(what.knowledge.laws)
+        began = time.process_time()
+        tables(laws, what.slack_s)
+        took.append((time.process_time() - began) * 1e6)
+    return statistics.median(took)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=200)
     rounds = parser.parse_args().rounds
-    print("agents  calls  plan us (p50)  (p95)  price     exact us  price   with drops us")
+    print("agents  calls  plan us (p50)  (p95)  price     exact us  price   with drops us  tables us")
     for agents, calls in ((1, 2), (5, 8), (10, 16), (10, 50), (50, 80), (200, 300), (200, 1000)):
         what = snapshot(agents, calls, seed=agents)
         median, late, price = timed(what, rounds)
@@ -94,7 +120,7 @@ def main() -> None:
             exact, _, exactly = timed(what, max(rounds // 20, 3))
         print(
             f"{agents:6}  {calls:5}  {median:13.0f}  {late:5.0f}  {price:.5f}  {exact:8.0f}  {exactly:.5f}"
-            f"  {dropping:8.0f}"
+            f"  {dropping:8.0f}  {making(what):15.0f}"
         )
 
 

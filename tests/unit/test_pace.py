@@ -43,6 +43,8 @@ from scheduler.hopper import ClaimedLead
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 AGENT = Assignee(UUID(int=1), 1, UUID(int=2))
+#: Another shift, another agent.
+SLOW = Assignee(UUID(int=3), 2, UUID(int=4))
 TERMS = CallTerms(
     tenant_id=1,
     campaign_id=1,
@@ -72,7 +74,7 @@ def dialled(at_s: float = 0.0, **changes: Any) -> Call:
     return replace(Call(new_id(), 1, 1, False, 2.0, at(at_s)), **changes)
 
 
-def talk(begin_s: float, ring_s: float = 8.0, talk_s: float = 60.0) -> list[Signal]:
+def talk(begin_s: float, ring_s: float = 8.0, talk_s: float = 60.0, agent: Assignee = AGENT) -> list[Signal]:
     """The way of a call that an agent takes at once."""
     answered = begin_s + ring_s
     return [
@@ -80,7 +82,7 @@ def talk(begin_s: float, ring_s: float = 8.0, talk_s: float = 60.0) -> list[Sign
         Rang(at(begin_s + 1)),
         Answered(at(answered)),
         Screened(at(answered)),
-        Connected(at(answered), agent=AGENT),
+        Connected(at(answered), agent=agent),
         HungUp(at(answered + talk_s), result=Result.FAILED, cause=16),
     ]
 
@@ -153,8 +155,8 @@ def lives(count: int, seed: int) -> list[tuple[Call, Traits, list[Signal], float
         up = [*rang, Answered(at(begin + ring)), Screened(at(begin + ring))]
         way: list[Signal] = dice.choice(
             [
-                talk(begin, ring, dice.uniform(5, 200)),
-                talk(begin, ring, dice.uniform(5, 200)),
+                talk(begin, ring, dice.uniform(5, 100)),
+                talk(begin, ring, dice.uniform(5, 200), SLOW),
                 [*rang, HungUp(at(begin + 24.0), result=Result.NO_ANSWER)],
                 [*rang, CancelAsked(at(begin + 16)), HungUp(at(begin + 16.1), result=Result.NO_ANSWER)],
                 [*up, GaveUp(at(begin + ring + 2)), HungUp(at(begin + ring + 9), result=Result.FAILED)],
@@ -175,6 +177,12 @@ def shift(state: AgentState, since: datetime, attempt_id: UUID | None, **changes
     return replace(made, **changes)
 
 
+def tempos(pace: Pace) -> dict[int, tuple[int, int]]:
+    """By how many steps each agent is known to differ."""
+    knowledge = pace.learner.knowledge()
+    return {agent: knowledge.laws.tempos[which] for agent, which in knowledge.agents.items()}
+
+
 def known(pace: Pace, now: datetime) -> tuple[list[float], list[float]]:
     """All that a pace would tell the rule: what was learned, and how the budget stands."""
     knowledge, budget = pace.learner.knowledge(), pace.budget.state(now)
@@ -190,6 +198,7 @@ def assert_same(one: Pace, other: Pace, now: datetime) -> None:
     """Both know the same and may spend the same."""
     for mine, theirs in zip(known(one, now), known(other, now), strict=True):
         assert mine == pytest.approx(theirs, abs=1e-12)
+    assert tempos(one) == tempos(other)
 
 
 def live(count: int, seed: int) -> tuple[Pace, list[PastCall]]:
@@ -206,12 +215,13 @@ def live(count: int, seed: int) -> tuple[Pace, list[PastCall]]:
         if call.connected_at is not None:
             assert call.hung_up_at is not None
             ended_at = call.hung_up_at + timedelta(seconds=wrap_s)
+            assert call.talked is not None
             wrapping = shift(AgentState.WRAP_UP, call.hung_up_at, call.attempt_id)
-            pace.shifts_read({AGENT.session_id: wrapping})
-            pace.shifts_read({AGENT.session_id: shift(AgentState.READY, ended_at, None)})
+            pace.shifts_read({call.talked: wrapping})
+            pace.shifts_read({call.talked: shift(AgentState.READY, ended_at, None)})
             pace.learner.knowledge()
         row = replace(call, ended_at=ended_at, agent=None, talked=None)
-        rows.append(PastCall(row, traits_of(words_of(of)), AGENT.session_id, None))
+        rows.append(PastCall(row, traits_of(words_of(of)), call.talked, None))
     return pace, rows
 
 
@@ -224,6 +234,8 @@ def test_the_past_tells_what_was_told_live(seed: int) -> None:
     now = at(150 * 300.0)
     assert_same(pace, again, now)
     assert any(window.abandoned for window in again.budget.state(now).windows)
+    by_agent = tempos(again)
+    assert by_agent[AGENT.agent_id][0] < by_agent[SLOW.agent_id][0]
 
 
 def test_what_is_long_ago_counts_in_its_windows() -> None:
@@ -341,6 +353,8 @@ def test_who_talks_is_at_hand_and_comes_last() -> None:
     found = pool.at_hand([behind, free], [line(talking)], lambda _leg: True)
     assert states(found) == ["ready", "talking"]
     assert found[1][0].since == at(8)
+    # By whom pacing knows how long the talk will last.
+    assert found[1][0].agent_id == behind.agent_id
     assert pool.at_hand([free], [], lambda _leg: False) == []
 
 

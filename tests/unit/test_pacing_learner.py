@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from math import log
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialer.pacing.answering import FIRST_DOUBT, Answering, chance_of, log_odds, traits
+from dialer.pacing.laws import USUAL
 from dialer.pacing.learner import RENEW_AFTER, Learner, Observation, Seen
+from dialer.pacing.stretches import STEP
 
 
 def dial(learner: Learner, chance: float, count: int, rng: random.Random) -> None:
@@ -102,6 +106,35 @@ def test_the_laws_stay_the_same_object_until_enough_is_new() -> None:
         assert learner.knowledge().laws is first
     learner.see(Observation(Seen.TALKED, 30.0))
     assert learner.knowledge().laws is not first
+
+
+def test_agents_have_tempos_of_their_own() -> None:
+    """One talks a quarter as long as the other and wraps up four times as long: the laws keep the shape that
+    both have, the agents' tempos are apart by that; where nobody is named the law is of both."""
+    learner, rng = Learner(agents=2), random.Random(1)
+    both = Learner(agents=2)
+    for _ in range(500):
+        for agent, factor in ((1, 0.5), (2, 2.0)):
+            # Half of the talks are 20 s, half are 200: a mixture.
+            talk = factor * rng.choice((20.0, 200.0)) * rng.uniform(0.9, 1.1)
+            named = [Observation(Seen.TALKED, talk, agent=agent)]
+            named.append(Observation(Seen.WRAPPED_UP, 20.0 / factor, agent=agent))
+            for one in named:
+                learner.see(one)
+                both.see(replace(one, agent=None))
+    known = learner.knowledge()
+    one, other = (known.laws.tempos[known.agents[agent]] for agent in (1, 2))
+    # Two halves of a step by rounding, the pull of few talks.
+    assert (other.talk - one.talk) * log(STEP) == pytest.approx(log(4), abs=log(STEP) + 0.15)
+    assert (one.wrap_up - other.wrap_up) * log(STEP) == pytest.approx(log(4), abs=log(STEP) + 0.15)
+    assert known.laws.talk.survival(60) == pytest.approx(0.5, abs=0.1)
+    assert known.laws.talk.survival(400) < 0.02
+    assert known.laws.tempos[0] == USUAL
+    alike = both.knowledge()
+    assert not alike.agents
+    assert alike.laws.tempos == (USUAL,)
+    # A quarter of all talks are 400 s.
+    assert alike.laws.talk.survival(300) == pytest.approx(0.25, abs=0.05)
 
 
 def test_calls_that_were_taken_back_do_not_lower_the_answer_probability() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialer.pacing.budget import BudgetState
+from dialer.pacing.laws import USUAL, Tempo
 from dialer.pacing.learner import Learner
 from dialer.pacing.model import AgentInPool, CallInAir, DialMode, Snapshot, plan
 from dialer.pacing.tables import AGES, tables
@@ -64,7 +65,9 @@ def price_by_adding(pool: list[AgentInPool], calls: list[CallInAir], new: int) -
     table = tables(KNOWN.laws, 2.0)
     terms = []
     for agent in pool:
-        rows = {"talking": table.talk, "wrap_up": table.wrap_up, "ready": table.talk * 0}[agent.state]
+        rows = {"talking": table.talk[0], "wrap_up": table.wrap_up[0], "ready": table.talk[0] * 0}[
+            agent.state
+        ]
         age = (NOW - agent.since).total_seconds()
         terms.append(rows[max(n for n, low in enumerate(AGES) if low <= age)])
     for age in [(NOW - call.created_at).total_seconds() for call in calls] + [0.0] * new:
@@ -190,6 +193,25 @@ def test_the_age_of_talks_counts_only_if_it_may() -> None:
 
     assert price(young, talk_age=True) != price(old, talk_age=True)
     assert price(young, talk_age=False) == price(old, talk_age=False)
+
+
+def test_who_is_slow_is_not_waited_for() -> None:
+    """Agents known to wrap up longer than others leave less room, quick ones more; who is not known, and a
+    knowledge of nobody, is as usual."""
+    laws = replace(KNOWN.laws, tempos=(USUAL, Tempo(0, 6), Tempo(0, -4)))
+    knows = replace(KNOWN, laws=laws, agents={1: 1, 2: 2})
+    # After ten seconds of a wrap-up that usually lasts fifteen.
+    pool = agents(ready=1, wrap_up=(10.0,) * 6)
+
+    def price(agent_id: int | None) -> float:
+        whose = [replace(agent, agent_id=agent_id) for agent in pool]
+        return plan(replace(look(whose, price=0.0), knowledge=knows), NOW).inputs["price"]
+
+    assert price(2) < price(None) < price(1)
+    assert price(None) == price(3) == plan(look(pool, price=0.0), NOW).inputs["price"]
+    reserved = [replace(agent, state="reserved") for agent in pool]
+    pool = reserved
+    assert price(2) < price(1)
 
 
 def test_a_reserved_agent_is_about_to_talk() -> None:

@@ -29,7 +29,7 @@ class _Foresight(_Look):
         late = self.table.moments_s + self.snapshot.slack_s
         known = (np.array(self.free_in_s)[:, None] > late[None, :]).astype(float)
         reserved = sum(agent.state == "reserved" for agent in self.snapshot.agents)
-        return np.concatenate([known, np.repeat(self.table.talk[:1], reserved, axis=0)])
+        return np.concatenate([known, np.repeat(self.table.talk[0, :1], reserved, axis=0)])
 
 
 class ReleaseKnown(Predictive):
