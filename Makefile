@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 # Knobs of a command: make demo ARGS="--leads 20 --seed 7"
 ARGS ?=
 
-.PHONY: help setup demo serve bench-faults bench-load bench-pacing test test-pg15 lint format lock clean
+.PHONY: help setup demo serve bench-faults bench-load bench-pacing bench-pacing-live test test-pg15 lint format lock clean
 
 help:  ## What can be made
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 19
 
 setup: $(VENV)/.ready  ## The virtual environment with all locked dependencies, and the pages' front-end packages
 
@@ -38,6 +38,9 @@ bench-load: setup  ## How much it carries, and what a call costs: ARGS="--short"
 
 bench-pacing: setup  ## Every rule of pacing in the simulator, and the page about it: ARGS="--resume"
 	$(BIN)/dozvon bench pacing $(ARGS)
+
+bench-pacing-live: setup  ## Predictive pacing on a real Asterisk beside the simulator: half an hour on two free cores
+	$(BIN)/dozvon bench pacing-live $(ARGS)
 
 test: setup  ## All tests
 	$(BIN)/python -m dialer.web.frontend --tests

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dialer import __version__, settings, telemetry
+from dialer.bench.cli import bench
 from dialer.db.session import Database
 from dialer.errors import DozvonError
 
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:
@@ -134,81 +136,6 @@ def demo(
     )
 
 
-bench = typer.Typer(
-    help="Benches: what is lost when parts fail, and how much is carried. Each sets up a centre of its own.",
-    no_args_is_help=True,
-)
-app.add_typer(bench, name="bench")
-
-_Only = Annotated[list[str] | None, typer.Option(help="this row only; may be given again")]
-_Short = Annotated[bool, typer.Option("--short", help="the least that still means something: minutes")]
-_Resume = Annotated[bool, typer.Option("--resume", help="leave out what the results file has already")]
-_Json = Annotated[bool, typer.Option("--json", help="the last line of stdout is the summary as JSON")]
-_Docs = Annotated[bool, typer.Option("--docs", help="write its tables into docs/, run nothing")]
-
-
-@bench.command()
-def faults(
-    only: _Only = None,
-    seed: Annotated[int | None, typer.Option(min=1, help="this seed only")] = None,
-    runs: Annotated[int | None, typer.Option(min=1, help="so many seeds of each row, from 1")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="how long the soak lasts [120]")] = None,
-    resume: _Resume = False,
-    short: _Short = False,
-    at_once: Annotated[
-        int | None, typer.Option(min=1, help="rows at work at the same time [1; the short form: 2]")
-    ] = None,
-    json_line: _Json = False,
-    results: Annotated[Path | None, typer.Option(help="JSON lines, one a run; they accumulate")] = None,
-    docs: _Docs = False,
-) -> None:
-    """Break the parts of a living contact centre again and again, and count what was lost."""
-    from dialer.bench.command import Faults, run_faults
-
-    _run(
-        run_faults(
-            Faults(
-                only=tuple(only or ()),
-                seed=seed,
-                runs=runs,
-                minutes=minutes,
-                resume=resume,
-                short=short,
-                at_once=at_once,
-                json_line=json_line,
-                results=results,
-                docs=docs,
-            )
-        )
-    )
-
-
-@bench.command()
-def load(
-    only: _Only = None,
-    resume: _Resume = False,
-    short: _Short = False,
-    json_line: _Json = False,
-    results: Annotated[Path | None, typer.Option(help="JSON lines, one a measurement")] = None,
-    docs: _Docs = False,
-) -> None:
-    """Measure how much is carried, and what a call costs the server, Asterisk and the database."""
-    from dialer.bench.load.command import Load, run_load
-
-    _run(
-        run_load(
-            Load(
-                only=tuple(only or ()),
-                resume=resume,
-                short=short,
-                json_line=json_line,
-                results=results,
-                docs=docs,
-            )
-        )
-    )
-
-
 @app.command()
 def simulate(
     rule: Annotated[str, typer.Option(help="`--rule list` tells them")] = "predictive",
@@ -277,24 +204,6 @@ def simulate(
             json_line=json_line,
         )
     )
-
-
-@bench.command(name="pacing")
-def bench_pacing(
-    only: Annotated[list[str] | None, typer.Option(help="cases that begin so; may be given again")] = None,
-    resume: _Resume = False,
-    results: Annotated[Path | None, typer.Option(help="JSON lines, one a case")] = None,
-    processes: Annotated[int, typer.Option(min=1, help="that share the cases")] = 1,
-    docs: _Docs = False,
-) -> None:
-    """Simulate every rule, team and trouble, and make the tables and the plot of docs/pacing.md."""
-    from dialer.bench.pacing import command, table
-    from dialer.bench.pacing import results as kept
-
-    path = results or kept.RESULTS
-    if not docs:
-        command.run_bench(path, only=only or (), resume=resume, processes=processes, say=_say)
-    table.write(kept.read(path))
 
 
 @app.command()

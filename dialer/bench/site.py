@@ -41,7 +41,7 @@ from dialer.agents.model import AgentState
 from dialer.asterisk.runtime import AsteriskServer, find_asterisk
 from dialer.asterisk.speech import Speaker
 from dialer.bench.model import Say
-from dialer.bench.site_numbers import Numbers
+from dialer.bench.site_numbers import Numbers, Supply
 from dialer.bench.site_parts import NotInTime, Part, until
 from dialer.bench.site_reaper import folder_of_its_own
 from dialer.bench.site_robots import Robot, Robots
@@ -119,7 +119,7 @@ class Site:
     robots: Robots
     #: login and password of a supervisor
     supervisor: tuple[str, str]
-    numbers: Numbers
+    numbers: Supply
     campaign_id: int = 0
     _witness: Witness = field(init=False)
     _feeding: asyncio.Task[None] | None = None
@@ -234,8 +234,9 @@ class Site:
 
     # -- dialling --------------------------------------------------------------------------------------
 
-    async def keep_dialling(self, mode: str = "progressive", **fields: Any) -> int:
-        """A running campaign whose list never runs dry; its id. `fields` are of the API's campaign.
+    async def keep_dialling(self, mode: str = "progressive", *, leads: int = _AHEAD, **fields: Any) -> int:
+        """A running campaign whose list never runs dry; its id. It begins with so many `leads`; `fields` are
+        of the API's campaign.
 
         A lead is dialled once, whatever comes of it: no result has a second attempt.
         """
@@ -257,7 +258,7 @@ class Site:
                 "trunks": [trunk["id"] for trunk in trunks if trunk["endpoint"] == TRUNK],
             } | fields
             self.campaign_id = (await api.call("POST", "/campaigns", body))["id"]
-            await self.feed(_AHEAD)
+            await self.feed(leads)
             await api.call("POST", f"/campaigns/{self.campaign_id}/start")
         self._feeding = asyncio.create_task(self._keep_feeding(), name="feeding")
         return self.campaign_id

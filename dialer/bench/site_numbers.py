@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Protocol
 
 from dialer.demo.numbers import PREFIXES, Behaviour, encode, lognormal_s
 
@@ -23,6 +24,14 @@ SHARES: Mapping[Behaviour, float] = MappingProxyType(
 )
 #: A number that was drawn so often before gives way to one of a kind with more room.
 _TRIES = 20
+
+
+class Supply(Protocol):
+    """Where a site's list gets its numbers."""
+
+    def take(self, count: int) -> list[str]:
+        """So many numbers in E.164, none of which was given out before."""
+        ...
 
 
 class Numbers:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -65,6 +65,10 @@ class Robot:
     #: Log-ins take their turn: a password costs the server a tenth of a second of its processor, and a
     #: crowd that gives up and comes again never gets in.
     turn: asyncio.Semaphore
+    #: draws how long a wrap-up takes, seconds; None: even around `wrap_up_s`
+    draw_wrap_up: Callable[[random.Random], float] | None = None
+    #: how long each was to take, by attempt
+    wrap_ups: dict[str, float] = field(default_factory=dict)
     #: takes calls; False: stays in a pause, or logged out, once there
     willing: bool = True
     #: set while it hears the server's events
@@ -140,7 +144,7 @@ class Robot:
                     return heard
                 await self._call(api, "POST", f"/calls/{attempt}/hangup")
             case Shift("wrap_up", str(attempt)):
-                await asyncio.sleep(self.rng.uniform(0.5, 1.5) * self.wrap_up_s)
+                await asyncio.sleep(self._wrap_up(attempt))
                 code = self._codes.setdefault(attempt, self.rng.choice(CODES))
                 await self._call(api, "PUT", f"/calls/{attempt}/disposition", {"code": code})
                 self.saved[attempt] = Saved(code, utc_now())
@@ -152,6 +156,14 @@ class Robot:
         if self._talk[0] != attempt:
             self._talk = (attempt, now + self.rng.uniform(0.3, 1.7) * self.talk_s)
         return max(0.0, self._talk[1] - now)
+
+    def _wrap_up(self, attempt: str) -> float:
+        """Seconds that the wrap-up takes; drawn once for each."""
+        if attempt not in self.wrap_ups:
+            draw = self.draw_wrap_up
+            drawn = draw(self.rng) if draw else self.rng.uniform(0.5, 1.5) * self.wrap_up_s
+            self.wrap_ups[attempt] = drawn
+        return self.wrap_ups[attempt]
 
     async def _look(self, api: Api) -> Shift:
         return Shift.of(await self._call(api, "GET", "/agents/me"))

@@ -1,7 +1,8 @@
 """The number plan of the loopback carrier: what a number does when it is called is written in the number.
 
     +7 9PP DDD BB RR
-        PP   a real mobile code, so that any check of phone numbers takes it for one
+        PP   a real mobile code, so that any check of phone numbers takes it for one; of some also how long
+             the network takes before it rings (see SETUP_S)
         DDD  a detail: the voice, the seconds of a talk or the digits that are sent (see Behaviour)
         BB   the behaviour, a code of `Behaviour`
         RR   the ring time in half seconds, 0 to 49.5 s
@@ -24,6 +25,10 @@ PREFIXES = (3, 5, 6, 9, *range(10, 18), 19, 20, 21, 25, 26, 27, *range(61, 69), 
 #: The longest ring time that a number can say, seconds.
 MAX_RING_S = 49.5
 
+#: The longest talk of STAYS, seconds, and the steps in which it goes.
+MAX_STAY_S = 1998.0
+STAY_STEP_S = 2.0
+
 
 class Behaviour(IntEnum):
     """What the called number does; the value is BB of the number."""
@@ -35,6 +40,7 @@ class Behaviour(IntEnum):
     LEAVES_TALK = 12  # hangs up DDD tenths of a second after the first words he hears
     LEAVES_EARLY = 13  # hangs up DDD tenths of a second after his answer, whatever he hears
     HANGS_UP_AT_ONCE = 14
+    STAYS = 15  # after the network's time: rings, answers, hangs up 2 x DDD s after that, whatever he hears
     MACHINE = 20  # a long greeting, a beep, then it listens
     # For scenarios; never in a demo's list.
     SILENT = 30  # answers and sends silence
@@ -46,6 +52,7 @@ class Behaviour(IntEnum):
     INVALID = 42
     CONGESTION = 43
     DECLINED = 44
+    RINGS_OUT = 45  # after the network's time: rings until the network gives up
     UNAVAILABLE = 50
     TIMED_OUT = 51
     INCOMPLETE = 52
@@ -74,6 +81,7 @@ REFUSALS: Mapping[Behaviour, Refusal] = MappingProxyType(
         Behaviour.CONGESTION: Refusal(503, 34, "CONGESTION"),
         Behaviour.DECLINED: Refusal(603, 21, "NOANSWER"),
         Behaviour.UNAVAILABLE: Refusal(480, 19, "NOANSWER"),
+        Behaviour.RINGS_OUT: Refusal(480, 19, "NOANSWER"),
         Behaviour.TIMED_OUT: Refusal(408, 18, "NOANSWER"),
         Behaviour.INCOMPLETE: Refusal(484, 28, "NOANSWER"),
         Behaviour.FORBIDDEN: Refusal(403, 21, "NOANSWER"),
@@ -90,6 +98,7 @@ LIVE = frozenset(
         Behaviour.LEAVES_TALK,
         Behaviour.LEAVES_EARLY,
         Behaviour.HANGS_UP_AT_ONCE,
+        Behaviour.STAYS,
         Behaviour.SILENT,
         Behaviour.NO_VOICE,
         Behaviour.SENDS_DTMF,
@@ -121,6 +130,12 @@ OTHER_SHARES: Mapping[Behaviour, float] = MappingProxyType(
 )
 
 
+#: The network's time of a prefix: before it rings, for a number of STAYS or RINGS_OUT; 1.05 to 1.95 s.
+SETUP_S: Mapping[int, float] = MappingProxyType(
+    {prefix: round(1.05 + prefix % 10 / 10, 2) for prefix in PREFIXES}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A number of the plan and what it does."""
@@ -128,10 +143,21 @@ class Planned:
     #: The number, `+79` and nine digits.
     e164: str
     behaviour: Behaviour
-    #: Seconds from the call to the answer or refusal.
+    #: Seconds from the call, or from the first ringing, to the answer or refusal.
     ring_s: float
     #: DDD, 0 to 999.
     detail: int
+
+    @property
+    def setup_s(self) -> float:
+        """Seconds from the call to the first ringing; with `ring_s` until the answer or refusal."""
+        after_a_time = self.behaviour in (Behaviour.STAYS, Behaviour.RINGS_OUT)
+        return SETUP_S[int(self.e164[3:5])] if after_a_time else 0.0
+
+    @property
+    def stay_s(self) -> float:
+        """STAYS: seconds from the answer to the end."""
+        return self.detail * STAY_STEP_S
 
 
 def encode(behaviour: Behaviour, *, ring_s: float = 0.0, detail: int = 0, prefix: int = 16) -> Planned:
