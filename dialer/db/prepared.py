@@ -35,6 +35,15 @@ class Row(asyncpg.Record):  # type: ignore[misc]
         except KeyError:
             raise AttributeError(name) from None
 
+    # asyncpg's own comparison (0.32) never lets go of a row whose class is not its own.
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == (tuple(other) if isinstance(other, Row) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = asyncpg.Record.__hash__
+
 
 class Prepared:
     """One statement with named parameters (`:name`).
