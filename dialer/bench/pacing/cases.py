@@ -128,6 +128,14 @@ def robust() -> Iterator[Case]:
         Case("robust", "a list of 3,000 that ends", long, 1, ("leads=3000",)),
         Case("robust", "leads differ, not known", long, 1, ("mixed-leads",)),
         Case("robust", "leads differ, known", long, 1, ("scored-leads",)),
+        Case("robust", "leads differ by traits, not known", long, 1, ("traits-unknown",)),
+        Case("robust", "the same, traits told, their effect learned", long, 1, ("learned-leads",)),
+        Case("robust", "the same, known", long, 1, ("traits-known",)),
+        Case("robust", "agents differ", long, 1, ("differing-agents",)),
+        Case(
+            "robust", "the same, taken for alike", replace(long, rule="predictive-alike"), 1,
+            ("differing-agents",),
+        ),
         Case(
             "robust", "ringing calls taken back after 15 s",
             replace(long, terms=Terms(Limits(drop_after_s=15.0))),

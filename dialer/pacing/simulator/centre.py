@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from dialer.pacing.simulator.figures import DAY_S, Ledger, Run
 from dialer.pacing.simulator.pacer import Call, Pacer, Seat
-from dialer.pacing.simulator.world import HOUR_S, Absence, Lead, Source, World
+from dialer.pacing.simulator.world import HOUR_S, Absence, Lead, Source, World, habits
 
 #: The day of the first shift: a Monday.
 FIRST_DAY: Final = datetime(2026, 3, 2, tzinfo=UTC)
@@ -48,7 +48,9 @@ class Centre:
         self.now = 0.0
         self._heap: list[tuple[float, int, Callable[[Any], None], Any]] = []
         self._serial = 0
-        self._seats = [Seat(number, self._opens_at) for number in range(world.agents)]
+        self._seats = [
+            Seat(number, self._opens_at, habit) for number, habit in enumerate(habits(world, seed))
+        ]
         self.seats: list[Seat] = []
         self.ready: dict[int, Seat] = {}
         self.calls: dict[int, Call] = {}
@@ -364,7 +366,7 @@ class Centre:
         fate, ledger, now = call.fate, self.ledger, self.now
         heard_at = call.heard_s - fate.late_s
         ledger.advance(now)
-        talk = self._source.talk_s(fate.machine)
+        talk = self._source.talk_s(fate.machine) * (1.0 if fate.machine else seat.talk_factor)
         if fate.hang_up_s is not None:
             talk = heard_at + fate.hang_up_s - now
             if talk <= 0:
@@ -380,7 +382,7 @@ class Centre:
             ledger.waits_s.append(now - call.heard_s)
             ledger.unserved += now - heard_at - fate.greeting_s > self.world.slack_s + 1e-9
             self._settle(abandoned=now > call.deadline_s + 1e-9)
-        wrap = self._source.wrap_s()
+        wrap = self._source.wrap_s() * seat.wrap_factor
         seat.talk_ends = now + talk + wrap
         self._show(seat, "talking")
         self._at(now + talk, self._talked, (seat, talk, wrap))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from dialer.pacing.simulator.world import Fate, Lead, World
+from dialer.pacing.simulator.world import ALIKE, Fate, Habit, Lead, World
 
 
 class Seat:
@@ -22,10 +22,14 @@ class Seat:
         "since_wall",
         "state",
         "talk_ends",
+        "talk_factor",
+        "wrap_factor",
     )
 
-    def __init__(self, number: int, wall: datetime) -> None:
+    def __init__(self, number: int, wall: datetime, habit: Habit = ALIKE) -> None:
         self.number = number
+        #: by how much its talks and wrap-ups are longer than the world's: no rule looks at it
+        self.talk_factor, self.wrap_factor = habit
         #: `ready`, `reserved`, `talking`, `wrap_up`, or `away`: not in the pool
         self.state = "away"
         self.since_s = 0.0
@@ -45,8 +49,8 @@ class Call:
     """A call that has no agent yet, as the server knows it."""
 
     __slots__ = (
-        "answered_wall", "created_wall", "deadline_s", "dialled_s", "fate", "heard_s", "lead", "number",
-        "ringing_wall", "shown", "state",
+        "answered_wall", "chance", "created_wall", "deadline_s", "dialled_s", "fate", "heard_s", "lead",
+        "number", "ringing_wall", "shown", "state",
     )  # fmt: skip
 
     def __init__(self, number: int, lead: Lead, fate: Fate, dialled_s: float, wall: datetime) -> None:
@@ -60,6 +64,8 @@ class Call:
         self.created_wall = wall
         self.ringing_wall: datetime | None = None
         self.answered_wall: datetime | None = None
+        #: what the rule gave its answer when it was dialled
+        self.chance: float | None = None
         self.heard_s = 0.0
         self.deadline_s = 0.0
         self.shown: object | None = None

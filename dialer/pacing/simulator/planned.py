@@ -10,10 +10,10 @@ from uuid import UUID
 
 from dialer.pacing.budget import Budget, windows_of
 from dialer.pacing.learner import Learner, Observation, Seen
-from dialer.pacing.model import AgentInPool, CallInAir, DialMode, Plan, Snapshot, plan
+from dialer.pacing.model import BY_PRICE, AgentInPool, CallInAir, DialMode, Plan, Snapshot, plan
 from dialer.pacing.simulator.figures import DAY_S
 from dialer.pacing.simulator.pacer import Call, Decision, Pacer, Seat, View
-from dialer.pacing.simulator.world import HOUR_S, World
+from dialer.pacing.simulator.world import HOUR_S, Lead, World
 
 #: Teams of more agents are looked at less often, to be simulated in time.
 _LARGE: Final = 20
@@ -30,6 +30,8 @@ class Planned(Pacer):
 
     def __init__(self, mode: DialMode, ratio: float = 1.0) -> None:
         self._mode, self._ratio = mode, ratio
+        #: why it decided as it did
+        self._why = ""
 
     def snapshot(self, view: View) -> Snapshot:
         """What `plan` is told."""
@@ -37,10 +39,29 @@ class Planned(Pacer):
             mode=self._mode,
             ratio=self._ratio,
             agents=[_agent(seat) for seat in view.seats],
-            calls=[_call(call) for call in view.calls.values()],
+            calls=[self._call(call) for call in view.calls.values()],
             lines_left=view.lines_left,
             leads_left=view.leads_left,
         )
+
+    def chance(self, lead: Lead) -> float | None:
+        """That a person answers, as far as that is known."""
+        return lead.told
+
+    def _call(self, call: Call) -> CallInAir:
+        shown = call.shown
+        if not isinstance(shown, CallInAir):
+            if call.chance is None:
+                call.chance = self.chance(call.lead)
+            shown = call.shown = CallInAir(
+                UUID(int=_ID + call.number),
+                call.state,
+                call.created_wall,
+                call.chance,
+                call.ringing_wall,
+                call.answered_wall,
+            )
+        return shown
 
     def plan(self, view: View, snapshot: Snapshot, now: datetime) -> Plan:
         """What it decides."""
@@ -48,6 +69,7 @@ class Planned(Pacer):
 
     def decide(self, view: View) -> Decision:
         decided = self.plan(view, self.snapshot(view), view.wall)
+        self._why = decided.why
         return Decision(decided.dial, [one.int - _ID for one in decided.cancel])
 
 
@@ -61,6 +83,8 @@ class Limits:
     long_run: bool = False
     #: ringing calls may be taken back after so long, s; None: never
     drop_after_s: float | None = None
+    #: whether it learns how long the talks of each agent last, or of all together
+    each_agent: bool = True
 
 
 class Predictive(Planned):
@@ -74,7 +98,7 @@ class Predictive(Planned):
         self._world, self._limits = world, limits
         if world.agents > _LARGE:
             self.gather_s = _GATHER_LARGE_S
-        self._learner = self._new_learner()
+        self.learner = self._new_learner()
         # Of a full day, as a supervisor would guess it: four fifths of the agents' time is taken.
         answers = 0.8 * world.agents * world.day_h * HOUR_S / world.hold_s
         self._budget = (
@@ -90,61 +114,55 @@ class Predictive(Planned):
         return Learner(agents=self._world.agents, ring_timeout_s=self._world.ring_cut_s)
 
     def snapshot(self, view: View) -> Snapshot:
-        self._learner.agents = view.staffed
-        leads = islice(view.next_leads(), 2 * view.staffed) if self._world.kinds_known else ()
+        self.learner.agents = view.staffed
+        differ = self._world.kinds_known or self._world.traits_known
+        leads = islice(view.next_leads(), 2 * view.staffed) if differ else ()
         return replace(
             super().snapshot(view),
-            next_leads=[lead.told for lead in leads if lead.told is not None],
-            knowledge=self._learner.knowledge(),
+            next_leads=[chance for lead in leads if (chance := self.chance(lead)) is not None],
+            knowledge=self.learner.knowledge(),
             budget=self._budget.state(view.wall),
             slack_s=self._slack_s,
             drop_after_s=self._limits.drop_after_s,
         )
 
+    def chance(self, lead: Lead) -> float | None:
+        return self.learner.answer_probability(lead.traits) if lead.traits else lead.told
+
     def person(self, view: View, call: Call) -> None:
-        self._see(Seen.ANSWERED, call.heard_s - call.dialled_s)
+        self._dialled(Seen.ANSWERED, call, call.heard_s)
 
     def machine(self, view: View, call: Call) -> None:
-        self._see(Seen.MACHINE, view.now - call.dialled_s)
+        self._dialled(Seen.MACHINE, call, view.now)
 
     def unanswered(self, view: View, call: Call) -> None:
-        self._see(Seen.UNANSWERED, view.now - call.dialled_s)
+        self._dialled(Seen.UNANSWERED, call, view.now)
 
     def cancelled(self, view: View, call: Call) -> None:
-        self._see(Seen.TAKEN_BACK, view.now - call.dialled_s)
+        self._dialled(Seen.TAKEN_BACK, call, view.now)
+
+    def _dialled(self, what: Seen, call: Call, ended_s: float) -> None:
+        self.learner.see(Observation(what, ended_s - call.dialled_s, call.lead.traits))
 
     def talk_ended(self, view: View, seat: Seat, talk_s: float) -> None:
-        self._see(Seen.TALKED, talk_s)
+        self._worked(Seen.TALKED, seat, talk_s)
 
     def wrap_ended(self, view: View, seat: Seat, wrap_s: float) -> None:
-        self._see(Seen.WRAPPED_UP, wrap_s)
+        self._worked(Seen.WRAPPED_UP, seat, wrap_s)
 
-    def _see(self, what: Seen, age_s: float) -> None:
-        self._learner.see(Observation(what, age_s))
+    def _worked(self, what: Seen, seat: Seat, lasted_s: float) -> None:
+        agent = seat.number if self._limits.each_agent else None
+        self.learner.see(Observation(what, lasted_s, agent=agent))
 
     def settled(self, view: View, abandoned: bool) -> None:
-        self._budget.settle(view.wall, abandoned=abandoned)
+        self._budget.settle(view.wall, abandoned=abandoned, by_price=not self._why or self._why in BY_PRICE)
 
     def forget(self) -> None:
-        self._learner = self._new_learner()
+        self.learner = self._new_learner()
 
 
 def _agent(seat: Seat) -> AgentInPool:
     shown = seat.shown
     if not isinstance(shown, AgentInPool):
-        shown = seat.shown = AgentInPool(UUID(int=seat.number), seat.state, seat.since_wall)
-    return shown
-
-
-def _call(call: Call) -> CallInAir:
-    shown = call.shown
-    if not isinstance(shown, CallInAir):
-        shown = call.shown = CallInAir(
-            UUID(int=_ID + call.number),
-            call.state,
-            call.created_wall,
-            call.lead.told,
-            call.ringing_wall,
-            call.answered_wall,
-        )
+        shown = seat.shown = AgentInPool(UUID(int=seat.number), seat.state, seat.since_wall, seat.number)
     return shown

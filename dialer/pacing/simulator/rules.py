@@ -57,6 +57,10 @@ RULES: Final[Mapping[str, Known]] = MappingProxyType(
             "looks ahead: as many as expected answers and free agents allow",
             lambda w, t: Predictive(w, t.limits),
         ),
+        "predictive-alike": Known(
+            "the same, taking all agents for alike",
+            lambda w, t: Predictive(w, replace(t.limits, each_agent=False)),
+        ),
         "progressive": Known("one call for each free agent", lambda w, t: Planned(DialMode.PROGRESSIVE)),
         "power": Known(
             "a fixed number of calls for each free agent",

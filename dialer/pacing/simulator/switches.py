@@ -127,11 +127,36 @@ SWITCHES: Final[Mapping[str, Switch]] = MappingProxyType(
             (0, 0.99),
             lambda w, v, _: _leads_differ(w, v, known=True),
         ),
+        "traits-unknown": Switch(
+            "kind of number, earlier attempts and hour change the odds of an answer, by {} times what is"
+            " usual; the rule is told nothing of it",
+            1.0,
+            (0.01, 5),
+            lambda w, v, _: replace(w, traits=v),
+        ),
+        "learned-leads": Switch(
+            "the same, {} times; the rule is told the kind, the attempts and the hour, and learns",
+            1.0,
+            (0.01, 5),
+            lambda w, v, _: replace(w, traits=v, traits_known=True),
+        ),
+        "traits-known": Switch(
+            "the same, {} times; the rule is told the odds",
+            1.0,
+            (0.01, 5),
+            lambda w, v, _: replace(w, traits=v, kinds_known=True),
+        ),
         "breaks": Switch(
             "each agent works an hour on average, then has a break of {} min",
             10.0,
             (0.1, 240),
             lambda w, v, _: replace(w, break_after_s=HOUR_S, break_s=v * 60),
+        ),
+        "differing-agents": Switch(
+            "agents differ: the means of their talks and of their wrap-ups have a variation of {}",
+            0.5,
+            (0, 3),
+            lambda w, v, _: replace(w, agents_cv=v),
         ),
         "leave": Switch(
             "{} of the agents leave unannounced every two hours, for ten minutes", 1.0, (0, 1), _absences

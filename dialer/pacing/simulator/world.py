@@ -12,6 +12,9 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
+from dialer.pacing.answering import Traits
+from dialer.pacing.simulator import lists
+
 HOUR_S: Final = 3600.0
 
 
@@ -58,6 +61,16 @@ class Absence(NamedTuple):
     share: float
 
 
+class Habit(NamedTuple):
+    """An agent's talks and wrap-ups, as factors of the world's."""
+
+    talk: float
+    wrap: float
+
+
+ALIKE: Final = Habit(1.0, 1.0)
+
+
 class Leads(NamedTuple):
     """A kind of leads on the list."""
 
@@ -93,6 +106,8 @@ class World:
     busy_s: tuple[float, float] = (1.0, 3.0)
     talk: Times = TALK
     wrap: Times = WRAP
+    #: the agents' own means of talks, and of wrap-ups: coefficient of variation between agents
+    agents_cv: float = 0.0
     #: a customer who has no agent so long after the clock's start is abandoned
     slack_s: float = 2.0
     #: hours worked a day; the next day begins 24 h after the last; 24: without a night
@@ -105,8 +120,11 @@ class World:
     leads: int | None = None
     #: kinds of leads; none: all alike
     kinds: tuple[Leads, ...] = ()
-    #: whether the rule is told the answer probability of each lead
+    #: leads differ by what is known of them, so many times as much as `lists` says; 0: not at all
+    traits: float = 0.0
+    #: whether the rule is told the answer probability of each lead, or its traits, to learn from
     kinds_known: bool = False
+    traits_known: bool = False
     #: dials that a machine answers, 0 to 1, besides those that a person answers
     machine_rate: float = 0.0
     #: whether answers are listened to before an agent is sought
@@ -150,6 +168,16 @@ class World:
         return self.talk.mean_s + self.wrap.mean_s
 
 
+def habits(world: World, seed: int) -> list[Habit]:
+    """Of each agent. Lognormal, talks and wrap-ups apart; over all agents the mean of each is 1."""
+    if not world.agents_cv:
+        return [ALIKE] * world.agents
+    rng, law = random.Random(f"{seed} agents"), Times.of(1.0, world.agents_cv)  # noqa: S311
+    drawn = [Habit(law.draw(rng), law.draw(rng)) for _ in range(world.agents)]
+    talk, wrap = (sum(each) / len(drawn) for each in zip(*drawn, strict=True))
+    return [Habit(one.talk / talk, one.wrap / wrap) for one in drawn]
+
+
 class Lead(NamedTuple):
     """Whom to dial next."""
 
@@ -157,6 +185,8 @@ class Lead(NamedTuple):
     factor: float
     #: the answer probability that the rule is told; None: it is told nothing
     told: float | None
+    #: what the rule is told of it besides
+    traits: Traits = ()
 
 
 class Fate(NamedTuple):
@@ -247,6 +277,10 @@ class Drawn:
                 return None
             self._left -= 1
         world = self._world
+        if world.traits:
+            known, chance = lists.draw(self._list, world.answer_rate, world.traits)
+            told = chance if world.kinds_known else None
+            return Lead(chance / world.answer_rate, told, known if world.traits_known else ())
         if not world.kinds:
             return Lead(1.0, None)
         left = self._list.random()
