@@ -140,10 +140,10 @@ class Script:
     def fate(self, lead: Lead, worked_s: float) -> Fate:
         return self._fates.pop(0)
 
-    def talk_s(self, machine: bool) -> float:
+    def talk_s(self, fate: Fate) -> float:
         return 5.0
 
-    def wrap_s(self) -> float:
+    def wrap_s(self, fate: Fate) -> float:
         return self._wrap_s
 
     def work_s(self) -> float:
@@ -211,8 +211,8 @@ ONE = World(agents=1)
         (ONE, answer(12.0, greeting_s=1.9), 2, 1, [0]),
         # Told late: the server's clock starts then.
         (ONE, answer(13.0, late_s=1.5), 2, 0, [0, 1.5]),
-        # Whoever hangs up before the time is over was not abandoned.
-        (ONE, answer(13.0, hang_up_s=1.0), 1, 0, [0]),
+        # Whoever hangs up before the time is over was not abandoned, and had answered.
+        (ONE, answer(13.0, hang_up_s=1.0), 2, 0, [0]),
         (ONE, answer(15.5, hang_up_s=1.0), 2, 0, [0, 0.5]),
     ],
 )

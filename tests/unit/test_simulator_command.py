@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from dialer.bench.pacing import cases, command, results, table
-from dialer.bench.pacing.plot import chart
+from dialer.pacing.simulator.plot import chart
 from dialer.errors import Invalid
 from dialer.pacing.simulator import switches
 from dialer.pacing.simulator.command import Simulate, job_of, line, show, simulate

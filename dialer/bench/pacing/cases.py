@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from dialer.bench.pacing import verdict
 from dialer.clock import utc_now
 from dialer.pacing.simulator import switches
-from dialer.pacing.simulator.figures import Run, first_at_or_over, minutes_within, quantile, summary
+from dialer.pacing.simulator.figures import Run, minutes_within, summary
 from dialer.pacing.simulator.planned import Limits
 from dialer.pacing.simulator.rules import Terms
 from dialer.pacing.simulator.runs import Job, run_seeds
@@ -161,8 +162,10 @@ def measure(case: Case) -> dict[str, Any]:
     else:
         runs = run_seeds(job, case.runs)
     figures = summary(runs, job.terms.limits.share)
+    if case.part == "robust":
+        figures |= verdict.windows(runs, job.terms.limits.share)
     if case.changes_s:
-        figures |= _after(runs, case.changes_s)
+        figures |= _after(runs, case.changes_s) | verdict.recovery(runs, case.changes_s)
     if job.terms.ratio is not None:
         figures["ratio"] = job.terms.ratio
     del figures["seeds"]
@@ -201,18 +204,11 @@ def _tune(job: Job) -> tuple[Job, list[Run]]:
 
 
 def _after(runs: Sequence[Run], changes_s: Sequence[float]) -> dict[str, object]:
-    """The quarter of an hour after each change, and how long until occupancy is back: at nine tenths of the
-    last hour's."""
+    """The quarter of an hour after each change."""
     first = [minutes_within(run, changes_s, _AFTER_S) for run in runs]
     live = sum(one.live for one in first)
     duty = sum(one.duty_s for one in first)
-    last = [run.between(run.minutes[-1].worked_s - HOUR_S, run.minutes[-1].worked_s) for run in runs]
-    usual = sum(one.occupancy for one in last) / len(last)
-    back = [
-        first_at_or_over(run, at, 0.9 * usual) for run in runs for at in changes_s if at < run.total.worked_s
-    ]
     return {
         "after_abandon_rate": sum(one.abandoned for one in first) / live if live else 0.0,
         "after_occupancy": sum(one.talk_s + one.wrap_s for one in first) / duty if duty else 0.0,
-        "back_s": quantile([seconds for seconds in back if seconds is not None], 0.5),
     }

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from dialer.bench.pacing import verdict
 from dialer.bench.pacing.cases import RATES, TEAMS
-from dialer.bench.pacing.plot import chart
 from dialer.errors import Invalid
+from dialer.pacing.simulator.plot import chart
 
 PAGE: Final = Path("docs/pacing.md")
 PLOT: Final = Path("docs/images/pacing.svg")
@@ -149,6 +150,7 @@ def robust(results: Results) -> str:
                 _percent(one.get("after_abandon_rate"), 1),
                 _percent(one.get("after_occupancy")),
                 "-" if one.get("back_s") is None else f"{one['back_s'] / 60:.0f}",
+                {None: "-", "": "yes"}.get(said := verdict.broken(one, line["target"]), said or ""),
             )
         )
     return markdown(
@@ -162,6 +164,7 @@ def robust(results: Results) -> str:
             "abandoned in the 15 min after a change",
             "occupancy in them",
             "back after, min",
+            "held",
         ),
         body,
     )

@@ -25,7 +25,9 @@ _AHEAD: Final = 4
 
 def shifts(world: World, hours: float) -> list[tuple[float, float]]:
     """When the centre is open, real seconds from the start: so many counted hours after the warm-up, which
-    lengthens the first day."""
+    lengthens the first day. With a roster: when anybody is on duty."""
+    if world.roster is not None:
+        return world.roster.spans
     left = hours * HOUR_S
     if world.day_h >= 24:
         return [(0.0, world.warm_up_s + left)]
@@ -43,7 +45,12 @@ class Centre:
     def __init__(self, world: World, source: Source, pacer: Pacer, hours: float, seed: int = 1) -> None:
         self.world, self._source, self._pacer, self._seed = world, source, pacer, seed
         self._shifts = shifts(world, hours)
-        self._opens_at = FIRST_DAY + timedelta(hours=_OPENS_H if world.day_h <= 24 - _OPENS_H else 0)
+        roster = world.roster
+        self._opens_at = (
+            roster.begins_at
+            if roster is not None
+            else FIRST_DAY + timedelta(hours=_OPENS_H if world.day_h <= 24 - _OPENS_H else 0)
+        )
         self._clock_off_s = 0.0
         self.now = 0.0
         self._heap: list[tuple[float, int, Callable[[Any], None], Any]] = []
@@ -142,6 +149,11 @@ class Centre:
         for absence in world.absences:
             self._on(absence.at_s, self._leave, absence)
             self._on(absence.at_s + absence.for_s, self._come_back, absence)
+        for stay in world.roster.stays if world.roster is not None else ():
+            seat = self._seats[stay.agent]
+            seat.away = True
+            self._at(stay.from_s, self._come, seat)
+            self._at(stay.until_s, self._go, seat)
         for at, by_s in world.clock_steps:
             self._on(at, self._set_clock, by_s)
         for at in world.resets:
@@ -333,7 +345,12 @@ class Centre:
         """The customer is gone before an agent was there."""
         if call.state != "over":
             self._drop(call)
-            self.ledger.left_early += 1
+            self._left()
+
+    def _left(self) -> None:
+        """The customer hung up before the law's clock was over: answered live, and not abandoned."""
+        self.ledger.left_early += 1
+        self._settle(abandoned=False)
 
     def _settle(self, *, abandoned: bool) -> None:
         self.ledger.live += 1
@@ -366,11 +383,11 @@ class Centre:
         fate, ledger, now = call.fate, self.ledger, self.now
         heard_at = call.heard_s - fate.late_s
         ledger.advance(now)
-        talk = self._source.talk_s(fate.machine) * (1.0 if fate.machine else seat.talk_factor)
-        if fate.hang_up_s is not None:
+        talk = self._source.talk_s(fate) * (1.0 if fate.machine else seat.talk_factor)
+        if fate.hang_up_s is not None and fate.talk_s is None:
             talk = heard_at + fate.hang_up_s - now
             if talk <= 0:
-                ledger.left_early += 1
+                self._left()
                 ledger.lines -= 1
                 self._free(seat)
                 return
@@ -382,7 +399,7 @@ class Centre:
             ledger.waits_s.append(now - call.heard_s)
             ledger.unserved += now - heard_at - fate.greeting_s > self.world.slack_s + 1e-9
             self._settle(abandoned=now > call.deadline_s + 1e-9)
-        wrap = self._source.wrap_s() * seat.wrap_factor
+        wrap = self._source.wrap_s(fate) * seat.wrap_factor
         seat.talk_ends = now + talk + wrap
         self._show(seat, "talking")
         self._at(now + talk, self._talked, (seat, talk, wrap))
@@ -450,12 +467,18 @@ class Centre:
 
     def _leave(self, absence: Absence) -> None:
         for seat in self._seats[: round(absence.share * len(self._seats))]:
-            seat.away = True
-            if seat.state == "ready":
-                self._seat_out(seat)
+            self._go(seat)
 
     def _come_back(self, absence: Absence) -> None:
         for seat in self._seats[: round(absence.share * len(self._seats))]:
-            seat.away = False
-            if seat.state == "away" and self._open:
-                self._seat_in(seat)
+            self._come(seat)
+
+    def _go(self, seat: Seat) -> None:
+        seat.away = True
+        if seat.state == "ready":
+            self._seat_out(seat)
+
+    def _come(self, seat: Seat) -> None:
+        seat.away = False
+        if seat.state == "away" and self._open:
+            self._seat_in(seat)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -176,17 +176,25 @@ class Run:
     def worst_window(self, length_s: float = DAY_S, least: int = LEAST_ANSWERS) -> float | None:
         """The largest abandon share of the windows of that length with so many live answers at least; None:
         there is no such window."""
+        return max((lost / live for live, lost in self._windows(length_s) if live >= least), default=None)
+
+    def over_allowance(self, allowed: Sequence[int], length_s: float = DAY_S) -> int:
+        """By how many abandoned calls the worst of the windows of that length is over what is allowed to its
+        number of live answers, of those that `allowed` has; under it all: less than 0."""
+        most = len(allowed)
+        return max(
+            (lost - allowed[live] for live, lost in self._windows(length_s) if live < most), default=-1
+        )
+
+    def _windows(self, length_s: float) -> Iterator[tuple[int, int]]:
+        """Live answers and abandoned of the window that ends with each live answer."""
         first = lost = 0
-        worst: float | None = None
         for last, (at, abandoned) in enumerate(self.settled):
             lost += abandoned
             while self.settled[first][0] <= at - length_s:
                 lost -= self.settled[first][1]
                 first += 1
-            live = last - first + 1
-            if live >= least and (worst is None or lost / live > worst):
-                worst = lost / live
-        return worst
+            yield last - first + 1, lost
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -104,7 +104,11 @@ class Predictive(Planned):
         self._budget = (
             Budget(target=limits.share)
             if limits.long_run
-            else Budget(windows_of(limits.share, 30 * DAY_S), answers_a_day=answers)
+            else Budget(
+                windows_of(limits.share, 30 * DAY_S),
+                zone=UTC if world.roster is None else world.roster.zone,
+                answers_a_day=answers,
+            )
         )
         # The greeting's shortest is the time that there surely is.
         greeting = world.greeting_s[0] if world.greeting_s else 0.0

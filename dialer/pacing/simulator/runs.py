@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 
 from dialer.pacing.simulator.centre import Centre
 from dialer.pacing.simulator.figures import Run
+from dialer.pacing.simulator.replay import Log, Replayed
 from dialer.pacing.simulator.rules import Terms, make, world_of
-from dialer.pacing.simulator.world import HOUR_S, Drawn, World
+from dialer.pacing.simulator.world import HOUR_S, Drawn, Source, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,17 @@ class Job:
     #: counted hours
     hours: float = 8.0
     seed: int = 1
+    #: where customers come from; None: the world's laws
+    log: Log | None = None
 
 
 def run(job: Job) -> Run:
     """The run of it. Raises Invalid for a rule that is not known."""
     world = world_of(job.rule, job.world)
     rule = make(job.rule, world, job.terms)
-    source = Drawn(world, job.seed, job.hours * HOUR_S)
+    source: Source = (
+        Drawn(world, job.seed, job.hours * HOUR_S) if job.log is None else Replayed(job.log, world, job.seed)
+    )
     return Centre(world, source, rule, job.hours, job.seed).run()
 
 

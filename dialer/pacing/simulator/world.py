@@ -10,6 +10,8 @@ import math
 import random
 from bisect import bisect_right
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from functools import cached_property
 from typing import Final, NamedTuple, Protocol
 
 from dialer.pacing.answering import Traits
@@ -69,6 +71,46 @@ class Habit(NamedTuple):
 
 
 ALIKE: Final = Habit(1.0, 1.0)
+
+
+class Stay(NamedTuple):
+    """An agent on duty; seconds from the roster's beginning."""
+
+    #: from 0 on
+    agent: int
+    from_s: float
+    until_s: float
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Who is on duty when. Whoever has a call when a stay is over, ends it first."""
+
+    #: second 0, UTC
+    begins_at: datetime
+    #: where the calendar day is counted
+    zone: tzinfo
+    #: of one agent they do not overlap
+    stays: tuple[Stay, ...]
+
+    #: Times without anybody that are shorter count as open, s.
+    BRIDGED_S = 120.0
+
+    @property
+    def agents(self) -> int:
+        """How many there are, each counted once."""
+        return 1 + max(stay.agent for stay in self.stays)
+
+    @cached_property
+    def spans(self) -> list[tuple[float, float]]:
+        """When anybody is on duty."""
+        found = list[tuple[float, float]]()
+        for _, from_s, until_s in sorted(self.stays, key=lambda stay: stay.from_s):
+            if found and from_s <= found[-1][1] + self.BRIDGED_S:
+                found[-1] = found[-1][0], max(found[-1][1], until_s)
+            else:
+                found.append((from_s, until_s))
+        return found
 
 
 class Leads(NamedTuple):
@@ -161,6 +203,8 @@ class World:
     clock_steps: tuple[tuple[float, float], ...] = ()
     #: when all that was learned is lost
     resets: tuple[float, ...] = ()
+    #: who is on duty when; None: all `agents`, `day_h` a day
+    roster: Roster | None = None
 
     @property
     def hold_s(self) -> float:
@@ -170,10 +214,11 @@ class World:
 
 def habits(world: World, seed: int) -> list[Habit]:
     """Of each agent. Lognormal, talks and wrap-ups apart; over all agents the mean of each is 1."""
+    count = world.agents if world.roster is None else world.roster.agents
     if not world.agents_cv:
-        return [ALIKE] * world.agents
+        return [ALIKE] * count
     rng, law = random.Random(f"{seed} agents"), Times.of(1.0, world.agents_cv)  # noqa: S311
-    drawn = [Habit(law.draw(rng), law.draw(rng)) for _ in range(world.agents)]
+    drawn = [Habit(law.draw(rng), law.draw(rng)) for _ in range(count)]
     talk, wrap = (sum(each) / len(drawn) for each in zip(*drawn, strict=True))
     return [Habit(one.talk / talk, one.wrap / wrap) for one in drawn]
 
@@ -208,6 +253,9 @@ class Fate(NamedTuple):
     greeting_s: float = 0.0
     #: the customer hangs up so long after the answer; None: never by himself
     hang_up_s: float | None = None
+    #: read from a log: how long the talk and the wrap-up last. Who is served in time hangs up no earlier
+    talk_s: float | None = None
+    wrap_s: float | None = None
 
 
 class Source(Protocol):
@@ -221,11 +269,11 @@ class Source(Protocol):
         """What a dial of it comes to at that time."""
         ...
 
-    def talk_s(self, machine: bool) -> float:
-        """How long the next talk lasts."""
+    def talk_s(self, fate: Fate) -> float:
+        """How long the talk lasts that begins now."""
         ...
 
-    def wrap_s(self) -> float:
+    def wrap_s(self, fate: Fate) -> float:
         """How long the wrap-up after it lasts."""
         ...
 
@@ -321,10 +369,10 @@ class Drawn:
             setup, setup + ring, setup + world.ring_cut_s, machine, late, detect, taken, greeting, hang_up
         )
 
-    def talk_s(self, machine: bool) -> float:
-        return (self._world.machine_talk if machine else self._world.talk).draw(self._talks)
+    def talk_s(self, fate: Fate) -> float:
+        return (self._world.machine_talk if fate.machine else self._world.talk).draw(self._talks)
 
-    def wrap_s(self) -> float:
+    def wrap_s(self, fate: Fate) -> float:
         return self._world.wrap.draw(self._wraps)
 
     def work_s(self) -> float:

@@ -9,7 +9,9 @@ from xml.sax.saxutils import escape
 
 WIDTH: Final = 760
 HEIGHT: Final = 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 190, 44, 52
+_LEFT, _TOP, _BOTTOM = 56, 44, 52
+#: Room for the names of the lines.
+LABELS: Final = 190
 #: Told apart by people who see colours differently, on light and on dark paper.
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#888888", "#b8860b", "#56b4e9")
 #: Labels at the end of lines keep so many pixels from each other.
@@ -22,14 +24,22 @@ def chart(
     y_title: str,
     lines: Mapping[str, Sequence[tuple[float, float]]],
     y_range: tuple[float, float],
+    *,
+    even: bool = False,
+    labels: int = LABELS,
 ) -> str:
-    """Points joined in the order given; x on a logarithmic scale with a mark at each value that occurs."""
+    """Points joined in the order given, with a mark at each x that occurs; x on a logarithmic scale, or on an
+    `even` one. `labels`: room for the lines' names at the right, pixels."""
     values = sorted({x for points in lines.values() for x, _ in points})
-    low, high = math.log(values[0]), math.log(values[-1])
+
+    def scaled(x: float) -> float:
+        return x if even else math.log(x)
+
+    low, high, right = scaled(values[0]), scaled(values[-1]), WIDTH - labels
 
     def across(x: float) -> float:
-        part = (math.log(x) - low) / (high - low) if high > low else 0.5
-        return _LEFT + part * (WIDTH - _LEFT - _RIGHT)
+        part = (scaled(x) - low) / (high - low) if high > low else 0.5
+        return _LEFT + part * (right - _LEFT)
 
     def up(y: float) -> float:
         part = (y - y_range[0]) / (y_range[1] - y_range[0])
@@ -42,7 +52,7 @@ def chart(
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         f'<text x="{_LEFT}" y="22" font-size="14" fill="#222222">{escape(title)}</text>',
     ]
-    right, floor = WIDTH - _RIGHT, HEIGHT - _BOTTOM
+    floor = HEIGHT - _BOTTOM
     for mark in range(int(y_range[0]), int(y_range[1]) + 1, 10):
         y = up(mark)
         parts.append(f'<line x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="#dddddd"/>')
