@@ -28,6 +28,7 @@ from dialer.db.session import Database
 from dialer.engine import Engine
 from dialer.managed import Renderer
 from dialer.recordings.recorder import Recorder
+from dialer.reports.settled_store import settled
 from dialer.servers.ownership import Ownership
 from dialer.servers.store import NodeRow, sessions_of
 from dialer.settings import Settings
@@ -89,7 +90,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
             settings.tick_ms / 1000,
             nodes,
             ownership,
-            Paces(database, calls, journal.drain),
+            Paces(database, calls, journal.drain, settled),
         ),
         render=Renderer(settings, database) if settings.asterisk == "managed" else None,
     )

@@ -72,8 +72,8 @@ class Past:
 
     #: the latest attempts, oldest first
     calls: Sequence[PastCall]
-    #: of the windows before those: (minute, live answers, abandoned), oldest first
-    minutes: Sequence[tuple[datetime, int, int]]
+    #: of the windows before those: (when, live answers, abandoned), oldest first
+    settled: Sequence[tuple[datetime, int, int]]
     #: where the calendar day is counted
     zone: tzinfo
     #: agents who can take its calls and are logged in
@@ -118,7 +118,7 @@ class Pace:
         self.learner = Learner(ring_timeout_s=float(self.basis.ring_timeout_s), agents=max(1, past.agents))
         guess = {"answers_a_day": past.agents * ANSWERS_AN_AGENT} if past.agents else {}
         self.budget = Budget(windows_of(self.basis.limit, self.basis.window_s), zone=past.zone, **guess)
-        for at, answered, abandoned in past.minutes:
+        for at, answered, abandoned in past.settled:
             self.budget.recall(at, answered, abandoned)
         timed: list[tuple[Fact, PastCall]] = []
         for one in past.calls:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,17 +39,6 @@ _RECENT = Prepared(
      LIMIT :wanted
     """
 )
-_MINUTES = Prepared(
-    """
-    SELECT date_trunc('minute', answered_at) AS minute, count(*) AS answered,
-           count(*) FILTER (WHERE result = 'abandoned') AS abandoned
-      FROM attempt
-     WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
-       AND created_at >= :since AND created_at < :until
-       AND answered_at IS NOT NULL AND result IN ('answered', 'abandoned', 'caller_hung_up')
-     GROUP BY 1 ORDER BY 1
-    """
-)
 _AROUND = Prepared(
     """
     SELECT timezone,
@@ -61,18 +51,37 @@ _AROUND = Prepared(
 )
 
 
-async def past(conn: AsyncConnection, terms: CallTerms, now: datetime, wanted: int = RECENT) -> Past:
+class Settled(Protocol):
+    """Counts the answers of a campaign's calls that were made in a span: (when, live answers, abandoned),
+    oldest first, by the minute from `minutes_since` on and by the hour at least before it. Reports do it."""
+
+    async def __call__(
+        self,
+        conn: AsyncConnection,
+        tenant_id: int,
+        campaign_id: int,
+        *,
+        since: datetime,
+        until: datetime,
+        minutes_since: datetime,
+    ) -> Sequence[tuple[datetime, int, int]]: ...
+
+
+async def past(
+    conn: AsyncConnection, terms: CallTerms, now: datetime, settled: Settled, wanted: int = RECENT
+) -> Past:
     """The campaign's past until `now`: its latest attempts, and what the policy's windows hold before."""
     whose = {"tenant_id": terms.tenant_id, "campaign_id": terms.campaign_id}
     rows = await _RECENT.rows(conn, **whose, wanted=wanted)
     calls = [_past_call(row, terms) for row in reversed(rows)]
     window = max(timedelta(seconds=terms.policy.abandon_window_s), LONGEST_DAY)
-    minutes = []
+    before: Sequence[tuple[datetime, int, int]] = ()
     if len(rows) == wanted:
-        spans = await _MINUTES.rows(conn, **whose, since=now - window, until=calls[0].call.created_at)
-        minutes = [(row.minute, row.answered, row.abandoned) for row in spans]
+        # The windows of a day are too short for whole hours.
+        span = {"since": now - window, "until": calls[0].call.created_at, "minutes_since": now - LONGEST_DAY}
+        before = await settled(conn, terms.tenant_id, terms.campaign_id, **span)
     around = await _AROUND.row(conn, tenant_id=terms.tenant_id, skill=terms.skill)
-    return Past(calls, minutes, ZoneInfo(around.timezone), around.agents)
+    return Past(calls, before, ZoneInfo(around.timezone), around.agents)
 
 
 def _past_call(row: Any, terms: CallTerms) -> PastCall:

@@ -65,6 +65,7 @@ class Paces:
     calls: CallTable
     #: waits until all that has happened stands in the database
     written: Callable[[], Awaitable[None]]
+    settled: pace_store.Settled
     #: told when a campaign is ready
     ready: Callable[[], None] = lambda: None
     _paces: dict[_Key, Pace] = field(default_factory=dict)
@@ -161,7 +162,7 @@ class Paces:
         except TimeoutError:
             raise DatabaseUnavailable(reason="what has happened is not written yet") from None
         async with self.database.tenant(terms.tenant_id) as conn:
-            past = await pace_store.past(conn, terms, utc_now())
+            past = await pace_store.past(conn, terms, utc_now(), self.settled)
         pace = Pace(Basis.of(terms))
         await asyncio.to_thread(pace.recall, past)
         if self._loading.get(key) is not loading:

@@ -47,6 +47,7 @@ from dialer.compliance.model import POLICIES, Hours
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.pacing.answering import traits_of, words_of
+from dialer.reports.settled_store import settled
 from dialer.servers.ownership import Sole
 from scheduler import hopper
 
@@ -69,7 +70,7 @@ async def taken_up(floor: Floor, table: CallTable, terms: CallTerms) -> AsyncIte
     journal = table.journal
     assert isinstance(journal, DatabaseJournal)
     ready = asyncio.Event()
-    paces = Paces(floor.database, table, journal.drain, ready.set)
+    paces = Paces(floor.database, table, journal.drain, settled, ready.set)
     works = [asyncio.create_task(work) for work in (paces.run(), journal.run())]
     try:
         assert paces.of(terms) is None
@@ -164,7 +165,7 @@ async def test_another_server_knows_what_the_first_has_learned(floor: Floor) -> 
                 .where(t.attempt.c.state == "wrap_up")
                 .values(state="ended", ended_at=t.attempt.c.hung_up_at + timedelta(seconds=9))
             )
-            rows = await past(conn, terms, utc_now())
+            rows = await past(conn, terms, utc_now(), settled)
         told = [one for one in rows.calls if one.call.ended_at and one.call.connected_at]
         assert len(told) == 6
         second_table = CallTable(DatabaseJournal(floor.database))
@@ -209,14 +210,14 @@ async def test_what_was_settled_before_counts_in_the_windows(floor: Floor) -> No
                 inputs={},
             )
         )
-        all_of_it = await past(conn, terms, utc_now())
-        some = await past(conn, terms, utc_now(), wanted=2)
+        all_of_it = await past(conn, terms, utc_now(), settled)
+        some = await past(conn, terms, utc_now(), settled, wanted=2)
     assert len(all_of_it.calls) == 6
-    assert not all_of_it.minutes
+    assert not all_of_it.settled
     assert {one.why for one in all_of_it.calls} == {"no_lines"}
     assert len(some.calls) == 2
-    assert sum(answered for _, answered, _ in some.minutes) == 4
-    assert sum(abandoned for _, _, abandoned in some.minutes) == 4
+    assert sum(answered for _, answered, _ in some.settled) == 4
+    assert sum(abandoned for _, _, abandoned in some.settled) == 4
     pace = Pace(Basis.of(terms))
     pace.recall(some)
     assert {(w.answered, w.abandoned) for w in pace.budget.state(utc_now()).windows} == {(6, 6)}

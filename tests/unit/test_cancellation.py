@@ -35,7 +35,7 @@ async def test_pacing_ends_when_news_come_with_the_end() -> None:
     nodes = Nodes()
     nodes.some_ready.set()
     calls = CallTable(Notes())
-    paces = Paces(nothing, calls, nothing)
+    paces = Paces(nothing, calls, nothing, nothing)
     runner = Runner(nothing, calls, nothing, nothing, 5.0, nodes, nothing, paces)
     assert await ends(asyncio.create_task(runner.run()), runner._look.set)
 
