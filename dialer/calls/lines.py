@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.clock import utc_now
 from dialer.db import events
 from dialer.trunks import loads
-from dialer.trunks.caps import IDLE, Load, Refusal
+from dialer.trunks.caps import CENT, IDLE, Load, Refusal
 from dialer.trunks.model import Ask, Book, Choice, Refused, Trunk, choose, lines_left, nearest, placed
 
 log = structlog.get_logger(__name__)
@@ -106,6 +106,21 @@ class TrunkLines:
             load, now = hint.load, hint.now
         load = replace(load, reachable=self.reachable(trunk.endpoint, node))
         return lines_left([trunk], {trunk.id: load}, now)
+
+    def likely(self, trunks: Sequence[Trunk], node: str) -> list[Trunk]:
+        """The trunks in the order in which the node's next calls will try them, as far as is known: those
+        that would take none now come last."""
+        return sorted(trunks, key=lambda trunk: not self._takes(trunk, node))
+
+    def _takes(self, trunk: Trunk, node: str) -> bool:
+        if not trunk.enabled or not self.reachable(trunk.endpoint, node):
+            return False
+        hint = self._hints.get(trunk.id)
+        if hint is None:
+            return True
+        # What was read last, however long ago: nothing better is known before the next call.
+        load, today = hint.load, hint.load.spend_day or date.min
+        return not load.bad and load.refusal(trunk.caps, hint.now, today, CENT) is None
 
     def freed(self, trunk_id: int) -> None:
         """A call of ours has ended: its line will be given back with its row."""

@@ -67,8 +67,8 @@ HISTORY = timedelta(days=31)
 ASK_AGAIN = timedelta(days=1)
 #: Numbers typed by hand are counted over so long.
 TYPED_IN = timedelta(hours=1)
-#: Says of a target, at that moment, how likely a person answers.
-Teller: TypeAlias = Callable[[Target, datetime], Target]
+#: Says of a target how likely a person answers a call of that moment over the trunk.
+Teller: TypeAlias = Callable[[Target, Trunk, datetime], Target]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +133,9 @@ class Placer:
                     break
                 ask = max(wanted, SIFT)
             del ready[wanted:]
-            if told is not None:
-                ready = [told(target, now) for target in ready]
-            refused = await self._commit(conn, terms, ready, node, now, placed, by_hand=None, look=look)
+            refused = await self._commit(
+                conn, terms, ready, node, now, placed, by_hand=None, look=look, told=told
+            )
             commit_s = _in_time(began_s)
         self._send(terms, placed, commit_s)
         if placed:
@@ -256,6 +256,7 @@ class Placer:
         *,
         by_hand: ByHand | None,
         look: Look | None = None,
+        told: Teller | None = None,
     ) -> Refusal | None:
         """Write holds and attempts, and take their trunks' lines; `placed` gets the calls as they will stand
         when the transaction commits. Why the last one that no trunk took was refused.
@@ -283,10 +284,12 @@ class Placer:
                 await self._refused(conn, terms, target, answer, now, by_hand)
                 continue
             choice, today = answer
-            line = self._line(terms, target, choice.trunk, node, ids[target.e164], now, by_hand)
+            # Not before: it may be another trunk than the campaign's first.
+            known = told(target, choice.trunk, now) if told is not None else target
+            line = self._line(terms, known, choice.trunk, node, ids[target.e164], now, by_hand)
             line.fence = self.leases.fence(terms.tenant_id, terms.campaign_id)
             placed.append(line)
-            new.append(new_attempt(terms, target, choice, node, ids[target.e164], today, by_hand))
+            new.append(new_attempt(terms, known, choice, node, ids[target.e164], today, by_hand))
         if new:
             await store.add(conn, terms.tenant_id, new, now)
             leads = [each.lead_id for each in new if each.lead_id is not None]

@@ -102,6 +102,8 @@ class Pace:
     next_leads: list[float] = field(default_factory=list)
     #: monotonic time at which they were looked at
     looked_s: float = float("-inf")
+    #: the trunks that they would have tried then, in their order
+    looked_over: Sequence[int] = ()
     #: what was told of each call that may tell more
     _told: dict[UUID, set[Kind]] = field(default_factory=dict)
     #: by shift
@@ -210,9 +212,9 @@ def slack_s(terms: CallTerms) -> float:
     return terms.policy.abandon_after_s + greeting
 
 
-def traits_of_lead(lead: ClaimedLead, now: datetime) -> Traits:
+def traits_of_lead(lead: ClaimedLead, now: datetime, trunk_id: int | None = None) -> Traits:
     """What the chance of an answer is told from: the hour and the day at the lead's place, what was tried
-    before, the kind of the number, its list."""
+    before, the kind of the number, its list, the trunk of the call (None: the campaign has but one)."""
     zone = zone_of(lead.timezones[0]) if lead.timezones else None
     here = now.astimezone(zone) if zone is not None else None
     return traits(
@@ -222,4 +224,5 @@ def traits_of_lead(lead: ClaimedLead, now: datetime) -> Traits:
         last_result=lead.last_result,
         kind=lead.kind,
         list=lead.list_id,
+        trunk=trunk_id,
     )

@@ -19,6 +19,7 @@ import structlog
 
 from dialer.agents.model import Shift
 from dialer.calls.model import Call
+from dialer.calls.placing import Teller
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.targets import Target
 from dialer.calls.terms import CallTerms
@@ -28,6 +29,7 @@ from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
 from dialer.pacing.answering import Traits
+from dialer.trunks.model import Trunk
 from scheduler import hopper
 
 log = structlog.get_logger(__name__)
@@ -113,29 +115,33 @@ class Paces:
     # -- leads ---------------------------------------------------------------------------------------------
 
     @staticmethod
-    def teller(pace: Pace) -> Callable[[Target, datetime], Target]:
+    def teller(pace: Pace, terms: CallTerms) -> Teller:
         """Says how likely a target answers, for who places its call."""
+        several = len(terms.trunks) > 1
 
-        def told(target: Target, now: datetime) -> Target:
+        def told(target: Target, trunk: Trunk, now: datetime) -> Target:
             if target.lead is None:
                 return target
-            of = traits_of_lead(target.lead, now)
+            of = traits_of_lead(target.lead, now, trunk.id if several else None)
             return replace(target, traits=of, answer_probability=pace.chance(of))
 
         return told
 
-    async def look_ahead(self, pace: Pace, terms: CallTerms, agents: int) -> None:
-        """Look at the leads that come next, where too few of them are known."""
+    async def look_ahead(self, pace: Pace, terms: CallTerms, agents: int, trunks: Sequence[Trunk]) -> None:
+        """Look at the leads that come next, where too few of them are known, or other trunks than then would
+        have their calls: `trunks`, in the order in which they are likely to be tried."""
         now_s = time.monotonic()
-        since_s = now_s - pace.looked_s
-        enough = len(pace.next_leads) >= max(agents, 1)
+        since_s, over = now_s - pace.looked_s, [trunk.id for trunk in trunks]
+        enough = len(pace.next_leads) >= max(agents, 1) and over == pace.looked_over
         if since_s < LOOK_EVERY_S or (enough and since_s < LOOK_AGAIN_S):
             return
         now, wanted = utc_now(), min(2 * agents + 10, MOST_LEADS)
         async with self.database.tenant(terms.tenant_id) as conn:
             leads = await hopper.peek(conn, terms.tenant_id, terms.campaign_id, wanted, now)
-        pace.looked_s = now_s
-        pace.next_leads = [pace.chance(traits_of_lead(lead, now)) for lead in leads]
+        pace.looked_s, pace.looked_over = now_s, over
+        pace.next_leads = [
+            pace.chance(traits_of_lead(lead, now, _trunk_of(lead.e164, trunks))) for lead in leads
+        ]
 
     # -- taking up -----------------------------------------------------------------------------------------
 
@@ -180,3 +186,8 @@ class Paces:
         for line in self.calls:
             if (line.terms.tenant_id, line.terms.campaign_id) == key and line.answer_probability is None:
                 line.answer_probability = pace.chance(line.traits) if line.traits else None
+
+
+def _trunk_of(e164: str, trunks: Sequence[Trunk]) -> int | None:
+    """The trunk that a call to the number is likely to go over, where there are several."""
+    return next((trunk.id for trunk in trunks if trunk.allows(e164)), None) if len(trunks) > 1 else None

@@ -272,7 +272,8 @@ class Runner:
         terms, predictive = each.terms, each.terms.mode is DialMode.PREDICTIVE
         pace = self.paces.of(terms) if predictive else None
         if pace is not None:
-            await self.paces.look_ahead(pace, terms, len(agents))
+            trunks = self.placer.lines.likely(terms.trunks, node.name)
+            await self.paces.look_ahead(pace, terms, len(agents), trunks)
         now = utc_now()
         snapshot = Snapshot(
             # What is still being taken up is paced one call an agent.
@@ -299,7 +300,7 @@ class Runner:
 
     async def _dial(self, each: _Running, decision: Plan, node: Node, pace: Pace | None) -> Plan:
         """Have the calls placed; the decision as it could be carried out."""
-        teller = self.paces.teller(pace) if pace is not None else None
+        teller = self.paces.teller(pace, each.terms) if pace is not None else None
         placed = await self.placer.next_leads(each.terms, decision.dial, node.name, teller)
         if pace is not None:
             del pace.next_leads[: placed.dialled]

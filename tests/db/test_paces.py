@@ -47,6 +47,7 @@ from dialer.compliance.model import POLICIES, Hours
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.pacing.answering import traits_of, words_of
+from dialer.pacing.learner import Observation, Seen
 from dialer.reports.settled_store import settled
 from dialer.servers.ownership import Sole
 from scheduler import hopper
@@ -277,7 +278,7 @@ async def test_chances_are_written_and_calls_taken_back(floor: Floor) -> None:
     terms = await terms_of(floor)
     terms = replace(terms, window=Hours(0, 24 * 60), policy=POLICIES["demo"])
     pace = Pace(Basis.of(terms))
-    assert (await placer.next_leads(terms, 2, NODE, Paces.teller(pace))).dialled == 2
+    assert (await placer.next_leads(terms, 2, NODE, Paces.teller(pace, terms))).dialled == 2
     await placer.settled(NODE)
     ringing, answered = calls
     assert dict(ringing.traits)["kind"] == "mobile"
@@ -298,3 +299,53 @@ async def test_chances_are_written_and_calls_taken_back(floor: Floor) -> None:
     async with floor.database.tenant(TENANT) as conn:
         left = await store.calls_on_lines(conn, TENANT, [floor.campaign_id])
     assert {each.traits for each in left} == {ringing.traits}
+
+
+async def test_a_chance_is_told_over_the_trunk_that_the_call_has(floor: Floor) -> None:
+    """Of two trunks the first has a line for one of two calls: each attempt is kept with its own trunk, and
+    has the chance that was learned over it. The leads that come next are looked at over the second."""
+    async with floor.database.tenant(TENANT) as conn:
+        await conn.execute(update(t.trunk).values(max_channels=1))
+        second = await conn.scalar(
+            insert(t.trunk)
+            .values(
+                tenant_id=TENANT, name="other", endpoint="other", caller_id="+74950000001",
+                allowed_prefixes=["+7"], max_cps=100,
+            )
+            .returning(t.trunk.c.id)
+        )  # fmt: skip
+        values = {"tenant_id": TENANT, "campaign_id": floor.campaign_id, "position": 2, "trunk_id": second}
+        await conn.execute(insert(t.campaign_trunk).values(values))
+    await floor.leads(4)
+    asterisk: Any = Asterisk()
+    calls, nodes, lines = CallTable(DatabaseJournal(floor.database)), Nodes(), TrunkLines()
+    nodes.add(Node(NODE, asterisk, ready=True))
+    placer = Placer(floor.database, nodes, Sole(), calls, Tracker(calls), lines, "127.0.0.1:4573")
+    terms = replace(await terms_of(floor), window=Hours(0, 24 * 60), policy=POLICIES["demo"])
+    pace = Pace(Basis.of(terms))
+    for n in range(200):
+        for trunk_id, result in ((floor.trunk_id, Seen.ANSWERED), (second, Seen.UNANSWERED)):
+            pace.learner.see(Observation(result, 9.0 + n % 3, (("trunk", str(trunk_id)),)))
+
+    async def none(*_args: object, **_more: object) -> tuple[()]:
+        return ()
+
+    paces = Paces(floor.database, calls, none, none)  # type: ignore[arg-type]
+    await paces.look_ahead(pace, terms, 2, lines.likely(terms.trunks, NODE))
+    assert min(pace.next_leads) > 0.8
+    assert (await placer.next_leads(terms, 2, NODE, Paces.teller(pace, terms))).dialled == 2
+    await placer.settled(NODE)
+    first, other = calls
+    assert [(line.trunk_id, dict(line.traits)["trunk"]) for line in (first, other)] == [
+        (floor.trunk_id, str(floor.trunk_id)), (second, str(second)),
+    ]  # fmt: skip
+    for line in (first, other):
+        row = await floor.row(t.attempt, line.call.attempt_id)
+        assert traits_of(row.traits) == line.traits
+        assert line.answer_probability == pace.chance(line.traits)
+    assert first.answer_probability is not None
+    assert other.answer_probability is not None
+    assert first.answer_probability > 0.8 > 0.2 > other.answer_probability
+    pace.looked_s -= 2.0  # not more often than once a second
+    await paces.look_ahead(pace, terms, 2, lines.likely(terms.trunks, NODE))
+    assert max(pace.next_leads) < 0.2

@@ -333,6 +333,31 @@ def test_a_lead_has_the_hour_of_its_place() -> None:
     assert {"hour", "weekday", "last_result"}.isdisjoint(dict(traits_of_lead(nowhere, START)))
 
 
+def test_trunks_that_people_answer_otherwise_are_told_apart() -> None:
+    """One whose number nobody knows is answered seldom: the same lead has another chance over it, live and
+    when the campaign is taken up again from the rows."""
+    dice, pace, rows = random.Random(5), Pace(BASIS), []
+    pace.recall(Past((), (), UTC, 0))
+    lead = ClaimedLead(1, 7, 1, "+79160000000", ("Europe/Moscow",), 0, None, "mobile")
+    for n in range(600):
+        trunk = dice.choice((1, 2))
+        begin_s = 4.0 * n
+        call, of = dialled(begin_s), traits_of_lead(lead, START, trunk)
+        if dice.random() < {1: 0.6, 2: 0.15}[trunk]:
+            call = ends(call, *talk(begin_s))
+        else:
+            call = ends(call, Sent(at(begin_s)), HungUp(at(begin_s + 9), result=Result.BUSY))
+        pace.changed(call, of)
+        rows.append(PastCall(replace(call, ended_at=call.hung_up_at), traits_of(words_of(of)), None, None))
+    again = Pace(BASIS)
+    again.recall(Past(rows, (), UTC, 0))
+    for known in (pace, again):
+        over = [known.chance(traits_of_lead(lead, START, trunk)) for trunk in (1, 2)]
+        assert over == [pytest.approx(0.6, abs=0.12), pytest.approx(0.15, abs=0.1)]
+        # A third trunk that was never used has the campaign's mean.
+        assert over[1] < known.chance(traits_of_lead(lead, START, 3)) < over[0]
+
+
 # -- who is at hand ----------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -72,6 +74,40 @@ def test_what_one_asterisk_does_not_reach_another_may(clock: list[float]) -> Non
     assert (known.left([TRUNK], "a"), known.left([TRUNK], "b")) == (0, 11)
     known.contact("a", "carrier", True)
     assert known.left([TRUNK], "a") == 11
+
+
+@pytest.mark.parametrize(
+    ("load", "later_s", "first"),
+    [
+        (Load(), 0.0, 1),
+        (Load(channels=29), 0.0, 1),
+        (Load(channels=30), 60.0, 2),  # nothing better is known until it is read again
+        (Load(tokens=0.0, filled_at=NOW), 0.0, 2),
+        (Load(tokens=0.0, filled_at=NOW), 0.1, 1),
+        (Load(bad=True, probe_at=NOW), 60.0, 2),
+        (Load(spent=Decimal(100), spend_day=NOW.date()), 0.0, 2),
+        (Load(spent=Decimal(99), spend_day=NOW.date()), 0.0, 1),
+    ],
+)
+def test_the_next_call_goes_over_the_first_trunk_that_takes_it(
+    clock: list[float], load: Load, later_s: float, first: int
+) -> None:
+    """As far as is known: by what was read of it last."""
+    known = TrunkLines()
+    capped, second = replace(TRUNK, max_spend_per_day=Decimal(100)), replace(TRUNK, id=2)
+    read(known, load)
+    clock[0] += later_s
+    assert [trunk.id for trunk in known.likely([capped, second], NODE)] == [first, 3 - first]
+
+
+def test_the_next_call_goes_over_a_trunk_that_can_be_reached(clock: list[float]) -> None:
+    """By the node that dials; one that is switched off takes none."""
+    known, second = TrunkLines(), replace(TRUNK, id=2, endpoint="other")
+    known.contact(NODE, "other", reachable=False)
+    assert known.likely([second, TRUNK], NODE) == [TRUNK, second]
+    assert known.likely([second, TRUNK], "elsewhere") == [second, TRUNK]
+    off = replace(second, enabled=False)
+    assert known.likely([off, TRUNK], "elsewhere") == [TRUNK, off]
 
 
 async def test_a_cap_is_told_once_in_ten_minutes(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
