@@ -171,7 +171,7 @@ def show(console: Console, past: _Past, found: Compared) -> None:
     days = past.days
     console.print(
         f"{past.of.name}, {replay_store.shown((past.first, past.last))} ({past.of.zone.key}):"
-        f" {days.attempts:,} attempts,"
+        f" {days.attempts:,} attempts ({', '.join(sorted(days.modes))}),"
         f" {found.past.total.duty_s / 3600:.1f} agent-hours while it dialled",
         highlight=False,
     )
@@ -188,8 +188,7 @@ def show(console: Console, past: _Past, found: Compared) -> None:
     ):
         table.add_column(head, justify="right")
     table.add_column("wait, s\n95 %", justify="right")
-    modes = ", ".join(days.modes)
-    _row(table, f"what was ({modes})", found.past_figures())
+    _row(table, "what was", found.past_figures())
     for one in found.figures():
         _row(table, f"{one['name']}{' (its own)' if one['own'] else ''}", one)
     console.print(table)

@@ -19,6 +19,8 @@ from dialer.pacing.simulator.world import HOUR_S
 
 #: How far the share of a window may be over the limit.
 OVER_BY: Final = 0.005
+#: What sums of decimal fractions are wrong by, and more.
+_ROUNDING: Final = 1e-9
 #: What chance gives a smaller window in so many of all cases is allowed.
 BY_CHANCE: Final = 0.99
 BACK_WITHIN_S: Final = 300.0
@@ -31,7 +33,7 @@ BACK_AT: Final = 0.9
 def allowances(limit: float) -> tuple[int, ...]:
     """Of a window with so many live answers, from 0 up to one less than have a share: how many of them may be
     abandoned."""
-    most = math.floor((limit + OVER_BY) * LEAST_ANSWERS)
+    most = math.floor((limit + OVER_BY) * LEAST_ANSWERS + _ROUNDING)
     return tuple(min(most, _by_chance(answers, limit)) for answers in range(LEAST_ANSWERS))
 
 
@@ -81,7 +83,7 @@ def broken(figures: Mapping[str, Any], limit: float) -> str | None:
         return None
     said = []
     worst = figures["worst_24h_abandon_rate"]
-    if worst is not None and worst > limit + OVER_BY:
+    if worst is not None and worst > limit + OVER_BY + _ROUNDING:
         said.append(f"{worst:.2%} abandoned in 24 h")
     if (over := figures["small_windows_over"]) > 0:
         said.append(f"{over} abandoned over the allowance of a small window")
