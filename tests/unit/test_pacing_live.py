@@ -204,7 +204,9 @@ def test_delays_are_what_passed_beyond_the_plan() -> None:
     assert found.join_s == pytest.approx(0.03)
     assert found.talk_s == pytest.approx((0.09 + 0.37 - 2.0) / 3)
     assert found.wrap_s == pytest.approx(0.2)
-    figures = rows.figures(run_of(attempts, times, decisions=4))
+    decided = [(after(0), "within_budget"), (after(60), "budget_spent"), (after(70), "price_over")]
+    figures = rows.figures(run_of(attempts, times, decisions=[*decided, (after(95), "budget_spent")]))
+    assert figures["budget_spent_s"] == pytest.approx(15)
     assert [figures["wait_max_s"], figures["joined_late"]] == pytest.approx([1.7, 0])
     assert figures["answer_late_s"] == pytest.approx(0.25)
     assert (figures["answers_planned"], figures["decisions"], figures["away_s"]) == (1.0, 4.0, 0.0)
