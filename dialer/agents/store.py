@@ -122,7 +122,7 @@ _RESERVE = Prepared(
                  WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL
                    AND s.state = 'ready' AND s.leg IS NOT NULL AND s.node = :node
                    AND (CAST(:skill AS text) IS NULL OR CAST(:skill AS text) = ANY (a.skills))
-                 ORDER BY a.rank DESC, s.idle_since
+                 ORDER BY a.rank DESC, a.skills && CAST(:spare AS text[]), s.idle_since
                  LIMIT 1
                    FOR UPDATE OF s SKIP LOCKED)
            AND agent.tenant_id = agent_session.tenant_id AND agent.id = agent_session.agent_id
@@ -368,16 +368,25 @@ async def move(
 
 
 async def reserve_next(
-    conn: AsyncConnection, tenant_id: int, skill: str | None, node: str, attempt_id: UUID, at: datetime
+    conn: AsyncConnection,
+    tenant_id: int,
+    skill: str | None,
+    node: str,
+    attempt_id: UUID,
+    at: datetime,
+    *,
+    spare: Iterable[str] = (),
 ) -> Shift | None:
-    """Reserve a free agent with the skill and a phone at the node: of the highest rank there, of these the
-    longest idle; None: nobody is free.
+    """Reserve a free agent with the skill and a phone at the node; None: nobody is free.
+
+    Of the highest rank there; of these rather one with none of the skills `spare`, which others may need;
+    of these the longest idle.
 
     One UPDATE: two callers at once get two agents or one of them none, never the same; neither waits for the
     other.
     """
     told = _told(tenant_id, AgentState.RESERVED, at, attempt_id, None)
-    row = await _RESERVE.row(conn, **told, skill=skill, node=node)
+    row = await _RESERVE.row(conn, **told, skill=skill, node=node, spare=sorted(spare))
     return _shift(row) if row else None
 
 

@@ -219,7 +219,13 @@ class Switchboard:
                 return True  # another server answers for the call: it finds an agent, or lets go
             while True:
                 shift = await agents.reserve_next(
-                    conn, terms.tenant_id, terms.skill, ticket.line.node, call.attempt_id, now
+                    conn,
+                    terms.tenant_id,
+                    terms.skill,
+                    ticket.line.node,
+                    call.attempt_id,
+                    now,
+                    spare=self._needed_by_others(ticket.line),
                 )
                 if shift is None or shift.leg is None:
                     return False
@@ -230,6 +236,24 @@ class Switchboard:
             await self._pop(conn, call, shift.agent_id)
         await self._choose(ticket, Assignee(shift.id, shift.agent_id, shift.leg))
         return True
+
+    def _needed_by_others(self, line: Line) -> set[str]:
+        """The skills of other campaigns whose calls in the air may need an agent there.
+
+        A campaign of a few universal agents would find them taken by the many calls of a larger one that has
+        agents of its own.
+        """
+        terms = line.terms
+        return {
+            other.terms.skill
+            for other in self.calls
+            if other.terms.skill is not None
+            and other.terms.skill != terms.skill
+            and other.terms.tenant_id == terms.tenant_id
+            and other.node == line.node
+            and other.call.agent is None
+            and other.call.result is None
+        }
 
     async def _take_back(self, ticket: Ticket) -> None:
         """The agent whose phone was lost takes the kept customer again, as soon as the phone is back."""

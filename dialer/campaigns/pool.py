@@ -72,9 +72,10 @@ def spare_for_calls(
 
 
 def spoken_for(lines: Iterable[Line], tenant_id: int, node: str) -> dict[int, int]:
-    """By campaign: how many free agents its calls in the air at the node stand for."""
+    """By campaign: how many free agents its calls in the air at the node stand for, if it dials for free
+    agents alone."""
     return {
-        campaign_id: _whole(sum(map(_needs, calls)))
+        campaign_id: _whole(sum(map(_stands_for, calls)))
         for campaign_id, calls in _in_air_by_campaign(lines, tenant_id, node).items()
     }
 
@@ -120,6 +121,11 @@ def _needs(line: Line) -> float:
     """How many agents a call in the air will need, on average."""
     if _predictive(line) and line.call.answered_at is None:
         return USUAL_CHANCE if line.answer_probability is None else line.answer_probability
+    return _stands_for(line)
+
+
+def _stands_for(line: Line) -> float:
+    """How many free agents it was dialled for."""
     return 1.0 / line.terms.ratio if line.terms.mode is DialMode.POWER else 1.0
 
 

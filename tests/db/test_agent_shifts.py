@@ -72,6 +72,25 @@ async def test_the_highest_rank_comes_first_and_of_equals_the_longest_idle(floor
     ]  # fmt: skip
 
 
+async def test_universal_agents_are_spared_for_others(floor: Floor) -> None:
+    """Of one rank who has no skill that other calls may need is taken first, however short idle; whoever else
+    is free is taken all the same, and the rank goes before."""
+    now = utc_now()
+
+    async def idle(minutes: int, *skills: str, rank: int = 5) -> int:
+        seat = await floor.seat(idle_since=now - timedelta(minutes=minutes), skills=skills, rank=rank)
+        return seat.agent_id
+
+    both, new, old = await idle(60, "en", "kz"), await idle(1, "en"), await idle(9, "en", "fr")
+    low = await idle(90, "en", rank=4)
+    found = []
+    for _ in range(5):
+        async with floor.database.tenant(TENANT) as conn:
+            shift = await store.reserve_next(conn, TENANT, "en", NODE, new_id(), now, spare={"kz", "de"})
+        found.append(shift.agent_id if shift else None)
+    assert found == [old, new, both, low, None]
+
+
 async def test_a_rank_counts_from_the_next_call_on(floor: Floor, service: AgentService) -> None:
     """A supervisor changes a rank while the agents work: the very next call goes by it."""
     now = utc_now()
