@@ -20,7 +20,7 @@ from rich.table import Table
 from dialer import __version__, settings, telemetry
 from dialer.bench.cli import bench
 from dialer.db.session import Database
-from dialer.errors import DozvonError
+from dialer.errors import DozvonError, Invalid
 
 app = typer.Typer(
     name="dozvon",
@@ -108,14 +108,14 @@ def serve() -> None:
 
 @app.command()
 def demo(
-    leads: Annotated[int, typer.Option(min=1, max=10_000, help="contacts on the list")] = 60,
+    leads: Annotated[int, typer.Option(min=1, max=10_000, help="contacts on the list")] = 90,
     agents: Annotated[int, typer.Option(min=1, max=60, help="agents with softphones")] = 6,
-    seconds: Annotated[int, typer.Option(min=10, help="longest time of dialling, seconds")] = 150,
+    seconds: Annotated[int, typer.Option(min=10, help="longest time of dialling, seconds")] = 240,
     json_only: Annotated[bool, typer.Option("--json", help="nothing on stdout but the summary")] = False,
     browser: Annotated[bool, typer.Option(help="open the page in a browser")] = True,
     seed: Annotated[int, typer.Option(help="decides who answers, and how")] = 1,
     real_times: Annotated[bool, typer.Option("--real-times", help="no shortened talks and rings")] = False,
-    mode: Annotated[str, typer.Option(help="progressive, predictive or power")] = "progressive",
+    mode: Annotated[str, typer.Option(help="progressive, predictive or power")] = "predictive",
 ) -> None:
     """Run a whole campaign on this machine, with a carrier, people and agents of its own."""
     from dialer.demo.run import Demo, run_demo
@@ -138,6 +138,7 @@ def demo(
 
 @app.command()
 def simulate(
+    context: typer.Context,
     rule: Annotated[str, typer.Option(help="`--rule list` tells them")] = "predictive",
     agents: Annotated[int, typer.Option(min=1, max=5000, help="who work")] = 10,
     answer_rate: Annotated[float, typer.Option(help="dials that a person answers, 0 to 1")] = 0.3,
@@ -174,11 +175,44 @@ def simulate(
         ),
     ] = None,
     json_line: Annotated[bool, typer.Option("--json", help="one line of JSON on stdout, no table")] = False,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            help="id or exact name of a campaign: its own past instead of an assumed world; of the options"
+            " above it takes --seed, --runs, --processes and --json"
+        ),
+    ] = None,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", help="replay: first local date; else the last 7 days with attempts"),
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", help="replay: last local date")] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="replay: RULE or RULE:target=0.01,drop-after=15,ratio=1.5,long-run; may be given again [what"
+            " the campaign has, progressive, predictive at the policy's limit and at 1 %]"
+        ),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="replay: an SVG file for the plot")] = None,
 ) -> None:
-    """Try a rule of pacing in a simulated contact centre: days of it in seconds, the same for each seed."""
+    """Try a rule of pacing in a simulated contact centre: days of it in seconds, the same for each seed.
+
+    With --replay it is your own centre: when agents were on duty, who answered after what ringing, talks and
+    wrap-ups are taken from the log of calls, around the same hour; what the log cannot know (how calls that
+    were taken back would have ended, how long abandoned customers would have talked) is drawn from what it
+    knows. The list does not end. Nothing is written to the database.
+    """
     from dialer.pacing.simulator.command import Simulate
     from dialer.pacing.simulator.command import simulate as run_simulation
 
+    if replay is not None:
+        _only(context, also=("seed", "runs", "processes", "json_line"))
+        _replay(replay, first, last, compare, plot, seed, runs, processes, json_line=json_line)
+        return
+    for option, value in (("--from", first), ("--to", last), ("--compare", compare), ("--plot", plot)):
+        if value:
+            raise Invalid(field=option, reason="it is for --replay CAMPAIGN, which is not given")
     run_simulation(
         Simulate(
             rule=rule,
@@ -203,6 +237,52 @@ def simulate(
             with_=tuple(with_ or ()),
             json_line=json_line,
         )
+    )
+
+
+def _only(context: typer.Context, also: tuple[str, ...]) -> None:
+    """See that no option was given that --replay does not take. Raises Invalid."""
+    for param in context.command.params:
+        name = str(param.name)
+        source = context.get_parameter_source(name)
+        taken = name in ("replay", "first", "last", "compare", "plot", *also)
+        if not taken and source is not None and source.name != "DEFAULT":
+            raise Invalid(
+                field=param.opts[0],
+                reason="--replay takes it from the log of calls, or from --compare RULE:NAME=VALUE",
+            )
+
+
+def _replay(
+    campaign: str,
+    first: str | None,
+    last: str | None,
+    compare: list[str] | None,
+    plot: Path | None,
+    seed: int,
+    runs: int,
+    processes: int | None,
+    *,
+    json_line: bool,
+) -> None:
+    from dialer.replay_command import Replay, day_of
+    from dialer.replay_command import replay as run_replay
+
+    telemetry.configure("warning", "console", "simulate")
+    run_replay(
+        settings.load(),
+        Console(),
+        Replay(
+            campaign=campaign,
+            first=day_of("--from", first),
+            last=day_of("--to", last),
+            compare=tuple(compare or ()),
+            seed=seed,
+            runs=runs,
+            processes=processes or os.cpu_count() or 1,
+            json_line=json_line,
+            plot=plot,
+        ),
     )
 
 

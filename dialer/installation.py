@@ -8,6 +8,7 @@ cannot start meanwhile: its parts would be stopped under it.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 
@@ -89,6 +90,21 @@ class Installation:
             self._stack.push_async_callback(server.stop)
             self.started.append("Asterisk")
         await server.start()
+
+
+@contextlib.asynccontextmanager
+async def database_of(settings: Settings, progress: Progress) -> AsyncIterator[Database]:
+    """The database of an installation, as the server sees it, for a command that migrates nothing. Raises
+    SettingsError, PartMissing, DatabaseUnavailable."""
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.database_url is not None:  # nothing is migrated: the owner's address is not needed
+            url = settings.database_url.get_secret_value()
+        else:
+            here = await stack.enter_async_context(Installation(settings, progress))
+            url = (await here.database()).app
+        database = Database.open(url, pool=1)
+        stack.push_async_callback(database.close)
+        yield database
 
 
 def _unmake(data_dir: Path) -> None:

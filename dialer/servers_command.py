@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from rich.console import Console
 from rich.table import Table
 
 from dialer.db.session import Database
 from dialer.errors import Conflict, NotFound
-from dialer.installation import Installation
+from dialer.installation import database_of
 from dialer.servers import store
 from dialer.servers.model import check_node
 from dialer.servers.store import NodeRow, Seen
@@ -18,21 +17,8 @@ from dialer.servers.view import alive, node_views
 from dialer.settings import Settings
 
 
-@asynccontextmanager
-async def _database(settings: Settings, console: Console) -> AsyncIterator[Database]:
-    if settings.database_url is not None:  # nothing is migrated here: the owner's address is not needed
-        database = Database.open(settings.database_url.get_secret_value(), pool=1)
-        try:
-            yield database
-        finally:
-            await database.close()
-        return
-    async with Installation(settings, lambda line: console.print(line, style="dim", highlight=False)) as here:
-        database = Database.open((await here.database()).app, pool=1)
-        try:
-            yield database
-        finally:
-            await database.close()
+def _database(settings: Settings, console: Console) -> AbstractAsyncContextManager[Database]:
+    return database_of(settings, lambda line: console.print(line, style="dim", highlight=False))
 
 
 async def show_servers(settings: Settings, console: Console) -> int:

@@ -16,6 +16,7 @@ from dialer.calls.model import CallState
 from dialer.calls.table import Line
 from dialer.calls.terms import CallTerms
 from dialer.pacing.model import AgentInPool, CallInAir, DialMode
+from dialer.pacing.sharing import Has, Usable
 
 #: States of agents that a pacing rule looks at.
 IN_POOL: Final = (AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
@@ -55,23 +56,55 @@ def spare_for_calls(
 ) -> list[AtHand]:
     """Without the free agents that calls in the air will need whose campaign asks for no more of them: its
     list is empty, or it was paused."""
-    in_air: dict[int, list[Line]] = defaultdict(list)
-    for line in lines:
-        terms = line.terms
-        wants_none = terms.tenant_id == tenant_id and terms.campaign_id not in wanting
-        if wants_none and waits_for_agent(line) and line.node == node and not terms.mode.by_hand:
-            in_air[terms.campaign_id].append(line)
     left = list(found)
-    for calls in in_air.values():
+    for campaign_id, calls in _in_air_by_campaign(lines, tenant_id, node).items():
+        if campaign_id in wanting:
+            continue
         skill = calls[0].terms.skill
         able = [
             each
             for each in left
             if each[0].state == AgentState.READY and (skill is None or skill in each[1].skills)
         ]
-        for each in able[: math.ceil(round(sum(map(_needs, calls)), 6))]:
+        for each in able[: _whole(sum(map(_needs, calls)))]:
             left.remove(each)
     return left
+
+
+def spoken_for(lines: Iterable[Line], tenant_id: int, node: str) -> dict[int, int]:
+    """By campaign: how many free agents its calls in the air at the node stand for."""
+    return {
+        campaign_id: _whole(sum(map(_needs, calls)))
+        for campaign_id, calls in _in_air_by_campaign(lines, tenant_id, node).items()
+    }
+
+
+def has(lines: Iterable[Line], tenant_id: int, node: str) -> dict[int, Has]:
+    """By campaign: how many agents at the node talk with its customers, and how many its calls in the air
+    will need on average."""
+    works: dict[int, float] = defaultdict(float)
+    coming: dict[int, float] = defaultdict(float)
+    for line in lines:
+        if line.terms.tenant_id == tenant_id and line.node == node:
+            if line.call.agent is not None:
+                works[line.terms.campaign_id] += 1.0
+            elif waits_for_agent(line):
+                coming[line.terms.campaign_id] += _needs(line)
+    return {one: Has(works[one], coming[one]) for one in {*works, *coming}}
+
+
+def _in_air_by_campaign(lines: Iterable[Line], tenant_id: int, node: str) -> dict[int, list[Line]]:
+    found: dict[int, list[Line]] = defaultdict(list)
+    for line in lines:
+        terms = line.terms
+        here = terms.tenant_id == tenant_id and line.node == node
+        if here and not terms.mode.by_hand and waits_for_agent(line):
+            found[terms.campaign_id].append(line)
+    return found
+
+
+def _whole(agents: float) -> int:
+    return math.ceil(round(agents, 6))
 
 
 def waits_for_agent(line: Line) -> bool:
@@ -90,27 +123,44 @@ def _needs(line: Line) -> float:
     return 1.0 / line.terms.ratio if line.terms.mode is DialMode.POWER else 1.0
 
 
-def usable(each: AtHand, running: Mapping[int, CallTerms]) -> tuple[AgentInPool, frozenset[int]]:
+def usable(each: AtHand, running: Mapping[int, CallTerms]) -> Usable:
     """The agent, and the campaigns whose skill the agent has."""
     agent, shift = each
-    able = frozenset(
+    campaigns = frozenset(
         campaign_id
         for campaign_id, terms in running.items()
         if terms.skill is None or terms.skill in shift.skills
     )
-    return agent, able
+    return agent, campaigns
 
 
-def in_air(lines: Iterable[Line], campaign_id: int, node: str) -> list[CallInAir]:
-    """The campaign's calls at the node that no agent has been chosen for."""
+def able(agents: Iterable[Usable], campaign_id: int) -> frozenset[UUID]:
+    """The agents who have the campaign's skill."""
+    return frozenset(agent.session_id for agent, campaigns in agents if campaign_id in campaigns)
+
+
+def in_air(
+    lines: Iterable[Line],
+    campaign_id: int,
+    node: str,
+    *,
+    chance: float | None = None,
+    takes: float = 1.0,
+) -> list[CallInAir]:
+    """The campaign's calls at the node that no agent has been chosen for.
+
+    `chance`: that one is answered of which nothing is known; `takes`: that one takes an agent of those that
+    are looked at.
+    """
     return [
         CallInAir(
             line.call.attempt_id,
             line.call.state,
             line.call.created_at,
-            line.answer_probability,
+            chance if line.answer_probability is None else line.answer_probability,
             line.call.ringing_at,
             line.call.answered_at,
+            takes,
         )
         for line in lines
         if line.terms.campaign_id == campaign_id

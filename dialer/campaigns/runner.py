@@ -1,6 +1,7 @@
 """Runs the campaigns: looks at agents and calls, asks the pacing rule, has the calls placed.
 
-One loop for all campaigns of the engine, so that an agent of several campaigns is given to one of them. It
+One loop for all campaigns of the engine, so that an agent of several campaigns is dialled for once: it is
+given to one of them, and predictive ones put theirs together and dial in turns (`pacing/sharing.py`). It
 looks on each change and at least every tick; a decision that differs from the last is kept with its reasons.
 
 A call is joined where it was dialled, so each node (Asterisk server) is paced by the agents whose phones it
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -35,7 +36,8 @@ from dialer.db import events
 from dialer.db.prepared import Prepared
 from dialer.db.session import Database, encode_json
 from dialer.errors import AsteriskUnavailable, DatabaseUnavailable
-from dialer.pacing.model import AgentInPool, DialMode, Plan, Snapshot, plan, share
+from dialer.pacing.model import AgentInPool, CallInAir, DialMode, Plan, Snapshot, plan
+from dialer.pacing.sharing import Turns, Usable, calls_for, share, takes, together
 from dialer.servers import store as servers
 from dialer.servers.model import LeaseKey, LeaseKind
 from dialer.servers.ownership import Ownership
@@ -70,8 +72,22 @@ class _Running:
     last: dict[str, Plan] = field(default_factory=dict)
     #: what the other servers were told: whether it asks for agents; None: not yet
     wants: bool | None = None
-    #: predictive: its agents, by node
+    #: predictive: how many agents are its own or its part of shared ones, by node
     agents: dict[str, int] = field(default_factory=dict)
+    #: monotonic time at which it dialled last
+    dialled_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What a predictive campaign is told in a turn of those who share agents."""
+
+    #: calls of others that may take its agents
+    others: Sequence[CallInAir]
+    #: how many agents' answers it may dial for; None: as many as its rule allows
+    room: float | None
+    #: how many agents would be its own if all were divided fairly
+    fair: float
 
 
 @dataclass(slots=True)
@@ -184,7 +200,9 @@ class Runner:
             self.paces.drop(*key)
         for key, terms in now_running.items():
             before = self._running.get(key)
-            self._running[key] = _Running(terms, last=before.last if before else {})
+            self._running[key] = made = _Running(terms)
+            if before is not None:
+                made.last, made.dialled_s = before.last, before.dialled_s
 
     async def _stopped_while_away(self, tenant_id: int, running: set[int]) -> None:
         """What a pause does, for campaigns that were paused while no engine looked."""
@@ -243,16 +261,63 @@ class Runner:
         found = pool.at_hand(shifts, self.calls, self.placer.tracker.hears)
         free = pool.spare_for_calls(found, self.calls, tenant_id, wanting, node.name)
         terms = {campaign_id: each.terms for campaign_id, each in running.items()}
-        shares = share([pool.usable(each, terms) for each in free], wanting)
-        for campaign_id, theirs in shares.items():
+        usable = [pool.usable(each, terms) for each in free]
+        ahead = {one for one in wanting.keys() & ours if self._may_dial_ahead(running[one])}
+        spoken_for = pool.spoken_for(self.calls, tenant_id, node.name)
+        for campaign_id in ahead:
+            spoken_for.pop(campaign_id, None)
+        # Who shares them out too does not know when ours have dialled.
+        alone = wanting.keys() <= ours
+        dialled = {campaign_id: running[campaign_id].dialled_s for campaign_id in wanting} if alone else {}
+        shares = share(usable, wanting, spoken_for, dialled)
+        for campaign_id in wanting.keys() & ours - ahead:
             each = running[campaign_id]
-            if campaign_id not in ours:
-                continue
             if each.terms.mode is DialMode.PREVIEW:
-                await self._offer(each, theirs, shifts)
+                await self._offer(each, shares[campaign_id], shifts)
             else:
-                await self._pace(each, theirs, node)
-            await self._say_wants(each, now_s)
+                await self._pace(each, shares[campaign_id], node)
+        for priority in sorted({wanting[campaign_id] for campaign_id in ahead}, reverse=True):
+            team = [campaign_id for campaign_id in ahead if wanting[campaign_id] == priority]
+            pools = together(usable, shares, team)
+            await self._take_turns({one: running[one] for one in ahead}, pools, usable, node)
+        for campaign_id in wanting.keys() & ours:
+            await self._say_wants(running[campaign_id], now_s)
+
+    def _may_dial_ahead(self, each: _Running) -> bool:
+        """Whether the campaign dials for agents who are not free yet."""
+        pace = self.paces.of(each.terms) if each.terms.mode is DialMode.PREDICTIVE else None
+        return pace is not None and not pace.budget.state(utc_now()).spent
+
+    async def _take_turns(
+        self,
+        ahead: Mapping[int, _Running],
+        pools: Mapping[int, list[AgentInPool]],
+        usable: Sequence[Usable],
+        node: Node,
+    ) -> None:
+        """Have the campaigns of `pools`, each with whom it may use, dial in turns; `ahead`: all that dial
+        ahead, of other priorities too."""
+        ids = {one: frozenset(agent.session_id for agent in theirs) for one, theirs in pools.items()}
+        able = {one: ids.get(one) or pool.able(usable, one) for one in ahead}
+        tenant_id = next(iter(ahead.values())).terms.tenant_id
+        turns = Turns(
+            ids, pool.has(self.calls, tenant_id, node.name), {one: ahead[one].dialled_s for one in ids}
+        )
+        while (campaign_id := turns.next()) is not None:
+            each, others = ahead[campaign_id], list[CallInAir]()
+            for one, other in ahead.items():
+                part = takes(ids[campaign_id], able[one]) if one != campaign_id else 0.0
+                if part:
+                    chance = self._chance(other)
+                    others += pool.in_air(self.calls, one, node.name, chance=chance, takes=part)
+            told = _Shared(others, turns.room(campaign_id), turns.shares[campaign_id])
+            dialled, cut, held = await self._pace(each, pools[campaign_id], node, told)
+            turns.had(campaign_id, dialled * self._chance(each), cut=cut, held=held)
+
+    def _chance(self, each: _Running) -> float:
+        """That a person answers a call of the campaign, on average."""
+        pace = self.paces.of(each.terms)
+        return pool.USUAL_CHANCE if pace is None else pace.learner.knowledge().answer_probability
 
     async def _say_wants(self, each: _Running, now_s: float) -> None:
         """Tell the other servers, who share the agents with the campaign, whether it asks for any."""
@@ -268,7 +333,11 @@ class Runner:
                     await events.wake(conn, "agents", tenant_id=terms.tenant_id)
             each.wants = wants
 
-    async def _pace(self, each: _Running, agents: list[AgentInPool], node: Node) -> None:
+    async def _pace(
+        self, each: _Running, agents: list[AgentInPool], node: Node, shared: _Shared | None = None
+    ) -> tuple[int, bool, bool]:
+        """Dial as the campaign's rule says: how many, whether its room allowed fewer than the rule, and
+        whether it was the price that allowed no more."""
         terms, predictive = each.terms, each.terms.mode is DialMode.PREDICTIVE
         pace = self.paces.of(terms) if predictive else None
         if pace is not None:
@@ -284,9 +353,18 @@ class Runner:
             lines_left=self.placer.lines_left(terms, node.name),
         )
         if pace is not None:
-            each.agents[node.name] = len(agents)
+            each.agents[node.name] = len(agents) if shared is None else round(shared.fair)
             snapshot = pace.told(snapshot, terms, sum(each.agents.values()), now)
+        if shared is not None:
+            snapshot = replace(snapshot, others=shared.others)
         decision = plan(snapshot, now)
+        price, allowed = (decision.inputs.get(name, 0.0) for name in ("price", "allowed"))
+        most = decision.dial
+        if shared is not None:
+            most = calls_for(shared.room, self._chance(each), most)
+        cut = most < decision.dial
+        if cut:
+            decision = replace(decision, dial=most, why=decision.why if most else "others_turn")
         self.placer.take_back(decision.cancel)
         if decision.dial:
             decision = await self._dial(each, decision, node, pace)
@@ -297,6 +375,7 @@ class Runner:
         if did or last is None or (decision.dial, decision.why) != (last.dial, last.why):
             await self._keep(terms, decision, node.name)
         each.last[node.name] = decision
+        return decision.dial, cut, price > allowed and not cut
 
     async def _dial(self, each: _Running, decision: Plan, node: Node, pace: Pace | None) -> Plan:
         """Have the calls placed; the decision as it could be carried out."""
@@ -304,6 +383,8 @@ class Runner:
         placed = await self.placer.next_leads(each.terms, decision.dial, node.name, teller)
         if pace is not None:
             del pace.next_leads[: placed.dialled]
+        if placed.dialled:
+            each.dialled_s = asyncio.get_running_loop().time()
         if placed.why_not == "no_leads":
             each.dry_until_s = asyncio.get_running_loop().time() + DRY_S
         if placed.why_not == "not_ours":

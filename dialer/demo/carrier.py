@@ -12,6 +12,7 @@ import secrets
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from socket import SOCK_DGRAM
 
@@ -132,13 +133,21 @@ class Carrier:
 
     def invites(self) -> dict[str, set[str]]:
         """The Call-IDs of the INVITEs that came in since the start, by number (see `invites.py`)."""
+        self._read_on()
+        return self._counter.calls()
+
+    def began(self) -> dict[str, list[datetime | None]]:
+        """When each of these calls began, by number."""
+        self._read_on()
+        return self._counter.began()
+
+    def _read_on(self) -> None:
         with self.log_path.open("rb") as log:
             log.seek(self._counted_to)
             piece = log.read()
         # A character may be cut at the end of what is written so far; what matters is ASCII.
         self._counter.feed(piece.decode("ascii", errors="replace"))
         self._counted_to += len(piece)
-        return self._counter.calls()
 
     def double_dials(self) -> dict[str, int]:
         """How many calls too many each number got; empty is right where each is to be dialled once."""

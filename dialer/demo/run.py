@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import sys
 import time
 import webbrowser
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,14 +26,14 @@ from zoneinfo import ZoneInfo
 import structlog
 from rich.console import Console
 from rich.live import Live
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 import asterisk_conf
 from dialer import processes, settings, telemetry
 from dialer.asterisk.runtime import AsteriskServer, find_asterisk
 from dialer.asterisk.speech import Speaker
 from dialer.db import tables as t
-from dialer.demo import people
+from dialer.demo import people, summary
 from dialer.demo.api import Api
 from dialer.demo.carrier import Carrier
 from dialer.demo.phones import AgentPhones, Phone
@@ -40,9 +41,8 @@ from dialer.demo.robots import Robot, Times
 from dialer.demo.screen import Screen, print_summary, terminal_locale
 from dialer.demo.setup import SUPERVISOR, TENANT, TRUNK, Setup
 from dialer.errors import Invalid
-from dialer.httpkit.access import Actor
+from dialer.pacing.budget import ALLOWANCE_ANSWERS
 from dialer.ports import free_port, taken
-from dialer.reports.service import FigureService
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,8 @@ REAL = Times(talk_mean_s=120, talk_cv=1.0, wrap_up_mean_s=15, wrap_up_cv=0.5)
 #: Said of SHORT against REAL.
 SHORTENED = "Times are shortened: talks 8 s, wrap-up 2 s, ringing 4 s on average (--real-times: 120, 15, 12)."
 SHORT_RING_S, REAL_RING_S = 4.0, 12.0
-HUMAN_SHARE = 0.5
+#: As on a list of people who do not wait for the call.
+HUMAN_SHARE = 0.3
 #: Modes that need nobody to start a call.
 MODES = ("progressive", "predictive", "power")
 #: The zone of a new tenant, in which the pages show times.
@@ -144,8 +145,8 @@ async def run_demo(demo: Demo) -> int:
                 working.cancel()
                 await asyncio.wait({working})
                 return 130
-            summary = working.result()
-    print_summary(summary)
+            found = working.result()
+    print_summary(found)
     return 0
 
 
@@ -202,11 +203,26 @@ async def _work(
         if demo.browser and sys.stdout.isatty():
             await asyncio.to_thread(webbrowser.open, f"{server.url}/campaigns/{stage.campaign_id}")
         await _watch(stage)
-        summary = await _summary(stage)
-    summary["seconds"] = round(time.monotonic() - began, 1)
+        found = await summary.summary(server.database, stage.campaign_id, carrier.began())
+    found = {"mode": demo.mode, **found, "seconds": round(time.monotonic() - began, 1)}
+    console.print(screen.summary(found, _notes(demo, screen, found)))
+    return found
+
+
+def _notes(demo: Demo, screen: Screen, found: Mapping[str, Any]) -> list[str]:
+    """What has to be known to read the figures."""
     notes = [] if demo.real_times else [screen.say("Times were shortened; a real campaign's rates differ.")]
-    console.print(screen.summary(summary, notes))
-    return summary
+    if demo.mode == "predictive" and found["answered_live"] < ALLOWANCE_ANSWERS:
+        most = math.floor(found["abandon_limit"] * ALLOWANCE_ANSWERS)
+        notes.append(
+            screen.say(
+                "Under {answers} live answers the abandon rate says little: "
+                "so few may have {most} abandoned calls by the budget.",
+                answers=ALLOWANCE_ANSWERS,
+                most=most,
+            )
+        )
+    return notes
 
 
 def _settings(folder: Path) -> settings.Settings:
@@ -342,23 +358,20 @@ async def _look(stage: Stage) -> _View:
                 select(t.agent_session.c.state).where(t.agent_session.c.logged_out_at.is_(None))
             )
         )
-        leads = Counter(
-            await conn.scalars(select(t.lead.c.attempts).where(t.lead.c.campaign_id == stage.campaign_id))
-        )
-    figures = await _figures(stage)
-    total = sum(leads.values())
+        done = await summary.progress(conn, stage.campaign_id)
+    figures = await summary.figures(stage.server.database, stage.campaign_id)
     return _View(
         stage.screen.live(
             title=f"{stage.screen.say('Campaign')} {stage.campaign_id}: "
             f"{stage.screen.word('mode', stage.demo.mode)}",
             url=f"{stage.server.url}/campaigns/{stage.campaign_id}",
-            leads=total,
-            dialled=total - leads[0],
+            leads=done.leads,
+            dialled=done.dialled,
             calls=calls,
             agents=states,
             figures=figures,
         ),
-        waiting_leads=leads[0],
+        waiting_leads=done.leads - done.dialled,
         unfinished=sum(calls.values()),
     )
 
@@ -370,56 +383,3 @@ async def _pause(stage: Stage) -> None:
         async with Api(stage.server.url) as api:
             await api.log_in(SUPERVISOR, stage.supervisor_password)
             await api.call("POST", f"/campaigns/{stage.campaign_id}/pause")
-
-
-async def _figures(stage: Stage) -> dict[str, Any]:
-    report = await FigureService(stage.server.database).campaign_figures(
-        Actor.server(TENANT), stage.campaign_id
-    )
-    figures, counts = report.total, report.total.counts
-
-    def spread(value: Any) -> dict[str, float] | None:
-        return {"p50": value.p50, "p95": value.p95, "max": value.max} if value else None
-
-    return {
-        "attempts": counts.attempts,
-        "by_result": dict(counts.by_result),
-        "answered": counts.answered,
-        "answered_live": counts.answered_live,
-        "connected": counts.connected,
-        "abandoned": figures.abandoned,
-        "connect_rate": figures.connect_rate,
-        "reach_rate": figures.reach_rate,
-        "abandon_rate": figures.abandon_rate,
-        "occupancy": figures.occupancy,
-        "join_ms": spread(counts.join_ms),
-        "answer_to_agent_ms": spread(counts.answer_to_agent_ms),
-    }
-
-
-async def _summary(stage: Stage) -> dict[str, Any]:
-    summary = await _figures(stage)
-    async with stage.server.database.tenant(TENANT) as conn:
-        unfinished = await conn.scalar(
-            select(func.count())
-            .select_from(t.attempt)
-            .where(t.attempt.c.campaign_id == stage.campaign_id, t.attempt.c.ended_at.is_(None))
-        )
-        said = await conn.execute(
-            select(t.disposition.c.code, func.count().label("count"))
-            .join(
-                t.attempt,
-                (t.attempt.c.tenant_id == t.disposition.c.tenant_id)
-                & (t.attempt.c.disposition_id == t.disposition.c.id),
-            )
-            .where(t.attempt.c.campaign_id == stage.campaign_id)
-            .group_by(t.disposition.c.code)
-            .order_by(t.disposition.c.code)
-        )
-        dispositions = {row.code: row.count for row in said}
-    return {
-        **summary,
-        "double_dials": sum(stage.carrier.double_dials().values()),
-        "unfinished_attempts": unfinished,
-        "dispositions": dispositions,
-    }

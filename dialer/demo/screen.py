@@ -75,7 +75,7 @@ class Screen:
         rates = self.say(
             "connect rate {connect}   abandoned {abandoned}   occupancy {occupancy}",
             connect=_percent(figures["connect_rate"]),
-            abandoned=_percent(figures["abandon_rate"]),
+            abandoned=self._abandoned(figures),
             occupancy=_percent(figures["occupancy"]),
         )
         table.add_row(self.say("rates"), rates)
@@ -112,16 +112,24 @@ class Screen:
         row("connected with an agent", str(summary["connected"]))
         row("connect rate = answered by a person / attempts", _percent(summary["connect_rate"]))
         row("reach rate = contacts reached / dialled", _percent(summary["reach_rate"]))
-        row("abandon rate = abandoned / answered by a person", _percent(summary["abandon_rate"]))
+        row("abandon rate = abandoned / answered by a person", self._abandoned(summary))
         row("occupancy = (talk + wrap-up) / logged in", _percent(summary["occupancy"]))
         row("agent chosen -> both in one bridge", self._milliseconds(summary["join_ms"]))
         row("answer -> agent, screening included", self._milliseconds(summary["answer_to_agent_ms"]))
-        row("dialled twice, by the carrier's log", str(summary["double_dials"]))
+        row("dialled twice by mistake, by the carrier's log", str(summary["double_dials"]))
+        row("dialled again by the retry rule, after", str(self._results(summary["retries"])))
         row("attempts without an end", str(summary["unfinished_attempts"]))
         said = ", ".join(f"{code} {count}" for code, count in summary["dispositions"].items())
         row("dispositions", said or "-")
         row("seconds", f"{summary['seconds']:.0f}")
         return Group(table, *(Text(note, style="dim") for note in notes))
+
+    def _abandoned(self, figures: Mapping[str, Any]) -> str:
+        return self.say(
+            "{share} (limit {limit})",
+            share=_percent(figures["abandon_rate"]),
+            limit=_percent(figures["abandon_limit"]),
+        )
 
     def _milliseconds(self, spread: Mapping[str, float] | None) -> str:
         if spread is None:

@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry, Histogram, disable_created_metr
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from dialer.clock import SILENT_S
+
 Kind = Literal["gauge", "counter", "histogram"]
 
-#: A process of the server that has been silent for longer is down; it speaks once a second.
-SILENT_S = 5.0
 #: Seconds: from a page out of memory to a report over a year.
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 

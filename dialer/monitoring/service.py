@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer import __version__
-from dialer.clock import utc_now
+from dialer.clock import SILENT_S, utc_now
 from dialer.db.session import Database
 from dialer.db.tables import AGENT_STATES, CALL_STATES, IMPORT_STATUSES
 from dialer.errors import DatabaseUnavailable
 from dialer.monitoring import store
-from dialer.monitoring.model import SILENT_S, Sample
+from dialer.monitoring.model import Sample
 from dialer.reports import figures_store
 from dialer.reports.figures import Group, ratio
 

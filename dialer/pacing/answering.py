@@ -22,6 +22,8 @@ FIRST_DOUBT: Final = 0.5
 HALF_LIFE: Final = 2000.0
 #: Values that are kept; further ones count as never seen.
 MOST_VALUES: Final = 2000
+#: What is assumed of the campaign's level weighs as many dials.
+FIRST_DIALS: Final = 20.0
 #: A lead's chance is never taken for certain.
 LEAST: Final = 0.002
 
@@ -61,7 +63,11 @@ class Answering:
     def __init__(self, answer_probability: float) -> None:
         """Begin with every lead at the same chance, 0 to 1."""
         self._level = log_odds(answer_probability)
-        self._level_doubt = 1.0
+        chance = chance_of(self._level)
+        self._level_doubt = 1.0 / (FIRST_DIALS * chance * (1.0 - chance))
+        #: the first value of each trait, and the traits of which there was another since
+        self._first: dict[str, str] = {}
+        self._differ: set[str] = set()
         #: mean and variance of each value's shift
         self._shifts: dict[tuple[str, str], tuple[float, float]] = {}
 
@@ -77,6 +83,7 @@ class Answering:
         """
         chance = self.probability(of)
         sure = chance * (1.0 - chance)
+        of = self._telling(of)
         beliefs = [self._belief(one) for one in of]
         doubt = self._level_doubt + sum(variance for _, variance in beliefs)
         step = (answered - chance) / (1.0 + sure * doubt)
@@ -94,6 +101,12 @@ class Answering:
     def forget_level(self) -> None:
         """The campaign has changed: its level is as good as not known; what tells leads apart stays."""
         self._level_doubt = max(self._level_doubt, 1.0)
+
+    def _telling(self, of: Traits) -> Traits:
+        """Those that differ among leads. What all have in common tells nothing that the level does not tell:
+        learned beside it, it would make the first few dials count for many."""
+        self._differ |= {name for name, value in of if self._first.setdefault(name, value) != value}
+        return tuple(one for one in of if one[0] in self._differ)
 
     def _belief(self, value: tuple[str, str]) -> tuple[float, float]:
         return self._shifts.get(value, (0.0, FIRST_DOUBT))

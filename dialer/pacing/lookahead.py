@@ -1,10 +1,11 @@
 """The rule of predictive dialling: price one more call by looking ahead, dial while the price is allowed.
 
 At some moments ahead of now, D is how many agents are taken: those who will still talk or wrap up, and one
-for each call that will have been answered by then and is held. Agents and calls do not know of each other, so
-D is a sum of independent terms (a Poisson-binomial). One more dial is abandoned if it is answered at a moment
-where D has reached the number of agents: the mean of P(D >= agents) over the moments of a fresh dial's answer
-is its price. The budget says what price is allowed; it is the one number that is held by feedback.
+for each call that will have been answered by then and is held; calls of other campaigns count as far as they
+may take these agents. Agents and calls do not know of each other, so D is a sum of independent terms (a
+Poisson-binomial). One more dial is abandoned if it is answered at a moment where D has reached the number of
+agents: the mean of P(D >= agents) over the moments of a fresh dial's answer is its price. The budget says
+what price is allowed; it is the one number that is held by feedback.
 
 Reasons (`Plan.why`): no_agents, no_lines, no_leads, within_budget (the price of each was allowed),
 free_agents (it was not, yet an agent is free for each), price_over (one more would cost too much),
@@ -14,6 +15,7 @@ knowledge or budget it is progressive, with its reasons.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -66,14 +68,22 @@ class _Look:
     mean_answer: float
     price: float
     ready: int
-    waiting: int
+    #: calls that nobody has answered, and those of others
     calls: list[CallInAir]
+    others: list[CallInAir]
+    #: calls that were answered and have no agent yet, and those of others
+    answered: list[CallInAir]
+    #: agents whom the others' calls take if all are answered
+    for_others: int
 
     @classmethod
     def at(cls, snapshot: Snapshot, now: datetime) -> _Look:
         assert snapshot.knowledge is not None
         assert snapshot.budget is not None
-        calls = [call for call in snapshot.calls if call.state in _UNANSWERED]
+        calls, others = (
+            [call for call in each if call.state in _UNANSWERED] for each in (snapshot.calls, snapshot.others)
+        )
+        answered = [call for call in (*snapshot.calls, *snapshot.others) if call.state not in _UNANSWERED]
         return cls(
             snapshot,
             now,
@@ -81,17 +91,22 @@ class _Look:
             snapshot.knowledge.answer_probability,
             snapshot.budget.price,
             sum(agent.state == "ready" for agent in snapshot.agents),
-            len(snapshot.calls) - len(calls),
             calls,
+            others,
+            answered,
+            math.ceil(round(sum(call.takes for call in snapshot.others), 6)),
         )
 
     def plan(self) -> Plan:
         """The plan."""
         busy = self._busy()
-        ages = np.array([(self.now - call.created_at).total_seconds() for call in self.calls])
+        ages = np.array(
+            [(self.now - call.created_at).total_seconds() for call in (*self.calls, *self.others)]
+        )
         rows, coming, bins = self._rows(ages)
         terms = [busy, self._answered(), rows]
-        droppable = self._droppable(ages)
+        own = len(self.calls)
+        droppable = self._droppable(ages[:own])
         cancel: tuple[UUID, ...] = ()
         if droppable:
             kept = np.ones(len(rows), dtype=bool)
@@ -107,9 +122,9 @@ class _Look:
             "ready": self.ready,
             "agents": len(self.snapshot.agents),
             "in_air": len(self.snapshot.calls),
-            "waiting": self.waiting,
+            "waiting": len(self.snapshot.calls) - own,
             "soon_s": float(self.table.moments_s[soon]),
-            "expected_answers": float(coming.sum()),
+            "expected_answers": float(coming[:own].sum()),
             "expected_free": len(self.snapshot.agents) - float(busy[:, soon].sum()),
             "price": price,
             "allowed": self.price,
@@ -120,6 +135,8 @@ class _Look:
         assert self.snapshot.budget is not None
         if self.snapshot.budget.windows:
             inputs["credit"] = min(window.credit for window in self.snapshot.budget.windows)
+        if self.snapshot.others:
+            inputs["others_in_air"] = len(self.snapshot.others)
         return Plan(dial, cancel, self._why(dial, price, bool(cancel)), inputs)
 
     # -- who will be taken ---------------------------------------------------------------------------------
@@ -152,25 +169,24 @@ class _Look:
 
     def _answered(self) -> Floats:
         """Of the calls that were answered and have no agent yet: their terms of D."""
-        person = np.ones(self.waiting)
-        if self.waiting:
-            assert self.snapshot.knowledge is not None
-            screened = sum(call.state == "screening" for call in self.snapshot.calls)
-            person[:screened] = self.snapshot.knowledge.person_probability
-        return person[:, None] * self.table.talk[0, :1]
+        assert self.snapshot.knowledge is not None
+        person = self.snapshot.knowledge.person_probability
+        needs = [call.takes * (person if call.state == "screening" else 1.0) for call in self.answered]
+        return np.array(needs)[:, None] * self.table.talk[0, :1]
 
     def _rows(self, ages: Floats) -> tuple[Floats, Floats, np.ndarray]:
-        """Of the unanswered calls: their terms of D, their chances of an answer, the bins of their ages."""
-        mean = self.mean_answer
+        """Of the unanswered calls, others' last: terms of D, chances of an answer, bins of their ages."""
+        mean, calls = self.mean_answer, (*self.calls, *self.others)
         bins = np.maximum(ages / self.table.step_s, 0.0).astype(int)
         # No call is so old: the clock was set, or its end was not heard of. It counts as one just dialled.
         bins[bins >= len(self.table.answer_left)] = 0
-        p = np.array(
-            [mean if call.answer_probability is None else call.answer_probability for call in self.calls]
-        )
+        p = np.array([mean if call.answer_probability is None else call.answer_probability for call in calls])
         yes = p * self.table.answer_left[bins]
         rest = np.maximum(yes + (1.0 - p) * self.table.failure_left[bins], 1e-9)
-        return self.table.call[bins] * (p / rest)[:, None], yes / rest, bins
+        held = p / rest
+        if self.others:
+            held[len(self.calls) :] *= [call.takes for call in self.others]
+        return self.table.call[bins] * held[:, None], yes / rest, bins
 
     # -- what to do ----------------------------------------------------------------------------------------
 
@@ -202,7 +218,7 @@ class _Look:
         if self.snapshot.leads_left is not None:
             most = min(most, self.snapshot.leads_left)
         most = max(most, 0)
-        floor = min(max(0, self.ready - len(self.snapshot.calls) + taken_back), most)
+        floor = min(max(0, self._free() + taken_back), most)
         assert self.snapshot.budget is not None
         weights = self.table.weights[0]
         fresh = self.table.call[0]
@@ -223,6 +239,10 @@ class _Look:
                 return most, float(prices[most])
             look = min(4 * look, most)
 
+    def _free(self) -> int:
+        """Free agents for whom no call is in the air; below 0: more calls than free agents."""
+        return self.ready - len(self.snapshot.calls) - self.for_others
+
     def _why(self, dial: int, price: float, taken_back: bool) -> str:
         snapshot = self.snapshot
         assert snapshot.budget is not None
@@ -232,8 +252,7 @@ class _Look:
             return "budget_spent"
         if dial:
             # The last of them was allowed, or each has a free agent.
-            floor = self.ready - len(snapshot.calls)
-            return "free_agents" if dial <= floor and price > self.price else "within_budget"
+            return "free_agents" if dial <= self._free() and price > self.price else "within_budget"
         if taken_back:
             return "taken_back"
         if price > self.price:

@@ -58,6 +58,8 @@ class CallInAir:
     #: when the far network gave its first sign of life
     ringing_at: datetime | None = None
     answered_at: datetime | None = None
+    #: another campaign's: that it takes one of this one's agents when it is answered, 0 to 1
+    takes: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Snapshot:
     leads_left: int | None = None
     #: answer probabilities of the leads that would be dialled next, in their order, as far as known
     next_leads: Sequence[float] = ()
+    #: predictive: calls of other campaigns that may take these agents, and no agent has been chosen for yet
+    others: Sequence[CallInAir] = ()
     #: predictive: what was learned; None: nothing, one call for each ready agent
     knowledge: Knowledge | None = None
     #: predictive: what may still be abandoned; None: one call for each ready agent
@@ -162,20 +166,3 @@ RULES: Final[Mapping[DialMode, Rule]] = MappingProxyType(
 def plan(snapshot: Snapshot, now: datetime) -> Plan:
     """How many calls to place now, and why."""
     return RULES[snapshot.mode](snapshot, now)
-
-
-def share(
-    agents: Sequence[tuple[AgentInPool, frozenset[int]]], priorities: Mapping[int, int]
-) -> dict[int, list[AgentInPool]]:
-    """Give each agent to one campaign, so that no agent is counted twice.
-
-    `agents`: each with the campaigns that may use it; `priorities`: campaign id -> priority, of the campaigns
-    that want calls. An agent goes to the highest priority, among equals to the campaign that has the fewest
-    for its turn, so equal campaigns share evenly.
-    """
-    shares: dict[int, list[AgentInPool]] = {campaign: [] for campaign in priorities}
-    for agent, usable in agents:
-        able = [campaign for campaign in priorities if campaign in usable]
-        if able:
-            shares[min(able, key=lambda c: (-priorities[c], len(shares[c]), c))].append(agent)
-    return shares

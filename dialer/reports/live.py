@@ -12,15 +12,13 @@ from dialer.agents import store as agents
 from dialer.agents.model import Agent, AgentState, Shift
 from dialer.calls.card import Card
 from dialer.campaigns.model import Campaign
-from dialer.clock import utc_now
+from dialer.clock import SILENT_S, utc_now
 from dialer.db.session import Database
 from dialer.errors import DatabaseFull
 from dialer.httpkit.access import Actor, Right
 from dialer.reports import live_store as store
 from dialer.reports.live_store import ManualCampaign, Pace
 
-#: A process that says something each second and was not heard for so long is down.
-SILENT_AFTER = timedelta(seconds=5)
 #: How long a tenant's time zone is remembered, seconds.
 ZONE_KEPT_S = 60.0
 #: How long it is remembered that the database's disk is full, or not, seconds.
@@ -115,7 +113,7 @@ class LiveService:
             return [Trouble("engine_down", None)]
         if self._database.is_full or engine.status.get("disk_full"):
             return [Trouble("disk_full", None)]
-        if now - engine.seen_at > SILENT_AFTER:
+        if now - engine.seen_at > timedelta(seconds=SILENT_S):
             # An engine that cannot write that it lives is not to blame.
             return [Trouble("disk_full" if await self._is_full() else "engine_down", engine.seen_at)]
         if not engine.status.get("asterisk"):

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from dialer.clock import SILENT_S
 from dialer.servers.store import NodeRow, Seen
-
-#: A server that has not spoken for so long is shown as silent; the others take over what it owned.
-SILENT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class NodeView:
 
 
 def alive(server: Seen) -> bool:
-    """Whether it speaks."""
+    """Whether it speaks; the others take over what a silent one owned."""
     return not server.stopped and server.silent_s < SILENT_S
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Date, Select, case, cast, delete, func, insert, select, u
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.clock import SILENT_S
 from dialer.db.tables import (
     campaign_trunk,
     process_status,
@@ -38,8 +39,6 @@ _COLUMNS = (
 )
 #: Why a trunk is bad whose carrier does not answer the OPTIONS of any Asterisk.
 UNREACHABLE = "unreachable"
-#: What an engine says each second of its nodes holds for so long.
-SAID_LATELY = timedelta(seconds=10)
 _CAPS = ("max_channels", "max_cps", "max_spend_per_day", "max_typed_per_hour")
 
 
@@ -130,7 +129,7 @@ async def _told(conn: AsyncConnection, tenant_id: int, rows: Sequence[Any]) -> l
 async def _silent(conn: AsyncConnection) -> dict[str, datetime]:
     """The endpoints that answer no Asterisk, as the engines say: no call goes over them. Since when."""
     said = process_status.c.status["nodes"]
-    fresh = process_status.c.seen_at > func.clock_timestamp() - SAID_LATELY
+    fresh = process_status.c.seen_at > func.clock_timestamp() - timedelta(seconds=SILENT_S)
     query = select(said).where((process_status.c.name == "engine") & fresh & said.is_not(None))
     known = [
         node["silent_carriers"]

@@ -177,6 +177,10 @@ PACE: Mapping[str, str] = MappingProxyType(
         "taken_back": mark(
             "Ringing calls taken back: {taken_back}; no agent would have been in time for their answer."
         ),
+        "others_turn": mark(
+            "No call is placed: another campaign of the same agents has less than its share of them, and its "
+            "turn comes first ({ready} of {agents} agents ready, {in_air} calls in the air)."
+        ),
         "budget_spent": mark(
             "The limit of abandoned calls is reached ({abandoned} of {live}): one call for each free agent "
             "until the share has fallen."

@@ -47,6 +47,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "human": Scenario(encode(Behaviour.HUMAN, ring_s=2.0, detail=1), "screen"),
     "late-human": Scenario(encode(Behaviour.LATE_HUMAN, ring_s=6.0), talk_s=0.1),
     "leaves-early": Scenario(encode(Behaviour.LEAVES_EARLY, detail=10)),
+    "stays": Scenario(encode(Behaviour.STAYS, ring_s=1.0, detail=2, prefix=27)),
+    "rings-out": Scenario(encode(Behaviour.RINGS_OUT, ring_s=1.0, prefix=27)),
     "hangs-up-at-once": Scenario(encode(Behaviour.HANGS_UP_AT_ONCE, ring_s=0.5)),
     "machine": Scenario(encode(Behaviour.MACHINE, ring_s=0.5, detail=1), "screen", talk_s=6.0),
     "silent": Scenario(encode(Behaviour.SILENT), "screen", talk_s=6.0),
@@ -146,6 +148,22 @@ def test_an_early_leaver_hangs_up_by_himself(outcomes: dict[str, Outcome]) -> No
     call = outcomes["leaves-early"].call
     assert call.find("HangupRequest") is not None
     assert call.at("Hangup") - call.at("DialEnd") == pytest.approx(1.0, abs=0.5)
+
+
+@pytest.mark.parametrize("name", ["stays", "rings-out"])
+def test_the_network_takes_its_time_before_it_rings(outcomes: dict[str, Outcome], name: str) -> None:
+    """As long as the number says, and then it rings as long as the number says."""
+    call, number = outcomes[name].call, SCENARIOS[name].number
+    ringing = next(event for event in call.events if event.get("ChannelStateDesc") == "Ringing")
+    assert ringing.received_at - call.at("DialBegin") == pytest.approx(number.setup_s, abs=0.5)
+    assert call.at("DialEnd") - ringing.received_at == pytest.approx(number.ring_s, abs=0.5)
+
+
+def test_who_stays_leaves_when_the_number_says(outcomes: dict[str, Outcome]) -> None:
+    """After so many steps of two seconds from the answer, though nobody has said a word."""
+    call = outcomes["stays"].call
+    assert call.find("HangupRequest") is not None
+    assert call.at("Hangup") - call.at("DialEnd") == pytest.approx(4.0, abs=0.7)
 
 
 def test_who_hangs_up_at_once_was_answered(outcomes: dict[str, Outcome]) -> None:

@@ -26,9 +26,9 @@ from dialer.settings import load
 pytestmark = pytest.mark.timeout(300)
 
 KEYS = {
-    "attempts", "by_result", "answered", "answered_live", "connected", "abandoned", "connect_rate",
-    "reach_rate", "abandon_rate", "occupancy", "join_ms", "answer_to_agent_ms", "double_dials",
-    "unfinished_attempts", "dispositions", "seconds",
+    "mode", "attempts", "by_result", "answered", "answered_live", "connected", "abandoned", "connect_rate",
+    "reach_rate", "abandon_rate", "abandon_limit", "occupancy", "join_ms", "answer_to_agent_ms",
+    "double_dials", "retries", "unfinished_attempts", "dispositions", "seconds",
 }  # fmt: skip
 
 
@@ -112,13 +112,20 @@ def planned(leads: int, seed: int) -> Counter[Behaviour]:
 
 
 async def test_demo_dials_its_list_and_counts_rightly(demo: Callable[..., Any]) -> None:
-    """Every contact is dialled once; each result is what the number plan says; its processes are gone."""
-    running: RunningDemo = await demo("--leads", "14", "--agents", "7", "--seconds", "90", "--seed", "5")
+    """Every contact is dialled, predictively; each result is what the number plan says; a number that the
+    carrier refused for want of lines is dialled again by the retry rule, which is no double dial; its
+    processes are gone."""
+    running: RunningDemo = await demo("--leads", "20", "--agents", "6", "--seconds", "90", "--seed", "8")
     summary = await running.summary()
-    plan = planned(14, 5)
+    plan = planned(20, 8)
     assert summary.keys() >= KEYS
-    assert summary["attempts"] == sum(summary["by_result"].values()) == 14
+    assert summary["mode"] == "predictive"
+    retries = summary["retries"]
+    assert retries.keys() == {"congestion"}, "the list has such a number, which is dialled first"
+    attempts = 20 + sum(retries.values())
+    assert summary["attempts"] == sum(summary["by_result"].values()) == attempts
     results = summary["by_result"]
+    results["congestion"] -= retries["congestion"]
     told = {
         Behaviour.BUSY: "busy",
         Behaviour.NO_ANSWER: "no_answer",
@@ -134,7 +141,8 @@ async def test_demo_dials_its_list_and_counts_rightly(demo: Callable[..., Any]) 
     assert summary["answered"] == summary["answered_live"] + results["machine"] == answering
     assert summary["answered_live"] >= sum(plan[behaviour] for behaviour in LIVE)
     assert summary["connected"] == results["answered"] == sum(summary["dispositions"].values()) > 0
-    assert summary["connect_rate"] == summary["answered_live"] / 14
+    assert summary["connect_rate"] == summary["answered_live"] / attempts
+    assert summary["abandon_limit"] == 0.03
     assert summary["double_dials"] == summary["unfinished_attempts"] == 0
     assert 0 < summary["join_ms"]["p95"] < 100
     assert 0 < summary["occupancy"] < 1
@@ -165,7 +173,7 @@ async def test_interrupted_demo_leaves_nothing_but_a_readable_database(demo: Cal
 
 async def test_engine_killed_in_mid_campaign_dials_nobody_twice(demo: Callable[..., Any]) -> None:
     """kill -9 of the engine during talks: the next adopts them; the campaign ends as if nothing had been."""
-    running: RunningDemo = await demo("--leads", "14", "--agents", "7", "--seconds", "90", "--seed", "5")
+    running: RunningDemo = await demo("--leads", "30", "--agents", "5", "--seconds", "90", "--seed", "5")
     for _ in range(2):
         await running.until_logged(event="call", state="connected")
         engines = [pid for pid, words in running.processes().items() if words.endswith("run engine ")]
@@ -174,7 +182,7 @@ async def test_engine_killed_in_mid_campaign_dials_nobody_twice(demo: Callable[.
         await running.until_logged(event="process_fell")
     summary = await running.summary()
     assert summary["double_dials"] == summary["unfinished_attempts"] == 0
-    assert summary["attempts"] == 14
+    assert summary["attempts"] == 30 + sum(summary["retries"].values())
     assert summary["connected"] > 0
     assert sum(summary["dispositions"].values()) == summary["connected"]
     assert running.processes() == {}

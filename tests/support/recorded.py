@@ -7,7 +7,7 @@ from typing import Any
 
 from dialer.pacing.simulator.centre import FIRST_DAY, Centre
 from dialer.pacing.simulator.figures import Run
-from dialer.pacing.simulator.pacer import Call, Seat
+from dialer.pacing.simulator.pacer import Call, Pacer, Seat
 from dialer.pacing.simulator.replay import Became, Log, PastDial, Stretch
 from dialer.pacing.simulator.rules import make
 from dialer.pacing.simulator.runs import Job
@@ -17,10 +17,11 @@ from dialer.pacing.simulator.world import HOUR_S, Drawn
 class Recorded(Centre):
     """A centre that writes down what a server's database would have."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, pacer: Pacer | None = None) -> None:
         world = job.world
         source = Drawn(world, job.seed, job.hours * HOUR_S)
-        super().__init__(world, source, make(job.rule, world, job.terms), job.hours, job.seed)
+        rule = pacer or make(job.rule, world, job.terms)
+        super().__init__(world, source, rule, job.hours, job.seed)
         #: the log begins at midnight
         self.since_s = (self._opens_at - FIRST_DAY).total_seconds()
         self.dials: dict[int, PastDial] = {}
@@ -28,9 +29,9 @@ class Recorded(Centre):
         self._joined_call: dict[int, Call] = {}
 
     @classmethod
-    def past(cls, job: Job) -> tuple[Run, Log]:
-        """What the job gave, and the log that it left."""
-        centre = cls(job)
+    def past(cls, job: Job, pacer: Pacer | None = None) -> tuple[Run, Log]:
+        """What the job gave, with a rule of the test's own where one is given, and the log that it left."""
+        centre = cls(job, pacer)
         run = centre.run()
         return run, centre.log()
 
@@ -59,7 +60,14 @@ class Recorded(Centre):
         fate = call.fate
         ringing_s = fate.ringing_s if fate.ringing_s is not None and fate.ringing_s <= after_s else None
         self.dials[call.number] = PastDial(
-            self.since_s + call.dialled_s, became, after_s, ringing_s, fate.detect_s, **more
+            self.since_s + call.dialled_s,
+            became,
+            after_s,
+            ringing_s,
+            fate.detect_s,
+            fate.greeting_s,
+            traits=call.lead.traits,
+            **more,
         )
 
     def _answer_s(self, call: Call) -> float:

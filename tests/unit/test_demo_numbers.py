@@ -97,6 +97,15 @@ def test_who_leaves_a_talk_does_so_in_its_time() -> None:
     assert means == pytest.approx([4.0, 30.0], rel=0.15)
 
 
+def test_a_number_may_say_how_long_the_network_takes() -> None:
+    """Of two kinds the last digit of the mobile code is tenths of a second above one; others ring at once."""
+    stays = numbers.encode(Behaviour.STAYS, ring_s=3.0, detail=60, prefix=27)
+    assert (stays.setup_s, stays.ring_s, stays.stay_s) == (1.75, 3.0, 120.0)
+    assert numbers.encode(Behaviour.RINGS_OUT, ring_s=25.0, prefix=10).setup_s == 1.05
+    assert numbers.encode(Behaviour.HUMAN, ring_s=3.0, prefix=27).setup_s == 0.0
+    assert {round(10 * setup_s - 10.5) for setup_s in numbers.SETUP_S.values()} == set(range(10))
+
+
 def test_apportioned_counts_sum_to_the_total() -> None:
     """Rounding loses and adds nobody, and no kind is off by one or more."""
     for total in range(200):

@@ -17,6 +17,7 @@ from dialer.httpkit.i18n import translator
 
 SPREAD = {"p50": 5.4, "p95": 9.6, "max": 12.0}
 SUMMARY: dict[str, Any] = {
+    "mode": "predictive",
     "attempts": 3,
     "by_result": {"answered": 2, "busy": 1, "failed": 0},
     "answered": 2,
@@ -26,10 +27,12 @@ SUMMARY: dict[str, Any] = {
     "connect_rate": 2 / 3,
     "reach_rate": None,
     "abandon_rate": 0.0,
+    "abandon_limit": 0.03,
     "occupancy": 0.5,
     "join_ms": SPREAD,
     "answer_to_agent_ms": None,
     "double_dials": 0,
+    "retries": {"congestion": 2},
     "unfinished_attempts": 0,
     "dispositions": {"sale": 2},
     "seconds": 30.2,
@@ -71,8 +74,8 @@ def test_every_sentence_has_russian_words() -> None:
 @pytest.mark.parametrize(
     ("locale", "wanted"),
     [
-        ("en", ("connect rate = answered", "66.7 %", "no answer")),
-        ("ru", ("уровень дозвона", "66.7 %", "занято")),
+        ("en", ("connect rate = answered", "66.7 %", "no answer", "0.0 % (limit 3.0 %)", "congestion 2")),
+        ("ru", ("уровень дозвона", "66.7 %", "занято", "0.0 % (предел 3.0 %)", "перегрузка сети 2")),
     ],
 )
 def test_summary_fits_a_narrow_terminal(locale: str, wanted: tuple[str, ...]) -> None:

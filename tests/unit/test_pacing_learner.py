@@ -232,6 +232,18 @@ def test_traits_add_up_for_leads_never_seen_together() -> None:
     assert model.probability(traits(list="b", hour="18")) == pytest.approx(wanted, abs=0.1)
 
 
+def test_what_all_leads_have_in_common_is_not_learned_twice() -> None:
+    """A new list on one morning: its traits say of the first dials no more than the dials say without them,
+    and what is assumed weighs as much as twenty dials."""
+    shared = traits(hour=9, weekday=0, attempts=0, kind="mobile", list=1)
+    plain, told = Answering(0.3), Answering(0.3)
+    for _ in range(20):
+        plain.see((), 0.0, 288.0)
+        told.see(shared, 0.0, 288.0)
+    assert told.probability(shared) == pytest.approx(plain.probability(()))
+    assert plain.probability(()) == pytest.approx(0.3 * 20 / 40, rel=0.2)
+
+
 def test_two_answers_prove_little() -> None:
     """A value that was seen twice shifts the chance by less than one that was seen often."""
     twice = Answering(0.3)

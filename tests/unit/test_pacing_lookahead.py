@@ -303,3 +303,42 @@ def test_no_plan_goes_over_its_bounds(
     assert len(set(decided.cancel)) == len(decided.cancel)
     assert decided.why
     assert all(np.isfinite(list(decided.inputs.values())))
+
+
+# -- agents whom other campaigns may use too ---------------------------------------------------------------
+
+
+def test_calls_of_others_count_as_far_as_they_may_take_these_agents() -> None:
+    """Others' calls that may take just these agents count as the campaign's own; those that take half of them
+    elsewhere for less, those that never do for nothing."""
+    pool, calls = agents(ready=2, talking=(30.0,) * 6), ringing(*[6.0] * 5)
+    waiting = [CallInAir(UUID(int=1), "waiting", before(8), answered_at=before(1))]
+
+    def price(mine: list[CallInAir], others: list[CallInAir], share: float = 1.0) -> float:
+        others = [replace(call, takes=share) for call in others]
+        return plan(replace(look(pool, mine, price=0.0), others=others), NOW).inputs["price"]
+
+    for theirs in (calls, waiting):
+        own, none = price(theirs, []), price([], [])
+        assert price([], theirs) == pytest.approx(own)
+        assert none < price([], theirs, 0.5) < own
+        assert price([], theirs, 0.0) == pytest.approx(none)
+    assert price(calls[:2], calls[2:]) == pytest.approx(price(calls, []))
+
+
+def test_no_free_agent_is_dialled_for_twice() -> None:
+    """Whatever the price, an agent for whom another campaign's call is in the air is not free any more; two
+    that take half of theirs elsewhere stand for one."""
+    theirs = ringing(2.0, 5.0)
+    seen = replace(look(agents(ready=3), price=0.0), others=theirs)
+    assert (plan(seen, NOW).dial, plan(seen, NOW).why) == (1, "free_agents")
+    assert plan(replace(seen, budget=SPENT), NOW).dial == 1
+    halves = replace(seen, others=[replace(call, takes=0.5) for call in theirs])
+    assert plan(halves, NOW).dial == 2
+
+
+def test_calls_of_others_are_never_taken_back() -> None:
+    """Only its own calls are a campaign's to end."""
+    mine, theirs = ringing(17.0, 18.0), [replace(call, attempt_id=UUID(int=9)) for call in ringing(19.0)]
+    seen = replace(look([], mine), others=theirs, drop_after_s=15.0)
+    assert plan(seen, NOW).cancel == tuple(call.attempt_id for call in mine)

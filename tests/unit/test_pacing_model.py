@@ -1,4 +1,4 @@
-"""How many calls to place now, mode by mode, and who shares which agents."""
+"""How many calls to place now, mode by mode."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialer.pacing.model import RULES, AgentInPool, CallInAir, DialMode, Snapshot, plan, share
+from dialer.pacing.model import RULES, AgentInPool, CallInAir, DialMode, Snapshot, plan
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 COUNT = st.integers(0, 60)
@@ -71,38 +71,3 @@ def test_no_plan_goes_over_its_bounds(
 def test_every_startable_mode_has_a_rule() -> None:
     """Every mode can be planned."""
     assert set(RULES) == set(DialMode)
-
-
-def _agents(*usable: set[int]) -> list[tuple[AgentInPool, frozenset[int]]]:
-    return [(AgentInPool(UUID(int=n), "ready", NOW), frozenset(one)) for n, one in enumerate(usable)]
-
-
-@pytest.mark.parametrize(
-    ("agents", "priorities", "sizes"),
-    [
-        (_agents({1}, {1}), {1: 0}, {1: 2}),
-        (_agents({1, 2}, {1, 2}, {1, 2}, {1, 2}), {1: 0, 2: 0}, {1: 2, 2: 2}),
-        (_agents({1, 2}, {1, 2}), {1: 0, 2: 5}, {1: 0, 2: 2}),
-        (_agents({1}, {1, 2}, {2}), {1: 0, 2: 0}, {1: 1, 2: 2}),
-        (_agents({3}, set()), {1: 0}, {1: 0}),
-        ([], {1: 0}, {1: 0}),
-    ],
-)
-def test_share(
-    agents: list[tuple[AgentInPool, frozenset[int]]], priorities: dict[int, int], sizes: dict[int, int]
-) -> None:
-    """Agents go to the highest priority that can use them, evenly among equals."""
-    assert {key: len(pool) for key, pool in share(agents, priorities).items()} == sizes
-
-
-@given(
-    st.lists(st.sets(st.integers(1, 4)), max_size=30),
-    st.dictionaries(st.integers(1, 4), st.integers(-2, 2), max_size=4),
-)
-def test_no_agent_is_counted_twice(usable: list[set[int]], priorities: dict[int, int]) -> None:
-    """Every usable agent is in exactly one share, of a campaign that may use it."""
-    shares = share(_agents(*usable), priorities)
-    given_out = [agent.session_id for pool in shares.values() for agent in pool]
-    assert len(given_out) == len(set(given_out)) == sum(bool(one & priorities.keys()) for one in usable)
-    for key, pool in shares.items():
-        assert all(key in usable[agent.session_id.int] for agent in pool)

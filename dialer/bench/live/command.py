@@ -41,7 +41,7 @@ from dialer.processes import until_signal
 IN_DOCS: Final = Path("docs/bench/pacing-live.jsonl")
 ELSEWHERE: Final = Path("bench-pacing-live.jsonl")
 #: What `--short` is: agents, minutes, real and simulated runs.
-SHORT: Final = (4, 0.75, 1, 20)
+SHORT: Final = (4, 0.6, 1, 20)
 
 
 @dataclass(frozen=True, slots=True)

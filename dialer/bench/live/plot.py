@@ -12,8 +12,8 @@ from dialer.bench.live.model import PLAIN, Band, Known, pooled, pools
 from dialer.pacing.simulator.figures import Minute
 
 WIDTH: Final = 760
-HEIGHT: Final = 470
-_LEFT, _RIGHT, _TOP, _APART = 40, 24, 70, 200
+HEIGHT: Final = 450
+_LEFT, _RIGHT, _TOP, _APART = 40, 116, 70, 200
 #: Height of a strip's bars.
 _BARS: Final = 84
 _BINS: Final = 30
@@ -129,7 +129,7 @@ def _strip(strip: Strip, top: float) -> list[str]:
         )
         fill = f'r="5" fill="{_REAL}"' if whole else f'r="4" fill="none" stroke="{_REAL}" stroke-width="2"'
         parts += [f'<circle cx="{across(point):.1f}" cy="{y}" {fill}/>' for point in points]
-        parts.append(f'<text x="{WIDTH - _RIGHT}" y="{y + 4}" text-anchor="end" fill="#555555">{name}</text>')
+        parts.append(f'<text x="{WIDTH - _RIGHT + 10}" y="{y + 4}" fill="#555555">{name}</text>')
     marks = floor + 58
     for mark in range(int(low), int(high) + 1, strip.step):
         x = across(mark)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from statistics import fmean
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from dialer.bench.live.model import Delays
 from dialer.calls.model import LIVE, Result
@@ -69,8 +69,8 @@ class Rows:
     times: Sequence[Spent]
     #: how long each wrap-up was to take, seconds, by attempt
     wrap_ups: Mapping[str, float]
-    #: how often pacing decided something new
-    decisions: int = 0
+    #: when pacing decided something new, and why; in order
+    decisions: Sequence[tuple[datetime, str]] = ()
     #: an agent is in time so long after the answer
     slack_s: float = 2.0
 
@@ -92,15 +92,16 @@ async def read(database: Database, since: datetime, until: datetime, wrap_ups: M
         a.result, a.answer_to_agent_ms,
     ).order_by(a.created_at)  # fmt: skip
     times = select(spent.state, spent.started_at, spent.ended_at, spent.attempt_id)
-    decisions = select(func.count()).where(t.pacing_tick.c.at >= since, t.pacing_tick.c.at < until)
+    tick = t.pacing_tick.c
+    decisions = select(tick.at, tick.why).where(tick.at >= since, tick.at < until).order_by(tick.at)
     async with database.tenant(TENANT) as conn:
         made = [Attempt(**row._mapping) for row in await conn.execute(attempts)]
         worked = [
             Spent(row.state, row.started_at, row.ended_at, str(row.attempt_id or ""))
             for row in await conn.execute(times)
         ]
-        decided = await conn.scalar(decisions)
-    return Rows(since, until, made, worked, wrap_ups, decided or 0)
+        decided = [(row.at, row.why) for row in await conn.execute(decisions)]
+    return Rows(since, until, made, worked, wrap_ups, decided)
 
 
 def counted(rows: Rows) -> Minute:
@@ -167,7 +168,8 @@ def figures(rows: Rows) -> dict[str, float]:
         "reserved_s": seconds["reserved"],
         "away_s": sum(spent for state, spent in seconds.items() if state not in _KNOWN),
         "answers_planned": _share(rows),
-        "decisions": float(rows.decisions),
+        "decisions": float(len(rows.decisions)),
+        "budget_spent_s": _spent_budget_s(rows),
     }
 
 
@@ -200,6 +202,16 @@ def _spent_s(rows: Rows) -> dict[str, float]:
     for one in rows.times:
         spent[one.state] += rows.overlap_s(one.started_at, one.ended_at)
     return spent
+
+
+def _spent_budget_s(rows: Rows) -> float:
+    """Seconds in which a window had no abandoned calls left: each decision holds until the next."""
+    ends = [at for at, _ in rows.decisions[1:]] + [rows.until]
+    return sum(
+        _seconds(at, end)
+        for (at, why), end in zip(rows.decisions, ends, strict=False)
+        if why == "budget_spent"
+    )
 
 
 def _seconds(since: datetime, until: datetime) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -275,11 +275,10 @@ def minutes_within(run: Run, times: Sequence[float], length_s: float) -> Minute:
 
 
 def first_at_or_over(run: Run, at_s: float, share: float, window_s: float = 300.0) -> float | None:
-    """After how long from a moment the last `window_s` again have this occupancy, s; None: never."""
+    """After how long from a moment the last `window_s`, all of them after it, have this occupancy, s; None:
+    never."""
     times = [one.worked_s for one in run.minutes]
-    for index in range(bisect_right(times, at_s), len(times)):
-        if times[index] - at_s < window_s / 5:
-            continue
+    for index in range(bisect_left(times, at_s + window_s), len(times)):
         before = max(bisect_left(times, times[index] - window_s), bisect_left(times, at_s))
         if run.minutes[index].since(run.minutes[before]).occupancy >= share:
             return times[index] - at_s

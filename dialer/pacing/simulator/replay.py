@@ -4,7 +4,7 @@ A dial takes its fate from one that was recorded around the same time: the recor
 hour (of more of the day where they are few) are dealt like a deck of cards, in their order, from a place that
 the seed decides, and again from the front when all are dealt. So the answer rate and the ringing change with
 the hour as they did, however many calls a rule makes, and all rules are dealt the same. A recorded talk goes
-with its dial.
+with its dial, and so does what was known of the lead.
 
 What the log cannot know is drawn from what it knows (it is *censored*): how a call that was taken back would
 have ended, from the calls that had rung as long and went on; how long an abandoned customer would have
@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from dialer.pacing.answering import Traits
 from dialer.pacing.simulator.world import HOUR_S, Fate, Lead, Roster, Stay, Times, World
 
 #: A deck is of a quarter of an hour, or of so much more that it has so many dials.
@@ -67,6 +69,8 @@ class PastDial(NamedTuple):
     left_s: float | None = None
     #: by the policy's definition
     abandoned: bool = False
+    #: what was known of the lead
+    traits: Traits = ()
 
     @property
     def over_s(self) -> float:
@@ -200,6 +204,7 @@ def world_of(log: Log) -> World:
         detection=log.detection,
         greeting_s=(greeting, greeting) if greeting else None,
         transfer_s=log.transfer_s,
+        traits_known=any(dial.traits for dial in log.dials),
         roster=roster,
     )
 
@@ -228,18 +233,26 @@ class Replayed:
         self._before = [0.0]
         for from_s, until_s in self._spans:
             self._before.append(self._before[-1] + until_s - from_s)
-        self._decks = dict[int, Iterator[Fate]]()
+        self._decks = dict[int, Iterator[tuple[PastDial, Fate]]]()
+        #: when the last call was dialled
+        self._worked_s = 0.0
+        #: of the leads that were given out and not dialled yet
+        self._dealt = deque[Fate]()
 
     def lead(self) -> Lead | None:
-        return Lead(1.0, None)
-
-    def fate(self, lead: Lead, worked_s: float) -> Fate:
-        span = min(max(bisect_right(self._before, worked_s) - 1, 0), len(self._spans) - 1)
-        cell = int((self._spans[span][0] + worked_s - self._before[span]) // CELL_S)
+        # A rule looks some minutes ahead: so much later comes what is dealt now.
+        span = min(max(bisect_right(self._before, self._worked_s) - 1, 0), len(self._spans) - 1)
+        cell = int((self._spans[span][0] + self._worked_s - self._before[span]) // CELL_S)
         deck = self._decks.get(cell)
         if deck is None:
             deck = self._decks[cell] = self._deal(cell)
-        return next(deck)
+        dial, fate = next(deck)
+        self._dealt.append(fate)
+        return Lead(1.0, None, dial.traits)
+
+    def fate(self, lead: Lead, worked_s: float) -> Fate:
+        self._worked_s = worked_s
+        return self._dealt.popleft()
 
     def talk_s(self, fate: Fate) -> float:
         assert fate.talk_s is not None
@@ -252,7 +265,7 @@ class Replayed:
     def work_s(self) -> float:
         return float("inf")
 
-    def _deal(self, cell: int) -> Iterator[Fate]:
+    def _deal(self, cell: int) -> Iterator[tuple[PastDial, Fate]]:
         rng = random.Random(f"{self._seed} {cell}")  # noqa: S311 - chance of the simulator
         dials = self._near(cell)
         talks = [dial for dial in dials if dial.talk_s is not None]
@@ -261,7 +274,7 @@ class Replayed:
         first = rng.randrange(len(dials))
         while True:
             for dial in (*dials[first:], *dials[:first]):
-                yield self._fate(dial, dials, talks, rng)
+                yield dial, self._fate(dial, dials, talks, rng)
 
     def _near(self, cell: int) -> list[PastDial]:
         """The dials of a cell, in their order; where they are few the nearest of the day, and where the day
