@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, exists, func, literal_column, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    delete,
+    exists,
+    func,
+    literal_column,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -102,7 +114,7 @@ async def campaign_exists(conn: AsyncConnection, tenant_id: int, campaign_id: in
 # -- contacts ---------------------------------------------------------------------------------------------
 
 
-_LISTS = literal_column(
+_LISTS: ColumnElement[Any] = literal_column(
     """ARRAY(SELECT m.list_id FROM list_contact m
               WHERE m.tenant_id = contact.tenant_id AND m.contact_id = contact.id ORDER BY m.list_id)"""
 )
