@@ -134,6 +134,7 @@ def _summary(job: ImportJob, into: ContactList, rejects: Path | None) -> Table:
     for name, number, meaning in (
         ("rows", counts.rows, f"in {job.filename}"),
         ("loaded", counts.loaded, f"new contacts of the list {into.name} (id {into.id})"),
+        ("known", counts.joined, "contacts of other lists, which are in this one too now"),
         ("duplicates", counts.duplicates, "their number is on the list already, or stood higher in the file"),
         ("rejected", counts.rejected, "no number that can be called"),
         ("blank", counts.blank, "every cell is empty"),

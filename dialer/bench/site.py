@@ -281,7 +281,7 @@ class Site:
             )
             contacts = await conn.scalars(
                 insert(t.contact).returning(t.contact.c.id, sort_by_parameter_order=True),
-                [{"tenant_id": TENANT, "list_id": list_id, "last_name": "Клиент"} for _ in numbers],
+                [{"tenant_id": TENANT, "last_name": "Клиент"} for _ in numbers],
             )
             row = {
                 "tenant_id": TENANT,

@@ -36,7 +36,8 @@ class Person:
     """A contact, as the reader may see it."""
 
     id: int
-    list_id: int
+    #: the lists that have them
+    list_ids: Sequence[int]
     external_id: str | None
     last_name: str
     first_name: str
@@ -102,7 +103,7 @@ async def person(
         return None
     return Person(
         id=found.id,
-        list_id=found.list_id,
+        list_ids=found.list_ids,
         external_id=found.external_id,
         last_name=found.last_name,
         first_name=found.first_name,

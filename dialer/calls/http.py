@@ -126,7 +126,7 @@ class PersonOut(Out):
     """Who is called."""
 
     id: int
-    list_id: int
+    list_ids: list[int] = Field(description="the lists that have them")
     external_id: str | None
     last_name: str
     first_name: str

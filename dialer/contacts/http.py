@@ -58,7 +58,7 @@ class ContactOut(Out):
     """A person that can be called."""
 
     id: int
-    list_id: int
+    list_ids: list[int] = Field(description="the lists that have them, oldest first")
     external_id: str | None
     last_name: str
     first_name: str
@@ -78,7 +78,7 @@ class ImportErrorOut(Out):
 
 
 class ImportOut(Out):
-    """A file on its way into a list: rows = loaded + duplicates + rejected + blank."""
+    """A file on its way into a list: rows = loaded + joined + duplicates + rejected + blank."""
 
     id: int
     list_id: int
@@ -87,7 +87,8 @@ class ImportOut(Out):
     fingerprint: str = Field(description="SHA-256 of the file")
     status: ImportStatus
     rows: int
-    loaded: int
+    loaded: int = Field(description="new contacts")
+    joined: int = Field(description="contacts of other lists, by a number: they are in this list too now")
     duplicates: int = Field(description="a number of the row is in the list, or stood higher in the file")
     rejected: int = Field(description="rows that cannot be used; the rejects file says why")
     blank: int
@@ -251,6 +252,7 @@ def import_out(job: ImportJob, locale: str) -> ImportOut:
         status=job.status,
         rows=job.counts.rows,
         loaded=job.counts.loaded,
+        joined=job.counts.joined,
         duplicates=job.counts.duplicates,
         rejected=job.counts.rejected,
         blank=job.counts.blank,

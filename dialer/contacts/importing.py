@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.contacts import importstore, store
 from dialer.contacts.columns import Column
 from dialer.contacts.csvfile import BadRecord, Layout, Record, inspect, open_text, read_records
-from dialer.contacts.model import Counts, ImportJob, ImportStatus, NewContact
+from dialer.contacts.model import Counts, ImportJob, ImportStatus, NewContact, Owner
 from dialer.contacts.rejects import Reject
 from dialer.contacts.rows import read_row
 from dialer.db.events import emit, wake
@@ -123,26 +123,42 @@ def read_batch(
     return Batch(last, tuple(contacts), tuple(rejects), rejected) if last else None
 
 
-def split_known(
-    contacts: Sequence[NewContact], known: dict[str, int]
-) -> tuple[list[NewContact], list[NewContact], set[int]]:
-    """(new, duplicates, contacts that the duplicates are), where `known` has the list's numbers.
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """The people of a batch: those to be added, and those whom the base has."""
 
-    A contact is a duplicate when any of its numbers is in the list or stands higher in the file: one person
-    must not be called as two.
+    new: tuple[NewContact, ...]
+    #: contacts of other lists only, who are to join this one
+    joining: frozenset[int]
+    #: contacts of this list that rows of the batch are
+    listed: frozenset[int]
+    #: rows whose person is in the list, or stood higher in the file
+    duplicates: int
+
+
+def sort_people(contacts: Sequence[NewContact], known: Mapping[str, Owner]) -> Sorted:
+    """Who of these rows is new, where `known` has every number that somebody has.
+
+    A row is a person whom the base has when any of its numbers is theirs: one person must not be called as
+    two. Of several such persons it is the one whom the list has, else whose number stands first.
     """
     seen: set[str] = set()
-    new, duplicates, existing = [], [], set[int]()
+    new: list[NewContact] = []
+    joining, listed, duplicates = set[int](), set[int](), 0
     for contact in contacts:
-        numbers = {phone.e164 for phone in contact.phones}
-        owners = {known[number] for number in numbers & known.keys()}
-        existing |= owners
-        if owners or numbers & seen:
-            duplicates.append(contact)
+        numbers = [phone.e164 for phone in contact.phones]
+        owners = [known[number] for number in numbers if number in known]
+        if here := [owner.contact_id for owner in owners if owner.in_list]:
+            listed.update(here)
+            duplicates += 1
+        elif owners and owners[0].contact_id not in joining:
+            joining.add(owners[0].contact_id)
+        elif owners or not seen.isdisjoint(numbers):
+            duplicates += 1
         else:
-            seen |= numbers
+            seen.update(numbers)
             new.append(contact)
-    return new, duplicates, existing
+    return Sorted(tuple(new), frozenset(joining), frozenset(listed), duplicates)
 
 
 class _Run:
@@ -177,22 +193,28 @@ class _Run:
     async def _store(self, batch: Batch) -> None:
         job = self._job
         async with self._database.tenant(self._tenant_id) as conn:
-            # Two files brought into one list at once must see each other's numbers.
             if not await store.lock_list(conn, self._tenant_id, job.list_id):
                 raise NotFound(what="list", key=job.list_id)
+            await store.lock_people(conn, self._tenant_id)
             numbers = {phone.e164 for contact in batch.contacts for phone in contact.phones}
             known = await store.known_numbers(conn, self._tenant_id, job.list_id, sorted(numbers))
-            new, duplicates, existing = split_known(batch.contacts, known)
-            ids = await store.add_contacts(conn, self._tenant_id, job.list_id, new)
+            people = sort_people(batch.contacts, known)
+            ids = await store.add_contacts(conn, self._tenant_id, job.list_id, people.new)
+            await store.join_list(conn, self._tenant_id, job.list_id, sorted(people.joining))
             if job.campaign_id is not None and await store.add_leads(
-                conn, self._tenant_id, job.campaign_id, [*sorted(existing), *ids]
+                conn,
+                self._tenant_id,
+                job.campaign_id,
+                job.list_id,
+                [*sorted(people.joining | people.listed), *ids],
             ):
                 await wake(conn, "campaigns", tenant_id=self._tenant_id)
             await importstore.add_rejects(conn, self._tenant_id, job.id, batch.rejects)
             counts = Counts(
                 rows=batch.last,
-                loaded=job.counts.loaded + len(new),
-                duplicates=job.counts.duplicates + len(duplicates),
+                loaded=job.counts.loaded + len(people.new),
+                joined=job.counts.joined + len(people.joining),
+                duplicates=job.counts.duplicates + people.duplicates,
                 rejected=job.counts.rejected + batch.rejected,
             )
             if not await importstore.advance_import(conn, self._tenant_id, job.id, job.counts, counts):
@@ -221,6 +243,7 @@ class _Run:
             "status": self._job.status.value,
             "rows": counts.rows,
             "loaded": counts.loaded,
+            "joined": counts.joined,
             "duplicates": counts.duplicates,
             "rejected": counts.rejected,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ def _job(row: Row[Any]) -> ImportJob:
         filename=row.filename,
         fingerprint=row.fingerprint,
         status=ImportStatus(row.status),
-        counts=Counts(row.rows, row.loaded, row.duplicates, row.rejected),
+        counts=Counts(row.rows, row.loaded, row.joined, row.duplicates, row.rejected),
         error=row.error,
         created_at=row.created_at,
         finished_at=row.finished_at,
@@ -132,7 +133,7 @@ async def advance_import(
             _JOB.status == ImportStatus.RUNNING,
             _JOB.rows == before.rows,
         )
-        .values(rows=after.rows, loaded=after.loaded, duplicates=after.duplicates, rejected=after.rejected)
+        .values(dataclasses.asdict(after))
     )
     return done.rowcount == 1
 

@@ -1,8 +1,10 @@
 """Contacts, lists and imports as values; the words and limits that the rest of the room shares.
 
-A row of a file ends in one of four ways, and `rows = loaded + duplicates + rejected + blank` always holds:
+A contact is a person, whom any number of lists may have. A row of a file ends in one of five ways, and
+`rows = loaded + joined + duplicates + rejected + blank` always holds:
 
-- *loaded*: it is a contact now;
+- *loaded*: it is a new contact;
+- *joined*: one of its numbers is a contact's that other lists have: that contact is in this list too now;
 - *duplicate*: one of its numbers is already in the list, or stood higher in the file; nothing is changed;
 - *rejected*: it cannot be used, and an `import_reject` says which column, why, and what stood there;
 - *blank*: every cell is empty, as in the tail that spreadsheets like to export.
@@ -68,13 +70,14 @@ class Counts:
     #: rows read, blank ones included
     rows: int = 0
     loaded: int = 0
+    joined: int = 0
     duplicates: int = 0
     rejected: int = 0
 
     @property
     def blank(self) -> int:
         """Rows in which every cell is empty."""
-        return self.rows - self.loaded - self.duplicates - self.rejected
+        return self.rows - self.loaded - self.joined - self.duplicates - self.rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,8 @@ class Contact:
     """A person that can be called, as they are kept."""
 
     id: int
-    list_id: int
+    #: the lists that have them, oldest first
+    list_ids: tuple[int, ...]
     external_id: str | None
     last_name: str
     first_name: str
@@ -116,6 +120,15 @@ class Contact:
     custom: Mapping[str, str]
     created_at: datetime
     phones: tuple[Phone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who has a number, as an import into a list sees them."""
+
+    contact_id: int
+    #: whether the list has them
+    in_list: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, func, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    delete,
+    exists,
+    func,
+    literal_column,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts.model import FAR_FUTURE, Contact, ContactList, NewContact, Phone
+from dialer.contacts.model import FAR_FUTURE, Contact, ContactList, NewContact, Owner, Phone
 from dialer.db import tables as t
 from dialer.db.prepared import Prepared
 from dialer.db.session import encode_json
@@ -17,13 +29,14 @@ from dialer.db.session import encode_json
 _LIST = t.contact_list.c
 _CONTACT = t.contact.c
 _PHONE = t.contact_phone.c
+_MEMBER = t.list_contact.c
 
 
 # -- lists ------------------------------------------------------------------------------------------------
 
 _SIZE = (
     select(func.count())
-    .where(_CONTACT.tenant_id == _LIST.tenant_id, _CONTACT.list_id == _LIST.id)
+    .where(_MEMBER.tenant_id == _LIST.tenant_id, _MEMBER.list_id == _LIST.id)
     .scalar_subquery()
 )
 
@@ -53,7 +66,7 @@ async def remove_list(conn: AsyncConnection, tenant_id: int, list_id: int) -> bo
     mine = job.tenant_id == tenant_id, job.list_id == list_id
     used = await conn.scalar(
         select(
-            exists().where(_CONTACT.tenant_id == tenant_id, _CONTACT.list_id == list_id)
+            exists().where(_MEMBER.tenant_id == tenant_id, _MEMBER.list_id == list_id)
             | exists().where(*mine, job.status.in_(["queued", "running"]))
         )
     )
@@ -101,11 +114,17 @@ async def campaign_exists(conn: AsyncConnection, tenant_id: int, campaign_id: in
 # -- contacts ---------------------------------------------------------------------------------------------
 
 
+_LISTS: ColumnElement[Any] = literal_column(
+    """ARRAY(SELECT m.list_id FROM list_contact m
+              WHERE m.tenant_id = contact.tenant_id AND m.contact_id = contact.id ORDER BY m.list_id)"""
+)
 #: Each card asks this. A contact with its numbers in their order.
 _ONE = Prepared(
     """
-    SELECT c.id, c.list_id, c.external_id, c.last_name, c.first_name, c.middle_name, c.email, c.timezone,
+    SELECT c.id, c.external_id, c.last_name, c.first_name, c.middle_name, c.email, c.timezone,
            c.custom, c.created_at,
+           ARRAY(SELECT m.list_id FROM list_contact m
+                  WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.id ORDER BY m.list_id) AS list_ids,
            (SELECT coalesce(jsonb_agg(jsonb_build_array(p.position, p.e164, p.kind, p.timezones)
                                       ORDER BY p.position), '[]')
               FROM contact_phone p WHERE p.tenant_id = c.tenant_id AND p.contact_id = c.id) AS phones
@@ -133,9 +152,15 @@ async def page_of_contacts(
     limit: int,
 ) -> list[Contact]:
     """Contacts in the order they came, from after the id `after`; of a list, and with a number, if given."""
-    query = select(t.contact).where(_CONTACT.tenant_id == tenant_id)
+    query = select(t.contact, _LISTS.label("list_ids")).where(_CONTACT.tenant_id == tenant_id)
     if list_id is not None:
-        query = query.where(_CONTACT.list_id == list_id)
+        # Joined, not looked up: the key of the list gives its contacts in their order.
+        query = query.join(
+            t.list_contact,
+            and_(
+                _MEMBER.tenant_id == tenant_id, _MEMBER.list_id == list_id, _MEMBER.contact_id == _CONTACT.id
+            ),
+        )
     if e164 is not None:
         owners = select(_PHONE.tenant_id, _PHONE.contact_id).where(
             _PHONE.tenant_id == tenant_id, _PHONE.e164 == e164
@@ -164,7 +189,7 @@ async def _with_phones(conn: AsyncConnection, tenant_id: int, rows: Sequence[Row
 def _contact(row: Any, phones: Sequence[Phone]) -> Contact:
     return Contact(
         id=row.id,
-        list_id=row.list_id,
+        list_ids=tuple(row.list_ids),
         external_id=row.external_id,
         last_name=row.last_name,
         first_name=row.first_name,
@@ -181,27 +206,30 @@ def _contact(row: Any, phones: Sequence[Phone]) -> Contact:
 
 # LATERAL with OFFSET 0 leaves the planner one way: a look into an index for each number. While a first big
 # import runs there are no statistics yet, and its own choice was a scan of the list for each number: 12 s a
-# batch against 10 ms. The list is compared outside, else its index is taken in place of the key.
+# batch against 10 ms. Of several persons with a number the one that the list has counts, else the oldest.
 _KNOWN = text("""
-    SELECT p.e164, p.contact_id
+    SELECT DISTINCT ON (p.e164) p.e164, p.contact_id, m.found
     FROM unnest(CAST(:numbers AS text[])) AS n (e164)
     CROSS JOIN LATERAL (
         SELECT e164, contact_id FROM contact_phone
         WHERE tenant_id = :tenant_id AND e164 = n.e164 OFFSET 0
     ) AS p
     CROSS JOIN LATERAL (
-        SELECT list_id FROM contact WHERE tenant_id = :tenant_id AND id = p.contact_id OFFSET 0
-    ) AS c
-    WHERE c.list_id = :list_id
+        SELECT EXISTS (
+            SELECT FROM list_contact
+            WHERE tenant_id = :tenant_id AND list_id = :list_id AND contact_id = p.contact_id
+        ) AS found OFFSET 0
+    ) AS m
+    ORDER BY p.e164, m.found DESC, p.contact_id
 """)
 
 # Arrays, one a column, so that a batch is one statement whatever its size. ORDER BY: ids are given in the
 # order of the file.
 _ADD_CONTACTS = text("""
     INSERT INTO contact (
-        tenant_id, list_id, external_id, last_name, first_name, middle_name, email, timezone, custom
+        tenant_id, external_id, last_name, first_name, middle_name, email, timezone, custom
     )
-    SELECT :tenant_id, :list_id, external_id, last_name, first_name, middle_name, email, timezone,
+    SELECT :tenant_id, external_id, last_name, first_name, middle_name, email, timezone,
         CAST(custom AS jsonb)
     FROM unnest(
         CAST(:external_id AS text[]), CAST(:last_name AS text[]), CAST(:first_name AS text[]),
@@ -222,37 +250,56 @@ _ADD_PHONES = text("""
     ) AS r (contact_id, position, e164, kind, zones)
 """)
 
+_JOIN_LIST = text("""
+    INSERT INTO list_contact (tenant_id, list_id, contact_id)
+    SELECT :tenant_id, :list_id, contact_id
+    FROM unnest(CAST(:contact_ids AS bigint[])) AS c (contact_id)
+    ORDER BY contact_id
+    ON CONFLICT DO NOTHING
+""")
+
 # The zone of the record wins over the candidates of the number.
 _ADD_LEADS = """
     INSERT INTO lead (
         tenant_id, campaign_id, list_id, contact_id, e164, timezones, sort_key, open_from, open_until
     )
-    SELECT c.tenant_id, :campaign_id, c.list_id, c.id, p.e164,
+    SELECT c.tenant_id, :campaign_id, m.list_id, c.id, p.e164,
         CASE WHEN c.timezone IS NULL THEN p.timezones ELSE ARRAY[c.timezone] END, c.id, now(), :until
-    FROM contact c
+    FROM list_contact m
+    JOIN contact c ON c.tenant_id = m.tenant_id AND c.id = m.contact_id
     JOIN contact_phone p ON p.tenant_id = c.tenant_id AND p.contact_id = c.id AND p.position = 1
-    WHERE c.tenant_id = :tenant_id AND {which}
+    WHERE m.tenant_id = :tenant_id AND m.list_id = :list_id{which}
     ORDER BY c.id
     ON CONFLICT (tenant_id, campaign_id, e164) DO NOTHING
 """
-_ADD_LEADS_OF_CONTACTS = text(_ADD_LEADS.format(which="c.id = ANY(CAST(:contact_ids AS bigint[]))"))
-_ADD_LEADS_OF_LIST = text(_ADD_LEADS.format(which="c.list_id = :list_id"))
+_ADD_LEADS_OF_CONTACTS = text(
+    _ADD_LEADS.format(which=" AND m.contact_id = ANY(CAST(:contact_ids AS bigint[]))")
+)
+_ADD_LEADS_OF_LIST = text(_ADD_LEADS.format(which=""))
+
+
+async def lock_people(conn: AsyncConnection, tenant_id: int) -> None:
+    """Let no other transaction add contacts until this one ends: two files brought in at once, into whichever
+    lists, must not make one person twice."""
+    await conn.execute(
+        select(func.pg_advisory_xact_lock(func.hashtextextended(f"dozvon.people:{tenant_id}", 0)))
+    )
 
 
 async def known_numbers(
     conn: AsyncConnection, tenant_id: int, list_id: int, numbers: Sequence[str]
-) -> dict[str, int]:
-    """Of these numbers those that the list already has, each with its contact."""
+) -> dict[str, Owner]:
+    """Of these numbers those that somebody has, each with whom."""
     values = {"tenant_id": tenant_id, "list_id": list_id, "numbers": list(numbers)}
-    return {row.e164: row.contact_id for row in await conn.execute(_KNOWN, values)}
+    return {row.e164: Owner(row.contact_id, row.found) for row in await conn.execute(_KNOWN, values)}
 
 
 async def add_contacts(
     conn: AsyncConnection, tenant_id: int, list_id: int, contacts: Sequence[NewContact]
 ) -> list[int]:
-    """Insert contacts with their numbers; their ids, in the order given.
+    """Insert contacts with their numbers into the list; their ids, in the order given.
 
-    Whether they are in the list already is the caller's to know (`lock_list`, then `known_numbers`).
+    Whether they are known already is the caller's to find out (`lock_people`, then `known_numbers`).
     """
     if not contacts:
         return []
@@ -261,7 +308,7 @@ async def add_contacts(
         for name in ("external_id", "last_name", "first_name", "middle_name", "email", "timezone")
     }
     values["custom"] = [encode_json(dict(contact.custom)) for contact in contacts]
-    given = await conn.scalars(_ADD_CONTACTS, {"tenant_id": tenant_id, "list_id": list_id, **values})
+    given = await conn.scalars(_ADD_CONTACTS, {"tenant_id": tenant_id, **values})
     ids = sorted(given)
     phones = [
         (contact_id, position, phone.e164, phone.kind, ",".join(phone.timezones))
@@ -272,14 +319,22 @@ async def add_contacts(
     await conn.execute(
         _ADD_PHONES, {"tenant_id": tenant_id, **{name: list(column) for name, column in columns}}
     )
+    await join_list(conn, tenant_id, list_id, ids)
     return ids
 
 
+async def join_list(conn: AsyncConnection, tenant_id: int, list_id: int, contact_ids: Sequence[int]) -> None:
+    """Put contacts into a list; those that it has stay in it."""
+    values = {"tenant_id": tenant_id, "list_id": list_id, "contact_ids": list(contact_ids)}
+    await conn.execute(_JOIN_LIST, values)
+
+
 async def add_leads(
-    conn: AsyncConnection, tenant_id: int, campaign_id: int, contact_ids: Sequence[int]
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, list_id: int, contact_ids: Sequence[int]
 ) -> int:
-    """Make a lead of the first number of each contact, where the campaign has none of it; how many."""
-    values = {"tenant_id": tenant_id, "campaign_id": campaign_id, "until": FAR_FUTURE}
+    """Make a lead of the first number of each of these contacts of a list, where the campaign has none of it;
+    how many."""
+    values = {"tenant_id": tenant_id, "campaign_id": campaign_id, "list_id": list_id, "until": FAR_FUTURE}
     done = await conn.execute(_ADD_LEADS_OF_CONTACTS, {**values, "contact_ids": list(contact_ids)})
     return done.rowcount
 

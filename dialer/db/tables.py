@@ -357,10 +357,10 @@ contact_list = _tenant_table(
     UniqueConstraint("tenant_id", "name"),
 )
 
+#: A person that can be called. There is one row of a person however many lists they are in.
 contact = _tenant_table(
     "contact",
     _id(),
-    Column("list_id", BigInteger, nullable=False),
     Column("external_id", Text),  # the key of an outside CRM
     Column("last_name", Text, nullable=False, server_default=""),
     Column("first_name", Text, nullable=False, server_default=""),
@@ -369,8 +369,18 @@ contact = _tenant_table(
     Column("timezone", Text),  # IANA name on the record; wins over the number's prefix
     Column("custom", JSONB, nullable=False, server_default="{}"),  # car, loan, visit...: what the file had
     _now(),
+)
+
+#: Who is in which list.
+list_contact = _tenant_table(
+    "list_contact",
+    Column("list_id", BigInteger, nullable=False),
+    Column("contact_id", BigInteger, nullable=False),
+    _now("added_at"),
     _ref("contact_list", "list_id"),
-    Index(None, "tenant_id", "list_id"),
+    _ref("contact", "contact_id", on_delete="CASCADE"),
+    Index(None, "tenant_id", "contact_id"),
+    key=("list_id", "contact_id"),
 )
 
 contact_phone = _tenant_table(
@@ -397,6 +407,7 @@ import_job = _tenant_table(
     Column("status", Text, nullable=False, server_default="queued"),
     Column("rows", Integer, nullable=False, server_default="0"),
     Column("loaded", Integer, nullable=False, server_default="0"),
+    Column("joined", Integer, nullable=False, server_default="0"),
     Column("duplicates", Integer, nullable=False, server_default="0"),
     Column("rejected", Integer, nullable=False, server_default="0"),
     Column("error", Text),

@@ -389,9 +389,7 @@ async def test_leads_are_counted_and_shown_by_status(
             insert(t.contact_list).values(tenant_id=1, name="L").returning(t.contact_list.c.id)
         )
         contact_id = await conn.scalar(
-            insert(t.contact)
-            .values(tenant_id=1, list_id=list_id, last_name="Иванов")
-            .returning(t.contact.c.id)
+            insert(t.contact).values(tenant_id=1, last_name="Иванов").returning(t.contact.c.id)
         )
         now = datetime.now(UTC)
         await conn.execute(

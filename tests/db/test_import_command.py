@@ -56,15 +56,16 @@ async def test_summary_and_rejects(service: ContactService, file: Path) -> None:
     """Each kind of row is counted; the bad one lies in a file beside, as the service writes it."""
     status, said = await run(service, file)
     assert status == 0
-    assert [words[:2] for words in said[:5]] == [
+    assert [words[:2] for words in said[:6]] == [
         ["rows", "4"],
         ["loaded", "1"],
+        ["known", "0"],
         ["duplicates", "1"],
         ["rejected", "1"],
         ["blank", "1"],
     ]
     (rejects,) = written(file)
-    assert said[5][-1] == str(rejects)
+    assert said[6][-1] == str(rejects)
     assert rejects.read_text(encoding="utf-8-sig") == "row,column,code,value\n2,Телефон,letters,нет\n"
 
 
@@ -72,7 +73,7 @@ async def test_again_into_the_same_list(service: ContactService, file: Path) -> 
     """The same name is the same list; no rejects of another import are written over."""
     await run(service, file)
     status, said = await run(service, file)
-    assert (status, said[1][:2], said[2][:2]) == (0, ["loaded", "0"], ["duplicates", "2"])
+    assert (status, said[1][:2], said[3][:2]) == (0, ["loaded", "0"], ["duplicates", "2"])
     assert len(await service.lists(BOSS)) == 1
     assert len(written(file)) == 2
 

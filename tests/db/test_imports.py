@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import insert, select, text
+from support.imports import BOSS, bring, count, many, pieces
 
 from dialer.contacts import importing, store
 from dialer.contacts.importing import file_of, run_import, run_next_import
@@ -25,8 +25,6 @@ from dialer.db.session import Database, connect
 from dialer.errors import BadNumber, Conflict, Forbidden, NoPhoneColumn, NotFound, UnreadableFile
 from dialer.httpkit.access import Actor, Role
 from dialer.settings import Settings, load
-
-BOSS = Actor(1, None, Role.SUPERVISOR, "Supervisor", "ru")
 
 # The same dirty file in two encodings. Row by row: two numbers and a foreign column; a duplicate of row 1
 # within the file, written otherwise; letters; too short; no number; blank; a formula as a name with a good
@@ -83,26 +81,6 @@ async def campaign_id(database: Database) -> int:
     return found
 
 
-async def pieces(content: bytes, size: int = 7) -> AsyncIterator[bytes]:
-    """An upload that comes in small pieces."""
-    for at in range(0, len(content), size):
-        yield content[at : at + size]
-
-
-async def bring(
-    service: ContactService,
-    database: Database,
-    settings: Settings,
-    list_id: int,
-    content: bytes,
-    campaign_id: int | None = None,
-) -> ImportJob:
-    """Upload a file and have the jobs process load it."""
-    job = await service.add_import(BOSS, list_id, "весна.csv", pieces(content, 4096), campaign_id)
-    assert await run_next_import(database, settings)
-    return await service.get_import(BOSS, job.id)
-
-
 async def rejects_of(service: ContactService, import_id: int) -> str:
     """The rejects file."""
     content = b"".join([piece async for piece in service.rejects_file(BOSS, import_id)])
@@ -116,19 +94,6 @@ async def leads_of(database: Database, campaign_id: int) -> list[str]:
     async with database.tenant(1) as conn:
         query = select(lead.e164).where(lead.campaign_id == campaign_id).order_by(lead.sort_key, lead.id)
         return list(await conn.scalars(query))
-
-
-async def count(database: Database, table: str) -> int:
-    """Rows of a table."""
-    async with database.tenant(1) as conn:
-        found = await conn.scalar(select(func.count()).select_from(t.metadata.tables[table]))
-    assert found is not None
-    return found
-
-
-def many(rows: int) -> bytes:
-    """A clean file of so many people."""
-    return ("phone;name\n" + "".join(f"+7916{n:07};Человек {n}\n" for n in range(rows))).encode()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1251"])
@@ -175,17 +140,6 @@ async def test_the_same_upload_twice_is_one_import(service: ContactService, list
     second = await service.add_import(BOSS, list_id, "b.csv", pieces(DIRTY.encode()))
     assert first.id == second.id
     assert first.fingerprint == hashlib.sha256(DIRTY.encode()).hexdigest()
-
-
-async def test_another_list_has_its_own_duplicates(
-    service: ContactService, database: Database, settings: Settings, list_id: int
-) -> None:
-    """A number in one list is no duplicate in another."""
-    other = (await service.add_list(BOSS, "Лето")).id
-    for one in (list_id, other):
-        assert (await bring(service, database, settings, one, DIRTY.encode())).counts == COUNTS
-    found = await service.contacts(BOSS, number="8 (916) 123-45-67")
-    assert [one.list_id for one in found] == [list_id, other]
 
 
 async def test_leads_of_a_named_campaign(
@@ -490,11 +444,11 @@ async def test_tenants_do_not_meet(
 async def test_look_for_duplicates_needs_no_statistics(
     service: ContactService, database: Database, settings: Settings, list_id: int
 ) -> None:
-    """Under row security, before any ANALYZE, the look for known numbers goes by the keys of both tables."""
+    """Under row security, before any ANALYZE, the look for known numbers goes by indexes of both tables."""
     await bring(service, database, settings, list_id, many(2000))
     async with database.tenant(1) as conn:
         values = {"tenant_id": 1, "list_id": list_id, "numbers": ["+79160000001"]}
         plan = "\n".join(await conn.scalars(text(f"EXPLAIN {store._KNOWN.text}"), values))
-    assert "contact_pkey" in plan
+    assert "list_contact_" in plan
     assert "contact_phone_tenant_id_e164_idx" in plan
     assert "Seq Scan" not in plan

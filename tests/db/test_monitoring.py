@@ -95,9 +95,7 @@ async def leads(database: Database, campaign_id: int, many: int) -> None:
             list_id = await conn.scalar(
                 insert(t.contact_list).values(tenant_id=1, name=mark).returning(t.contact_list.c.id)
             )
-            contact_id = await conn.scalar(
-                insert(t.contact).values(tenant_id=1, list_id=list_id).returning(t.contact.c.id)
-            )
+            contact_id = await conn.scalar(insert(t.contact).values(tenant_id=1).returning(t.contact.c.id))
             await conn.execute(
                 insert(t.lead).values(
                     tenant_id=1,

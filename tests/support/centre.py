@@ -189,7 +189,7 @@ class Centre:
             for order, e164 in enumerate(numbers):
                 contact_id = await conn.scalar(
                     insert(t.contact)
-                    .values(tenant_id=TENANT, list_id=list_id, last_name=f"Клиент {order}")
+                    .values(tenant_id=TENANT, last_name=f"Клиент {order}")
                     .returning(t.contact.c.id)
                 )
                 await conn.execute(

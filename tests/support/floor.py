@@ -202,7 +202,6 @@ class Floor:
                 [
                     {
                         "tenant_id": TENANT,
-                        "list_id": self.list_id,
                         "last_name": f"Петров{n}",
                         "first_name": "Пётр",
                     }

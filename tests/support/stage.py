@@ -159,7 +159,6 @@ async def add_person(
             insert(t.contact)
             .values(
                 tenant_id=TENANT,
-                list_id=list_id,
                 last_name=last + ("а" if first[-1] in "ая" else ""),
                 first_name=first,
                 custom=custom,
@@ -167,6 +166,9 @@ async def add_person(
             .returning(t.contact.c.id)
         )
     ).scalar_one()
+    await conn.execute(
+        insert(t.list_contact).values(tenant_id=TENANT, list_id=list_id, contact_id=contact_id)
+    )
     number = f"+7916{dice.randint(0, 9_999_999):07}"
     zones = ["Europe/Moscow"]
     await conn.execute(

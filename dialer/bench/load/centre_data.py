@@ -28,8 +28,8 @@ MESSAGE: Final = "load"
 #: People with a lead each, from number `first` to `last`.
 _LEADS = """
     WITH people AS (
-        INSERT INTO contact (tenant_id, list_id, last_name, first_name)
-        SELECT :tenant, :list, 'Клиент ' || n, '' FROM generate_series(CAST(:first AS bigint), :last) n
+        INSERT INTO contact (tenant_id, last_name, first_name)
+        SELECT :tenant, 'Клиент ' || n, '' FROM generate_series(CAST(:first AS bigint), :last) n
         RETURNING id
     ), numbered AS (SELECT id, row_number() OVER (ORDER BY id) AS n FROM people)
     INSERT INTO lead (tenant_id, campaign_id, list_id, contact_id, e164, timezones, sort_key, open_from,

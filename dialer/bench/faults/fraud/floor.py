@@ -266,7 +266,7 @@ class Floor:
         async with self.database.tenant(company.tenant_id) as conn:
             contacts = await conn.scalars(
                 insert(t.contact).returning(t.contact.c.id, sort_by_parameter_order=True),
-                [{**key, "last_name": "Fraud"} for _ in numbers],
+                [{"tenant_id": company.tenant_id, "last_name": "Fraud"} for _ in numbers],
             )
             row = {
                 **key,

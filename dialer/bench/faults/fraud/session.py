@@ -431,9 +431,7 @@ class _Stage:
             list_id = await conn.scalar(
                 insert(t.contact_list).values(**key, name="Other").returning(t.contact_list.c.id)
             )
-            contact_id = await conn.scalar(
-                insert(t.contact).values(**key, list_id=list_id).returning(t.contact.c.id)
-            )
+            contact_id = await conn.scalar(insert(t.contact).values(**key).returning(t.contact.c.id))
             lead_id = await conn.scalar(
                 insert(t.lead)
                 .values(
