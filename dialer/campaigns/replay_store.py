@@ -44,8 +44,8 @@ _DAYS = Prepared(
 _ATTEMPTS = Prepared(
     """
     SELECT id, campaign_id, mode, state, result, created_at, sent_at, ringing_at, answered_at, screened_at,
-           connected_at, hung_up_at, ended_at, cause, sip_code, detail, machine_status, machine_cause, join_ms,
-           traits
+           connected_at, hung_up_at, ended_at, cause, sip_code, detail, machine_status, machine_cause,
+           join_ms, traits
       FROM attempt
      WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND mode NOT IN ('manual', 'preview')
        AND created_at >= :since AND created_at < :until

@@ -15,11 +15,11 @@ import pytest
 from rich.console import Console
 
 from dialer.bench.pacing import cases, command, results, table
-from dialer.pacing.simulator.plot import chart
 from dialer.errors import Invalid
 from dialer.pacing.simulator import switches
 from dialer.pacing.simulator.command import Simulate, job_of, line, show, simulate
 from dialer.pacing.simulator.figures import Minute, Run, quantile, summary
+from dialer.pacing.simulator.plot import chart
 from dialer.pacing.simulator.runs import Job, run_seeds
 from dialer.pacing.simulator.world import World
 

@@ -23,7 +23,15 @@ LEAST_TALKS: Final = 30
 #: Beside what the campaign has, without other wishes.
 LOW_TARGET: Final = 0.01
 #: Rules that are told a limit.
-_LIMITED: Final = ("predictive", "release-known", "adaptive", "adaptive-hard", "adaptive-idle", "gamma")
+_LIMITED: Final = (
+    "predictive",
+    "predictive-alike",
+    "release-known",
+    "adaptive",
+    "adaptive-hard",
+    "adaptive-idle",
+    "gamma",
+)
 
 
 @dataclass(frozen=True, slots=True)
