@@ -101,6 +101,20 @@ async def test_a_supervisor_pauses_an_agent(visit: Visitors, stage: Stage) -> No
     await expect(row).to_contain_text("logged out", timeout=2000)
 
 
+async def test_a_supervisor_sets_a_rank(visit: Visitors, stage: Stage) -> None:
+    """The new rank stands on the page, and for whoever comes to it."""
+    person = await visit(Role.SUPERVISOR, locale="ru")
+    await person.open("/agents")
+    row = person.page.locator(f"#row-{stage.agents[0]}")
+    await expect(row.locator("select[name=rank]")).to_have_value("5")
+    await row.locator("select[name=rank]").select_option("8")
+    async with person.page.expect_response("**/rank"):
+        await row.locator("button:has-text('Задать')").click()
+    other = await visit(Role.SUPERVISOR)
+    await other.open("/agents")
+    await expect(other.page.locator(f"#row-{stage.agents[0]} select[name=rank]")).to_have_value("8")
+
+
 async def test_a_trunk_is_added_and_switched_off(visit: Visitors, stage: Stage) -> None:
     """A wrong caller id is marked at its field; the password is in no page."""
     person = await visit(Role.ADMINISTRATOR)
