@@ -169,6 +169,8 @@ async def test_another_server_knows_what_the_first_has_learned(floor: Floor) -> 
             rows = await past(conn, terms, utc_now(), settled)
         told = [one for one in rows.calls if one.call.ended_at and one.call.connected_at]
         assert len(told) == 6
+        # Whose talks they were, of whom pacing knows how long they last.
+        assert {one.call.talked_by for one in told} == {seat.assignee.agent_id}
         second_table = CallTable(DatabaseJournal(floor.database))
         line = table.get(last.attempt_id)
         assert line is not None
