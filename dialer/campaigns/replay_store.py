@@ -49,7 +49,7 @@ _ATTEMPTS = Prepared(
       FROM attempt
      WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND mode NOT IN ('manual', 'preview')
        AND created_at >= :since AND created_at < :until
-     ORDER BY created_at
+     ORDER BY created_at, id
     """
 )
 #: Ready for any campaign, or in a call of this one.
