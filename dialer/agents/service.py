@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.agents import store
+from dialer.agents import people, store
 from dialer.agents.model import (
     PAUSE_WRAP_UP_OVER,
     SYSTEM_PAUSE_CODES,
@@ -59,7 +59,7 @@ class AgentService:
         """Every agent with the open shift, if one."""
         actor.require(Right.AGENTS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
-            found = await store.agents(conn, actor.tenant_id)
+            found = await people.agents(conn, actor.tenant_id)
             shifts = {shift.agent_id: shift for shift in await store.open_shifts(conn, actor.tenant_id)}
         return [(agent, shifts.get(agent.id)) for agent in found]
 
@@ -67,7 +67,7 @@ class AgentService:
         """Users who can be made agents. Raises Forbidden."""
         actor.require(Right.AGENTS_EDIT)
         async with self._database.tenant(actor.tenant_id) as conn:
-            return await store.candidates(conn, actor.tenant_id)
+            return await people.candidates(conn, actor.tenant_id)
 
     async def agent(self, actor: Actor, agent_id: int) -> tuple[Agent, Shift | None]:
         """One agent with the open shift. Raises NotFound, Forbidden."""
@@ -79,7 +79,7 @@ class AgentService:
         """The agent that the actor is. Raises NotFound."""
         async with self._database.tenant(actor.tenant_id) as conn:
             found = (
-                await store.agent_of_user(conn, actor.tenant_id, actor.user_id)
+                await people.agent_of_user(conn, actor.tenant_id, actor.user_id)
                 if actor.user_id is not None
                 else None
             )
@@ -102,7 +102,7 @@ class AgentService:
         password = secrets.token_urlsafe(18) if self._managed else None
         try:
             async with self._database.tenant(actor.tenant_id) as conn:
-                made = await store.add_agent(
+                made = await people.add_agent(
                     conn,
                     actor.tenant_id,
                     user_id=user_id,
@@ -136,11 +136,11 @@ class AgentService:
         if skills is not None:
             values["skills"] = sorted(set(skills))
         async with self._database.tenant(actor.tenant_id) as conn:
-            if await store.find_agent(conn, actor.tenant_id, agent_id) is None:
+            if await people.find_agent(conn, actor.tenant_id, agent_id) is None:
                 raise NotFound(what="agent", key=agent_id)
             if not values:
                 return
-            await store.change_agent(conn, actor.tenant_id, agent_id, values)
+            await people.change_agent(conn, actor.tenant_id, agent_id, values)
             await audit.record(conn, actor, "agent.edit", f"agent:{agent_id}", **values)
             # Pacing knows the skills, the desk which customers may come next.
             await events.wake(conn, "agents", tenant_id=actor.tenant_id)
@@ -244,7 +244,7 @@ class AgentService:
     @staticmethod
     async def _theirs(conn: AsyncConnection, actor: Actor, agent_id: int, right: Right) -> Agent:
         """The agent, if it is the actor's own or the actor has `right` over everybody's."""
-        found = await store.find_agent(conn, actor.tenant_id, agent_id)
+        found = await people.find_agent(conn, actor.tenant_id, agent_id)
         if found is None or found.user_id != actor.user_id:
             actor.require(right)
         else:

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.agents import people
 from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Shift
 from dialer.calls import call_log, card, dispositions, refusals
@@ -294,7 +295,7 @@ class CallService:
         row = await call_log.find(conn, actor.tenant_id, attempt_id)
         own = False
         if actor.user_id is not None and row is not None and row.agent_id is not None:
-            found = await agents.agent_of_user(conn, actor.tenant_id, actor.user_id)
+            found = await people.agent_of_user(conn, actor.tenant_id, actor.user_id)
             own = found is not None and found.id == row.agent_id
         if not own:
             actor.require(Right.CALLS_READ)
@@ -321,7 +322,7 @@ async def _own_agent(conn: AsyncConnection, actor: Actor) -> Agent:
     actor.require(Right.WORK)
     found = None
     if actor.user_id is not None:
-        found = await agents.agent_of_user(conn, actor.tenant_id, actor.user_id)
+        found = await people.agent_of_user(conn, actor.tenant_id, actor.user_id)
     if found is None:
         raise NotFound(what="agent for the user", key=actor.name)
     return found

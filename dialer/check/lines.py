@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dialer.agents import store as agents
+from dialer.agents import people
 from dialer.asterisk.ami import AmiEvent, AmiLink
 from dialer.check.model import Finding, Findings, count, fail, names, note, ok, warn
 from dialer.db.session import Database
@@ -47,7 +47,7 @@ async def look(settings: Settings, database: Database | None, link: AmiLink) -> 
     for tenant_id in await database.tenants():
         async with database.tenant(tenant_id) as conn:
             our_trunks += [trunk for trunk in await trunks.trunks(conn, tenant_id) if trunk.enabled]
-            phones += [agent.endpoint for agent in await agents.agents(conn, tenant_id) if agent.enabled]
+            phones += [agent.endpoint for agent in await people.agents(conn, tenant_id) if agent.enabled]
     managed = settings.asterisk == "managed"
     try:
         if not our_trunks:

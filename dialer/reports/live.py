@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from dialer.agents import people
 from dialer.agents import store as agents
 from dialer.agents.model import Agent, AgentState, Shift
 from dialer.calls.card import Card
@@ -90,7 +91,7 @@ class LiveService:
         actor.require(Right.AGENTS_READ)
         tenant_id = actor.tenant_id
         async with self._database.tenant(tenant_id) as conn:
-            known = {agent.id: agent for agent in await agents.agents(conn, tenant_id)}
+            known = {agent.id: agent for agent in await people.agents(conn, tenant_id)}
             shifts = await agents.open_shifts(conn, tenant_id)
             calls = await store.calls_by_state(conn, tenant_id, campaign.id)
             pace = await store.last_pace(conn, tenant_id, campaign.id)

@@ -14,7 +14,7 @@ from support.floor import NODE, TENANT, Floor, Seat
 from support.web import Web, serving
 
 from dialer.agents import http as agents_http
-from dialer.agents import store
+from dialer.agents import people, store
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState
 from dialer.agents.service import AgentService
 from dialer.clock import utc_now
@@ -117,7 +117,7 @@ async def test_no_row_has_another_rank(floor: Floor, rank: int) -> None:
     seat = await floor.seat(None)
     with pytest.raises(IntegrityError, match="agent_rank_check"):
         async with floor.database.tenant(TENANT) as conn:
-            await store.change_agent(conn, TENANT, seat.agent_id, {"rank": rank})
+            await people.change_agent(conn, TENANT, seat.agent_id, {"rank": rank})
 
 
 async def test_who_reads_all_shifts_again_has_those_that_have_changed_made_anew(floor: Floor) -> None:

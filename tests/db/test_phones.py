@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.floor import NODE, TENANT, Floor, Seat
 
-from dialer.agents import store
+from dialer.agents import people, store
 from dialer.agents.model import AgentState
 from dialer.agents.service import AgentService
 from dialer.asterisk.ami import AmiEvent
@@ -167,7 +167,7 @@ async def test_a_silent_node_keeps_no_phone_of_another_from_being_called(
     for node in (there, there, here):
         seat = await floor.seat(None)
         async with floor.database.tenant(TENANT) as conn:
-            made = await store.find_agent(conn, TENANT, seat.agent_id)
+            made = await people.find_agent(conn, TENANT, seat.agent_id)
             assert made is not None
             node.contacts[made.endpoint] = True
             await store.open_shift(conn, TENANT, seat.agent_id, new_id(), utc_now())

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import insert, select, update
 
+from dialer.agents import people
 from dialer.agents import store as agents
 from dialer.agents.model import USUAL_RANK, AgentState, Shift
 from dialer.calls import store
@@ -148,7 +149,7 @@ class Floor:
         actor = user or await self.user(Role.OPERATOR)
         assert actor.user_id is not None
         async with self.database.tenant(TENANT) as conn:
-            made = await agents.add_agent(
+            made = await people.add_agent(
                 conn,
                 TENANT,
                 user_id=actor.user_id,

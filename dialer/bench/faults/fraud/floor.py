@@ -18,6 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import insert, text
 
+from dialer.agents import people
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.ami import AmiLink, AmiReply
@@ -241,7 +242,7 @@ class Floor:
             )
             .returning(t.app_user.c.id)
         )
-        agent = await agents.add_agent(
+        agent = await people.add_agent(
             conn,
             tenant_id,
             user_id=user_id,
