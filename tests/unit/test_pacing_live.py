@@ -447,3 +447,12 @@ async def test_what_the_file_has_is_not_run_again(tmp_path: Path, capsys: pytest
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (found["runs"], found["answers"], found["failed"]) == (2, 100, {})
     assert set(found["sim"]) == {"occupancy", "abandon_rate", "runs", "pools"}
+
+
+def test_the_page_says_what_the_results_file_says() -> None:
+    """docs/pacing.md and its plot are made from docs/bench/pacing-live.jsonl; after new runs, made anew."""
+    known = Known.of(Lines(ROOT / "docs/bench/pacing-live.jsonl").read(from_line), Setting())
+    assert len(known.real) == 6
+    text = (ROOT / page.PAGE).read_text(encoding="utf-8")
+    assert page.render(text, known) == text, "run: dozvon bench pacing-live --docs"
+    assert draw(known) == (ROOT / page.PLOT).read_text(encoding="utf-8")
