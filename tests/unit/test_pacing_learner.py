@@ -119,9 +119,9 @@ def test_agents_have_tempos_of_their_own() -> None:
             talk = factor * rng.choice((20.0, 200.0)) * rng.uniform(0.9, 1.1)
             named = [Observation(Seen.TALKED, talk, agent=agent)]
             named.append(Observation(Seen.WRAPPED_UP, 20.0 / factor, agent=agent))
-            for one in named:
-                learner.see(one)
-                both.see(replace(one, agent=None))
+            for seen in named:
+                learner.see(seen)
+                both.see(replace(seen, agent=None))
     known = learner.knowledge()
     one, other = (known.laws.tempos[known.agents[agent]] for agent in (1, 2))
     # Two halves of a step by rounding, the pull of few talks.
