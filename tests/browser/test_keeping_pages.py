@@ -40,7 +40,7 @@ async def test_a_file_is_loaded_while_one_watches(visit: Visitors, stage: Stage,
     while await run_next_import(stage.database, stage.web.settings):
         pass
     await expect(row).to_contain_text("loaded", timeout=2000)
-    assert (await row.locator("td.num").all_inner_texts()) == ["3", "2", "0", "1"]
+    assert (await row.locator("td.num").all_inner_texts()) == ["3", "2", "0", "0", "1"]
     async with page.expect_download() as download:
         await row.locator("a").click()
     saved = await (await download.value).path()
@@ -93,7 +93,7 @@ async def test_a_supervisor_pauses_an_agent(visit: Visitors, stage: Stage) -> No
     person = await visit(Role.SUPERVISOR)
     await person.open("/agents")
     row = person.page.locator(f"#row-{stage.agents[0]}")
-    await row.locator("select").select_option("training")
+    await row.locator("select[name=code]").select_option("training")
     await row.locator("button:has-text('Pause')").click()
     # Not the word alone: it stands in the list of reasons too.
     await expect(row).to_contain_text("on pause Training", timeout=2000)
