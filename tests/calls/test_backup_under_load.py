@@ -34,7 +34,7 @@ from dialer.ports import free_port
 BALLAST = """
     INSERT INTO pacing_tick (tenant_id, campaign_id, at, dial, why, inputs)
     SELECT 1, $1, now(), 0, 'free_agents', jsonb_build_object('ready', n, 'note', repeat('x', 150))
-    FROM generate_series(1, 150000) n
+    FROM generate_series(1, 500000) n
 """
 #: An attempt that was not sent within a second of its commit is taken back: the limit of all waiting.
 MOST_S = 1.0
@@ -116,7 +116,7 @@ async def test_backup_under_load_stands_up_elsewhere() -> None:
     """While calls are made a backup is taken: no attempt waits for it, no number is dialled twice. It has
     every disposition that was acknowledged before it began. Restored, the server starts over it: all rows are
     there, what was on the line then is closed, and nothing is dialled by itself."""
-    async with Site.open(agents=4, seed=11, talk_s=1.0) as site:
+    async with Site.open(agents=8, seed=11, talk_s=1.0) as site:
         campaign_id = await site.keep_dialling(record=True, wrap_up_limit_s=5)
         owner = await connect(site.urls.owner)
         await owner.execute(BALLAST, campaign_id)
@@ -199,7 +199,7 @@ async def test_migration_under_load(tmp_path: Path) -> None:
     """The next version's tables are made while calls are: no attempt waits for a second, none is lost, and
     the server of the version before goes on."""
     (tmp_path / "n1.py").write_text(REVISION.format(before=migrate.head()))
-    async with Site.open(agents=4, seed=12, talk_s=1.0) as site:
+    async with Site.open(agents=8, seed=12, talk_s=1.0) as site:
         await site.keep_dialling()
         await site.until_dialling(patience(20))
         mark = site.mark()
