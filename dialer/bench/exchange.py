@@ -7,6 +7,7 @@ holds the exchange moves one call one step on, and finds on `wire` what would ha
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
@@ -139,7 +140,7 @@ class Exchange:
     def say(self, channel: UUID, name: str, fields: Mapping[str, str] | None = None) -> None:
         """Put an event of the channel on the wire."""
         key = "DestUniqueid" if name.startswith("Dial") else "Uniqueid"
-        self.wire.append(AmiEvent(name, {key: str(channel), **(fields or {})}, 0.0))
+        self.wire.append(AmiEvent(name, {key: str(channel), **(fields or {})}, time.monotonic()))
 
     # -- customers -----------------------------------------------------------------------------------------
 
@@ -269,4 +270,6 @@ class Exchange:
     def registration(self, endpoint: str, *, there: bool) -> None:
         """A phone's registration came or went."""
         status = "Created" if there else "Removed"
-        self.wire.append(AmiEvent("ContactStatus", {"ContactStatus": status, "EndpointName": endpoint}, 0.0))
+        self.wire.append(
+            AmiEvent("ContactStatus", {"ContactStatus": status, "EndpointName": endpoint}, time.monotonic())
+        )

@@ -37,7 +37,7 @@ from dialer.calls.model import (
 )
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Tracker, leg_of
-from dialer.clock import utc_now
+from dialer.clock import utc_now, wall
 from dialer.compliance.model import greeting_end_at
 from dialer.db import events
 from dialer.db.session import Database
@@ -48,6 +48,8 @@ log = structlog.get_logger(__name__)
 
 #: A customer who asks for an unknown call may be one of before our start: wait so long for the resync.
 RESYNC_WAIT_S = 2.0
+#: A timer of the loop counts in whole milliseconds and may ring one early: a deadline is waited out.
+TIMER_GRAIN_S = 0.002
 #: After the kept time, how long a customer whose agent was lost is offered to others before the message.
 OFFER_S = 30.0
 BRIDGE, MESSAGE, HANGUP = "bridge", "message", "hangup"
@@ -132,7 +134,7 @@ class Switchboard:
 
     async def _decide(self, agi: AgiCall, line: Line, asked_s: float) -> Assignee | str:
         status, cause, bridge_result = (*agi.args, "", "", "")[:3]
-        attempt_id, now = line.call.attempt_id, utc_now()
+        attempt_id, now = line.call.attempt_id, wall(asked_s)
         kept_for: UUID | None = None
         if bridge_result and line.call.agent is not None:
             # Back from a bridge: the agent was gone before it began, or the agent's phone was lost in it.
@@ -173,7 +175,7 @@ class Switchboard:
         else:
             # No deadline: screened before our start. Their time is over by now.
             until_s = line.deadline_s if call.deadline and line.deadline_s else 0.0
-            patience_s = max(0.0, until_s - time.monotonic())
+            patience_s = max(0.0, until_s - time.monotonic() + TIMER_GRAIN_S)
         self._waiting.append(ticket)
         self._waiting.sort(key=lambda each: (each.kept_for is None, each.since))
         self._look.set()

@@ -32,7 +32,7 @@ from dialer.calls.model import (
     Unassigned,
 )
 from dialer.calls.table import CallTable, Line
-from dialer.clock import utc_now
+from dialer.clock import utc_now, wall
 
 log = structlog.get_logger(__name__)
 
@@ -162,7 +162,7 @@ class Tracker:
     # -- the customer's channel ------------------------------------------------------------------------
 
     def _customer(self, line: Line, event: AmiEvent) -> None:
-        attempt_id, now = line.call.attempt_id, utc_now()
+        attempt_id, now = line.call.attempt_id, wall(event.received_at)
         match event.name:
             case "Newstate" if event.get("ChannelStateDesc") == "Ringing":
                 self.calls.apply(attempt_id, Rang(now))
@@ -197,7 +197,7 @@ class Tracker:
         by = line.ended_by or (HungUpBy.SERVER if ours else None)
         self.calls.apply(
             line.call.attempt_id,
-            HungUp(utc_now(), result=result, cause=cause, sip_code=code, by=by, detail=detail),
+            HungUp(wall(event.received_at), result=result, cause=cause, sip_code=code, by=by, detail=detail),
         )
 
     def _originate_response(self, event: AmiEvent, node: str) -> None:
@@ -313,7 +313,7 @@ class Tracker:
 
         The question comes by FastAGI, and may be sooner here than the events that tell the same by AMI.
         """
-        attempt_id, agent, now = line.call.attempt_id, line.call.agent, utc_now()
+        attempt_id, agent, now = line.call.attempt_id, line.call.agent, wall(seen_s)
         if agent is None:
             return
         if bridge_result == MET:
@@ -330,7 +330,7 @@ class Tracker:
             return  # or it is said late of one whose phone was lost: the dialplan has asked for another since
         self.calls.apply(
             line.call.attempt_id,
-            Connected(utc_now(), agent=Assignee(leg.session_id, leg.agent_id, leg.id)),
+            Connected(wall(event.received_at), agent=Assignee(leg.session_id, leg.agent_id, leg.id)),
             seen_s=event.received_at,
         )
 

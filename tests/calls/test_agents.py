@@ -232,14 +232,9 @@ async def test_no_agent_is_ever_given_to_two_customers(centre: Centre) -> None:
         ).e164
         for n in range(30)
     ]
-    disposing = asyncio.create_task(centre.keep_disposing())
-    try:
-        async with bridges(centre) as seen:
-            await centre.campaign(numbers, mode="power", ratio=3.0)
-            attempts = await centre.until_attempts(30, "ended", within_s=60)
-    finally:
-        disposing.cancel()
-        await asyncio.gather(disposing, return_exceptions=True)
+    async with centre.disposing(), bridges(centre) as seen:
+        await centre.campaign(numbers, mode="power", ratio=3.0)
+        attempts = await centre.until_attempts(30, "ended", within_s=60)
     assert {a.result for a in attempts} <= {"answered", "abandoned", "caller_hung_up"}
     talks = defaultdict(list)
     for attempt in attempts:

@@ -5,16 +5,13 @@ Each row is a test of its own, so that they can be shared out; all of them toget
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 
 import pytest
+from support.commands import dozvon
 
 from dialer.bench import faults
-from dialer.settings import load
 
 ROWS = [row.name for row in faults.rows() if row.short_runs]
 #: Rows in which attempts are made by a campaign: a run without one would have proved nothing.
@@ -27,7 +24,7 @@ async def test_a_row_makes_its_faults_and_nothing_is_lost(name: str, tmp_path: P
     """`dozvon bench faults --short` of this row: every run was made, with calls, and all figures are 0."""
     results = tmp_path / "runs.jsonl"
     words = ("--only", name, "--short", "--json", "--results", str(results))
-    status, said = await bench(*words)
+    status, said = await dozvon("bench", "faults", *words)
     line = json.loads(said.splitlines()[-1])
     told = f"{line['what_broke']} {line['failed']}"
     row = faults.row(name)
@@ -45,34 +42,16 @@ async def test_a_row_makes_its_faults_and_nothing_is_lost(name: str, tmp_path: P
         assert line["calls"] >= len(runs), "a campaign dialled through all faults"
 
 
-async def bench(*words: str) -> tuple[int, str]:
-    """`dozvon bench faults` with these words: its exit status and what it said on stdout."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "dialer", "bench", "faults", *words),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "DOZVON_CACHE_DIR": str(load().packages_dir)},
-    )
-    try:
-        said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
-    assert process.returncode is not None
-    return process.returncode, said.decode()
-
-
 async def test_a_seed_that_is_known_is_not_run_again(tmp_path: Path) -> None:
     """`--resume` leaves out what the results file has: here there is nothing left to do, and no centre."""
     results = tmp_path / "runs.jsonl"
     results.write_text("".join(f'{{"fault": "kill", "seed": {seed}, "calls": 3}}\n' for seed in (1, 2)))
     words = ("--only", "kill", "--runs", "2", "--resume", "--json", "--results", str(results))
-    status, said = await bench(*words)
+    status, said = await dozvon("bench", "faults", *words)
     assert status == 0
     assert json.loads(said.splitlines()[-1])["runs"] == 0
 
 
 async def test_a_row_that_is_none_is_told_in_one_line() -> None:
     """A wrong `--only` is exit status 1, and nothing on stdout."""
-    assert await bench("--only", "lightning", "--json") == (1, "")
+    assert await dozvon("bench", "faults", "--only", "lightning", "--json") == (1, "")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.commands import dozvon
 
 from dialer.bench.load.model import NAMES
 
@@ -17,29 +15,12 @@ from dialer.bench.load.model import NAMES
 WITHIN_S = 900
 
 
-async def _bench(*words: str, data_dir: Path) -> tuple[int, str]:
-    """Run the command; its exit status and stdout."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "dialer", "bench", "load", *words),
-        stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"DOZVON_DATA_DIR": str(data_dir)},
-    )
-    try:
-        out, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
-    assert process.returncode is not None
-    return process.returncode, out.decode()
-
-
 @pytest.mark.timeout(WITHIN_S)
 async def test_the_short_form_measures_every_row_and_its_sums_are_right(tmp_path: Path) -> None:
     """Each row is measured, every answered customer got an agent and every talk its disposition, each part's
     CPU is known, and the last line is the summary; what was measured is left out when it is resumed."""
-    kept = tmp_path / "load.jsonl"
-    code, out = await _bench("--short", "--json", "--results", str(kept), data_dir=tmp_path)
+    kept, apart = tmp_path / "load.jsonl", {"DOZVON_DATA_DIR": str(tmp_path)}
+    code, out = await dozvon("bench", "load", "--short", "--json", "--results", str(kept), env=apart)
     told: dict[str, Any] = json.loads(out.splitlines()[-1])
     assert told["broken"] == []
     assert code == 0
@@ -58,7 +39,9 @@ async def test_the_short_form_measures_every_row_and_its_sums_are_right(tmp_path
 
     lines = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
     assert {line["seed"] for line in lines} == {1}
-    code, out = await _bench("--short", "--resume", "--json", "--results", str(kept), data_dir=tmp_path)
+    code, out = await dozvon(
+        "bench", "load", "--short", "--resume", "--json", "--results", str(kept), env=apart
+    )
     assert code == 0
     assert json.loads(out.splitlines()[-1]) == told
     assert len(kept.read_text(encoding="utf-8").splitlines()) == len(lines)

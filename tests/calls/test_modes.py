@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -18,17 +15,6 @@ from dialer.demo.numbers import Behaviour, encode
 from dialer.errors import NotAllowed, NumberBusy, WrongState
 
 
-@contextlib.asynccontextmanager
-async def disposing(centre: Centre) -> AsyncIterator[None]:
-    """Agents save a disposition as soon as it is owed."""
-    task = asyncio.create_task(centre.keep_disposing())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 async def test_progressive_never_has_more_calls_than_agents_for_them(centre: Centre) -> None:
     """At each new call the calls without a talk are no more than the agents who are free for one."""
     await centre.add_agents(3)
@@ -37,7 +23,7 @@ async def test_progressive_never_has_more_calls_than_agents_for_them(centre: Cen
         for n in range(5)
         for behaviour, detail in ((Behaviour.LEAVES_EARLY, 10), (Behaviour.BUSY, 0), (Behaviour.DECLINED, 0))
     ]
-    async with disposing(centre):
+    async with centre.disposing():
         campaign_id = await centre.campaign(numbers)
         attempts = await centre.until_attempts(len(numbers), "ended")
     free = [row for row in await centre.rows(agent_time) if row.state in ("ready", "reserved")]

@@ -21,7 +21,6 @@ from dialer.asterisk.runtime import AsteriskServer
 from dialer.db.tables import active_number
 from dialer.demo.numbers import Behaviour, encode
 from dialer.engine import Engine
-from dialer.errors import DatabaseUnavailable
 
 
 def calls_too_many(centre: Centre, before: dict[str, set[str]]) -> dict[str, int]:
@@ -257,21 +256,19 @@ async def test_a_database_that_drops_its_connections_loses_nothing(
         for n in range(12)
         for behaviour in (Behaviour.BUSY, Behaviour.LEAVES_EARLY)
     ]
-    disposing = asyncio.create_task(keep_disposing(centre))
     admin = await asyncpg.connect(_fresh.admin)
     try:
-        await centre.campaign(numbers, mode="power", ratio=2.0)
-        for n in range(1, 6):
-            await centre.until_attempts(3 * n, "ended")
-            await admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        attempts = await centre.until_attempts(len(numbers), "ended", within_s=60)
+        async with centre.disposing():
+            await centre.campaign(numbers, mode="power", ratio=2.0)
+            for n in range(1, 6):
+                await centre.until_attempts(3 * n, "ended")
+                await admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            attempts = await centre.until_attempts(len(numbers), "ended", within_s=60)
     finally:
         await admin.close()
-        disposing.cancel()
-        await asyncio.gather(disposing, return_exceptions=True)
     assert calls_too_many(centre, before) == {}
     # Taken back unsent: its commit was in doubt. It is dialled a minute later.
     assert {a.result for a in attempts} <= {"busy", "answered", "abandoned", "caller_hung_up", "canceled"}
@@ -279,9 +276,3 @@ async def test_a_database_that_drops_its_connections_loses_nothing(
     assert await centre.rows(active_number) == []
     for agent_id in agents:
         await centre.until_agent(agent_id, AgentState.READY)
-
-
-async def keep_disposing(centre: Centre) -> None:
-    while True:
-        with contextlib.suppress(DatabaseUnavailable):
-            await centre.keep_disposing()

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 
 import pytest
+from support.commands import dozvon
 
 from dialer.bench.lines import Lines
 from dialer.bench.live.model import PLAIN, Known, Real, from_line
-from dialer.settings import load
 
 
 @pytest.mark.timeout(300)
 async def test_a_real_run_is_counted_and_compared(tmp_path: Path) -> None:
     """Calls are made, people are joined to agents, times add up, and the simulator stands beside it."""
     results = tmp_path / "runs.jsonl"
-    status, said = await bench("--short", "--json", "--results", str(results))
+    status, said = await dozvon("bench", "pacing-live", "--short", "--json", "--results", str(results))
     assert status == 0
     found = json.loads(said.splitlines()[-1])
     assert (found["runs"], found["seeds"], found["failed"], found["broken"]) == (1, [1], {}, [])
@@ -47,24 +44,6 @@ async def test_a_real_run_is_counted_and_compared(tmp_path: Path) -> None:
     assert run.figures["decisions"] > 0
 
 
-async def bench(*words: str) -> tuple[int, str]:
-    """`dozvon bench pacing-live` with these words: its exit status and what it said on stdout."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "dialer", "bench", "pacing-live", *words),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "DOZVON_CACHE_DIR": str(load().packages_dir)},
-    )
-    try:
-        said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
-    assert process.returncode is not None
-    return process.returncode, said.decode()
-
-
 async def test_an_option_that_makes_no_sense_is_refused() -> None:
     """A run of no agents is exit status 2, and nothing on stdout."""
-    assert await bench("--agents", "0") == (2, "")
+    assert await dozvon("bench", "pacing-live", "--agents", "0") == (2, "")

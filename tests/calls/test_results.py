@@ -160,6 +160,5 @@ async def test_the_clock_of_abandonment(centre: Centre) -> None:
             for row in await centre.rows(event)
             if row.payload.get("attempt_id") == str(lost.id) and row.payload.get("result") == "abandoned"
         )
-        # The wait goes by the steady clock, the stamps by the wall clock, which is slewed by some ms.
         # The event's time is its transaction's: a busy machine writes it later than it gave up.
-        assert 1.99 <= (gave_up - counts_from).total_seconds() < 3.0
+        assert 2.0 <= (gave_up - counts_from).total_seconds() < 3.0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,17 +24,6 @@ def numbers(count: int, first: int) -> list[str]:
     ]
 
 
-@contextlib.asynccontextmanager
-async def disposing(centre: Centre) -> AsyncIterator[None]:
-    """Agents save a disposition as soon as it is owed."""
-    task = asyncio.create_task(centre.keep_disposing())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 async def floor_of_three(centre: Centre) -> dict[int, frozenset[str]]:
     """One agent dedicated to each of two campaigns, and a universal one: by agent, the skills."""
     (insurance,) = await centre.add_agents(phones=["agent-0"], skills=SKILLS[:1])
@@ -54,7 +41,7 @@ async def test_predictive_campaigns_dial_for_shared_agents_together(centre: Cent
     """Two predictive campaigns, an agent of each and one of both: both are called through, each talk is with
     an agent who has the skill, and each is planned with the other's calls in the air."""
     skills = await floor_of_three(centre)
-    async with disposing(centre):
+    async with centre.disposing():
         campaigns = {
             await centre.campaign(numbers(15, 20 * n), mode="predictive", skill=skill): skill
             for n, skill in enumerate(SKILLS)

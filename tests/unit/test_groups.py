@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -38,7 +39,9 @@ def placed(table: CallTable, agent: Assignee | None = None) -> Call:
 
 def say(tracker: Tracker, channel: UUID, event: str, bridge: str = "") -> None:
     """Asterisk says this of the channel."""
-    tracker.handle(AmiEvent(event, {"Uniqueid": str(channel), "BridgeUniqueid": bridge}, 0.0), NODE)
+    tracker.handle(
+        AmiEvent(event, {"Uniqueid": str(channel), "BridgeUniqueid": bridge}, time.monotonic()), NODE
+    )
 
 
 @given(st.lists(st.tuples(st.sampled_from(MEMBERS), st.sampled_from(["a", "b", "c", "", None]))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -114,7 +115,8 @@ def test_a_late_word_of_an_earlier_bridge_takes_nobody_away() -> None:
         )
     for channel in (call.attempt_id, ANN.leg):
         tracker.handle(
-            AmiEvent("BridgeEnter", {"Uniqueid": str(channel), "BridgeUniqueid": "old"}, 0.0), "main"
+            AmiEvent("BridgeEnter", {"Uniqueid": str(channel), "BridgeUniqueid": "old"}, time.monotonic()),
+            "main",
         )
     line = table.get(call.attempt_id)
     assert line is not None

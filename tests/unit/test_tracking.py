@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ def hear(tracker: Tracker, call: Call, events: Sequence[tuple[str, Mapping[str, 
     """Asterisk says these of the call."""
     for name, fields in events:
         key = "DestUniqueid" if name.startswith("Dial") else "Uniqueid"
-        tracker.handle(AmiEvent(name, {key: str(call.attempt_id), **fields}, 0.0), NODE)
+        tracker.handle(AmiEvent(name, {key: str(call.attempt_id), **fields}, time.monotonic()), NODE)
 
 
 @pytest.mark.parametrize(("events", "result", "by"), ENDS)
@@ -131,7 +132,7 @@ async def test_a_phone_is_where_one_of_its_addresses_answers(
         assert told == [(NODE, "phone", True), (NODE, "carrier", True)]
     for address, status in said:
         fields = {"EndpointName": "phone", "URI": address, "ContactStatus": status}
-        tracker.handle(AmiEvent("ContactStatus", fields, 0.0), NODE)
+        tracker.handle(AmiEvent("ContactStatus", fields, time.monotonic()), NODE)
     assert told[-1] == (NODE, "phone", reached)
     tracker.reached(NODE, {"phone": {"c": True}})
     assert told[-1] == (NODE, "phone", True)
@@ -156,7 +157,7 @@ def test_a_question_that_overtakes_the_talks_events_is_enough() -> None:
     assert gone == [leg]
     bridge = {"BridgeUniqueid": "talk"}
     hear(tracker, call, [("BridgeEnter", bridge)])
-    tracker.handle(AmiEvent("BridgeEnter", {"Uniqueid": str(leg.id), **bridge}, 0.0), NODE)
+    tracker.handle(AmiEvent("BridgeEnter", {"Uniqueid": str(leg.id), **bridge}, time.monotonic()), NODE)
     assert (line.call.state, line.call.agent) == (CallState.WAITING, None)
 
 

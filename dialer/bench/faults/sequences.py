@@ -257,6 +257,7 @@ _clock = _Clock(utc_now)
 def own_clock() -> Iterator[None]:
     """Within it a sequence decides what the wall clock says."""
     with (
+        mock.patch("dialer.clock.utc_now", _clock),
         mock.patch("dialer.calls.tracking.utc_now", _clock),
         mock.patch("dialer.calls.recovery.utc_now", _clock),
     ):
