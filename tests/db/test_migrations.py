@@ -19,7 +19,7 @@ from dialer.db.session import Database, connect, create_engine
 from dialer.db.tables import metadata
 from dialer.errors import DatabaseUnavailable
 
-#: Everything that tables.py can say of a table, as the database describes it.
+#: Everything that dialer.db.tables can say of a table, as the database describes it.
 DESCRIPTION = """
     SELECT conrelid::regclass::text AS of, conname AS name, pg_get_constraintdef(oid) AS definition
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'

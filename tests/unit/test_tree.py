@@ -30,7 +30,6 @@ LONGER = {
     "docs/bench/faults.jsonl": "made by a program: a run a line",
     "requirements.lock": "made by a program",
     "dialer/db/migrations/versions/0001_tables.sql": "made by a program",
-    "dialer/db/tables.py": "every table in one place; a reader looks things up in it",
     "dialer/web/locale/ru/LC_MESSAGES/pages.po": "a catalogue: a message and its translation a pair of lines",
     "tests/db/test_calls.py": "one service; apart its fixtures would stand twice",
     "tests/db/test_http.py": "one application, every promise of its floor",

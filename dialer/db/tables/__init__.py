@@ -1,0 +1,97 @@
+"""Every table, in one place: what the server knows.
+
+The rules that all of them follow:
+
+- Every primary key begins with `tenant_id`, and so does every foreign key between business tables. Row
+  security (see `migrations/`) admits only the rows of the tenant that the transaction names.
+- An *attempt* and its `active_number` are committed before anything is dialled (see `attempt`).
+- Times are `timestamptz`. Durations that are kept say their unit in their name.
+- Enumerations are text with a CHECK made from the Python enumeration that owns the rule, so a new member is
+  a one-line migration and a reader of the table needs no key.
+"""
+
+from __future__ import annotations
+
+from dialer.db.tables.agents import AGENT_STATES, agent, agent_session, agent_time, pause_code
+from dialer.db.tables.base import metadata
+from dialer.db.tables.calls import CALL_STATES, RECORDING_STATUSES, RESULTS, active_number, attempt, recording
+from dialer.db.tables.campaigns import (
+    CAMPAIGN_STATUSES,
+    DIAL_MODES,
+    DISPOSITION_KINDS,
+    LEAD_STATUSES,
+    campaign,
+    campaign_trunk,
+    disposition,
+    lead,
+)
+from dialer.db.tables.contacts import (
+    IMPORT_STATUSES,
+    contact,
+    contact_list,
+    contact_phone,
+    import_job,
+    import_reject,
+    list_contact,
+)
+from dialer.db.tables.processes import command, event, pacing_tick, process_status
+from dialer.db.tables.reports import REPORT_GROUPS, report_figures, report_over, report_state, report_time
+from dialer.db.tables.servers import LEASE_KINDS, lease, node, server
+from dialer.db.tables.trunks import TRUNK_HEALTH, tenant_cap, tenant_load, trunk, trunk_load, trunk_rate
+from dialer.db.tables.users import ROLES, api_token, app_user, audit, idempotency, tenant, user_session
+
+__all__ = [
+    "AGENT_STATES",
+    "CALL_STATES",
+    "CAMPAIGN_STATUSES",
+    "DIAL_MODES",
+    "DISPOSITION_KINDS",
+    "IMPORT_STATUSES",
+    "LEAD_STATUSES",
+    "LEASE_KINDS",
+    "RECORDING_STATUSES",
+    "REPORT_GROUPS",
+    "RESULTS",
+    "ROLES",
+    "TRUNK_HEALTH",
+    "active_number",
+    "agent",
+    "agent_session",
+    "agent_time",
+    "api_token",
+    "app_user",
+    "attempt",
+    "audit",
+    "campaign",
+    "campaign_trunk",
+    "command",
+    "contact",
+    "contact_list",
+    "contact_phone",
+    "disposition",
+    "event",
+    "idempotency",
+    "import_job",
+    "import_reject",
+    "lead",
+    "lease",
+    "list_contact",
+    "metadata",
+    "node",
+    "pacing_tick",
+    "pause_code",
+    "process_status",
+    "recording",
+    "report_figures",
+    "report_over",
+    "report_state",
+    "report_time",
+    "server",
+    "tenant",
+    "tenant_cap",
+    "tenant_load",
+    "trunk",
+    "trunk_load",
+    "trunk_rate",
+    "user_session",
+]

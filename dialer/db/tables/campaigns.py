@@ -1,0 +1,130 @@
+"""Campaigns, and their leads."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, time_at
+
+# The words of the state columns; the rules over them live in the model.py of their features.
+CAMPAIGN_STATUSES = ("draft", "running", "paused", "stopped")
+DIAL_MODES = ("manual", "preview", "progressive", "power", "predictive")
+LEAD_STATUSES = ("new", "offered", "dialling", "waiting", "closed")
+DISPOSITION_KINDS = (
+    "sale",
+    "interest",
+    "callback",
+    "refusal",
+    "wrong_person",
+    "no_contact",
+    "do_not_call",
+    "other",
+)
+
+campaign = tenant_table(
+    "campaign",
+    id_column(),
+    Column("name", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="draft"),
+    Column("mode", Text, nullable=False, server_default="progressive"),
+    Column("ratio", Float, nullable=False, server_default="1.5"),  # power: calls for each ready agent
+    Column("abandon_target", Float),  # predictive: share of abandoned calls, 0 to 1; null: the policy's cap
+    Column("take_back_ringing", Boolean, nullable=False, server_default=text("false")),  # predictive
+    Column("policy", Text, nullable=False),  # code of dialer.compliance.model.POLICIES
+    Column("skill", Text),  # only agents with it; null: any agent
+    Column("priority", Integer, nullable=False, server_default="0"),  # higher gets agents first
+    Column("ring_timeout_s", Integer, nullable=False, server_default="25"),
+    Column("detect_machines", Boolean, nullable=False, server_default=text("false")),
+    Column("amd", JSONB, nullable=False, server_default="{}"),  # overrides of the measured AMD settings
+    Column("record", Boolean, nullable=False, server_default=text("true")),
+    Column("wrap_up_limit_s", Integer, nullable=False, server_default="60"),
+    Column("caller_name", Text, nullable=False, server_default=""),  # who calls, as the message says it
+    Column("abandon_message", Text, nullable=False, server_default=""),  # words; names the caller
+    Column("abandon_sound", Text),  # sound file (without its ending) under the prompts folder
+    Column("drop_ringing_on_pause", Boolean, nullable=False, server_default=text("false")),
+    Column("call_from", Text, nullable=False, server_default="09:00"),  # local time at the called person
+    Column("call_until", Text, nullable=False, server_default="21:00"),
+    Column("max_attempts", Integer, nullable=False, server_default="3"),
+    Column("retry_after_s", JSONB, nullable=False, server_default="{}"),  # {result: seconds}; else defaults
+    now_at(),
+    time_at("started_at"),
+    time_at("ended_at"),
+    UniqueConstraint("tenant_id", "name"),
+    one_of("status", CAMPAIGN_STATUSES),
+    one_of("mode", DIAL_MODES),
+)
+
+#: The trunks of a campaign in the order they are tried.
+campaign_trunk = tenant_table(
+    "campaign_trunk",
+    Column("campaign_id", BigInteger, nullable=False),
+    Column("position", SmallInteger, nullable=False),
+    Column("trunk_id", BigInteger, nullable=False),
+    ref("campaign", "campaign_id", on_delete="CASCADE"),
+    ref("trunk", "trunk_id"),
+    key=("campaign_id", "position"),
+)
+
+#: What an agent says a talk came to; each campaign has its own.
+disposition = tenant_table(
+    "disposition",
+    id_column(),
+    Column("campaign_id", BigInteger, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("label_ru", Text, nullable=False),
+    Column("label_en", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("position", SmallInteger, nullable=False, server_default="0"),
+    UniqueConstraint("tenant_id", "campaign_id", "code"),
+    ref("campaign", "campaign_id", on_delete="CASCADE"),
+    one_of("kind", DISPOSITION_KINDS),
+)
+
+#: A number of a contact to be reached for a campaign. One row a number a campaign.
+lead = tenant_table(
+    "lead",
+    id_column(),
+    Column("campaign_id", BigInteger, nullable=False),
+    Column("list_id", BigInteger, nullable=False),
+    Column("contact_id", BigInteger, nullable=False),
+    Column("e164", Text, nullable=False),
+    Column("timezones", ARRAY(Text), nullable=False),
+    Column("status", Text, nullable=False, server_default="new"),
+    Column("sort_key", BigInteger, nullable=False, server_default="0"),  # lowest is dialled first
+    time_at("open_from", null=False),  # may be dialled from here (calendar, retry) ...
+    # `open_from` is still to come, and the lead is out of the index of the claim until then
+    Column("resting", Boolean, nullable=False, server_default=text("false")),
+    time_at("open_until", null=False),  # ... until here; then the calendar writes the next window
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("last_result", Text),
+    time_at("last_attempt_at"),
+    Column("closed_reason", Text),
+    now_at(),
+    UniqueConstraint("tenant_id", "campaign_id", "e164"),
+    ref("campaign", "campaign_id", on_delete="CASCADE"),
+    ref("contact_list", "list_id"),
+    ref("contact", "contact_id", on_delete="CASCADE"),
+    one_of("status", LEAD_STATUSES),
+    Index(
+        "lead_hopper_idx",
+        "tenant_id",
+        "campaign_id",
+        "sort_key",
+        "id",
+        postgresql_where=text("status IN ('new', 'waiting') AND NOT resting"),
+    ),
+    Index("lead_resting_idx", "tenant_id", "campaign_id", "open_from", postgresql_where=text("resting")),
+)

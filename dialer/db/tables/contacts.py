@@ -1,0 +1,92 @@
+"""Whom to call: contacts, their lists, and the files that brought them."""
+
+from __future__ import annotations
+
+from sqlalchemy import ARRAY, BigInteger, Column, Index, Integer, SmallInteger, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+
+from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, time_at
+
+# The words of the state columns; the rules over them live in the model.py of their features.
+IMPORT_STATUSES = ("queued", "running", "done", "failed")
+
+contact_list = tenant_table(
+    "contact_list",
+    id_column(),
+    Column("name", Text, nullable=False),
+    now_at(),
+    UniqueConstraint("tenant_id", "name"),
+)
+
+#: A person that can be called. There is one row of a person however many lists they are in.
+contact = tenant_table(
+    "contact",
+    id_column(),
+    Column("external_id", Text),  # the key of an outside CRM
+    Column("last_name", Text, nullable=False, server_default=""),
+    Column("first_name", Text, nullable=False, server_default=""),
+    Column("middle_name", Text, nullable=False, server_default=""),
+    Column("email", Text, nullable=False, server_default=""),
+    Column("timezone", Text),  # IANA name on the record; wins over the number's prefix
+    Column("custom", JSONB, nullable=False, server_default="{}"),  # car, loan, visit...: what the file had
+    now_at(),
+)
+
+#: Who is in which list.
+list_contact = tenant_table(
+    "list_contact",
+    Column("list_id", BigInteger, nullable=False),
+    Column("contact_id", BigInteger, nullable=False),
+    now_at("added_at"),
+    ref("contact_list", "list_id"),
+    ref("contact", "contact_id", on_delete="CASCADE"),
+    Index(None, "tenant_id", "contact_id"),
+    key=("list_id", "contact_id"),
+)
+
+contact_phone = tenant_table(
+    "contact_phone",
+    id_column(),
+    Column("contact_id", BigInteger, nullable=False),
+    Column("position", SmallInteger, nullable=False),  # 1 is tried first
+    Column("e164", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # mobile, fixed_line, ...: phonenumbers' own words
+    Column("timezones", ARRAY(Text), nullable=False),  # all candidate zones of the number
+    ref("contact", "contact_id", on_delete="CASCADE"),
+    UniqueConstraint("tenant_id", "contact_id", "e164"),
+    Index(None, "tenant_id", "e164"),
+)
+
+#: One file brought in: its rows are counted here, its bad rows are in `import_reject`.
+import_job = tenant_table(
+    "import_job",
+    id_column(),
+    Column("list_id", BigInteger, nullable=False),
+    Column("campaign_id", BigInteger),  # leads are made for it as well
+    Column("filename", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),  # SHA-256 of the file
+    Column("status", Text, nullable=False, server_default="queued"),
+    Column("rows", Integer, nullable=False, server_default="0"),
+    Column("loaded", Integer, nullable=False, server_default="0"),
+    Column("joined", Integer, nullable=False, server_default="0"),
+    Column("duplicates", Integer, nullable=False, server_default="0"),
+    Column("rejected", Integer, nullable=False, server_default="0"),
+    Column("error", Text),
+    Column("created_by", BigInteger),
+    now_at(),
+    time_at("finished_at"),
+    one_of("status", IMPORT_STATUSES),
+    ref("contact_list", "list_id"),
+)
+
+import_reject = tenant_table(
+    "import_reject",
+    id_column(),
+    Column("import_id", BigInteger, nullable=False),
+    Column("row", Integer, nullable=False),  # 1 is the line after the header
+    Column("column", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    ref("import_job", "import_id", on_delete="CASCADE"),
+    Index(None, "tenant_id", "import_id"),
+)
