@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db.prepared import Prepared
 from dialer.db.tables import attempt, lead
+from scheduler.holds import Hold
 from scheduler.retry import Again, Close
 
 
@@ -50,7 +51,7 @@ _NEXT = f"""
     SELECT {_LEAD}
       FROM lead
      WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
-       AND status IN ('new', 'waiting') AND NOT resting AND open_from <= :now AND open_until > :now
+       AND status IN ('new', 'waiting') AND hold IS NULL AND open_from <= :now AND open_until > :now
        AND NOT EXISTS (SELECT FROM active_number n WHERE n.tenant_id = lead.tenant_id AND n.e164 = lead.e164)
      ORDER BY sort_key, id
      LIMIT :wanted
@@ -65,10 +66,11 @@ CLAIM = Prepared(_AWAKE)
 _WAKE_AND_CLAIM = Prepared(
     f"""
     WITH woken AS (
-        UPDATE lead SET resting = false
+        UPDATE lead SET hold = NULL
          WHERE tenant_id = :tenant_id AND id = ANY (ARRAY(
                SELECT id FROM lead
-                WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND resting AND open_from <= :now
+                WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
+                  AND hold IS NOT NULL AND open_from <= :now
                 ORDER BY open_from
                 LIMIT 500
                   FOR UPDATE SKIP LOCKED))
@@ -92,13 +94,13 @@ _CLAIM_ONE = Prepared(
 
 _DIALLING = Prepared(
     """
-    UPDATE lead SET status = 'dialling', resting = false, attempts = attempts + 1, last_attempt_at = :now
+    UPDATE lead SET status = 'dialling', hold = NULL, attempts = attempts + 1, last_attempt_at = :now
      WHERE tenant_id = :tenant_id AND id = ANY (CAST(:lead_ids AS bigint[]))
     """
 )
 #: A lead that waits rests until its time comes.
 _FATE = """
-    status = CAST(:status AS text), resting = CAST(:status AS text) = 'waiting',
+    status = CAST(:status AS text), hold = CAST(:hold AS text),
     open_from = coalesce(CAST(:open_from AS timestamptz), open_from), closed_reason = CAST(:reason AS text)
 """
 _SETTLE = Prepared(
@@ -201,7 +203,7 @@ async def do_not_call(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -
     await conn.execute(
         update(lead)
         .where(lead.c.tenant_id == tenant_id, lead.c.id.in_(leads))
-        .values(status="closed", resting=False, closed_reason="do_not_call")
+        .values(status="closed", hold=None, closed_reason="do_not_call")
     )
 
 
@@ -227,12 +229,12 @@ async def skip(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None:
     )
 
 
-async def postpone(conn: AsyncConnection, tenant_id: int, lead_id: int, until: datetime) -> None:
+async def postpone(conn: AsyncConnection, tenant_id: int, lead_id: int, until: datetime, hold: Hold) -> None:
     """The rules forbid the lead until then."""
     await conn.execute(
         update(lead)
         .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id)
-        .values(status="waiting", open_from=until, resting=True)
+        .values(status="waiting", open_from=until, hold=hold)
     )
 
 
@@ -244,17 +246,22 @@ async def settle(
     A lead that was dialled again since keeps its course: what is said twice is done once.
     """
     match fate:
-        case Again(at, spared):
-            what = _fate("waiting", open_from=at, spared=spared)
+        case Again(at, spared, hold):
+            what = _fate("waiting", open_from=at, spared=spared, hold=hold)
         case Close(reason):
             what = _fate("closed", reason=reason)
     await _SETTLE.run(conn, tenant_id=tenant_id, lead_id=lead_id, made_at=made_at, result=result, **what)
 
 
 def _fate(
-    status: str, *, open_from: datetime | None = None, spared: bool = False, reason: str | None = None
+    status: str,
+    *,
+    open_from: datetime | None = None,
+    spared: bool = False,
+    reason: str | None = None,
+    hold: Hold | None = None,
 ) -> dict[str, Any]:
-    return {"status": status, "open_from": open_from, "spared": int(spared), "reason": reason}
+    return {"status": status, "open_from": open_from, "spared": int(spared), "reason": reason, "hold": hold}
 
 
 async def talked(
@@ -266,8 +273,8 @@ async def talked(
     course. While the talk goes on the hold on its number keeps an open lead from being dialled.
     """
     match fate:
-        case Again(at):
-            what = _fate("waiting", open_from=at)
+        case Again(at, _, hold):
+            what = _fate("waiting", open_from=at, hold=hold)
         case Close(reason):
             what = _fate("closed", reason=reason)
     await _TALKED.run(conn, tenant_id=tenant_id, lead_id=lead_id, made_at=made_at, **what)

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
+from scheduler.holds import Hold
+
 #: Seconds to wait after each result, where the campaign does not say otherwise. A result that is not here
 #: closes the lead: it was reached, it does not exist, or (`unknown`) nobody can say what happened to it.
 DEFAULT_RETRY_AFTER_S: Final[Mapping[str, int]] = MappingProxyType(
@@ -38,6 +40,8 @@ class Again:
     at: datetime
     #: the attempt does not count against `max_attempts`
     spared: bool = False
+    #: what it waits for until then
+    hold: Hold = Hold.RETRY
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ def after_talk(
     A person who asked for a call gets it, at `callback_at` if they named a time, over any number of attempts.
     """
     if kind == "callback" and callback_at is not None:
-        return Again(callback_at)
+        return Again(callback_at, hold=Hold.CALLBACK)
     delay = RETRY_AFTER_TALK_S.get(kind)
     if delay is None:
         return Close(kind)

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.agents import store as agents
 from dialer.asterisk.ami import variable
 from dialer.asterisk.nodes import Nodes
-from dialer.calls import store
+from dialer.calls import admission, store
 from dialer.calls.lines import Look, TrunkLines
 from dialer.calls.model import TAKEN_BACK, Assignee, Call, CancelAsked, NotPlaced, Result, Sent
 from dialer.calls.store import NewAttempt
@@ -33,7 +33,6 @@ from dialer.calls.targets import ByHand, Target, new_attempt
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now
-from dialer.compliance.model import Denied, allowed_now, attempts_allowed, redial_allowed
 from dialer.db.session import Database
 from dialer.errors import (
     ActionFailed,
@@ -52,6 +51,7 @@ from dialer.trunks import loads
 from dialer.trunks.caps import Refusal
 from dialer.trunks.model import Ask, Choice, Refused, Trunk, dial_string
 from scheduler import hopper
+from scheduler.holds import Hold
 from scheduler.hopper import ClaimedLead
 
 log = structlog.get_logger(__name__)
@@ -61,8 +61,6 @@ SEND_WITHIN_S = 1.0
 DECIDE_WITHIN_S = 5.0
 #: When a rule has put off all leads that were looked at, so many more are looked at, so often.
 SIFT, SIFTS = 100, 5
-#: The longest look back that any policy needs.
-HISTORY = timedelta(days=31)
 #: A lead whose zone nobody knows is not dialled; it is asked again after this, in case the record was mended.
 ASK_AGAIN = timedelta(days=1)
 #: Numbers typed by hand are counted over so long.
@@ -160,9 +158,9 @@ class Placer:
                 lead = await hopper.claim_one(conn, terms.tenant_id, terms.campaign_id, target.lead.id)
                 if lead is None:
                     raise NotFound(what="lead to dial", key=target.lead.id)
-            denied = await self._denial(conn, terms, target, now)
-            if denied is not None:
-                raise NotAllowed(reason=denied.reason)
+            (answer,) = await admission.judge(conn, terms, [target], now)
+            if answer is not None and answer.denied is not None:
+                raise NotAllowed(reason=answer.denied.reason)
             await self._commit(conn, terms, [target], node, now, placed, by_hand=by_hand)
             if not placed:
                 raise NumberBusy
@@ -203,47 +201,21 @@ class Placer:
     ) -> list[Target]:
         """The targets that every rule admits; the leads of the others are put off or closed."""
         ready = []
-        history = await store.tried(conn, terms.tenant_id, [t.e164 for t in targets], now - HISTORY)
-        for target in targets:
-            denied = self._rules(terms, target, history.get(target.e164, []), now)
-            if denied is None:
+        judged = await admission.judge(conn, terms, targets, now)
+        for target, answer in zip(targets, judged, strict=True):
+            if answer is None:
                 ready.append(target)
-            elif target.lead is not None:
-                await self._put_off(conn, terms, target.lead, denied.reason, denied.until or now + ASK_AGAIN)
+            elif target.lead is not None and (denied := answer.denied) is not None:
+                until = denied.until or now + ASK_AGAIN
+                await self._put_off(conn, terms, target.lead, Hold(answer.filter), denied.reason, until)
         return ready
 
     @staticmethod
     async def _put_off(
-        conn: AsyncConnection, terms: CallTerms, lead: ClaimedLead, reason: str, until: datetime
+        conn: AsyncConnection, terms: CallTerms, lead: ClaimedLead, hold: Hold, reason: str, until: datetime
     ) -> None:
-        await hopper.postpone(conn, terms.tenant_id, lead.id, until)
-        log.info("lead_postponed", lead=lead.id, reason=reason, until=until.isoformat())
-
-    async def _denial(
-        self, conn: AsyncConnection, terms: CallTerms, target: Target, now: datetime
-    ) -> Denied | None:
-        history = await store.tried(conn, terms.tenant_id, [target.e164], now - HISTORY)
-        return self._rules(terms, target, history.get(target.e164, []), now)
-
-    @staticmethod
-    def _rules(
-        terms: CallTerms,
-        target: Target,
-        history: Sequence[tuple[datetime, str | None, datetime | None]],
-        now: datetime,
-    ) -> Denied | None:
-        hours = allowed_now(terms.policy, terms.window, target.timezones, now)
-        if isinstance(hours, Denied):
-            return hours
-        often = attempts_allowed(terms.policy, [made for made, _, _ in history], now)
-        if often is not None:
-            return often
-        # Of every earlier attempt, not of the last alone: a call by hand since makes an abandoned number no
-        # freer.
-        redials = (
-            redial_allowed(terms.policy, terms.mode, result, ended_at, now) for _, result, ended_at in history
-        )
-        return next((denied for denied in redials if denied is not None), None)
+        await hopper.postpone(conn, terms.tenant_id, lead.id, until, hold)
+        log.info("lead_postponed", lead=lead.id, hold=hold, reason=reason, until=until.isoformat())
 
     async def _commit(
         self,
@@ -324,8 +296,9 @@ class Placer:
         await self.lines.tell(conn, terms.tenant_id, refused)
         if refused.reason.of_number and target.lead is not None:
             # No wait mends that: it must not stand before the leads that can be dialled.
-            until = now + ASK_AGAIN
-            await self._put_off(conn, terms, target.lead, f"no_trunk_for_{refused.reason}", until)
+            await self._put_off(
+                conn, terms, target.lead, Hold.TRUNK, f"no_trunk_for_{refused.reason}", now + ASK_AGAIN
+            )
 
     @staticmethod
     async def _check_typed(

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.model import Assignee, Call, CallState, HungUpBy, Result
+from dialer.compliance.filters import Tried
 from dialer.compliance.policies import POLICIES
 from dialer.db.prepared import Prepared
 from dialer.db.tables import agent_session, attempt
@@ -135,11 +136,11 @@ async def add(conn: AsyncConnection, tenant_id: int, attempts: Sequence[NewAttem
 
 async def tried(
     conn: AsyncConnection, tenant_id: int, numbers: Sequence[str], since: datetime
-) -> dict[str, list[tuple[datetime, str | None, datetime | None]]]:
-    """Earlier attempts at each number in any campaign: (made, result, ended), newest first."""
-    history: dict[str, list[tuple[datetime, str | None, datetime | None]]] = {}
+) -> dict[str, list[Tried]]:
+    """Earlier attempts at each number in any campaign, newest first."""
+    history: dict[str, list[Tried]] = {}
     for row in await _TRIED.rows(conn, tenant_id=tenant_id, numbers=list(numbers), since=since):
-        history.setdefault(row.e164, []).append((row.created_at, row.result, row.ended_at))
+        history.setdefault(row.e164, []).append(Tried(row.created_at, row.result, row.ended_at))
     return history
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dialer.compliance.filters import Rules
 from dialer.compliance.model import ClockStart, Hours
 from dialer.compliance.policy import Policy
 from dialer.pacing.model import DialMode
@@ -55,6 +56,11 @@ class CallTerms:
     abandon_target: float | None = None
     #: predictive: whether ringing calls are taken back that no agent would be in time for
     take_back_ringing: bool = False
+
+    @property
+    def rules(self) -> Rules:
+        """What decides whether a number may be dialled."""
+        return Rules(self.policy, self.window, self.mode)
 
     @property
     def amd_settings(self) -> Mapping[str, int]:

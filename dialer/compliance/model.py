@@ -31,6 +31,7 @@ __all__ = [
     "allowed_now",
     "attempts_allowed",
     "greeting_end_at",
+    "places_of",
     "redial_allowed",
     "zone_of",
 ]
@@ -103,6 +104,19 @@ def zone_of(name: str) -> ZoneInfo | None:
         return None
 
 
+def places_of(zones: Collection[str]) -> list[ZoneInfo] | Denied:
+    """The zones of these names; Denied where there is none, or one that nobody knows."""
+    if not zones:
+        return Denied(Reason.NO_ZONE, None)
+    places: list[ZoneInfo] = []
+    for name in zones:
+        place = zone_of(name)
+        if place is None:
+            return Denied(Reason.UNKNOWN_ZONE, None, name)
+        places.append(place)
+    return places
+
+
 def allowed_now(
     policy: Policy,
     window: Hours,
@@ -116,14 +130,9 @@ def allowed_now(
     Open means: within the campaign's `window` and the policy's hours of that local day, in *every* zone.
     `calendar` holds the days that a government moved (a working Saturday, a Monday off).
     """
-    if not zones:
-        return Denied(Reason.NO_ZONE, None)
-    places: list[ZoneInfo] = []
-    for name in zones:
-        place = zone_of(name)
-        if place is None:
-            return Denied(Reason.UNKNOWN_ZONE, None, name)
-        places.append(place)
+    places = places_of(zones)
+    if isinstance(places, Denied):
+        return places
     # Two days ahead answer nearly every question; the long look is for the rest.
     for days in (2, HORIZON_DAYS):
         spans = _open_spans(policy, window, places, now=now, days=days, calendar=calendar or {})

@@ -18,6 +18,7 @@ from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.ids import new_id
 from scheduler import hopper
+from scheduler.holds import Hold
 from scheduler.retry import Again, Close
 
 WORKERS = 8
@@ -226,15 +227,15 @@ async def test_a_lead_rests_until_its_time_and_is_claimed_from_then_on(floor: Fl
     leads = await floor.leads(3)
     until = utc_now() + timedelta(hours=1)
     async with floor.database.tenant(TENANT) as conn:
-        await hopper.postpone(conn, TENANT, leads[0], until)
+        await hopper.postpone(conn, TENANT, leads[0], until, Hold.HOURS)
         early = await hopper.claim(conn, TENANT, floor.campaign_id, 3, until - timedelta(seconds=1))
     assert [one.id for one in early] == leads[1:]
-    assert (await floor.row(t.lead, leads[0])).resting
+    assert (await floor.row(t.lead, leads[0])).hold == "hours"
     for _ in range(2):
         async with floor.database.tenant(TENANT) as conn:
             due = await hopper.claim(conn, TENANT, floor.campaign_id, 3, until)
         assert [one.id for one in due] == leads
-    assert not (await floor.row(t.lead, leads[0])).resting
+    assert (await floor.row(t.lead, leads[0])).hold is None
 
 
 async def test_a_lead_whose_time_has_come_keeps_its_place(floor: Floor) -> None:
@@ -242,6 +243,6 @@ async def test_a_lead_whose_time_has_come_keeps_its_place(floor: Floor) -> None:
     leads = await floor.leads(3)
     due = utc_now()
     async with floor.database.tenant(TENANT) as conn:
-        await hopper.postpone(conn, TENANT, leads[0], due)
+        await hopper.postpone(conn, TENANT, leads[0], due, Hold.HOURS)
     async with floor.database.tenant(TENANT) as conn:
         assert [one.id for one in await hopper.claim(conn, TENANT, floor.campaign_id, 1, due)] == leads[:1]

@@ -70,8 +70,9 @@ async def test_a_busy_number(floor: Floor) -> None:
     assert (row.state, row.result, row.cause, row.sip_code) == ("ended", "busy", 17, 486)
     assert row.hung_up_at == row.ended_at == hung_up
     lead = await floor.row(t.lead, lead_id)
-    assert (lead.status, lead.last_result, lead.open_from) == (
+    assert (lead.status, lead.hold, lead.last_result, lead.open_from) == (
         "waiting",
+        "retry",
         "busy",
         hung_up + timedelta(minutes=15),
     )

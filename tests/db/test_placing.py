@@ -14,6 +14,7 @@ from support.floor import NODE, TENANT, Floor
 
 from dialer.asterisk.ami import AmiReply
 from dialer.asterisk.nodes import Node, Nodes
+from dialer.calls import admission
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.lines import TrunkLines
 from dialer.calls.model import Answered, Call, GaveUp, HungUp, Result
@@ -127,9 +128,10 @@ async def test_an_abandoned_number_stays_so_after_a_call_by_hand(floor: Floor) -
     lead = await floor.row(t.lead, lead_id)
     assert timedelta(hours=71) < lead.open_from - now < timedelta(hours=73)
     target = Target(e164, ("Europe/Moscow",))
+    assert lead.hold == "redial"
     async with floor.database.tenant(TENANT) as conn:
         by_hand = terms_of(floor, mode=DialMode.MANUAL)
-        assert await placer._denial(conn, by_hand, target, now) is None
+        assert await admission.judge(conn, by_hand, [target], now) == [None]
 
 
 async def _held_up(owner_url: str, when: str) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dialer.db.tables import DISPOSITION_KINDS, RESULTS
+from scheduler.holds import Hold
 from scheduler.retry import Again, Close, after, after_talk
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -87,8 +88,8 @@ def test_what_nobody_saw_is_not_dialled_again_by_default() -> None:
 @pytest.mark.parametrize(
     ("kind", "attempts", "callback_at", "fate"),
     [
-        ("callback", 1, TOMORROW, Again(TOMORROW)),
-        ("callback", 9, TOMORROW, Again(TOMORROW)),
+        ("callback", 1, TOMORROW, Again(TOMORROW, hold=Hold.CALLBACK)),
+        ("callback", 9, TOMORROW, Again(TOMORROW, hold=Hold.CALLBACK)),
         ("callback", 9, None, in_s(24 * 3600)),
         ("no_contact", 1, None, in_s(4 * 3600)),
         ("no_contact", 3, None, Close("max_attempts")),

@@ -172,7 +172,7 @@ async def _add(books: Books, more: int) -> None:
             text(
                 """
                 UPDATE lead SET status = 'waiting', attempts = 1, last_result = 'no_answer',
-                       last_attempt_at = now(), open_from = now() + interval '1 day', resting = true
+                       last_attempt_at = now(), open_from = now() + interval '1 day', hold = 'retry'
                  WHERE tenant_id = 1 AND campaign_id = :campaign AND sort_key <= :half
                    AND id > (SELECT coalesce(max(id), 0) - :more FROM lead WHERE tenant_id = 1)
                 """

@@ -23,6 +23,7 @@ from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, 
 CAMPAIGN_STATUSES = ("draft", "running", "paused", "stopped")
 DIAL_MODES = ("manual", "preview", "progressive", "power", "predictive")
 LEAD_STATUSES = ("new", "offered", "dialling", "waiting", "closed")
+LEAD_HOLDS = ("zone", "hours", "limits", "redial", "trunk", "retry", "callback")
 DISPOSITION_KINDS = (
     "sale",
     "interest",
@@ -105,8 +106,8 @@ lead = tenant_table(
     Column("status", Text, nullable=False, server_default="new"),
     Column("sort_key", BigInteger, nullable=False, server_default="0"),  # lowest is dialled first
     time_at("open_from", null=False),  # may be dialled from here (calendar, retry) ...
-    # `open_from` is still to come, and the lead is out of the index of the claim until then
-    Column("resting", Boolean, nullable=False, server_default=text("false")),
+    # What it rests for until `open_from`, out of the index of the claim; null: it does not rest.
+    Column("hold", Text),
     time_at("open_until", null=False),  # ... until here; then the calendar writes the next window
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("last_result", Text),
@@ -118,13 +119,16 @@ lead = tenant_table(
     ref("contact_list", "list_id"),
     ref("contact", "contact_id", on_delete="CASCADE"),
     one_of("status", LEAD_STATUSES),
+    one_of("hold", LEAD_HOLDS),
     Index(
         "lead_hopper_idx",
         "tenant_id",
         "campaign_id",
         "sort_key",
         "id",
-        postgresql_where=text("status IN ('new', 'waiting') AND NOT resting"),
+        postgresql_where=text("status IN ('new', 'waiting') AND hold IS NULL"),
     ),
-    Index("lead_resting_idx", "tenant_id", "campaign_id", "open_from", postgresql_where=text("resting")),
+    Index(
+        "lead_resting_idx", "tenant_id", "campaign_id", "open_from", postgresql_where=text("hold IS NOT NULL")
+    ),
 )

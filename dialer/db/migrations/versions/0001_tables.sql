@@ -436,7 +436,7 @@ CREATE TABLE lead (
     status TEXT DEFAULT 'new' NOT NULL,
     sort_key BIGINT DEFAULT '0' NOT NULL,
     open_from TIMESTAMP WITH TIME ZONE NOT NULL,
-    resting BOOLEAN DEFAULT false NOT NULL,
+    hold TEXT,
     open_until TIMESTAMP WITH TIME ZONE NOT NULL,
     attempts INTEGER DEFAULT '0' NOT NULL,
     last_result TEXT,
@@ -449,12 +449,13 @@ CREATE TABLE lead (
     CONSTRAINT lead_tenant_id_list_id_fkey FOREIGN KEY(tenant_id, list_id) REFERENCES contact_list (tenant_id, id),
     CONSTRAINT lead_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE,
     CONSTRAINT lead_status_check CHECK (status IN ('new', 'offered', 'dialling', 'waiting', 'closed')),
+    CONSTRAINT lead_hold_check CHECK (hold IN ('zone', 'hours', 'limits', 'redial', 'trunk', 'retry', 'callback')),
     CONSTRAINT lead_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
 
-CREATE INDEX lead_hopper_idx ON lead (tenant_id, campaign_id, sort_key, id) WHERE status IN ('new', 'waiting') AND NOT resting;
+CREATE INDEX lead_hopper_idx ON lead (tenant_id, campaign_id, sort_key, id) WHERE status IN ('new', 'waiting') AND hold IS NULL;
 
-CREATE INDEX lead_resting_idx ON lead (tenant_id, campaign_id, open_from) WHERE resting;
+CREATE INDEX lead_resting_idx ON lead (tenant_id, campaign_id, open_from) WHERE hold IS NOT NULL;
 
 CREATE TABLE list_contact (
     tenant_id INTEGER NOT NULL,

@@ -1,0 +1,126 @@
+"""Every rule that may keep a number from being dialled, asked in one order: each with its answer.
+
+The placer asks before each attempt and stops at the first that says no; what it puts off rests under that
+filter's name (`lead.hold`), so that a campaign can count why its leads wait. Whoever asks "why not?" gets all
+the answers. The rules themselves stand in `model` and its neighbours; here is their order, which exists once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from dialer.compliance.model import (
+    Denied,
+    Hours,
+    Policy,
+    allowed_now,
+    attempts_allowed,
+    places_of,
+    redial_allowed,
+)
+
+
+class Filter(StrEnum):
+    """What is asked of a number, in this order. What may keep a lead waiting is a word of `lead.hold` too."""
+
+    #: is it known where the number is, so that its local time is known
+    ZONE = "zone"
+    #: do the hours of the campaign and of the policy admit a call there now
+    HOURS = "hours"
+    #: was it tried as often as the policy allows
+    LIMITS = "limits"
+    #: may it be called again after what the last calls came to
+    REDIAL = "redial"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An earlier attempt at the number, in any campaign."""
+
+    made_at: datetime
+    #: None: it is not over
+    result: str | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is known of a number that is to be dialled, and of whose it is."""
+
+    #: all zones that the number or its record may be in
+    zones: tuple[str, ...]
+    #: attempts of the last 31 days at least
+    tried: Sequence[Tried] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a campaign and its policy lay down."""
+
+    policy: Policy
+    #: local hours of the campaign
+    window: Hours
+    #: the mode of dialling
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one filter says."""
+
+    filter: Filter
+    #: None: it lets the number pass
+    denied: Denied | None
+
+
+_Rule: TypeAlias = Callable[[Subject, Rules, datetime], Denied | None]
+
+
+def _zone(subject: Subject, _rules: Rules, _now: datetime) -> Denied | None:
+    places = places_of(subject.zones)
+    return places if isinstance(places, Denied) else None
+
+
+def _hours(subject: Subject, rules: Rules, now: datetime) -> Denied | None:
+    answer = allowed_now(rules.policy, rules.window, subject.zones, now)
+    return answer if isinstance(answer, Denied) else None
+
+
+def _limits(subject: Subject, rules: Rules, now: datetime) -> Denied | None:
+    return attempts_allowed(rules.policy, [each.made_at for each in subject.tried], now)
+
+
+def _redial(subject: Subject, rules: Rules, now: datetime) -> Denied | None:
+    # Of every earlier attempt, not of the last alone: a call by hand since makes an abandoned number no
+    # freer.
+    asked = (
+        redial_allowed(rules.policy, rules.mode, each.result, each.ended_at, now) for each in subject.tried
+    )
+    return next((denied for denied in asked if denied is not None), None)
+
+
+#: The rule of each filter.
+_RULES: Final[Mapping[Filter, _Rule]] = MappingProxyType(
+    {
+        Filter.ZONE: _zone,
+        Filter.HOURS: _hours,
+        Filter.LIMITS: _limits,
+        Filter.REDIAL: _redial,
+    }
+)
+
+
+def answers(subject: Subject, rules: Rules, now: datetime) -> Iterator[Answer]:
+    """What each filter says, one after the other; later ones are not asked before they are looked at."""
+    for each in Filter:
+        yield Answer(each, _RULES[each](subject, rules, now))
+
+
+def stopped(subject: Subject, rules: Rules, now: datetime) -> Answer | None:
+    """The first filter that says no; None: the number may be dialled."""
+    return next((answer for answer in answers(subject, rules, now) if answer.denied is not None), None)

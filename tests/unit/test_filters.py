@@ -1,0 +1,77 @@
+"""The filters that a number passes before it is dialled: their order, and under which words leads wait."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from dialer.compliance.filters import Filter, Rules, Subject, Tried, answers, stopped
+from dialer.compliance.model import ClockStart, Denied, Hours, Limits, Policy, Purpose, Reason, Week
+from dialer.db.tables import LEAD_HOLDS
+from scheduler.holds import Hold
+
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+DAY = Hours.parse("08:00", "20:00")
+RULES = Rules(
+    Policy(
+        code="plain",
+        version=1,
+        jurisdiction="*",
+        purpose=Purpose.ANY,
+        title_ru="Простая",
+        title_en="Plain",
+        source="this test",
+        read_on=date(2026, 1, 1),
+        clock=ClockStart.ANSWER,
+        abandon_after_s=2.0,
+        abandon_cap=0.03,
+        abandon_window_s=86400,
+        min_ring_s=15,
+        week=Week(DAY, DAY, DAY),
+        limits=Limits(per_day=2),
+        redial_after_abandoned_s=72 * 3600,
+    ),
+    window=DAY,
+    mode="predictive",
+)
+#: Two attempts in a day, both abandoned: too many, and too soon.
+OFTEN = tuple(
+    Tried(NOON - timedelta(hours=ago), "abandoned", NOON - timedelta(hours=ago, minutes=-1)) for ago in (1, 2)
+)
+
+
+@pytest.mark.parametrize(
+    ("zones", "tried", "no"),
+    [
+        (("UTC",), (), []),
+        (("UTC",), OFTEN[:1], [Filter.REDIAL]),
+        (("UTC",), OFTEN, [Filter.LIMITS, Filter.REDIAL]),
+        (("Pacific/Auckland",), OFTEN, [Filter.HOURS, Filter.LIMITS, Filter.REDIAL]),
+        ((), OFTEN, [Filter.ZONE, Filter.HOURS, Filter.LIMITS, Filter.REDIAL]),
+        (("Mars/Base",), (), [Filter.ZONE, Filter.HOURS]),
+    ],
+)
+def test_every_filter_answers_and_the_first_no_counts(
+    zones: tuple[str, ...], tried: tuple[Tried, ...], no: list[Filter]
+) -> None:
+    """All are asked in their order; who dials hears of the first that says no, or of none."""
+    subject = Subject(zones, tried)
+    said = list(answers(subject, RULES, NOON))
+    assert [answer.filter for answer in said] == list(Filter)
+    assert [answer.filter for answer in said if answer.denied is not None] == no
+    first = stopped(subject, RULES, NOON)
+    assert (first.filter if first else None) == (no[0] if no else None)
+
+
+def test_a_no_says_until_when() -> None:
+    """The number is free again a day after the older of two attempts, by the limit of two a day."""
+    answer = stopped(Subject(("UTC",), OFTEN), RULES, NOON)
+    assert answer is not None
+    assert answer.denied == Denied(Reason.ATTEMPTS_PER_DAY, NOON + timedelta(hours=22))
+
+
+def test_a_lead_can_wait_for_every_filter() -> None:
+    """What a filter puts off rests under its name, and the database knows all the names."""
+    assert {str(each) for each in Filter} < {str(each) for each in Hold}
+    assert [str(each) for each in Hold] == list(LEAD_HOLDS)
