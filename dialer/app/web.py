@@ -14,6 +14,8 @@ from dialer.campaigns import http as campaigns_http
 from dialer.campaigns.service import CampaignService
 from dialer.campaigns.sounds import PromptSounds
 from dialer.contacts import http as contacts_http
+from dialer.contacts import imports_http, lists_http
+from dialer.contacts.keys import CONTACTS
 from dialer.contacts.service import ContactService
 from dialer.db.events import Numberer
 from dialer.db.listen import EVENTS, REPLIES, Listener
@@ -50,6 +52,8 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             users_http.routes,
             campaigns_http.routes,
             trunks_http.routes,
+            lists_http.routes,
+            imports_http.routes,
             contacts_http.routes,
             agents_http.routes,
             calls_http.routes,
@@ -62,7 +66,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
                 database, PromptSounds(speaker, settings.prompts_dir, settings.locale)
             ),
             trunks_http.TRUNKS: TrunkService(database),
-            contacts_http.CONTACTS: ContactService(database, settings),
+            CONTACTS: ContactService(database, settings),
             agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
             calls_http.CALLS: CallService(database, desk, settings),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),

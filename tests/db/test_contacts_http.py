@@ -9,8 +9,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from dialer.contacts.http import CONTACTS, routes
+from dialer.contacts import http, imports_http, lists_http
 from dialer.contacts.importing import file_of, run_next_import
+from dialer.contacts.keys import CONTACTS
 from dialer.contacts.service import ContactService
 from dialer.db.session import Database
 from dialer.httpkit import openapi
@@ -21,6 +22,7 @@ from dialer.httpkit.problems import problems
 from dialer.settings import Settings, load
 
 Client = TestClient[web.Request, web.Application]
+TABLES = [lists_http.routes, imports_http.routes, http.routes]
 FILE = 'телефон;имя\n89161234567;Пётр\n=1+1;"Анна"\n'.encode("cp1251")
 
 
@@ -46,7 +48,7 @@ async def client(database: Database, settings: Settings) -> AsyncIterator[Client
     app[SETTINGS] = settings
     app[DATABASE] = database
     app[CONTACTS] = ContactService(database, settings)
-    mount(app, [routes])
+    mount(app, TABLES)
     async with TestClient(TestServer(app)) as opened:
         yield opened
 
@@ -161,5 +163,5 @@ async def test_operators_are_refused(client: Client, path: str) -> None:
 
 def test_every_route_is_described() -> None:
     """OpenAPI has every path of the feature."""
-    paths = openapi.document([routes])["paths"]
-    assert {f"/api/v1{route.path}" for route in routes} == set(paths)
+    paths = openapi.document(TABLES)["paths"]
+    assert {f"/api/v1{route.path}" for table in TABLES for route in table} == set(paths)

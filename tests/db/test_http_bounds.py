@@ -12,6 +12,8 @@ from dialer.agents import http as agents_http
 from dialer.agents.service import AgentService
 from dialer.calls import http as calls_http
 from dialer.contacts import http as contacts_http
+from dialer.contacts import imports_http, lists_http
+from dialer.contacts.keys import CONTACTS
 from dialer.contacts.service import ContactService
 from dialer.db.session import Database
 from dialer.httpkit.access import Actor, Role
@@ -29,10 +31,11 @@ TRUNK = {"caller_id": "+74950000001", "allowed_prefixes": ["+7"], "endpoint": "c
 @pytest.fixture
 async def floor(database: Database, database_url: str) -> AsyncIterator[Web]:
     """The features that these tests ask, as the server has them."""
-    tables = [module.routes for module in (agents_http, calls_http, contacts_http, reports_http, trunks_http)]
+    contacts = (lists_http, imports_http, contacts_http)
+    tables = [module.routes for module in (agents_http, calls_http, *contacts, reports_http, trunks_http)]
     services: dict[Any, Any] = {
         agents_http.AGENTS: AgentService(database, managed=True),
-        contacts_http.CONTACTS: ContactService(database, load()),
+        CONTACTS: ContactService(database, load()),
         reports_http.FIGURES: FigureService(database),
         trunks_http.TRUNKS: TrunkService(database),
     }

@@ -14,7 +14,7 @@ from dialer.campaigns.http import CAMPAIGNS
 from dialer.campaigns.model import Campaign, Status
 from dialer.clock import utc_now
 from dialer.compliance.model import POLICIES
-from dialer.contacts.http import CONTACTS
+from dialer.contacts.keys import CONTACTS
 from dialer.errors import DozvonError, NotFound
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from dialer.campaigns.http import CAMPAIGNS
-from dialer.contacts.http import CONTACTS, import_out
+from dialer.contacts.imports_http import import_out
+from dialer.contacts.keys import CONTACTS
 from dialer.errors import DozvonError, Invalid
 from dialer.httpkit.access import Right
 from dialer.httpkit.forms import read_form

@@ -1,0 +1,201 @@
+"""What can be done with imports; a part of the service of contacts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from dialer.contacts import importstore
+from dialer.contacts.csvfile import inspect, write_rows
+from dialer.contacts.importing import Progress, file_of, run_import
+from dialer.contacts.lists import check_campaign, get_list, lock_list
+from dialer.contacts.model import ImportJob, ImportStatus
+from dialer.db.session import Database
+from dialer.errors import NotFound, TooLarge
+from dialer.httpkit import audit
+from dialer.httpkit.access import Actor, Right
+from dialer.settings import Settings
+
+#: Most bytes of a file: some four million rows.
+MAX_FILE_BYTES = 1 << 30
+MAX_FILENAME = 200
+#: The columns of the rejects file.
+REJECT_HEADER = ("row", "column", "code", "value")
+#: An upload that has not grown for so long is nobody's.
+ABANDONED_AFTER_S = 24 * 3600.0
+#: Between two looks at an import that another process runs.
+FOLLOW_EVERY_S = 0.5
+_REJECT_PAGE = 1000
+_CHUNK = 1 << 20
+
+
+class Imports:
+    """Files on their way into lists."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+
+    async def add_import(
+        self,
+        actor: Actor,
+        list_id: int,
+        filename: str,
+        chunks: AsyncIterator[bytes],
+        campaign_id: int | None = None,
+    ) -> ImportJob:
+        """Take a file in pieces and queue it; the jobs process loads it, with leads if a campaign is named.
+
+        The same file for the same place, while it is still under way, is the same import. Raises NotFound,
+        TooLarge, UnreadableFile.
+        """
+        actor.require(Right.CONTACTS_EDIT)
+        if campaign_id is not None:
+            actor.require(Right.CAMPAIGNS_EDIT)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            # Before a long upload, not only after it.
+            await get_list(conn, actor, list_id)
+            await check_campaign(conn, actor, campaign_id)
+        async with self._spooled(chunks) as (path, fingerprint):
+            await asyncio.to_thread(inspect, path)
+            async with self._database.tenant(actor.tenant_id) as conn:
+                await lock_list(conn, actor, list_id)
+                under_way = await importstore.open_import(
+                    conn, actor.tenant_id, list_id, campaign_id, fingerprint
+                )
+                if under_way is not None:
+                    return under_way
+                job = await importstore.add_import(
+                    conn,
+                    actor.tenant_id,
+                    list_id=list_id,
+                    campaign_id=campaign_id,
+                    filename=_plain_filename(filename),
+                    fingerprint=fingerprint,
+                    created_by=actor.user_id,
+                )
+                await audit.record(
+                    conn, actor, "list.import", f"list:{list_id}", import_id=job.id, filename=job.filename
+                )
+                # Before the commit: a job that can be seen has its file.
+                await asyncio.to_thread(path.rename, file_of(self._settings, actor.tenant_id, job.id))
+        return job
+
+    async def import_file(
+        self,
+        actor: Actor,
+        list_id: int,
+        path: Path,
+        campaign_id: int | None = None,
+        progress: Progress | None = None,
+    ) -> ImportJob:
+        """Bring a file in and wait for it: for the command line, with and without a running server.
+
+        `progress` is called with the import after each batch. Raises as `add_import`, and OSError.
+        """
+        job = await self.add_import(actor, list_id, path.name, _pieces(path), campaign_id)
+        while job.status in {ImportStatus.QUEUED, ImportStatus.RUNNING}:
+            ran = await run_import(self._database, self._settings, actor.tenant_id, job.id, progress)
+            job = await self.get_import(actor, job.id)
+            if not ran and progress is not None:
+                progress(job)
+            if not ran and job.finished_at is None:
+                # The server's jobs process was faster. A look now and then: this is for a person who waits.
+                await asyncio.sleep(FOLLOW_EVERY_S)
+        return job
+
+    async def get_import(self, actor: Actor, import_id: int) -> ImportJob:
+        """An import. Raises NotFound."""
+        actor.require(Right.CONTACTS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            found = await importstore.get_import(conn, actor.tenant_id, import_id)
+        if found is None:
+            raise NotFound(what="import", key=import_id)
+        return found
+
+    async def imports(
+        self, actor: Actor, list_id: int, *, before: int | None = None, limit: int = 50
+    ) -> list[ImportJob]:
+        """Imports into a list, the newest first. Raises NotFound."""
+        actor.require(Right.CONTACTS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            await get_list(conn, actor, list_id)
+            return await importstore.page_of_imports(
+                conn, actor.tenant_id, list_id, before=before, limit=limit
+            )
+
+    async def rejects_file(self, actor: Actor, import_id: int) -> AsyncIterator[bytes]:
+        """The rejects of an import as CSV (RFC 4180, UTF-8 with its mark for Excel), in pieces.
+
+        Cells that a spreadsheet would run as formulas have an apostrophe before them. `get_import` says
+        whether there is such an import.
+        """
+        actor.require(Right.CONTACTS_READ)
+        yield b"\xef\xbb\xbf" + write_rows([REJECT_HEADER])
+        after = 0
+        while True:
+            async with self._database.tenant(actor.tenant_id) as conn:
+                page = await importstore.page_of_rejects(
+                    conn, actor.tenant_id, import_id, after=after, limit=_REJECT_PAGE
+                )
+            if not page:
+                return
+            after = page[-1][0]
+            yield write_rows((one.row, one.column, one.code.value, one.value) for _, one in page)
+
+    @asynccontextmanager
+    async def _spooled(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[Path, str]]:
+        """The file under a name of its own, with its SHA-256; removed unless it was renamed."""
+        folder = self._settings.data_dir / "imports"
+        await asyncio.to_thread(_prepare, folder)
+        path = folder / f"{uuid4()}.part"
+        try:
+            yield path, await _spool(path, chunks)
+        finally:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def _prepare(folder: Path) -> None:
+    """The folder of files under way, without what a killed server left of uploads: it is people's data."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for part in folder.glob("*.part"):
+        with contextlib.suppress(FileNotFoundError):  # another upload has just ended
+            if time.time() - part.stat().st_mtime > ABANDONED_AFTER_S:
+                part.unlink()
+
+
+async def _spool(path: Path, chunks: AsyncIterator[bytes]) -> str:
+    digest, size = hashlib.sha256(), 0
+    file = await asyncio.to_thread(path.open, "xb")
+    try:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > MAX_FILE_BYTES:
+                raise TooLarge(limit=MAX_FILE_BYTES)
+            digest.update(chunk)
+            await asyncio.to_thread(file.write, chunk)
+    finally:
+        await asyncio.to_thread(file.close)
+    return digest.hexdigest()
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            yield chunk
+    finally:
+        await asyncio.to_thread(file.close)
+
+
+def _plain_filename(name: str) -> str:
+    """The last part of a path, without control characters: it is shown, never opened."""
+    last = re.split(r"[\\/]", name)[-1]
+    return re.sub(r"[\x00-\x1f\x7f]", "", last)[:MAX_FILENAME].strip() or "contacts.csv"

@@ -1,0 +1,144 @@
+"""Imports over HTTP."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from aiohttp import web
+from pydantic import Field
+
+from dialer import errors
+from dialer.contacts.imports import MAX_FILE_BYTES
+from dialer.contacts.keys import CONTACTS, only
+from dialer.contacts.model import ImportJob, ImportStatus
+from dialer.errors import DozvonError, NoPhoneColumn, NotFound, UnreadableFile
+from dialer.httpkit.access import Right
+from dialer.httpkit.i18n import message
+from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
+from dialer.httpkit.routes import Call, Routes
+from dialer.httpkit.schema import In, Line, Out
+
+routes = Routes("contacts")
+
+
+class ImportErrorOut(Out):
+    """Why an import failed."""
+
+    id: str = Field(description="stable: what programs look at")
+    message: str
+
+
+class ImportOut(Out):
+    """A file on its way into a list: rows = loaded + joined + duplicates + rejected + blank."""
+
+    id: int
+    list_id: int
+    campaign_id: int | None
+    filename: str
+    fingerprint: str = Field(description="SHA-256 of the file")
+    status: ImportStatus
+    rows: int
+    loaded: int = Field(description="new contacts")
+    joined: int = Field(description="contacts of other lists, by a number: they are in this list too now")
+    duplicates: int = Field(description="a number of the row is in the list, or stood higher in the file")
+    rejected: int = Field(description="rows that cannot be used; the rejects file says why")
+    blank: int
+    error: ImportErrorOut | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class ImportQuery(In):
+    """Where a file goes besides its list."""
+
+    campaign: int | None = Field(None, ge=1, le=MAX_ID, description="make leads for this campaign too")
+    filename: Line = Field("contacts.csv", max_length=200, description="the name that people know it by")
+
+
+@routes.post(
+    "/lists/{list_id}/imports",
+    right=Right.CONTACTS_EDIT,
+    status=202,
+    accepts="text/csv",
+    body_limit=MAX_FILE_BYTES,
+    errors=(NotFound, UnreadableFile, NoPhoneColumn),
+)
+async def import_csv(call: Call, list_id: int, query: ImportQuery) -> ImportOut:
+    """Bring a CSV file into a list.
+
+    The body is the file, its type `text/csv` without a charset: encoding (UTF-8, Windows-1251, UTF-16) and
+    delimiter (`;`, tab, `,`) are found out, columns go by their names in the first line. The reply comes when
+    the file is taken; rows are loaded afterwards, see `GET /imports/{import_id}` or the event
+    `import.progress`. A file brought again adds nothing.
+    """
+    job = await call.app[CONTACTS].add_import(
+        call.actor, list_id, query.filename, call.chunks(), query.campaign
+    )
+    return import_out(job, call.locale)
+
+
+@routes.get("/lists/{list_id}/imports", right=Right.CONTACTS_READ, errors=(NotFound,))
+async def imports(call: Call, list_id: int, query: PageQuery) -> Page[ImportOut]:
+    """Imports into a list, the newest first."""
+    found = await call.app[CONTACTS].imports(
+        call.actor, list_id, before=only(decode(query.cursor, int)), limit=query.limit + 1
+    )
+    page, following = cut(found, query.limit, lambda one: (one.id,))
+    return Page[ImportOut](items=[import_out(one, call.locale) for one in page], next=following)
+
+
+@routes.get("/imports/{import_id}", right=Right.CONTACTS_READ, errors=(NotFound,))
+async def get_import(call: Call, import_id: int) -> ImportOut:
+    """How far an import is."""
+    return import_out(await call.app[CONTACTS].get_import(call.actor, import_id), call.locale)
+
+
+@routes.get("/imports/{import_id}/rejects.csv", right=Right.CONTACTS_READ, raw="text/csv", errors=(NotFound,))
+async def rejects(call: Call, import_id: int) -> web.StreamResponse:
+    """Rows and cells that an import did not take: row, column, code, value."""
+    service = call.app[CONTACTS]
+    job = await service.get_import(call.actor, import_id)
+    reply = web.StreamResponse(
+        headers={
+            "Content-Type": "text/csv; charset=utf-8",
+            "Content-Disposition": f'attachment; filename="rejects-{job.id}.csv"',
+            "Cache-Control": "no-store",
+        }
+    )
+    await reply.prepare(call.request)
+    async for piece in service.rejects_file(call.actor, job.id):
+        await reply.write(piece)
+    await reply.write_eof()
+    return reply
+
+
+def import_out(job: ImportJob, locale: str) -> ImportOut:
+    """An import as the API shows it, its error in the reader's language."""
+    return ImportOut(
+        id=job.id,
+        list_id=job.list_id,
+        campaign_id=job.campaign_id,
+        filename=job.filename,
+        fingerprint=job.fingerprint,
+        status=job.status,
+        rows=job.counts.rows,
+        loaded=job.counts.loaded,
+        joined=job.counts.joined,
+        duplicates=job.counts.duplicates,
+        rejected=job.counts.rejected,
+        blank=job.counts.blank,
+        error=_error_out(job.error, locale),
+        created_at=job.created_at,
+        finished_at=job.finished_at,
+    )
+
+
+def _error_out(stored: str | None, locale: str) -> ImportErrorOut | None:
+    if stored is None:
+        return None
+    kept = json.loads(stored)
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, DozvonError) and kind.id == kept["id"]:
+            return ImportErrorOut(id=kind.id, message=message(kind(**kept["details"]), locale))
+    return ImportErrorOut(id=kept["id"], message=kept["id"])  # an error of an older version
