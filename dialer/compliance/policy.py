@@ -37,6 +37,7 @@ class Purpose(StrEnum):
     SERVICE = "service"
     ADVERTISING = "advertising"
     COLLECTION = "collection"
+    SURVEY = "survey"
     ANY = "any"
 
 

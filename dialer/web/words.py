@@ -130,6 +130,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "service": "service",
             "advertising": "advertising",
             "collection": "debt collection",
+            "survey": "survey",
             "any": "any purpose",
         },
         "clock": {

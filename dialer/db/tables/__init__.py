@@ -35,6 +35,13 @@ from dialer.db.tables.contacts import (
     import_reject,
     list_contact,
 )
+from dialer.db.tables.people import (
+    CONSENT_PURPOSES,
+    consent,
+    contact_event,
+    forgotten_number,
+    forgotten_salt,
+)
 from dialer.db.tables.processes import command, event, pacing_tick, process_status
 from dialer.db.tables.reports import REPORT_GROUPS, report_figures, report_over, report_state, report_time
 from dialer.db.tables.servers import LEASE_KINDS, lease, node, server
@@ -45,6 +52,7 @@ __all__ = [
     "AGENT_STATES",
     "CALL_STATES",
     "CAMPAIGN_STATUSES",
+    "CONSENT_PURPOSES",
     "DIAL_MODES",
     "DISPOSITION_KINDS",
     "IMPORT_STATUSES",
@@ -67,11 +75,15 @@ __all__ = [
     "campaign",
     "campaign_trunk",
     "command",
+    "consent",
     "contact",
+    "contact_event",
     "contact_list",
     "contact_phone",
     "disposition",
     "event",
+    "forgotten_number",
+    "forgotten_salt",
     "idempotency",
     "import_job",
     "import_reject",

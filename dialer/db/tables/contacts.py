@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ARRAY, BigInteger, Column, Index, Integer, SmallInteger, Text, UniqueConstraint
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, time_at
@@ -30,6 +41,21 @@ contact = tenant_table(
     Column("timezone", Text),  # IANA name on the record; wins over the number's prefix
     Column("custom", JSONB, nullable=False, server_default="{}"),  # car, loan, visit...: what the file had
     now_at(),
+    time_at("erased_at"),  # the row stays for the calls that name it, with nothing of the person in it
+    # What is searched by, from its beginning: small letters, ё as е. In real columns: row security lets no index be used through a
+    # function. Collation C: an index of it serves a search by beginnings.
+    Column(
+        "name_key",
+        Text(collation="C"),
+        Computed(
+            "translate(lower(last_name || ' '::text || first_name || ' '::text || middle_name),"
+            " chr(1105), chr(1077))",
+            persisted=True,
+        ),
+    ),
+    Column("email_key", Text(collation="C"), Computed("lower(email)", persisted=True)),
+    Index("contact_name_idx", "tenant_id", "name_key", "id"),
+    Index("contact_email_idx", "tenant_id", "email_key", "id"),
 )
 
 #: Who is in which list.
@@ -52,7 +78,11 @@ contact_phone = tenant_table(
     Column("e164", Text, nullable=False),
     Column("kind", Text, nullable=False),  # mobile, fixed_line, ...: phonenumbers' own words
     Column("timezones", ARRAY(Text), nullable=False),  # all candidate zones of the number
+    # The hours at which the person asked to be called on it: "HH:MM" by their clock, both or neither.
+    Column("good_from", Text),
+    Column("good_until", Text),
     ref("contact", "contact_id", on_delete="CASCADE"),
+    CheckConstraint("(good_from IS NULL) = (good_until IS NULL)", name="good_hours"),
     UniqueConstraint("tenant_id", "contact_id", "e164"),
     Index(None, "tenant_id", "e164"),
 )

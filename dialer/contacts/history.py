@@ -1,0 +1,198 @@
+"""What happened to a person: what was done to their card, and with it calls, lists and consents, in one order.
+
+Only what has no row elsewhere is written here: who changed what, from what to what. An attempt, a place in a
+list or a consent *is* the row of what happened, so the history is read from all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.clock import utc_now
+from dialer.db import tables as t
+from dialer.db.prepared import Prepared
+from dialer.db.session import encode_json
+
+
+class Kind(StrEnum):
+    """What was done to a person's card; the words of `contact_event.kind`. Details say what exactly."""
+
+    #: the card was made by hand
+    CREATED = "created"
+    #: {field: [old, new]}
+    CHANGED = "changed"
+    #: {e164, kind}
+    PHONE_ADDED = "phone_added"
+    #: {e164, field: [old, new]}
+    PHONE_CHANGED = "phone_changed"
+    #: {e164}
+    PHONE_REMOVED = "phone_removed"
+    #: {e164: the numbers in their new order}
+    PHONES_ORDERED = "phones_ordered"
+    #: everything that is kept of the person was given out
+    EXPORTED = "exported"
+    #: the person was erased, and nothing before is left
+    ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened."""
+
+    at: datetime
+    #: event, call, list, lead, consent or withdrawal
+    source: str
+    #: its row: the attempt's id, the consent's, ...
+    key: str
+    #: a word of `Kind` for an event, else the source again
+    kind: str
+    #: who did it, by their present name; None: the server itself, or nobody
+    by: str | None
+    #: what exactly; its names depend on the source
+    detail: Mapping[str, Any]
+
+
+#: What a page of history goes on from: `at`, `source` and `key` of the last entry seen.
+Place = tuple[datetime, str, str]
+
+_ADD = Prepared(
+    """
+    INSERT INTO contact_event (tenant_id, contact_id, at, kind, by_user, detail)
+    SELECT CAST(:tenant_id AS integer), contact_id, CAST(:at AS timestamptz), kind, by_user, detail
+      FROM unnest(CAST(:contact_ids AS bigint[]), CAST(:kinds AS text[]), CAST(:users AS bigint[]),
+                  CAST(:details AS jsonb[]))
+           WITH ORDINALITY AS fact (contact_id, kind, by_user, detail, place)
+     ORDER BY place
+    """
+)
+
+
+async def add(
+    conn: AsyncConnection,
+    tenant_id: int,
+    contact_id: int,
+    kind: str,
+    by: int | None,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Write down what was done to a card, in the transaction that does it. `by`: the user; None: the server."""
+    await add_all(conn, tenant_id, [(contact_id, kind, by, detail or {})])
+
+
+async def add_all(
+    conn: AsyncConnection,
+    tenant_id: int,
+    facts: Sequence[tuple[int, str, int | None, Mapping[str, Any]]],
+) -> None:
+    """As `add`, of many cards in one statement: (contact_id, kind, by, detail) each."""
+    if not facts:
+        return
+    await _ADD.run(
+        conn,
+        tenant_id=tenant_id,
+        at=utc_now(),
+        contact_ids=[fact[0] for fact in facts],
+        kinds=[str(fact[1]) for fact in facts],
+        users=[fact[2] for fact in facts],
+        details=[encode_json(fact[3]) for fact in facts],
+    )
+
+
+async def forget(conn: AsyncConnection, tenant_id: int, contact_id: int) -> None:
+    """Delete what was done to a card: old values are the person's."""
+    c = t.contact_event.c
+    await conn.execute(delete(t.contact_event).where(c.tenant_id == tenant_id, c.contact_id == contact_id))
+
+
+#: source -> its rows as (at, key, kind, by_user, detail). Each is found by an index on the contact.
+_SOURCES: Final[Mapping[str, str]] = {
+    "event": """
+        SELECT at, CAST(id AS text) AS key, kind, by_user, detail
+          FROM contact_event WHERE tenant_id = :tenant_id AND contact_id = :contact_id
+    """,
+    "call": """
+        SELECT a.created_at AS at, CAST(a.id AS text) AS key, 'call' AS kind, g.user_id AS by_user,
+               jsonb_build_object(
+                   'campaign_id', a.campaign_id, 'campaign', p.name, 'e164', a.e164, 'mode', a.mode,
+                   'state', a.state, 'result', a.result, 'agent', g.name,
+                   'talk_s', extract(epoch FROM a.hung_up_at - a.connected_at),
+                   'disposition_ru', d.label_ru, 'disposition_en', d.label_en, 'note', a.disposition_note,
+                   'recording', EXISTS (
+                       SELECT FROM recording r
+                        WHERE r.tenant_id = a.tenant_id AND r.attempt_id = a.id AND r.status = 'whole')
+               ) AS detail
+          FROM (
+              SELECT * FROM attempt WHERE tenant_id = :tenant_id AND contact_id = :contact_id
+              UNION ALL
+              SELECT * FROM attempt
+               WHERE tenant_id = :tenant_id AND contact_id IS NULL AND e164 = ANY (ARRAY(
+                   SELECT e164 FROM contact_phone WHERE tenant_id = :tenant_id AND contact_id = :contact_id))
+          ) a
+          LEFT JOIN campaign p ON p.tenant_id = a.tenant_id AND p.id = a.campaign_id
+          LEFT JOIN agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
+          LEFT JOIN disposition d ON d.tenant_id = a.tenant_id AND d.id = a.disposition_id
+    """,
+    "list": """
+        SELECT m.added_at AS at, CAST(m.list_id AS text) AS key, 'list' AS kind,
+               CAST(NULL AS bigint) AS by_user,
+               jsonb_build_object('list_id', m.list_id, 'list', l.name) AS detail
+          FROM list_contact m
+          JOIN contact_list l ON l.tenant_id = m.tenant_id AND l.id = m.list_id
+         WHERE m.tenant_id = :tenant_id AND m.contact_id = :contact_id
+    """,
+    "lead": """
+        SELECT w.created_at AS at, CAST(w.id AS text) AS key, 'lead' AS kind,
+               CAST(NULL AS bigint) AS by_user,
+               jsonb_build_object('campaign_id', w.campaign_id, 'campaign', p.name, 'e164', w.e164) AS detail
+          FROM lead w
+          JOIN campaign p ON p.tenant_id = w.tenant_id AND p.id = w.campaign_id
+         WHERE w.tenant_id = :tenant_id AND w.contact_id = :contact_id
+    """,
+    "consent": """
+        SELECT created_at AS at, CAST(id AS text) AS key, 'consent' AS kind, by_user,
+               jsonb_build_object('purpose', purpose, 'source', source, 'proof', proof,
+                                  'valid_from', valid_from, 'valid_until', valid_until) AS detail
+          FROM consent WHERE tenant_id = :tenant_id AND contact_id = :contact_id
+    """,
+    "withdrawal": """
+        SELECT withdrawn_at AS at, CAST(id AS text) AS key, 'withdrawal' AS kind, withdrawn_by AS by_user,
+               jsonb_build_object('purpose', purpose, 'source', source) AS detail
+          FROM consent
+         WHERE tenant_id = :tenant_id AND contact_id = :contact_id AND withdrawn_at IS NOT NULL
+    """,
+}
+_UNION = " UNION ALL ".join(
+    f"SELECT '{source}' AS source, s.* FROM ({rows}) s" for source, rows in _SOURCES.items()
+)
+_PAGE = Prepared(
+    f"""
+    SELECT h.at, h.source, h.key, h.kind, u.name AS by, h.detail
+      FROM ({_UNION}) h
+      LEFT JOIN app_user u ON u.tenant_id = :tenant_id AND u.id = h.by_user
+     WHERE CAST(:at AS timestamptz) IS NULL
+        OR (h.at, h.source, h.key) < (CAST(:at AS timestamptz), CAST(:source AS text), CAST(:key AS text))
+     ORDER BY h.at DESC, h.source DESC, h.key DESC
+     LIMIT :limit
+    """  # noqa: S608 - texts of ours
+)
+
+
+async def page(
+    conn: AsyncConnection, tenant_id: int, contact_id: int, *, after: Place | None = None, limit: int
+) -> list[Entry]:
+    """What happened to a person, newest first, following the entry at `after`.
+
+    All rows of one person are looked at: hundreds, were they called every day of a year.
+    """
+    at, source, key = after or (None, None, None)
+    rows = await _PAGE.rows(
+        conn, tenant_id=tenant_id, contact_id=contact_id, at=at, source=source, key=key, limit=limit
+    )
+    return [Entry(*row) for row in rows]
