@@ -65,8 +65,8 @@ _RECORDS = Prepared(
 _ADD = Prepared(
     """
     INSERT INTO consent (tenant_id, contact_id, purpose, source, proof, valid_from, valid_until, by_user)
-    SELECT CAST(:tenant_id AS integer), n.contact_id, n.purpose, n.source, n.proof, n.valid_from, n.valid_until,
-           CAST(:by_user AS bigint)
+    SELECT CAST(:tenant_id AS integer), n.contact_id, n.purpose, n.source, n.proof, n.valid_from,
+           n.valid_until, CAST(:by_user AS bigint)
       FROM unnest(
                CAST(:contact_ids AS bigint[]), CAST(:purposes AS text[]), CAST(:sources AS text[]),
                CAST(:proofs AS text[]), CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[])

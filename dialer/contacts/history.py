@@ -1,4 +1,4 @@
-"""What happened to a person: what was done to their card, and with it calls, lists and consents, in one order.
+"""What happened to a person: what was done to their card, and calls, lists and consents with it.
 
 Only what has no row elsewhere is written here: who changed what, from what to what. An attempt, a place in a
 list or a consent *is* the row of what happened, so the history is read from all of them.
@@ -82,7 +82,7 @@ async def add(
     by: int | None,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write down what was done to a card, in the transaction that does it. `by`: the user; None: the server."""
+    """Write down what was done to a card, in the transaction that does it. `by`: a user; None: the server."""
     await add_all(conn, tenant_id, [(contact_id, kind, by, detail or {})])
 
 
@@ -169,7 +169,8 @@ _SOURCES: Final[Mapping[str, str]] = {
     """,
 }
 _UNION = " UNION ALL ".join(
-    f"SELECT '{source}' AS source, s.* FROM ({rows}) s" for source, rows in _SOURCES.items()
+    f"SELECT '{source}' AS source, s.* FROM ({rows}) s"  # noqa: S608 - texts of ours
+    for source, rows in _SOURCES.items()
 )
 _PAGE = Prepared(
     f"""

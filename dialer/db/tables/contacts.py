@@ -42,8 +42,8 @@ contact = tenant_table(
     Column("custom", JSONB, nullable=False, server_default="{}"),  # car, loan, visit...: what the file had
     now_at(),
     time_at("erased_at"),  # the row stays for the calls that name it, with nothing of the person in it
-    # What is searched by, from its beginning: small letters, ё as е. In real columns: row security lets no index be used through a
-    # function. Collation C: an index of it serves a search by beginnings.
+    # What is searched by, from its beginning: small letters, ё as е. Real columns, since row security lets no
+    # index be used through a function. Collation C: an index of it serves a search by beginnings.
     Column(
         "name_key",
         Text(collation="C"),

@@ -1,0 +1,89 @@
+"""Consents and forgotten numbers as the database keeps them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert, select
+
+from dialer.clock import utc_now
+from dialer.compliance.consent import Given, Lack, NotGiven, consent_for
+from dialer.compliance.policy import Purpose
+from dialer.contacts import consents, forgotten
+from dialer.contacts.consents import NewConsent
+from dialer.db import tables as t
+from dialer.db.session import Database, connect
+
+
+@pytest.fixture
+async def people(database: Database) -> list[int]:
+    """Two contacts."""
+    async with database.tenant(1) as conn:
+        made = insert(t.contact).values(
+            [{"tenant_id": 1, "last_name": name} for name in ("Иванов", "Петров")]
+        )
+        return sorted(await conn.scalars(made.returning(t.contact.c.id)))
+
+
+def new(contact_id: int, purpose: Purpose = Purpose.ADVERTISING) -> NewConsent:
+    """A consent of a year from yesterday."""
+    day = utc_now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    return NewConsent(contact_id, purpose, "form on the site", day, day + timedelta(days=365), "№ 17")
+
+
+async def test_what_was_agreed_is_asked_for_many_people_at_once(
+    database: Database, people: list[int]
+) -> None:
+    """Each contact has its own consents, one without any has an empty row of them."""
+    anna, boris = people
+    async with database.tenant(1) as conn:
+        assert len(await consents.add_many(conn, 1, [new(anna)], None)) == 1
+        found = await consents.consents_of(conn, 1, people)
+    assert set(found) == {anna, boris}
+    assert isinstance(consent_for(found[anna], Purpose.ADVERTISING, utc_now()), Given)
+    assert consent_for(found[boris], Purpose.ADVERTISING, utc_now()) == NotGiven(Lack.NONE)
+
+
+async def test_the_same_consent_twice_is_one(database: Database, people: list[int]) -> None:
+    """A file that is brought again adds none; another purpose does."""
+    async with database.tenant(1) as conn:
+        await consents.add_many(conn, 1, [new(people[0])], None)
+    async with database.tenant(1) as conn:
+        again = await consents.add_many(conn, 1, [new(people[0]), new(people[0], Purpose.SURVEY)], None)
+        assert len(again) == 1
+        assert len((await consents.consents_of(conn, 1, people))[people[0]]) == 2
+
+
+async def test_a_withdrawal_is_of_ones_own_consent_and_once(database: Database, people: list[int]) -> None:
+    """It stops the calls at once, says its purpose the first time, and touches nobody else's consent."""
+    anna, boris = people
+    async with database.tenant(1) as conn:
+        (mine,) = await consents.add_many(conn, 1, [new(anna)], None)
+        assert await consents.withdraw(conn, 1, boris, mine, None) is None
+        assert await consents.withdraw(conn, 1, anna, mine, None) is Purpose.ADVERTISING
+        assert await consents.withdraw(conn, 1, anna, mine, None) is None
+        found = (await consents.consents_of(conn, 1, [anna]))[anna]
+    assert consent_for(found, Purpose.ADVERTISING, utc_now()) == NotGiven(Lack.WITHDRAWN)
+
+
+async def test_a_forgotten_number_is_known_again_and_stands_nowhere(
+    database: Database, owner_url: str
+) -> None:
+    """It is found among others, by its own tenant alone, and cannot be read from what is kept."""
+    async with database.tenant(1) as conn:
+        assert await forgotten.forgotten(conn, 1, ["+79161234567"]) == set()
+        await forgotten.forget_numbers(conn, 1, ["+79161234567"])
+        await forgotten.forget_numbers(conn, 1, ["+79161234567", "+79160000001"])
+    async with database.tenant(1) as conn:
+        asked = ["+79161234567", "+79160000001", "+79160000002"]
+        assert await forgotten.forgotten(conn, 1, asked) == set(asked[:2])
+        assert len(list(await conn.scalars(select(t.forgotten_number.c.digest)))) == 2
+        kept = b"".join(await conn.scalars(select(t.forgotten_number.c.digest)))
+    assert b"9161234567" not in kept
+    owner = await connect(owner_url)
+    await owner.execute("INSERT INTO tenant (id, name) VALUES (2, 'Second')")
+    await owner.close()
+    async with database.tenant(2) as conn:
+        await forgotten.forget_numbers(conn, 2, ["+79160000005"])
+        assert await forgotten.forgotten(conn, 2, ["+79161234567"]) == set()
