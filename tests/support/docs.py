@@ -29,7 +29,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def all_routes() -> Iterator[Route]:
-    """The routes of every feature (`http.py`, `<noun>_http.py`), of the log of changes, of the event stream."""
+    """The routes of features (`http.py`, `<noun>_http.py`), of the log of changes, of the event stream."""
     for file in sorted((ROOT / "dialer").glob("*/*http.py")):
         module = importlib.import_module(f"dialer.{file.parent.name}.{file.stem}")
         yield from vars(module).get("routes", ())  # some are outside of /api/v1
