@@ -118,27 +118,28 @@ def compare(one: Person, other: Person) -> Score:
 
 
 def _names(one: Person, other: Person) -> dict[str, Kind]:
-    straight = _of_names(one, other.last_name, other.first_name)
-    if one.first_name and one.last_name and other.first_name and other.last_name:
-        swapped = _of_names(one, other.first_name, other.last_name)
-        if _sum(swapped) + WEIGHTS["name", Kind.SWAPPED] > _sum(straight):
-            straight = {**swapped, "name": Kind.SWAPPED}
+    found: dict[str, Kind] = {}
+    if one.last_name and other.last_name:
+        found["last_name"] = _last(one.last_name, other.last_name)
+    if one.first_name and other.first_name:
+        found["first_name"] = _first(one.first_name, other.first_name)
+    if found.get("first_name") is Kind.DIFFERS and (kind := _swapped(one, other)):
+        found = {"last_name": kind, "first_name": kind, "name": Kind.SWAPPED}
     if one.middle_name and other.middle_name:
-        straight["middle_name"] = _middle(one.middle_name, other.middle_name)
-    return straight
-
-
-def _of_names(one: Person, last: str, first: str) -> dict[str, Kind]:
-    found = {}
-    if one.last_name and last:
-        found["last_name"] = _last(one.last_name, last)
-    if one.first_name and first:
-        found["first_name"] = _first(one.first_name, first)
+        found["middle_name"] = _middle(one.middle_name, other.middle_name)
     return found
 
 
-def _sum(found: Mapping[str, Kind]) -> float:
-    return sum(WEIGHTS[field, kind] for field, kind in found.items())
+def _swapped(one: Person, other: Person) -> Kind | None:
+    """How the names agree when those of one stand in each other's place; None: they do not."""
+    pairs = [
+        (sound(a), sound(b))
+        for a, b in ((one.last_name, other.first_name), (one.first_name, other.last_name))
+    ]
+    if all(a and a == b for a, b in pairs):
+        return Kind.SAME
+    alike = all(min(len(a), len(b)) > 2 and OSA.distance(a, b, score_cutoff=1) <= 1 for a, b in pairs)
+    return Kind.NEAR if alike else None
 
 
 def _last(one: str, other: str) -> Kind:

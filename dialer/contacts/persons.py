@@ -99,7 +99,7 @@ def person_of(
 
 
 def clean_custom(header: str, value: str) -> str:
-    """A value of a custom column in its one form: a VIN or a plate that is one beyond doubt; else as it is."""
+    """A value of a custom column in its one form: a VIN or plate that is one beyond doubt; else as it is."""
     clean = _CLEAN.get(kind_of(header) or "")
     return value if clean is None or (found := clean(value)).mark else found.value
 
@@ -131,15 +131,15 @@ def _day(value: str) -> date | None:
 _TRANSLIT = str.maketrans(
     {"а": "a", "б": "b", "в": "v", "г": "g", "ґ": "g", "д": "d", "е": "e", "ё": "e", "є": "e", "ж": "zh"}
     | {"з": "z", "и": "i", "й": "i", "і": "i", "ї": "i", "к": "k", "л": "l", "м": "m", "н": "n", "о": "o"}
-    | {"п": "p", "р": "r", "с": "s", "т": "t", "у": "u", "ф": "f", "х": "h", "ц": "c", "ч": "ch", "ш": "sh"}
+    | {"п": "p", "р": "r", "с": "s", "т": "t", "у": "u", "ф": "f", "х": "h", "ц": "ts", "ч": "ch", "ш": "sh"}
     | {"щ": "sh", "ъ": "", "ы": "i", "ь": "", "э": "e", "ю": "u", "я": "a"}
 )
 # Spellings of one sound, in this order.
 _SOUNDS = (
-    ("shch", "sh"), ("sch", "sh"), ("kh", "h"), ("ts", "c"), ("tz", "c"), ("ph", "f"), ("ck", "k"),
-    ("x", "ks"), ("w", "v"), ("iu", "u"), ("yu", "u"), ("ju", "u"), ("ia", "a"), ("ya", "a"), ("ja", "a"),
-    ("io", "e"), ("yo", "e"), ("jo", "e"), ("ye", "e"), ("ie", "e"), ("je", "e"), ("y", "i"), ("j", "i"),
-    ("ff", "v"),
+    ("shch", "sh"), ("sch", "sh"), ("ch", "4"), ("kh", "h"), ("tz", "ts"), ("ce", "tse"), ("ci", "tsi"),
+    ("cy", "tsi"), ("ck", "k"), ("c", "k"), ("ph", "f"), ("x", "ks"), ("w", "v"), ("iu", "u"), ("yu", "u"),
+    ("ju", "u"), ("ia", "a"), ("ya", "a"), ("ja", "a"), ("io", "e"), ("yo", "e"), ("jo", "e"), ("ye", "e"),
+    ("ie", "e"), ("je", "e"), ("y", "i"), ("j", "i"), ("ff", "v"),
 )  # fmt: skip
 
 

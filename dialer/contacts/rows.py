@@ -8,18 +8,17 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 
 from dialer.contacts import model
+from dialer.contacts.cleaning import Mark, clean_email, clean_name, split_full_name
 from dialer.contacts.columns import Column, Field
 from dialer.contacts.csvfile import BadRecord, Record
 from dialer.contacts.model import NewContact
 from dialer.contacts.numbers import PhoneNumber, read_cell
+from dialer.contacts.persons import clean_custom
 from dialer.contacts.rejects import Reject, RejectCode
 
-_EMAIL = re.compile(r"[^@\s,;<>()\"]+@[^@\s,;<>()\"]+\.[^@\s,;<>()\".]{2,}")
 _OFFSET = re.compile(
     r"(utc|gmt|мск|msk)?\s*(?:([+-])\s*(\d{1,2})(?::?00)?)?(?:\s*ч(?:ас(?:а|ов)?)?)?", re.IGNORECASE
 )
-_PATRONYMIC = re.compile(r"(ич|вна|ична|оглы|кызы)$", re.IGNORECASE)
-_CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
 # Control characters have no place in a value; new lines inside a cell become spaces with them.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 # Marks of writing direction and of no width: phones put them around a number that is copied.
@@ -65,11 +64,14 @@ def read_row(
     custom = {
         column.name: value
         for column, cell in cells
-        if column.field is Field.CUSTOM and (value := clean(cell))
+        if column.field is Field.CUSTOM and (value := clean_custom(column.name, clean(cell)))
     }
     names = {column.field: column.name for column in columns}
-    email = plain.get(Field.EMAIL, "")
-    if email and not _EMAIL.fullmatch(email):
+    email, mark = plain.get(Field.EMAIL, ""), None
+    if email:
+        cleaned = clean_email(email)
+        email, mark = cleaned.value, cleaned.mark
+    if mark is Mark.EMAIL_FORM:
         rejects.append(Reject.of(row, names[Field.EMAIL], RejectCode.EMAIL, email))
         email = ""
     timezone = None
@@ -81,9 +83,9 @@ def read_row(
     contact = NewContact(
         row=row,
         phones=tuple(phones),
-        last_name=plain.get(Field.LAST_NAME) or last,
-        first_name=plain.get(Field.FIRST_NAME) or first_name,
-        middle_name=plain.get(Field.MIDDLE_NAME) or middle,
+        last_name=clean_name(plain.get(Field.LAST_NAME, "")) or last,
+        first_name=clean_name(plain.get(Field.FIRST_NAME, "")) or first_name,
+        middle_name=clean_name(plain.get(Field.MIDDLE_NAME, "")) or middle,
         email=email,
         timezone=timezone,
         external_id=plain.get(Field.EXTERNAL_ID) or None,
@@ -122,19 +124,9 @@ def clean(value: str) -> str:
 
 
 def split_name(full: str) -> tuple[str, str, str]:
-    """(last, first, middle) of a full name in one cell.
-
-    Russian order is last, first, patronymic; a patronymic in second place tells first, patronymic, last. A
-    name in Latin letters is first ... last.
-    """
-    words = full.split()
-    if len(words) < 2:
-        return full, "", ""
-    if not _CYRILLIC.search(full):
-        return words[-1], words[0], " ".join(words[1:-1])
-    if _PATRONYMIC.search(words[1]) and not (len(words) > 2 and _PATRONYMIC.search(words[2])):
-        return " ".join(words[2:]), words[0], words[1]
-    return words[0], words[1], " ".join(words[2:])
+    """(last, first, middle) of a full name in one cell, as `cleaning.split_full_name` tells them apart."""
+    parts = split_full_name(clean_name(full))
+    return parts.last, parts.first, parts.middle
 
 
 @cache
