@@ -27,6 +27,7 @@ from dialer.db.tables.campaigns import (
     lead,
 )
 from dialer.db.tables.contacts import (
+    DEAD_REASONS,
     IMPORT_STATUSES,
     contact,
     contact_list,
@@ -43,6 +44,17 @@ from dialer.db.tables.people import (
     forgotten_salt,
 )
 from dialer.db.tables.processes import command, event, pacing_tick, process_status
+from dialer.db.tables.quality import (
+    CLEANING_STATUSES,
+    PAIR_STATUSES,
+    cleaning_run,
+    contact_key,
+    contact_merge,
+    dead_number_rule,
+    duplicate_pair,
+    duplicate_state,
+    duplicate_todo,
+)
 from dialer.db.tables.reports import REPORT_GROUPS, report_figures, report_over, report_state, report_time
 from dialer.db.tables.servers import LEASE_KINDS, lease, node, server
 from dialer.db.tables.trunks import TRUNK_HEALTH, tenant_cap, tenant_load, trunk, trunk_load, trunk_rate
@@ -52,13 +64,16 @@ __all__ = [
     "AGENT_STATES",
     "CALL_STATES",
     "CAMPAIGN_STATUSES",
+    "CLEANING_STATUSES",
     "CONSENT_PURPOSES",
+    "DEAD_REASONS",
     "DIAL_MODES",
     "DISPOSITION_KINDS",
     "IMPORT_STATUSES",
     "LEAD_HOLDS",
     "LEAD_STATUSES",
     "LEASE_KINDS",
+    "PAIR_STATUSES",
     "RECORDING_STATUSES",
     "REPORT_GROUPS",
     "RESULTS",
@@ -74,13 +89,20 @@ __all__ = [
     "audit",
     "campaign",
     "campaign_trunk",
+    "cleaning_run",
     "command",
     "consent",
     "contact",
     "contact_event",
+    "contact_key",
     "contact_list",
+    "contact_merge",
     "contact_phone",
+    "dead_number_rule",
     "disposition",
+    "duplicate_pair",
+    "duplicate_state",
+    "duplicate_todo",
     "event",
     "forgotten_number",
     "forgotten_salt",

@@ -13,6 +13,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -20,6 +21,7 @@ from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, 
 
 # The words of the state columns; the rules over them live in the model.py of their features.
 IMPORT_STATUSES = ("queued", "running", "done", "failed")
+DEAD_REASONS = ("invalid", "confirmed")
 
 contact_list = tenant_table(
     "contact_list",
@@ -81,10 +83,16 @@ contact_phone = tenant_table(
     # The hours at which the person asked to be called on it: "HH:MM" by their clock, both or neither.
     Column("good_from", Text),
     Column("good_until", Text),
+    time_at("dead_since"),  # it leads to nobody, and is not dialled; see dialer.contacts.dead_numbers
+    Column("dead_reason", Text),
+    time_at("revived_at"),  # a person said that it is alive: calls before that say nothing of it
     ref("contact", "contact_id", on_delete="CASCADE"),
     CheckConstraint("(good_from IS NULL) = (good_until IS NULL)", name="good_hours"),
+    CheckConstraint("(dead_since IS NULL) = (dead_reason IS NULL)", name="dead"),
+    one_of("dead_reason", DEAD_REASONS),
     UniqueConstraint("tenant_id", "contact_id", "e164"),
     Index(None, "tenant_id", "e164"),
+    Index("contact_phone_dead_idx", "tenant_id", "e164", postgresql_where=text("dead_since IS NOT NULL")),
 )
 
 #: One file brought in: its rows are counted here, its bad rows are in `import_reject`.
