@@ -1,17 +1,17 @@
-"""Which column of a file is what, by its header in Russian or English.
+"""Which column of a file is what: by a mapping that a person chose, else by its header in Russian or English.
 
-A header that is not known here is no mistake: its cells are kept in `contact.custom` under it. Saved
-mappings, chosen by a person, will stand in front of these names.
+A header that is not known here is no mistake: its cells are kept in `contact.custom` under it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from dialer.errors import NoPhoneColumn
+from dialer.errors import Invalid, NoPhoneColumn
+from dialer.httpkit.said import Said
 
 #: Longest header that is kept, in characters.
 MAX_HEADER = 100
@@ -28,7 +28,10 @@ class Field(StrEnum):
     EMAIL = "email"
     TIMEZONE = "timezone"
     EXTERNAL_ID = "external_id"
+    #: kept in `contact.custom`
     CUSTOM = "custom"
+    #: left out
+    SKIP = "skip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,15 @@ class Column:
 
     #: what its cells are
     field: Field
-    #: its header, as rejects name it and `custom` keeps it; no two columns have the same
+    #: its header, as rejects name it; no two columns have the same
     name: str
+    #: of a CUSTOM one: under which name `contact.custom` keeps it; empty: under its header
+    key: str = ""
+
+    @property
+    def kept_as(self) -> str:
+        """The name in `contact.custom`."""
+        return self.key or self.name
 
 
 # Normal forms (see `_normal`) of the headers that are known.
@@ -71,11 +81,10 @@ _PHONE_COMPANIONS = frozenset(
 )
 
 
-def read_header(cells: Sequence[str]) -> list[Column]:
+def columns_of(cells: Sequence[str]) -> list[Column]:
     """The columns of a file with this first line; what is not known is `CUSTOM`.
 
-    Of two columns for the same field other than a phone the first counts, the other is custom. Raises
-    NoPhoneColumn.
+    Of two columns for the same field other than a phone the first counts, the other is custom.
     """
     columns: list[Column] = []
     used: set[str] = set()
@@ -86,9 +95,69 @@ def read_header(cells: Sequence[str]) -> list[Column]:
             field = Field.CUSTOM
         taken.add(field)
         columns.append(Column(field, _unused(" ".join(cell.split())[:MAX_HEADER] or f"#{position}", used)))
-    if Field.PHONE not in taken:
-        raise NoPhoneColumn(columns=", ".join(column.name for column in columns[:20]))
     return columns
+
+
+def read_header(cells: Sequence[str]) -> list[Column]:
+    """As `columns_of`. Raises NoPhoneColumn."""
+    return with_phone(columns_of(cells))
+
+
+def with_phone(columns: Sequence[Column]) -> list[Column]:
+    """The columns, if one of them is a phone. Raises NoPhoneColumn."""
+    if not any(column.field is Field.PHONE for column in columns):
+        raise NoPhoneColumn(columns=", ".join(column.name for column in columns[:20]))
+    return list(columns)
+
+
+def mapped(columns: Sequence[Column], mapping: Mapping[str, str]) -> list[Column]:
+    """The columns as a person wants them read: `mapping` has what each header is, and leaves out nothing that
+    it does not name.
+
+    A value is a word of `Field`, or `custom:NAME` for a custom field of that name. A header that the file
+    does not have is passed over: a saved mapping serves files that differ. A column that the mapping does not
+    name gives way where the mapping has another one for its field. Raises Invalid, NoPhoneColumn.
+    """
+    chosen = {header: _wanted(header, wanted) for header, wanted in mapping.items()}
+    names = {column.name for column in columns}
+    taken: set[Field] = set()
+    for header, (field, _) in chosen.items():
+        if header in names and field in taken:
+            raise Invalid(
+                field="mapping",
+                reason=Said("two columns are {field}: one of them must go", field=field.value),
+            )
+        if header in names and field not in _SEVERAL:
+            taken.add(field)
+    found = []
+    for column in columns:
+        if column.name in chosen:
+            field, key = chosen[column.name]
+            found.append(replace(column, field=field, key=key))
+        elif column.field in taken:
+            found.append(replace(column, field=Field.CUSTOM))
+        else:
+            found.append(column)
+    return with_phone(found)
+
+
+#: Fields that several columns may be.
+_SEVERAL = frozenset({Field.PHONE, Field.CUSTOM, Field.SKIP})
+
+
+def _wanted(header: str, wanted: str) -> tuple[Field, str]:
+    word, _, key = wanted.partition(":")
+    try:
+        field = Field(word)
+    except ValueError:
+        field = Field.SKIP
+        key = wanted
+    if key and (field is not Field.CUSTOM or len(key) > MAX_HEADER):
+        raise Invalid(
+            field="mapping",
+            reason=Said("{wanted} is nothing that {header} can be", wanted=wanted, header=header),
+        )
+    return field, key
 
 
 def field_of(header: str) -> Field:

@@ -15,69 +15,28 @@ import io
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from dialer.contacts.columns import Column, Field, field_of, read_header
+from dialer.contacts.columns import Field, columns_of, field_of
+from dialer.contacts.files.layout import MAX_COLUMNS, MAX_RECORD, BadRecord, Layout, Record
 from dialer.contacts.rejects import RejectCode
-from dialer.errors import NoPhoneColumn, UnreadableFile
+from dialer.errors import UnreadableFile
 from dialer.httpkit.said import Said
 
-#: Longest row, in characters. Under `csv.field_size_limit()`, so that the csv module never meets its own.
-MAX_RECORD = 65_536
+assert csv.field_size_limit() > MAX_RECORD  # so that the csv module never meets its own limit
 #: Most lines of a row (new lines inside quotation marks).
 MAX_RECORD_LINES = 50
-#: Most columns of a file.
-MAX_COLUMNS = 200
 DELIMITERS = (";", "\t", ",")
 
 _CHUNK = 1 << 20
 # First bytes of files that people upload in place of a CSV.
 _NOT_TEXT = (
-    (b"PK\x03\x04", "this is a spreadsheet (XLSX, ODS) or an archive; save it as CSV"),
-    (b"\xd0\xcf\x11\xe0", "this is an old Excel file (XLS); save it as CSV"),
     (b"%PDF", "this is a PDF; save the table as CSV"),
     (b"\x1f\x8b", "this is a compressed file; unpack it first"),
 )
 # What a decoder puts in place of bytes that mean nothing.
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One row of cells, as many as the header has; blank rows too."""
-
-    #: 1 is the row after the header
-    number: int
-    cells: tuple[str, ...]
-
-    @property
-    def blank(self) -> bool:
-        """Whether every cell is empty."""
-        return not any(cell.strip() for cell in self.cells)
-
-
-@dataclass(frozen=True, slots=True)
-class BadRecord:
-    """One row that cannot be taken apart."""
-
-    #: as in Record
-    number: int
-    code: RejectCode
-    #: the beginning of the row
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How a file is written."""
-
-    #: a codec of Python: utf-8-sig, cp1251, utf-16
-    encoding: str
-    delimiter: str
-    #: what its columns are, from the header
-    columns: tuple[Column, ...]
 
 
 # -- reading ----------------------------------------------------------------------------------------------
@@ -112,33 +71,26 @@ def detect_encoding(chunks: Iterable[bytes]) -> str:
     return "utf-8-sig" if good >= bad else "cp1251"
 
 
-def inspect(path: Path) -> Layout:
-    """How the file at `path` is written. Raises UnreadableFile (NoPhoneColumn when its header has none)."""
+def look(path: Path) -> Layout:
+    """How the CSV file at `path` is written; it may have no column of phones. Raises UnreadableFile."""
     with path.open("rb") as file:
         encoding = detect_encoding(iter(lambda: file.read(_CHUNK), b""))
     with open_text(path, encoding) as text:
         sample = text.read(MAX_RECORD)
-    best: tuple[tuple[int, int, int], Layout] | None = None
-    refusal, most = UnreadableFile(reason="its first line is no header"), 0
+    best: tuple[tuple[bool, int, int, int], Layout] | None = None
     for delimiter in DELIMITERS:
         records = _records(io.StringIO(sample), delimiter, width=None)
         header = _header(records)
         if header is None:
             continue
-        try:
-            columns = read_header(header)
-        except NoPhoneColumn as error:
-            if len(header) > most:
-                refusal, most = error, len(header)
-            continue
-        known = sum(field_of(cell) is not Field.CUSTOM for cell in header)
+        known = [field for cell in header if (field := field_of(cell)) is not Field.CUSTOM]
         # A delimiter that is not the file's own gives rows of one width too, but fewer columns.
         alike = sum(len(cells) == len(header) for cells in _first_rows(records, 20))
-        score = (known, len(header), alike)
+        score = (Field.PHONE in known, len(known), len(header), alike)
         if best is None or score > best[0]:
-            best = (score, Layout(encoding, delimiter, tuple(columns)))
+            best = (score, Layout(encoding, delimiter, tuple(columns_of(header))))
     if best is None:
-        raise refusal
+        raise UnreadableFile(reason="its first line is no header")
     if len(best[1].columns) > MAX_COLUMNS:
         raise UnreadableFile(reason=Said("it has more than {limit} columns", limit=MAX_COLUMNS))
     return best[1]

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.contacts import importstore, store
 from dialer.contacts.columns import Column
-from dialer.contacts.csvfile import BadRecord, Layout, Record, inspect, open_text, read_records
+from dialer.contacts.files import BadRecord, Layout, Record, inspect, read_records
 from dialer.contacts.model import Counts, ImportJob, ImportStatus, NewContact, Owner
 from dialer.contacts.rejects import Reject
 from dialer.contacts.rows import read_row
@@ -181,14 +181,10 @@ class _Run:
             await importstore.start_import(conn, self._tenant_id, self._job.id)
             self._job = replace(self._job, status=ImportStatus.RUNNING)
             await self._tell(conn)
-        file = await asyncio.to_thread(open_text, path, layout.encoding)
-        try:
-            records = read_records(file, layout, after=self._job.counts.rows)
-            # In a thread: numbers are all arithmetic, and the loop has connections to keep.
-            while batch := await asyncio.to_thread(read_batch, records, layout.columns, self._region):
-                await self._store(batch)
-        finally:
-            await asyncio.to_thread(file.close)
+        records = read_records(path, layout, after=self._job.counts.rows)
+        # In a thread: numbers are all arithmetic, and the loop has connections to keep.
+        while batch := await asyncio.to_thread(read_batch, records, layout.columns, self._region):
+            await self._store(batch)
 
     async def _store(self, batch: Batch) -> None:
         job = self._job

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts.model import Counts, ImportJob, ImportStatus
+from dialer.contacts.model import Counts, ImportJob, ImportStatus, Wins
 from dialer.contacts.rejects import Reject, RejectCode
 from dialer.db import tables as t
 from dialer.db.listen import JOBS
@@ -27,7 +27,8 @@ def _job(row: Row[Any]) -> ImportJob:
         filename=row.filename,
         fingerprint=row.fingerprint,
         status=ImportStatus(row.status),
-        counts=Counts(row.rows, row.loaded, row.joined, row.duplicates, row.rejected),
+        counts=Counts(row.rows, row.loaded, row.joined, row.duplicates, row.rejected, row.filled),
+        wins=Wins(row.wins),
         error=row.error,
         created_at=row.created_at,
         finished_at=row.finished_at,
@@ -43,6 +44,7 @@ async def add_import(
     filename: str,
     fingerprint: str,
     created_by: int | None,
+    wins: Wins = Wins.BASE,
 ) -> ImportJob:
     """Queue a file; `dozvon_jobs` is told when the transaction commits."""
     values = {
@@ -52,6 +54,7 @@ async def add_import(
         "filename": filename,
         "fingerprint": fingerprint,
         "created_by": created_by,
+        "wins": wins,
     }
     row = (await conn.execute(insert(t.import_job).values(values).returning(t.import_job))).one()
     await conn.execute(select(func.pg_notify(JOBS, "")))

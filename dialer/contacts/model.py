@@ -5,9 +5,13 @@ A contact is a person, whom any number of lists may have. A row of a file ends i
 
 - *loaded*: it is a new contact;
 - *joined*: one of its numbers is a contact's that other lists have: that contact is in this list too now;
-- *duplicate*: one of its numbers is already in the list, or stood higher in the file; nothing is changed;
+- *duplicate*: one of its numbers is already in the list, or stood higher in the file;
 - *rejected*: it cannot be used, and an `import_reject` says which column, why, and what stood there;
 - *blank*: every cell is empty, as in the tail that spreadsheets like to export.
+
+A person who is known (*joined*, *duplicate*) gains what the row has and they do not: further numbers, fields
+that are empty. A value that differs from theirs is not taken, and an `import_reject` names it, unless the
+import says that the file wins. *filled* counts the rows that changed somebody.
 
 A cell that can be missed (an e-mail, a second number) and is wrong does not cost the person: the row loads
 without it, and an `import_reject` says so as well. So there may be more rejects than rejected rows.
@@ -43,6 +47,13 @@ class ImportStatus(StrEnum):
     FAILED = "failed"
 
 
+class Wins(StrEnum):
+    """Whose value stays where a file and the base differ; the words of `import_job.wins`."""
+
+    BASE = "base"
+    FILE = "file"
+
+
 @dataclass(frozen=True, slots=True)
 class NewContact:
     """A person as one row of a file describes them; not yet in the database."""
@@ -73,6 +84,8 @@ class Counts:
     joined: int = 0
     duplicates: int = 0
     rejected: int = 0
+    #: of the joined and the duplicates those that changed the person
+    filled: int = 0
 
     @property
     def blank(self) -> int:
@@ -148,3 +161,4 @@ class ImportJob:
     error: str | None
     created_at: datetime
     finished_at: datetime | None
+    wins: Wins = Wins.BASE

@@ -28,6 +28,7 @@ class RejectCode(StrEnum):
     TIMEZONE = "timezone"  # not a time zone
     COLUMNS = "columns"  # more cells than the header has
     QUOTE = "quote"  # a quotation mark that is never closed
+    DIFFERS = "differs"  # the person is known with another value, which stays
     NUL = "nul"  # a NUL character
     ENCODING = "encoding"  # bytes that are no letters in the encoding of the file
 

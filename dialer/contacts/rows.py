@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from dialer.contacts import model
 from dialer.contacts.cleaning import Mark, clean_email, clean_name, split_full_name
 from dialer.contacts.columns import Column, Field
-from dialer.contacts.csvfile import BadRecord, Record
+from dialer.contacts.files.layout import BadRecord, Record
 from dialer.contacts.model import NewContact
 from dialer.contacts.numbers import PhoneNumber, read_cell
 from dialer.contacts.persons import clean_custom

@@ -13,18 +13,13 @@ from hypothesis import strategies as st
 from dialer.contacts.columns import Field, field_of, read_header
 from dialer.contacts.csvfile import (
     DELIMITERS,
-    MAX_RECORD,
     MAX_RECORD_LINES,
-    BadRecord,
-    Layout,
-    Record,
     detect_encoding,
-    inspect,
-    open_text,
-    read_records,
     safe_cell,
     write_rows,
 )
+from dialer.contacts.files import BadRecord, Layout, Record, inspect, read_records
+from dialer.contacts.files.layout import MAX_RECORD
 from dialer.contacts.rejects import RejectCode
 from dialer.contacts.rows import clean, read_row, read_timezone, split_name
 from dialer.errors import NoPhoneColumn, UnreadableFile
@@ -43,8 +38,7 @@ def read(path: Path, content: bytes, *, after: int = 0) -> tuple[Layout, list[Re
     """Write the file, and read it as an import does."""
     path.write_bytes(content)
     layout = inspect(path)
-    with open_text(path, layout.encoding) as text:
-        return layout, list(read_records(text, layout, after=after))
+    return layout, list(read_records(path, layout, after=after))
 
 
 def codes(records: list[Record | BadRecord]) -> list[tuple[int, str]]:

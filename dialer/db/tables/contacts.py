@@ -22,6 +22,7 @@ from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, 
 # The words of the state columns; the rules over them live in the model.py of their features.
 IMPORT_STATUSES = ("queued", "running", "done", "failed")
 DEAD_REASONS = ("invalid", "confirmed")
+WINNERS = ("base", "file")
 
 contact_list = tenant_table(
     "contact_list",
@@ -109,11 +110,14 @@ import_job = tenant_table(
     Column("joined", Integer, nullable=False, server_default="0"),
     Column("duplicates", Integer, nullable=False, server_default="0"),
     Column("rejected", Integer, nullable=False, server_default="0"),
+    Column("filled", Integer, nullable=False, server_default="0"),  # rows that changed a known person
+    Column("wins", Text, nullable=False, server_default="base"),  # where the file and the base differ
     Column("error", Text),
     Column("created_by", BigInteger),
     now_at(),
     time_at("finished_at"),
     one_of("status", IMPORT_STATUSES),
+    one_of("wins", WINNERS),
     ref("contact_list", "list_id"),
 )
 

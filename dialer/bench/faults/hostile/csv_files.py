@@ -26,7 +26,9 @@ from dialer.bench.faults.hostile import texts
 from dialer.bench.faults.hostile.block import Block
 from dialer.calls.call_log import COLUMNS, CallRow, csv_header, csv_rows
 from dialer.clock import utc_now
-from dialer.contacts.csvfile import MAX_RECORD, inspect, open_text, read_records, write_rows
+from dialer.contacts.csvfile import write_rows
+from dialer.contacts.files import inspect, read_records
+from dialer.contacts.files.layout import MAX_RECORD
 from dialer.contacts.importing import read_batch
 from dialer.errors import UnreadableFile
 from dialer.ids import new_id
@@ -191,17 +193,16 @@ def _read(block: Block, path: Path, data: bytes, kind: str) -> None:
     block.took(kind)
     try:
         layout = inspect(path)
-        with open_text(path, layout.encoding) as text:
-            records = read_records(text, layout)
-            last = 0
-            while batch := read_batch(records, layout.columns, "RU"):
-                if batch.last <= last:
-                    block.harm(f"csv: row {batch.last} after row {last}")
-                    break
-                last = batch.last
-                longest = max((len(one.value) for one in batch.rejects), default=0)
-                if longest > MAX_RECORD:
-                    block.harm(f"csv: a reject keeps {longest} characters")
+        records = read_records(path, layout)
+        last = 0
+        while batch := read_batch(records, layout.columns, "RU"):
+            if batch.last <= last:
+                block.harm(f"csv: row {batch.last} after row {last}")
+                break
+            last = batch.last
+            longest = max((len(one.value) for one in batch.rejects), default=0)
+            if longest > MAX_RECORD:
+                block.harm(f"csv: a reject keeps {longest} characters")
     except UnreadableFile:
         pass
     except Exception as error:

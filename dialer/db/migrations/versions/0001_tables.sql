@@ -575,12 +575,15 @@ CREATE TABLE import_job (
     joined INTEGER DEFAULT '0' NOT NULL,
     duplicates INTEGER DEFAULT '0' NOT NULL,
     rejected INTEGER DEFAULT '0' NOT NULL,
+    filled INTEGER DEFAULT '0' NOT NULL,
+    wins TEXT DEFAULT 'base' NOT NULL,
     error TEXT,
     created_by BIGINT,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     finished_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT import_job_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT import_job_status_check CHECK (status IN ('queued', 'running', 'done', 'failed')),
+    CONSTRAINT import_job_wins_check CHECK (wins IN ('base', 'file')),
     CONSTRAINT import_job_tenant_id_list_id_fkey FOREIGN KEY(tenant_id, list_id) REFERENCES contact_list (tenant_id, id),
     CONSTRAINT import_job_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
