@@ -13,7 +13,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from dialer.contacts import importstore
-from dialer.contacts.csvfile import inspect, write_rows
+from dialer.contacts.csvfile import write_rows
+from dialer.contacts.files import inspect
 from dialer.contacts.importing import Progress, file_of, run_import
 from dialer.contacts.lists import check_campaign, get_list, lock_list
 from dialer.contacts.model import ImportJob, ImportStatus
