@@ -17,11 +17,11 @@ from pathlib import Path
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts import importstore, store
+from dialer.contacts import fields_store, importstore, store
 from dialer.contacts.columns import Column
 from dialer.contacts.files import BadRecord, Layout, Record, inspect, read_records
 from dialer.contacts.model import Counts, ImportJob, ImportStatus, NewContact, Owner
-from dialer.contacts.rejects import Reject
+from dialer.contacts.rejects import Reject, RejectCode
 from dialer.contacts.rows import read_row
 from dialer.db.events import emit, wake
 from dialer.db.session import Database, encode_json
@@ -196,6 +196,14 @@ class _Run:
             known = await store.known_numbers(conn, self._tenant_id, job.list_id, sorted(numbers))
             people = sort_people(batch.contacts, known)
             ids = await store.add_contacts(conn, self._tenant_id, job.list_id, people.new)
+            read = await fields_store.reader(conn, self._tenant_id)
+            customs = zip(ids, [one.custom for one in people.new], strict=True)
+            misfits = await fields_store.add_values(conn, self._tenant_id, read, customs)
+            unread = [
+                Reject.of(one.row, wrong.name, RejectCode(wrong.code), wrong.value)
+                for one_id, one in zip(ids, people.new, strict=True)
+                for wrong in misfits.get(one_id, ())
+            ]
             await store.join_list(conn, self._tenant_id, job.list_id, sorted(people.joining))
             if job.campaign_id is not None and await store.add_leads(
                 conn,
@@ -205,7 +213,7 @@ class _Run:
                 [*sorted(people.joining | people.listed), *ids],
             ):
                 await wake(conn, "campaigns", tenant_id=self._tenant_id)
-            await importstore.add_rejects(conn, self._tenant_id, job.id, batch.rejects)
+            await importstore.add_rejects(conn, self._tenant_id, job.id, [*batch.rejects, *unread])
             counts = Counts(
                 rows=batch.last,
                 loaded=job.counts.loaded + len(people.new),

@@ -31,6 +31,14 @@ class RejectCode(StrEnum):
     DIFFERS = "differs"  # the person is known with another value, which stays
     NUL = "nul"  # a NUL character
     ENCODING = "encoding"  # bytes that are no letters in the encoding of the file
+    # What does not fit a field of the tenant (`dialer.contacts.fields.Misfits`); the text is kept.
+    NUMBER = "number"
+    DATE = "date"
+    CHOICE = "choice"
+    YES_NO = "yes_no"
+    RANGE = "range"
+    PATTERN = "pattern"
+    REQUIRED = "required"
 
 
 @dataclass(frozen=True, slots=True)

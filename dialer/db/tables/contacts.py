@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Computed,
@@ -28,6 +29,7 @@ contact_list = tenant_table(
     "contact_list",
     id_column(),
     Column("name", Text, nullable=False),
+    Column("of_segment", Boolean, nullable=False, server_default=text("false")),  # see the table `segment`
     now_at(),
     UniqueConstraint("tenant_id", "name"),
 )
@@ -59,6 +61,8 @@ contact = tenant_table(
     Column("email_key", Text(collation="C"), Computed("lower(email)", persisted=True)),
     Index("contact_name_idx", "tenant_id", "name_key", "id"),
     Index("contact_email_idx", "tenant_id", "email_key", "id"),
+    Index("contact_erased_idx", "tenant_id", "id", postgresql_where=text("erased_at IS NOT NULL")),
+    Index("contact_created_idx", "tenant_id", "created_at", "id"),
 )
 
 #: Who is in which list.
