@@ -14,8 +14,9 @@ from dialer.campaigns import http as campaigns_http
 from dialer.campaigns.service import CampaignService
 from dialer.campaigns.sounds import PromptSounds
 from dialer.contacts import http as contacts_http
-from dialer.contacts import imports_http, lists_http
+from dialer.contacts import imports_http, lists_http, people_http
 from dialer.contacts.keys import CONTACTS
+from dialer.contacts.people import PersonService
 from dialer.contacts.service import ContactService
 from dialer.db.events import Numberer
 from dialer.db.listen import EVENTS, REPLIES, Listener
@@ -53,6 +54,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             campaigns_http.routes,
             trunks_http.routes,
             lists_http.routes,
+            people_http.routes,
             imports_http.routes,
             contacts_http.routes,
             agents_http.routes,
@@ -67,6 +69,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             ),
             trunks_http.TRUNKS: TrunkService(database),
             CONTACTS: ContactService(database, settings),
+            people_http.PEOPLE: PersonService(database, settings),
             agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
             calls_http.CALLS: CallService(database, desk, settings),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),

@@ -53,7 +53,7 @@ contact = tenant_table(
         "name_key",
         Text(collation="C"),
         Computed(
-            "translate(lower(last_name || ' '::text || first_name || ' '::text || middle_name),"
+            "translate(lower(ltrim(last_name || ' '::text || first_name || ' '::text || middle_name)),"
             " chr(1105), chr(1077))",
             persisted=True,
         ),
@@ -85,6 +85,7 @@ contact_phone = tenant_table(
     Column("e164", Text, nullable=False),
     Column("kind", Text, nullable=False),  # mobile, fixed_line, ...: phonenumbers' own words
     Column("timezones", ARRAY(Text), nullable=False),  # all candidate zones of the number
+    Column("label", Text, nullable=False, server_default=""),  # as people call it: "work", "of the wife"
     # The hours at which the person asked to be called on it: "HH:MM" by their clock, both or neither.
     Column("good_from", Text),
     Column("good_until", Text),

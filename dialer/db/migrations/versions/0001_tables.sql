@@ -165,7 +165,7 @@ CREATE TABLE contact (
     custom JSONB DEFAULT '{}' NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     erased_at TIMESTAMP WITH TIME ZONE,
-    name_key TEXT COLLATE "C" GENERATED ALWAYS AS (translate(lower(last_name || ' '::text || first_name || ' '::text || middle_name), chr(1105), chr(1077))) STORED,
+    name_key TEXT COLLATE "C" GENERATED ALWAYS AS (translate(lower(ltrim(last_name || ' '::text || first_name || ' '::text || middle_name)), chr(1105), chr(1077))) STORED,
     email_key TEXT COLLATE "C" GENERATED ALWAYS AS (lower(email)) STORED,
     CONSTRAINT contact_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT contact_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
@@ -593,6 +593,7 @@ CREATE TABLE contact_phone (
     e164 TEXT NOT NULL,
     kind TEXT NOT NULL,
     timezones TEXT[] NOT NULL,
+    label TEXT DEFAULT '' NOT NULL,
     good_from TEXT,
     good_until TEXT,
     dead_since TIMESTAMP WITH TIME ZONE,
