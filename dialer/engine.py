@@ -34,6 +34,7 @@ from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.targets import ByHand, Target
 from dialer.calls.tracking import Tracker, leg_of
+from dialer.calls.unwanted import Unwanted
 from dialer.calls.voices import Voices
 from dialer.calls.wrapups import WrapUpLimits
 from dialer.campaigns.runner import Runner
@@ -97,6 +98,7 @@ class Engine:
     render: Callable[[], Awaitable[None]] | None = None
     commands: CommandRunner = field(init=False)
     driving: Driving = field(init=False)
+    unwanted: Unwanted = field(init=False)
     _books: Books = field(init=False)
     _gains: asyncio.Queue[Gained] = field(default_factory=asyncio.Queue)
     _notes: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
@@ -126,6 +128,7 @@ class Engine:
             self.recovery,
         )
         self.driving = Driving(self._books, self.link_to, self._nodes_changed)
+        self.unwanted = Unwanted(self.database, self.calls, self.placer)
         self.calls.watchers.append(self._record)
         self.runner.shifts_read = self._know_phones
         self.ownership.gained = self._gains.put_nowait
@@ -176,6 +179,7 @@ class Engine:
                     "errands": self._run_errands,
                     "commands": self._run_commands,
                     "switchboard": self.switchboard.run,
+                    "unwanted": self.unwanted.run,
                     "phones": self.phones.run,
                     "voices": self.voices.run,
                     "pacing": self.runner.run,
@@ -243,6 +247,7 @@ class Engine:
             self.runner.taken_over(tenant_id)
             self.runner.agents_changed(tenant_id)
             self.phones.look(tenant_id)
+            self.unwanted.look(tenant_id)
             self._commanded.put_nowait(tenant_id)
 
     async def _adopt(self, gained: Gained) -> list[Line]:
@@ -280,7 +285,7 @@ class Engine:
                     self.driving.look()
                     self._books.tenants = await self.database.tenants()
                     for tenant_id in self._books.tenants:
-                        for what in ("trunks", "shifts", "campaigns", "commands"):
+                        for what in ("trunks", "shifts", "campaigns", "commands", "do_not_call"):
                             self._told(what, tenant_id)
             except DatabaseUnavailable as error:
                 log.warning("note_waits", note=note, reason=str(error))
@@ -294,6 +299,8 @@ class Engine:
             self._books.tenants.append(tenant_id)
         if what == "commands":
             self._commanded.put_nowait(tenant_id)
+        elif what == "do_not_call":
+            self.unwanted.look(tenant_id)
         elif what in ("trunks", "phones"):
             self._errands.put_nowait((what, tenant_id))
         else:

@@ -8,6 +8,7 @@ from enum import StrEnum
 class Hold(StrEnum):
     """What has to come before the lead may be dialled. Each filter of `dialer.compliance.filters` is one."""
 
+    DO_NOT_CALL = "do_not_call"
     ZONE = "zone"
     HOURS = "hours"
     LIMITS = "limits"

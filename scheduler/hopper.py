@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db.prepared import Prepared
-from dialer.db.tables import attempt, lead
+from dialer.db.tables import lead
 from scheduler.holds import Hold
+from scheduler.refused import NOT_REFUSED
 from scheduler.retry import Again, Close
 
 
@@ -53,6 +53,7 @@ _NEXT = f"""
      WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
        AND status IN ('new', 'waiting') AND hold IS NULL AND open_from <= :now AND open_until > :now
        AND NOT EXISTS (SELECT FROM active_number n WHERE n.tenant_id = lead.tenant_id AND n.e164 = lead.e164)
+       AND {NOT_REFUSED}
      ORDER BY sort_key, id
      LIMIT :wanted
 """  # noqa: S608 - no value is put in
@@ -185,26 +186,6 @@ async def showing(conn: AsyncConnection, tenant_id: int) -> set[int]:
         select(lead.c.campaign_id).where(lead.c.tenant_id == tenant_id, lead.c.status == "offered").distinct()
     )
     return set(rows.scalars())
-
-
-async def do_not_call(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> None:
-    """The person of this attempt asked not to be called: their number is closed in every campaign."""
-    number = select(attempt.c.e164).where(attempt.c.tenant_id == tenant_id, attempt.c.id == attempt_id)
-    leads = (
-        select(lead.c.id)
-        .where(
-            lead.c.tenant_id == tenant_id,
-            lead.c.e164 == number.scalar_subquery(),
-            lead.c.status.in_(("new", "waiting", "offered")),
-        )
-        .order_by(lead.c.id)
-        .with_for_update()
-    )
-    await conn.execute(
-        update(lead)
-        .where(lead.c.tenant_id == tenant_id, lead.c.id.in_(leads))
-        .values(status="closed", hold=None, closed_reason="do_not_call")
-    )
 
 
 async def give_back(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None:

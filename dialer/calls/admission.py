@@ -11,22 +11,30 @@ from dialer.calls import store
 from dialer.calls.targets import Target
 from dialer.calls.terms import CallTerms
 from dialer.compliance.filters import Answer, Subject, stopped
+from dialer.donotcall import store as donotcall
 
 #: The longest look back that any policy needs.
 HISTORY = timedelta(days=31)
 
 
 async def subjects(
-    conn: AsyncConnection, tenant_id: int, targets: Sequence[Target], now: datetime
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, targets: Sequence[Target], now: datetime
 ) -> list[Subject]:
-    """What the rules need to know of each target, in their order."""
-    tried = await store.tried(conn, tenant_id, [target.e164 for target in targets], now - HISTORY)
-    return [Subject(target.timezones, tried.get(target.e164, ())) for target in targets]
+    """What the rules of a campaign need to know of each target, in their order."""
+    numbers = [target.e164 for target in targets]
+    unwanted = await donotcall.covering(conn, tenant_id, numbers, campaign_id, now)
+    tried = await store.tried(conn, tenant_id, numbers, now - HISTORY)
+    return [
+        Subject(target.timezones, tried.get(target.e164, ()), unwanted.get(target.e164)) for target in targets
+    ]
 
 
 async def judge(
     conn: AsyncConnection, terms: CallTerms, targets: Sequence[Target], now: datetime
 ) -> list[Answer | None]:
-    """For each target the filter that forbids a call now; None: it may be dialled."""
-    known = await subjects(conn, terms.tenant_id, targets, now)
+    """For each target the filter that forbids a call now; None: it may be dialled.
+
+    Who dials holds the locks of the numbers before (`donotcall.store.numbers_to_dial`).
+    """
+    known = await subjects(conn, terms.tenant_id, terms.campaign_id, targets, now)
     return [stopped(subject, terms.rules, now) for subject in known]

@@ -22,8 +22,8 @@ from dialer.db.tables import attempt
 
 _TALK = Prepared(
     """
-    SELECT a.id, a.campaign_id, a.lead_id, a.state, a.created_at, a.connected_at, a.hung_up_at, a.session_id,
-           a.agent_id, g.user_id, a.disposition_id,
+    SELECT a.id, a.campaign_id, a.lead_id, a.e164, a.state, a.created_at, a.connected_at, a.hung_up_at,
+           a.session_id, a.agent_id, g.user_id, a.disposition_id,
            (SELECT coalesce(jsonb_agg(jsonb_build_array(d.id, d.code, d.label_ru, d.label_en, d.kind)
                                       ORDER BY d.position, d.id), '[]')
               FROM disposition d
@@ -82,6 +82,7 @@ class Talk:
     id: UUID
     campaign_id: int
     lead_id: int | None
+    e164: str
     state: CallState
     created_at: datetime
     connected_at: datetime | None

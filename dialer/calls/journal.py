@@ -23,7 +23,7 @@ from dialer.agents import store as agents
 from dialer.agents.model import AgentState
 from dialer.calls import store, verdicts
 from dialer.calls.consequences import Consequence, IsFree, LineIsFree, Talks, WrapsUp
-from dialer.calls.model import Call, CallState
+from dialer.calls.model import DO_NOT_CALL, Call, CallState
 from dialer.calls.table import Change
 from dialer.db import events
 from dialer.db.session import Database
@@ -215,6 +215,8 @@ async def _settle(conn: AsyncConnection, tenant_id: int, freed: Sequence[tuple[C
             unrung=verdicts.unrung(call),
             taken_back=verdicts.taken_back(call),
         )
+        if lead.unwanted:  # it was being dialled when that was said: nothing has closed it
+            fate = retry.Close(DO_NOT_CALL)
         await hopper.settle(conn, tenant_id, lead.lead_id, call.created_at, result, fate)
 
 

@@ -64,6 +64,8 @@ class Result(StrEnum):
 
 #: Why a call was canceled that had rung: no agent would have been in time for its answer.
 TAKEN_BACK = "taken_back"
+#: Or: somebody has said meanwhile that the number is not to be called.
+DO_NOT_CALL = "do_not_call"
 
 #: Results of a call that a living person answered.
 LIVE = frozenset({Result.ANSWERED, Result.ABANDONED, Result.CALLER_HUNG_UP})

@@ -1,6 +1,7 @@
 """From "dial now" to a ringing phone: claim, check, commit, originate.
 
-In one transaction the leads are claimed, every rule is asked once more, the numbers are held and the attempt
+In one transaction the leads are claimed, every rule is asked once more (whether somebody has said that a
+number is not to be called under a lock that who says so takes too), the numbers are held and the attempt
 rows written. Only after its commit is Asterisk asked, once; no other code dials a customer. An attempt that
 could not be sent within `SEND_WITHIN_S` of its commit is taken back, never sent late: whoever froze in
 between does not know what happened since.
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TypeAlias
@@ -33,7 +34,9 @@ from dialer.calls.targets import ByHand, Target, new_attempt
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now
+from dialer.compliance.model import Reason
 from dialer.db.session import Database
+from dialer.donotcall import store as donotcall
 from dialer.errors import (
     ActionFailed,
     ActionTimeout,
@@ -53,6 +56,7 @@ from dialer.trunks.model import Ask, Choice, Refused, Trunk, dial_string
 from scheduler import hopper
 from scheduler.holds import Hold
 from scheduler.hopper import ClaimedLead
+from scheduler.refused import close_leads
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +94,9 @@ class Placer:
     lines: TrunkLines
     #: host:port by which Asterisk reaches this engine's FastAGI server; empty: what that has bound
     agi_address: str
+    #: how often entries of do-not-call have come, and who is told of calls that were being decided meanwhile
+    refusals_heard: int = 0
+    refused_meanwhile: Callable[[int], None] = lambda tenant_id: None
     #: tasks that speak to Asterisk, with the node of each
     _sending: dict[asyncio.Task[None], str] = field(default_factory=dict)
 
@@ -109,7 +116,7 @@ class Placer:
         down.
         """
         self._must_be_up(node)
-        now, began_s = utc_now(), time.monotonic()
+        now, began_s, heard = utc_now(), time.monotonic(), self.refusals_heard
         placed: list[Line] = []
         async with self.database.tenant(terms.tenant_id) as conn:
             if not await self.leases.still(conn, terms.tenant_id, (terms.campaign_id,)):
@@ -124,9 +131,12 @@ class Placer:
             ask = wanted
             for _ in range(SIFTS):  # leads that a rule puts off must not hide those behind them
                 leads = await hopper.claim(conn, terms.tenant_id, terms.campaign_id, ask, now)
-                ready = await self._sift(
-                    conn, terms, [Target(lead.e164, lead.timezones, lead) for lead in leads], now
-                )
+                targets = [Target(lead.e164, lead.timezones, lead) for lead in leads]
+                numbers = [target.e164 for target in targets]
+                free = await donotcall.numbers_to_dial(conn, terms.tenant_id, numbers)
+                if targets and not free:  # entries for them are being committed
+                    return Placed(0, "no_lines")
+                ready = await self._sift(conn, terms, targets, free, now)
                 if ready or not leads:
                     break
                 ask = max(wanted, SIFT)
@@ -135,7 +145,7 @@ class Placer:
                 conn, terms, ready, node, now, placed, by_hand=None, look=look, told=told
             )
             commit_s = _in_time(began_s)
-        self._send(terms, placed, commit_s)
+        self._send(terms, placed, commit_s, heard)
         if placed:
             return Placed(len(placed))
         return Placed(0, (_why_not(refused) if refused else "no_lines") if ready else "no_leads")
@@ -147,7 +157,7 @@ class Placer:
         """
         node = by_hand.shift.node or ""
         self._must_be_up(node)
-        now, began_s = utc_now(), time.monotonic()
+        now, began_s, heard = utc_now(), time.monotonic(), self.refusals_heard
         placed: list[Line] = []
         async with self.database.tenant(terms.tenant_id) as conn:
             if not await self.leases.still(conn, terms.tenant_id, (terms.campaign_id,)):
@@ -158,6 +168,8 @@ class Placer:
                 lead = await hopper.claim_one(conn, terms.tenant_id, terms.campaign_id, target.lead.id)
                 if lead is None:
                     raise NotFound(what="lead to dial", key=target.lead.id)
+            if not await donotcall.numbers_to_dial(conn, terms.tenant_id, [target.e164]):
+                raise NumberBusy  # somebody is just about to say that it is not to be called
             (answer,) = await admission.judge(conn, terms, [target], now)
             if answer is not None and answer.denied is not None:
                 raise NotAllowed(reason=answer.denied.reason)
@@ -171,14 +183,14 @@ class Placer:
             ):
                 raise WrongState(what="The agent", state="in a call", allowed="ready or paused")
             commit_s = _in_time(began_s)
-        self._send(terms, placed, commit_s)
+        self._send(terms, placed, commit_s, heard)
         return line.call.attempt_id
 
-    def take_back(self, attempt_ids: Sequence[UUID]) -> None:
+    def take_back(self, attempt_ids: Sequence[UUID], why: str = TAKEN_BACK) -> None:
         """End these calls, as far as nobody has answered them. Waits for nothing: one that is answered before
         Asterisk has heard of it is lost, and counts as abandoned."""
         for attempt_id in attempt_ids:
-            self.calls.apply(attempt_id, CancelAsked(utc_now(), detail=TAKEN_BACK))
+            self.calls.apply(attempt_id, CancelAsked(utc_now(), detail=why))
             line = self.calls.get(attempt_id)
             if line is not None and line.call.canceled and line.call.answered_at is None:
                 self._spawn(self._end(line), line.node, f"take-back-{attempt_id}")
@@ -197,17 +209,30 @@ class Placer:
     # -- before the commit -----------------------------------------------------------------------------
 
     async def _sift(
-        self, conn: AsyncConnection, terms: CallTerms, targets: Sequence[Target], now: datetime
+        self,
+        conn: AsyncConnection,
+        terms: CallTerms,
+        targets: Sequence[Target],
+        free: Collection[str],
+        now: datetime,
     ) -> list[Target]:
-        """The targets that every rule admits; the leads of the others are put off or closed."""
-        ready = []
+        """The targets that every rule admits; the leads of the others are put off or closed. `free`: the
+        numbers for which nobody commits an entry of do-not-call meanwhile."""
+        ready, unwanted = [], []
         judged = await admission.judge(conn, terms, targets, now)
         for target, answer in zip(targets, judged, strict=True):
-            if answer is None:
+            if answer is None and target.e164 in free:
                 ready.append(target)
-            elif target.lead is not None and (denied := answer.denied) is not None:
-                until = denied.until or now + ASK_AGAIN
-                await self._put_off(conn, terms, target.lead, Hold(answer.filter), denied.reason, until)
+            if answer is None or target.lead is None or (denied := answer.denied) is None:
+                continue  # else an entry for it is being committed: the next claim sees it
+            if denied.reason is Reason.DO_NOT_CALL and denied.until is None:
+                unwanted.append(target.lead.id)
+                continue
+            until = denied.until or now + ASK_AGAIN
+            await self._put_off(conn, terms, target.lead, Hold(answer.filter), denied.reason, until)
+        if unwanted:
+            await close_leads(conn, terms.tenant_id, unwanted)
+            log.info("leads_not_to_be_called", campaign=terms.campaign_id, leads=len(unwanted))
         return ready
 
     @staticmethod
@@ -339,13 +364,16 @@ class Placer:
 
     # -- after the commit ------------------------------------------------------------------------------
 
-    def _send(self, terms: CallTerms, lines: Sequence[Line], committed_s: float) -> None:
-        """`committed_s`: just before the commit was asked for, as nobody knows when it happened."""
+    def _send(self, terms: CallTerms, lines: Sequence[Line], committed_s: float, heard: int) -> None:
+        """`committed_s`: just before the commit was asked for, as nobody knows when it happened. `heard`:
+        the entries of do-not-call that were heard of when the decision began."""
         trunks = {trunk.id: trunk for trunk in terms.trunks}
         for line in lines:
             self.calls.add(line)
             work = self._originate(line, trunks[line.trunk_id], committed_s)
             self._spawn(work, line.node, f"originate-{line.call.attempt_id}")
+        if heard != self.refusals_heard:
+            self.refused_meanwhile(terms.tenant_id)
 
     def _spawn(self, work: Coroutine[None, None, None], node: str, name: str) -> None:
         task = asyncio.create_task(work, name=name)

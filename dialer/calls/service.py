@@ -27,6 +27,8 @@ from dialer.contacts.rejects import RejectCode
 from dialer.db import events
 from dialer.db.session import Database
 from dialer.db.tables import campaign, lead
+from dialer.donotcall import store as donotcall
+from dialer.donotcall.model import Refusal, Source
 from dialer.errors import BadNumber, Invalid, NotAllowed, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
@@ -178,13 +180,14 @@ class CallService:
                 raise WrongState(what="The call", state=talk.state, allowed="connected with an agent")
             choice = _chosen(talk.choices, code)
             _check_callback(choice, callback_at, now)
+            if choice.kind == "do_not_call":  # first: its lock goes before those of leads
+                asked = Refusal(Source.DISPOSITION, reason=choice.label_ru, attempt_id=attempt_id)
+                await donotcall.add(conn, tenant_id, [talk.e164], asked, by=actor.user_id, now=now)
             row = await dispositions.write(
                 conn, talk, tenant_id, disposition_id=choice.id, note=note, by=actor.user_id, at=now
             )
             if talk.lead_id is not None:
                 await _settle_lead(conn, tenant_id, talk, choice, callback_at, now)
-            if choice.kind == "do_not_call":
-                await hopper.do_not_call(conn, tenant_id, attempt_id)
             if talk.session_id is not None and row.state == CallState.ENDED:
                 await _free(conn, tenant_id, talk.session_id, attempt_id, now)
             if talk.disposition_id is not None:

@@ -228,6 +228,8 @@ class LeadOfAttempt:
     retry_after_s: Mapping[str, int]
     #: earlier attempts of the last hour that the carrier failed
     trunk_faults: int
+    #: somebody has said meanwhile that the number is not to be called, for good
+    unwanted: bool
 
 
 _LEADS = Prepared(
@@ -235,7 +237,11 @@ _LEADS = Prepared(
     SELECT a.id, l.id AS lead_id, l.attempts, c.max_attempts, c.retry_after_s,
            (SELECT count(*) FROM attempt f
              WHERE f.tenant_id = a.tenant_id AND f.lead_id = a.lead_id AND f.trunk_fault
-               AND f.id <> a.id AND f.created_at > a.created_at - interval '1 hour') AS trunk_faults
+               AND f.id <> a.id AND f.created_at > a.created_at - interval '1 hour') AS trunk_faults,
+           EXISTS (SELECT FROM do_not_call d
+                    WHERE d.tenant_id = a.tenant_id AND d.mark = a.e164 AND d.removed_at IS NULL
+                      AND d.valid_until IS NULL AND (d.valid_from IS NULL OR d.valid_from <= now())
+                      AND (d.campaign_id IS NULL OR d.campaign_id = a.campaign_id)) AS unwanted
       FROM attempt a
       JOIN lead l ON l.tenant_id = a.tenant_id AND l.id = a.lead_id
       JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id

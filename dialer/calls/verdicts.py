@@ -7,7 +7,7 @@ ITU-T Q.850 say which code means what. A 403 may be about the number or about us
 
 from __future__ import annotations
 
-from dialer.calls.model import TAKEN_BACK, Call, Result
+from dialer.calls.model import DO_NOT_CALL, TAKEN_BACK, Call, Result
 from dialer.trunks.health import Said, Verdict
 
 #: Q.850: no route, out of order, no circuit, network out of order, temporary failure, switch congestion, the
@@ -53,8 +53,11 @@ def failed_by_trunk(call: Call) -> bool:
 
 
 def unrung(call: Call) -> bool:
-    """Whether we took the call back before the phone rang."""
-    return call.result is Result.CANCELED and call.ringing_at is None and call.answered_at is None
+    """Whether we took the call back before the phone rang, or for what is no fault of the number's: somebody
+    has said that it is not to be called."""
+    if call.result is not Result.CANCELED:
+        return False
+    return (call.ringing_at is None and call.answered_at is None) or call.detail == DO_NOT_CALL
 
 
 def taken_back(call: Call) -> bool:

@@ -18,6 +18,7 @@ from dialer.compliance.model import (
     Denied,
     Hours,
     Policy,
+    Reason,
     allowed_now,
     attempts_allowed,
     places_of,
@@ -28,6 +29,8 @@ from dialer.compliance.model import (
 class Filter(StrEnum):
     """What is asked of a number, in this order. What may keep a lead waiting is a word of `lead.hold` too."""
 
+    #: has somebody said that the number is not to be called
+    DO_NOT_CALL = "do_not_call"
     #: is it known where the number is, so that its local time is known
     ZONE = "zone"
     #: do the hours of the campaign and of the policy admit a call there now
@@ -49,6 +52,18 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
+class Unwanted:
+    """What says that a number is not to be called."""
+
+    #: the entry of the list; 0: of an erased person
+    entry_id: int
+    #: where it came from: disposition, registry, ...
+    source: str
+    #: None: for good
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """What is known of a number that is to be dialled, and of whose it is."""
 
@@ -56,6 +71,8 @@ class Subject:
     zones: tuple[str, ...]
     #: attempts of the last 31 days at least
     tried: Sequence[Tried] = ()
+    #: None: nobody has said so
+    do_not_call: Unwanted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +96,11 @@ class Answer:
 
 
 _Rule: TypeAlias = Callable[[Subject, Rules, datetime], Denied | None]
+
+
+def _do_not_call(subject: Subject, _rules: Rules, _now: datetime) -> Denied | None:
+    said = subject.do_not_call
+    return None if said is None else Denied(Reason.DO_NOT_CALL, said.until, said.source)
 
 
 def _zone(subject: Subject, _rules: Rules, _now: datetime) -> Denied | None:
@@ -107,6 +129,7 @@ def _redial(subject: Subject, rules: Rules, now: datetime) -> Denied | None:
 #: The rule of each filter.
 _RULES: Final[Mapping[Filter, _Rule]] = MappingProxyType(
     {
+        Filter.DO_NOT_CALL: _do_not_call,
         Filter.ZONE: _zone,
         Filter.HOURS: _hours,
         Filter.LIMITS: _limits,

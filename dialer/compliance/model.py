@@ -46,6 +46,7 @@ STARTED_BY_PERSON = frozenset({"manual", "preview"})
 class Reason(StrEnum):
     """Why a number may not be dialled now."""
 
+    DO_NOT_CALL = "do_not_call"
     NO_ZONE = "no_zone"
     UNKNOWN_ZONE = "unknown_zone"
     OUT_OF_HOURS = "out_of_hours"

@@ -202,25 +202,6 @@ async def _place_some(floor: Floor, campaign_id: int, wanted: int) -> int:
         return len(mine)
 
 
-async def test_do_not_call_closes_the_number_in_every_campaign(floor: Floor) -> None:
-    """Who asks one campaign not to call is called by no other; other people are."""
-    (asked, other) = await floor.leads(2)
-    async with floor.database.tenant(TENANT) as conn:
-        second = await conn.scalar(
-            insert(t.campaign)
-            .values(tenant_id=TENANT, name="Лето", policy="default", status="running")
-            .returning(t.campaign.c.id)
-        )
-    assert second is not None
-    (same_person, somebody) = await floor.leads(2, campaign_id=second)
-    call = await floor.place(asked)
-    async with floor.database.tenant(TENANT) as conn:
-        await hopper.do_not_call(conn, TENANT, call.attempt_id)
-    rows = {lead: await floor.row(t.lead, lead) for lead in (other, same_person, somebody)}
-    assert (rows[same_person].status, rows[same_person].closed_reason) == ("closed", "do_not_call")
-    assert {rows[other].status, rows[somebody].status} == {"new"}
-
-
 async def test_a_lead_rests_until_its_time_and_is_claimed_from_then_on(floor: Floor) -> None:
     """What is put off is out of the claim's index, comes back by itself when its time has come, in its old
     place, and is claimed by every later claim as well."""

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from dialer.compliance.filters import Filter, Rules, Subject, Tried, answers, stopped
+from dialer.compliance.filters import Filter, Rules, Subject, Tried, Unwanted, answers, stopped
 from dialer.compliance.model import ClockStart, Denied, Hours, Limits, Policy, Purpose, Reason, Week
 from dialer.db.tables import LEAD_HOLDS
 from scheduler.holds import Hold
@@ -69,6 +69,15 @@ def test_a_no_says_until_when() -> None:
     answer = stopped(Subject(("UTC",), OFTEN), RULES, NOON)
     assert answer is not None
     assert answer.denied == Denied(Reason.ATTEMPTS_PER_DAY, NOON + timedelta(hours=22))
+
+
+@pytest.mark.parametrize("until", [None, NOON + timedelta(days=30)])
+def test_do_not_call_is_asked_first(until: datetime | None) -> None:
+    """Whatever else stands against a number, who asked not to be called is told of; and until when, if ever."""
+    answer = stopped(Subject((), OFTEN, Unwanted(7, "key_press", until)), RULES, NOON)
+    assert answer is not None
+    assert answer.filter is Filter.DO_NOT_CALL
+    assert answer.denied == Denied(Reason.DO_NOT_CALL, until, "key_press")
 
 
 def test_a_lead_can_wait_for_every_filter() -> None:

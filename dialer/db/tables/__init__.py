@@ -36,6 +36,14 @@ from dialer.db.tables.contacts import (
     import_reject,
     list_contact,
 )
+from dialer.db.tables.donotcall import (
+    DNC_IMPORT_STATUSES,
+    DNC_KINDS,
+    DNC_SOURCES,
+    do_not_call,
+    do_not_call_import,
+    registry,
+)
 from dialer.db.tables.people import (
     CONSENT_PURPOSES,
     consent,
@@ -80,6 +88,9 @@ __all__ = [
     "DEAD_REASONS",
     "DIAL_MODES",
     "DISPOSITION_KINDS",
+    "DNC_IMPORT_STATUSES",
+    "DNC_KINDS",
+    "DNC_SOURCES",
     "FIELD_TYPES",
     "IMPORT_STATUSES",
     "LEAD_HOLDS",
@@ -118,6 +129,8 @@ __all__ = [
     "custom_field",
     "dead_number_rule",
     "disposition",
+    "do_not_call",
+    "do_not_call_import",
     "duplicate_pair",
     "duplicate_state",
     "duplicate_todo",
@@ -136,6 +149,7 @@ __all__ = [
     "pause_code",
     "process_status",
     "recording",
+    "registry",
     "report_figures",
     "report_over",
     "report_state",

@@ -23,7 +23,7 @@ from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, 
 CAMPAIGN_STATUSES = ("draft", "running", "paused", "stopped")
 DIAL_MODES = ("manual", "preview", "progressive", "power", "predictive")
 LEAD_STATUSES = ("new", "offered", "dialling", "waiting", "closed")
-LEAD_HOLDS = ("zone", "hours", "limits", "redial", "trunk", "retry", "callback")
+LEAD_HOLDS = ("do_not_call", "zone", "hours", "limits", "redial", "trunk", "retry", "callback")
 DISPOSITION_KINDS = (
     "sale",
     "interest",

@@ -1,0 +1,132 @@
+"""Leads of numbers that are not to be called: closed for good, put off where it ends, opened again after.
+
+Whoever changes an entry changes the leads in the same transaction, or soon after it where they are many: the
+placer asks before each attempt all the same, so none of this decides whether a number is dialled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.db.prepared import Prepared
+
+#: Of a lead in the statement that claims, at `:now`: its number has no entry of its own. Entries for prefixes
+#: are asked for afterwards, with everything else.
+NOT_REFUSED = """
+    NOT EXISTS (
+        SELECT FROM do_not_call d
+         WHERE d.tenant_id = lead.tenant_id AND d.mark = lead.e164 AND d.removed_at IS NULL
+           AND (d.campaign_id IS NULL OR d.campaign_id = lead.campaign_id)
+           AND (d.valid_from IS NULL OR d.valid_from <= :now)
+           AND (d.valid_until IS NULL OR d.valid_until > :now))
+"""
+#: Leads of one statement that goes through many.
+SLICE = 20_000
+
+#: Leads that may be dialled still, of numbers: by the key that has the campaign before the number.
+_DUE = """
+    SELECT l.id
+      FROM campaign c
+      CROSS JOIN unnest(CAST(:numbers AS text[])) AS n (e164)
+      JOIN lead l ON l.tenant_id = c.tenant_id AND l.campaign_id = c.id AND l.e164 = n.e164
+     WHERE c.tenant_id = :tenant_id AND (CAST(:campaign_id AS bigint) IS NULL OR c.id = :campaign_id)
+       AND c.status <> 'stopped' AND {which}
+     ORDER BY l.id
+       FOR UPDATE OF l
+"""
+_OPEN = "l.status IN ('new', 'waiting', 'offered')"
+_CLOSED = "status = 'closed', hold = NULL, closed_reason = 'do_not_call'"
+_OPENED = """
+    status = CASE WHEN lead.status = 'closed' THEN 'waiting' ELSE lead.status END, closed_reason = NULL,
+    open_from = now()
+"""
+_SHUT = "(l.status = 'closed' AND l.closed_reason = 'do_not_call' OR l.hold = 'do_not_call')"
+_OF_DUE = "WHERE lead.tenant_id = :tenant_id AND lead.id IN (SELECT id FROM due)"
+_CLOSE = Prepared(
+    f"WITH due AS ({_DUE.format(which=_OPEN)}) UPDATE lead SET {_CLOSED} {_OF_DUE}"  # noqa: S608
+)
+_PUT_OFF = Prepared(
+    f"""
+    WITH due AS ({_DUE.format(which="l.status IN ('new', 'waiting')")})
+    UPDATE lead SET status = 'waiting', hold = 'do_not_call', open_from = greatest(open_from, :until)
+     {_OF_DUE}
+    """  # noqa: S608 - texts of ours
+)
+_OPEN_AGAIN = Prepared(
+    f"WITH due AS ({_DUE.format(which=_SHUT)}) UPDATE lead SET {_OPENED} {_OF_DUE}"  # noqa: S608
+)
+_CLOSE_LEADS = Prepared(
+    f"UPDATE lead SET {_CLOSED} WHERE tenant_id = :tenant_id AND id = ANY (CAST(:lead_ids AS bigint[]))"  # noqa: S608
+)
+_SLICE_END = Prepared(
+    """
+    SELECT max(id) FROM (SELECT id FROM lead WHERE tenant_id = :tenant_id AND id > :after
+                          ORDER BY id LIMIT :slice) AS some
+    """
+)
+#: What somebody works with is passed over: who dials asks again, and two slices cannot wait for each other.
+_SLICE_OF = """
+    SELECT l.id FROM lead l
+     WHERE l.tenant_id = :tenant_id AND l.id > :after AND l.id <= :last AND starts_with(l.e164, :prefix)
+       AND (CAST(:campaign_id AS bigint) IS NULL OR l.campaign_id = :campaign_id) AND {which}
+     ORDER BY l.id
+       FOR UPDATE SKIP LOCKED
+"""
+_CLOSE_PREFIX = Prepared(
+    f"WITH due AS ({_SLICE_OF.format(which=_OPEN)}) UPDATE lead SET {_CLOSED} {_OF_DUE}"  # noqa: S608
+)
+_OPEN_PREFIX = Prepared(
+    f"WITH due AS ({_SLICE_OF.format(which=_SHUT)}) UPDATE lead SET {_OPENED} {_OF_DUE}"  # noqa: S608
+)
+
+
+async def close_numbers(
+    conn: AsyncConnection, tenant_id: int, numbers: Sequence[str], campaign_id: int | None
+) -> int:
+    """Dial these numbers (E.164) no more, in any campaign or in one; how many leads that closed."""
+    return await _CLOSE.run(conn, tenant_id=tenant_id, numbers=list(numbers), campaign_id=campaign_id)
+
+
+async def put_off_numbers(
+    conn: AsyncConnection, tenant_id: int, numbers: Sequence[str], campaign_id: int | None, until: datetime
+) -> int:
+    """Do not dial these numbers before then."""
+    whose = {"tenant_id": tenant_id, "numbers": list(numbers), "campaign_id": campaign_id}
+    return await _PUT_OFF.run(conn, **whose, until=until)
+
+
+async def open_numbers(
+    conn: AsyncConnection, tenant_id: int, numbers: Sequence[str], campaign_id: int | None
+) -> int:
+    """What kept these numbers from being dialled is removed: their leads may be asked about again."""
+    return await _OPEN_AGAIN.run(conn, tenant_id=tenant_id, numbers=list(numbers), campaign_id=campaign_id)
+
+
+async def close_leads(conn: AsyncConnection, tenant_id: int, lead_ids: Sequence[int]) -> None:
+    """Dial these leads no more."""
+    await _CLOSE_LEADS.run(conn, tenant_id=tenant_id, lead_ids=list(lead_ids))
+
+
+async def slice_end(conn: AsyncConnection, tenant_id: int, after: int) -> int | None:
+    """The last lead of the slice that begins after the lead `after`; None: there is no lead behind it."""
+    found: int | None = await _SLICE_END.value(conn, tenant_id=tenant_id, after=after, slice=SLICE)
+    return found
+
+
+async def change_prefix(
+    conn: AsyncConnection,
+    tenant_id: int,
+    prefix: str,
+    campaign_id: int | None,
+    *,
+    after: int,
+    last: int,
+    shut: bool,
+) -> int:
+    """Close the leads of a slice whose numbers begin so (E.164), or open those that were closed for it."""
+    statement = _CLOSE_PREFIX if shut else _OPEN_PREFIX
+    whose = {"tenant_id": tenant_id, "prefix": prefix, "campaign_id": campaign_id}
+    return await statement.run(conn, **whose, after=after, last=last)
