@@ -1,4 +1,4 @@
-"""Do-not-call in the database: what an entry does to leads, to calls that are decided, and to other tenants."""
+"""Do-not-call in the database: what an entry does to leads, to calls, and to other tenants."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def another_campaign(floor: Floor, status: str = "running") -> int:
             .returning(t.campaign.c.id)
         )
     assert made is not None
-    return made
+    return int(made)
 
 
 async def test_an_entry_closes_the_number_in_every_campaign(floor: Floor) -> None:
@@ -129,7 +129,7 @@ async def test_what_is_said_twice_stands_once(floor: Floor) -> None:
 
 
 async def test_a_removed_entry_is_kept_and_its_leads_come_back(floor: Floor) -> None:
-    """Who removed it and why stays; the leads that it closed are dialled again, others that are closed not."""
+    """Who removed it and why stays; the leads that it closed are dialled again, other closed ones not."""
     first, second = await floor.leads(2)
     async with floor.database.tenant(TENANT) as conn:
         await conn.execute(
@@ -265,7 +265,7 @@ async def test_an_entry_waits_for_the_attempt_that_was_there_first(
         assert await store.numbers_to_dial(dialling, TENANT, [FIRST]) == {FIRST}
         adding = asyncio.create_task(entry())
         async with asyncio.timeout(10):
-            while not await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            while not await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)  # a lock that is waited for tells nobody
         assert not adding.done()
         await calls.hold_numbers(dialling, TENANT, {FIRST: new_id()})
@@ -310,7 +310,7 @@ async def test_an_entry_takes_back_what_nobody_has_answered(floor: Floor) -> Non
     line.asked.clear()
     unwanted.look(TENANT)
     async with asyncio.timeout(10):
-        while not line.asked:
+        while not line.asked:  # noqa: ASYNC110
             await asyncio.sleep(0.01)  # the line is a list
     looking.cancel()
     await placer.settled(NODE)

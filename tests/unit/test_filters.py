@@ -73,7 +73,7 @@ def test_a_no_says_until_when() -> None:
 
 @pytest.mark.parametrize("until", [None, NOON + timedelta(days=30)])
 def test_do_not_call_is_asked_first(until: datetime | None) -> None:
-    """Whatever else stands against a number, who asked not to be called is told of; and until when, if ever."""
+    """Whatever else stands against a number, that is told of first; and until when, if ever."""
     answer = stopped(Subject((), OFTEN, Unwanted(7, "key_press", until)), RULES, NOON)
     assert answer is not None
     assert answer.filter is Filter.DO_NOT_CALL
