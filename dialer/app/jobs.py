@@ -7,6 +7,7 @@ import asyncio
 import structlog
 
 from dialer.contacts.importing import run_next_import
+from dialer.contacts.old_previews import OldPreviews
 from dialer.db.listen import JOBS, Listener
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
@@ -19,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -> None:
     """Do imports, one after another, close hours, and delete what is over, until `stop`."""
-    database = Database.open(database_url, pool=3)
+    database = Database.open(database_url, pool=4)
     listener = Listener(database_url, (JOBS,))
     queued = asyncio.Event()
     listener.subscribe(JOBS, lambda _note: queued.set())
@@ -28,6 +29,7 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
     kept = terms(settings)
     besides = {
         asyncio.create_task(Retention(database, kept).run()),
+        asyncio.create_task(OldPreviews(database, settings).run()),
         asyncio.create_task(Closing(database, kept.agent_time).run()),
     }
     try:

@@ -14,9 +14,11 @@ from dialer.campaigns import http as campaigns_http
 from dialer.campaigns.service import CampaignService
 from dialer.campaigns.sounds import PromptSounds
 from dialer.contacts import http as contacts_http
-from dialer.contacts import imports_http, lists_http, people_http
+from dialer.contacts import imports_http, lists_http, mappings_http, people_http, previews_http
 from dialer.contacts.keys import CONTACTS
+from dialer.contacts.mappings import MappingService
 from dialer.contacts.people import PersonService
+from dialer.contacts.previews import PreviewService
 from dialer.contacts.service import ContactService
 from dialer.db.events import Numberer
 from dialer.db.listen import EVENTS, REPLIES, Listener
@@ -56,6 +58,8 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             lists_http.routes,
             people_http.routes,
             imports_http.routes,
+            previews_http.routes,
+            mappings_http.routes,
             contacts_http.routes,
             agents_http.routes,
             calls_http.routes,
@@ -70,6 +74,8 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             trunks_http.TRUNKS: TrunkService(database),
             CONTACTS: ContactService(database, settings),
             people_http.PEOPLE: PersonService(database, settings),
+            previews_http.PREVIEWS: PreviewService(database, settings),
+            mappings_http.MAPPINGS: MappingService(database),
             agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
             calls_http.CALLS: CallService(database, desk, settings),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),

@@ -20,6 +20,7 @@ from typing import TextIO
 
 from dialer.contacts.columns import Field, columns_of, field_of
 from dialer.contacts.files.layout import MAX_COLUMNS, MAX_RECORD, BadRecord, Layout, Record
+from dialer.contacts.reading import AS_FOUND, DELIMITERS, Reading
 from dialer.contacts.rejects import RejectCode
 from dialer.errors import UnreadableFile
 from dialer.httpkit.said import Said
@@ -27,7 +28,6 @@ from dialer.httpkit.said import Said
 assert csv.field_size_limit() > MAX_RECORD  # so that the csv module never meets its own limit
 #: Most lines of a row (new lines inside quotation marks).
 MAX_RECORD_LINES = 50
-DELIMITERS = (";", "\t", ",")
 
 _CHUNK = 1 << 20
 # First bytes of files that people upload in place of a CSV.
@@ -71,14 +71,19 @@ def detect_encoding(chunks: Iterable[bytes]) -> str:
     return "utf-8-sig" if good >= bad else "cp1251"
 
 
-def look(path: Path) -> Layout:
-    """How the CSV file at `path` is written; it may have no column of phones. Raises UnreadableFile."""
+def look(path: Path, reading: Reading = AS_FOUND) -> Layout:
+    """How the CSV file at `path` is written, as far as `reading` leaves it open. Raises UnreadableFile.
+
+    It may have no column of phones.
+    """
     with path.open("rb") as file:
-        encoding = detect_encoding(iter(lambda: file.read(_CHUNK), b""))
+        # Looked at in any case: a file that is no text is none in any encoding.
+        found = detect_encoding(iter(lambda: file.read(_CHUNK), b""))
+    encoding = reading.encoding or found
     with open_text(path, encoding) as text:
         sample = text.read(MAX_RECORD)
     best: tuple[tuple[bool, int, int, int], Layout] | None = None
-    for delimiter in DELIMITERS:
+    for delimiter in (reading.delimiter,) if reading.delimiter else DELIMITERS:
         records = _records(io.StringIO(sample), delimiter, width=None)
         header = _header(records)
         if header is None:

@@ -176,7 +176,7 @@ class _Run:
 
     async def load(self, path: Path) -> None:
         """Load what is left of the file. Raises UnreadableFile, ImportInterrupted, DatabaseUnavailable."""
-        layout: Layout = await asyncio.to_thread(inspect, path)
+        layout: Layout = await asyncio.to_thread(inspect, path, self._job.reading)
         async with self._database.tenant(self._tenant_id) as conn:
             await importstore.start_import(conn, self._tenant_id, self._job.id)
             self._job = replace(self._job, status=ImportStatus.RUNNING)

@@ -9,15 +9,21 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
-from dialer.contacts import importstore
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.contacts import importstore, mappingstore
 from dialer.contacts.csvfile import write_rows
-from dialer.contacts.files import inspect
+from dialer.contacts.files import inspect, look
 from dialer.contacts.importing import Progress, file_of, run_import
 from dialer.contacts.lists import check_campaign, get_list, lock_list
-from dialer.contacts.model import ImportJob, ImportStatus
+from dialer.contacts.mappings import fitting, get_mapping
+from dialer.contacts.model import ImportJob, ImportStatus, Wins
+from dialer.contacts.reading import AS_FOUND, Reading, check
+from dialer.contacts.rejects import Reject, RejectCode
 from dialer.db.session import Database
 from dialer.errors import NotFound, TooLarge
 from dialer.httpkit import audit
@@ -37,6 +43,16 @@ _REJECT_PAGE = 1000
 _CHUNK = 1 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that has come whole."""
+
+    #: SHA-256, hex
+    fingerprint: str
+    #: by its line ends: a quoted cell with line breaks counts for more than one
+    about_rows: int
+
+
 class Imports:
     """Files on their way into lists."""
 
@@ -51,40 +67,61 @@ class Imports:
         filename: str,
         chunks: AsyncIterator[bytes],
         campaign_id: int | None = None,
+        *,
+        reading: Reading = AS_FOUND,
+        mapping_id: int | None = None,
+        wins: Wins = Wins.BASE,
+        preview: bool = False,
     ) -> ImportJob:
         """Take a file in pieces and queue it; the jobs process loads it, with leads if a campaign is named.
 
-        The same file for the same place, while it is still under way, is the same import. Raises NotFound,
-        TooLarge, UnreadableFile.
+        The same file for the same place, while it is still under way, is the same import. With `preview` it
+        waits until it is started (`previews`), for a day at most; its columns are then those of the last used
+        saved mapping that fits unless one is named, and it needs no column of phones yet. Raises NotFound,
+        TooLarge, Invalid, UnreadableFile.
         """
         actor.require(Right.CONTACTS_EDIT)
         if campaign_id is not None:
             actor.require(Right.CAMPAIGNS_EDIT)
+        check(reading)
         async with self._database.tenant(actor.tenant_id) as conn:
             # Before a long upload, not only after it.
             await get_list(conn, actor, list_id)
             await check_campaign(conn, actor, campaign_id)
-        async with self._spooled(chunks) as (path, fingerprint):
-            await asyncio.to_thread(inspect, path)
+            if mapping_id is not None:
+                saved = await get_mapping(conn, actor, mapping_id)
+                reading = replace(reading, mapping=saved.columns)
+        async with self._spooled(chunks) as (path, upload):
+            layout = await asyncio.to_thread(look if preview else inspect, path, reading)
             async with self._database.tenant(actor.tenant_id) as conn:
                 await lock_list(conn, actor, list_id)
                 under_way = await importstore.open_import(
-                    conn, actor.tenant_id, list_id, campaign_id, fingerprint
+                    conn, actor.tenant_id, list_id, campaign_id, upload.fingerprint
                 )
-                if under_way is not None:
+                if under_way is not None and not preview:
                     return under_way
+                if preview and not reading.mapping:
+                    headers = [column.name for column in layout.columns]
+                    proposed = await fitting(conn, actor.tenant_id, headers)
+                    if proposed:
+                        reading = replace(reading, mapping=proposed[0].columns)
                 job = await importstore.add_import(
                     conn,
                     actor.tenant_id,
                     list_id=list_id,
                     campaign_id=campaign_id,
                     filename=_plain_filename(filename),
-                    fingerprint=fingerprint,
+                    fingerprint=upload.fingerprint,
                     created_by=actor.user_id,
+                    about_rows=upload.about_rows,
+                    status=ImportStatus.PREVIEW if preview else ImportStatus.QUEUED,
+                    reading=reading,
+                    wins=wins,
                 )
-                await audit.record(
-                    conn, actor, "list.import", f"list:{list_id}", import_id=job.id, filename=job.filename
-                )
+                if not preview:
+                    await record_import(conn, actor, job)
+                    if mapping_id is not None:
+                        await mappingstore.touch(conn, actor.tenant_id, mapping_id)
                 # Before the commit: a job that can be seen has its file.
                 await asyncio.to_thread(path.rename, file_of(self._settings, actor.tenant_id, job.id))
         return job
@@ -132,6 +169,23 @@ class Imports:
                 conn, actor.tenant_id, list_id, before=before, limit=limit
             )
 
+    async def rejects(
+        self, actor: Actor, import_id: int, *, after: int | None = None, limit: int = 50
+    ) -> list[tuple[int, Reject]]:
+        """What an import did not take, with ids, in the order of the file. Raises NotFound."""
+        actor.require(Right.CONTACTS_READ)
+        await self.get_import(actor, import_id)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await importstore.page_of_rejects(
+                conn, actor.tenant_id, import_id, after=after or 0, limit=limit
+            )
+
+    async def reject_codes(self, actor: Actor, import_id: int) -> dict[RejectCode, int]:
+        """How many rejects of each kind an import has, the most frequent first."""
+        actor.require(Right.CONTACTS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await importstore.count_rejects(conn, actor.tenant_id, import_id)
+
     async def rejects_file(self, actor: Actor, import_id: int) -> AsyncIterator[bytes]:
         """The rejects of an import as CSV (RFC 4180, UTF-8 with its mark for Excel), in pieces.
 
@@ -152,8 +206,8 @@ class Imports:
             yield write_rows((one.row, one.column, one.code.value, one.value) for _, one in page)
 
     @asynccontextmanager
-    async def _spooled(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[Path, str]]:
-        """The file under a name of its own, with its SHA-256; removed unless it was renamed."""
+    async def _spooled(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[Path, Upload]]:
+        """The file under a name of its own; removed unless it was renamed."""
         folder = self._settings.data_dir / "imports"
         await asyncio.to_thread(_prepare, folder)
         path = folder / f"{uuid4()}.part"
@@ -161,6 +215,13 @@ class Imports:
             yield path, await _spool(path, chunks)
         finally:
             await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+async def record_import(conn: AsyncConnection, actor: Actor, job: ImportJob) -> None:
+    """Note in the log of changes that a file is brought into a list."""
+    await audit.record(
+        conn, actor, "list.import", f"list:{job.list_id}", import_id=job.id, filename=job.filename
+    )
 
 
 def _prepare(folder: Path) -> None:
@@ -172,8 +233,8 @@ def _prepare(folder: Path) -> None:
                 part.unlink()
 
 
-async def _spool(path: Path, chunks: AsyncIterator[bytes]) -> str:
-    digest, size = hashlib.sha256(), 0
+async def _spool(path: Path, chunks: AsyncIterator[bytes]) -> Upload:
+    digest, size, lines = hashlib.sha256(), 0, 0
     file = await asyncio.to_thread(path.open, "xb")
     try:
         async for chunk in chunks:
@@ -181,10 +242,11 @@ async def _spool(path: Path, chunks: AsyncIterator[bytes]) -> str:
             if size > MAX_FILE_BYTES:
                 raise TooLarge(limit=MAX_FILE_BYTES)
             digest.update(chunk)
+            lines += chunk.count(b"\n")
             await asyncio.to_thread(file.write, chunk)
     finally:
         await asyncio.to_thread(file.close)
-    return digest.hexdigest()
+    return Upload(digest.hexdigest(), max(1, lines - 1))
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy import Row, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.contacts.model import Counts, ImportJob, ImportStatus, Wins
+from dialer.contacts.reading import AS_FOUND, Reading
 from dialer.contacts.rejects import Reject, RejectCode
 from dialer.db import tables as t
 from dialer.db.listen import JOBS
@@ -27,6 +29,8 @@ def _job(row: Row[Any]) -> ImportJob:
         filename=row.filename,
         fingerprint=row.fingerprint,
         status=ImportStatus(row.status),
+        reading=Reading.from_json(row.reading),
+        about_rows=row.about_rows,
         counts=Counts(row.rows, row.loaded, row.joined, row.duplicates, row.rejected, row.filled),
         wins=Wins(row.wins),
         error=row.error,
@@ -45,8 +49,11 @@ async def add_import(
     fingerprint: str,
     created_by: int | None,
     wins: Wins = Wins.BASE,
+    about_rows: int | None = None,
+    status: ImportStatus = ImportStatus.QUEUED,
+    reading: Reading = AS_FOUND,
 ) -> ImportJob:
-    """Queue a file; `dozvon_jobs` is told when the transaction commits."""
+    """Queue a file; `dozvon_jobs` is told when the transaction commits. One to be looked at first waits."""
     values = {
         "tenant_id": tenant_id,
         "list_id": list_id,
@@ -55,15 +62,22 @@ async def add_import(
         "fingerprint": fingerprint,
         "created_by": created_by,
         "wins": wins,
+        "about_rows": about_rows,
+        "status": status,
+        "reading": reading.to_json(),
     }
     row = (await conn.execute(insert(t.import_job).values(values).returning(t.import_job))).one()
     await conn.execute(select(func.pg_notify(JOBS, "")))
     return _job(row)
 
 
-async def get_import(conn: AsyncConnection, tenant_id: int, import_id: int) -> ImportJob | None:
-    """One import."""
+async def get_import(
+    conn: AsyncConnection, tenant_id: int, import_id: int, *, lock: bool = False
+) -> ImportJob | None:
+    """One import; with `lock` nobody else changes it until the transaction ends."""
     query = select(t.import_job).where(_JOB.tenant_id == tenant_id, _JOB.id == import_id)
+    if lock:
+        query = query.with_for_update()
     row = (await conn.execute(query)).one_or_none()
     return _job(row) if row else None
 
@@ -152,6 +166,71 @@ async def finish_import(conn: AsyncConnection, tenant_id: int, import_id: int, e
     )
 
 
+# -- what waits to be started ------------------------------------------------------------------------------
+
+
+async def campaign_name(conn: AsyncConnection, tenant_id: int, campaign_id: int | None) -> str | None:
+    """A campaign's name."""
+    c = t.campaign.c
+    found: str | None = await conn.scalar(select(c.name).where(c.tenant_id == tenant_id, c.id == campaign_id))
+    return found
+
+
+async def change_preview(
+    conn: AsyncConnection,
+    tenant_id: int,
+    import_id: int,
+    reading: Reading,
+    campaign_id: int | None,
+    wins: Wins,
+) -> None:
+    """Have it read in another way, or for another campaign."""
+    await conn.execute(
+        update(t.import_job)
+        .where(_JOB.tenant_id == tenant_id, _JOB.id == import_id, _JOB.status == ImportStatus.PREVIEW)
+        .values(reading=reading.to_json(), campaign_id=campaign_id, wins=wins)
+    )
+
+
+async def start_preview(conn: AsyncConnection, tenant_id: int, import_id: int) -> None:
+    """Queue it; `dozvon_jobs` is told when the transaction commits."""
+    await conn.execute(
+        update(t.import_job)
+        .where(_JOB.tenant_id == tenant_id, _JOB.id == import_id, _JOB.status == ImportStatus.PREVIEW)
+        .values(status=ImportStatus.QUEUED)
+    )
+    await conn.execute(select(func.pg_notify(JOBS, "")))
+
+
+async def remove_preview(conn: AsyncConnection, tenant_id: int, import_id: int) -> None:
+    """It never was."""
+    await conn.execute(
+        delete(t.import_job).where(
+            _JOB.tenant_id == tenant_id, _JOB.id == import_id, _JOB.status == ImportStatus.PREVIEW
+        )
+    )
+
+
+async def drop_previews(conn: AsyncConnection, tenant_id: int, before: datetime) -> int:
+    """Remove what nobody has started since `before`; how many."""
+    gone = delete(t.import_job).where(
+        _JOB.tenant_id == tenant_id, _JOB.status == ImportStatus.PREVIEW, _JOB.created_at < before
+    )
+    return (await conn.execute(gone)).rowcount
+
+
+async def needed(conn: AsyncConnection, tenant_id: int, import_ids: Sequence[int]) -> set[int]:
+    """Of these imports those whose file is still needed."""
+    query = select(_JOB.id).where(
+        _JOB.tenant_id == tenant_id,
+        _JOB.id.in_(import_ids),
+        _JOB.status.in_([*_OPEN, ImportStatus.PREVIEW]),
+    )
+    return set(await conn.scalars(query))
+
+
+# -- rejects -----------------------------------------------------------------------------------------------
+
 _ADD_REJECTS = text("""
     INSERT INTO import_reject (tenant_id, import_id, row, "column", code, value)
     SELECT :tenant_id, :import_id, row, name, code, value
@@ -190,3 +269,15 @@ async def page_of_rejects(
     )
     rows = await conn.execute(query)
     return [(row.id, Reject(row.row, row.column, RejectCode(row.code), row.value)) for row in rows]
+
+
+async def count_rejects(conn: AsyncConnection, tenant_id: int, import_id: int) -> dict[RejectCode, int]:
+    """How many rejects there are of each kind, the most frequent first."""
+    many = func.count()
+    query = (
+        select(_REJECT.code, many)
+        .where(_REJECT.tenant_id == tenant_id, _REJECT.import_id == import_id)
+        .group_by(_REJECT.code)
+        .order_by(many.desc(), _REJECT.code)
+    )
+    return {RejectCode(code): count for code, count in await conn.execute(query)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts import store
-from dialer.contacts.model import ContactList
+from dialer.contacts import funnelstore, store
+from dialer.contacts.model import ContactList, Funnel
 from dialer.db.events import wake
 from dialer.db.session import Database
 from dialer.errors import Conflict, NotFound
@@ -61,11 +61,20 @@ class Lists:
         async with self._database.tenant(actor.tenant_id) as conn:
             return await get_list(conn, actor, list_id)
 
-    async def lists(self, actor: Actor, *, before: int | None = None, limit: int = 50) -> list[ContactList]:
-        """Lists, the newest first."""
+    async def lists(
+        self, actor: Actor, *, name: str = "", before: int | None = None, limit: int = 50
+    ) -> list[ContactList]:
+        """Lists, the newest first; those whose name has `name` in it."""
         actor.require(Right.CONTACTS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
-            return await store.page_of_lists(conn, actor.tenant_id, before=before, limit=limit)
+            return await store.page_of_lists(conn, actor.tenant_id, name=name, before=before, limit=limit)
+
+    async def funnel(self, actor: Actor, list_id: int) -> Funnel:
+        """A list from its contacts to what campaigns made of them. Raises NotFound."""
+        actor.require(Right.CONTACTS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            await get_list(conn, actor, list_id)
+            return await funnelstore.funnel(conn, actor.tenant_id, list_id)
 
     async def add_list_to_campaign(self, actor: Actor, list_id: int, campaign_id: int) -> int:
         """Make leads for a campaign of a list's contacts that it does not have; how many. Raises NotFound."""

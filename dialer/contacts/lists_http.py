@@ -31,6 +31,28 @@ class ListOut(Out):
     contacts: int = Field(description="how many it holds")
 
 
+class ListQuery(PageQuery):
+    """Which lists."""
+
+    name: Line = Field("", max_length=100, description="what the name has in it, in small or capital letters")
+
+
+class CampaignLeadsOut(Out):
+    """What has become of a list in a campaign."""
+
+    campaign_id: int
+    name: str
+    leads: dict[str, int] = Field(description="how many leads are in each status")
+
+
+class FunnelOut(Out):
+    """A list from its contacts to what campaigns made of them."""
+
+    contacts: int
+    phones: int
+    campaigns: list[CampaignLeadsOut] = Field(description="that have leads of it, the newest first")
+
+
 class LeadsIn(In):
     """The campaign that shall call a list."""
 
@@ -50,10 +72,10 @@ async def create_list(call: Call, body: ListIn) -> ListOut:
 
 
 @routes.get("/lists", right=Right.CONTACTS_READ)
-async def lists(call: Call, query: PageQuery) -> Page[ListOut]:
+async def lists(call: Call, query: ListQuery) -> Page[ListOut]:
     """All lists, the newest first."""
     found = await call.app[CONTACTS].lists(
-        call.actor, before=only(decode(query.cursor, int)), limit=query.limit + 1
+        call.actor, name=query.name, before=only(decode(query.cursor, int)), limit=query.limit + 1
     )
     page, following = cut(found, query.limit, lambda one: (one.id,))
     return Page[ListOut](items=[ListOut.model_validate(one) for one in page], next=following)
@@ -75,6 +97,12 @@ async def rename_list(call: Call, list_id: int, body: ListIn) -> ListOut:
 async def remove_list(call: Call, list_id: int) -> None:
     """Remove an empty list."""
     await call.app[CONTACTS].remove_list(call.actor, list_id)
+
+
+@routes.get("/lists/{list_id}/funnel", right=Right.CONTACTS_READ, errors=(NotFound,))
+async def funnel(call: Call, list_id: int) -> FunnelOut:
+    """A list from its contacts to what campaigns made of them."""
+    return FunnelOut.model_validate(await call.app[CONTACTS].funnel(call.actor, list_id))
 
 
 @routes.post("/lists/{list_id}/leads", right=Right.CAMPAIGNS_EDIT, errors=(NotFound,))

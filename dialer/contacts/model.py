@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from dialer.contacts.numbers import PhoneNumber
+from dialer.contacts.reading import Reading
 
 #: Longest value of each field, in characters. A longer one is a mistake in the file, not a value.
 MAX_NAME = 100
@@ -41,6 +42,7 @@ MAX_PHONES = 10
 class ImportStatus(StrEnum):
     """Where an import is; the words of `import_job.status`."""
 
+    PREVIEW = "preview"  # waits for a person to look at it and start it
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
@@ -156,9 +158,46 @@ class ImportJob:
     #: SHA-256 of the file, hex
     fingerprint: str
     status: ImportStatus
+    #: what a person has decided of how it is read
+    reading: Reading
+    #: about how many rows the file has, by its line ends; None: not known
+    about_rows: int | None
     counts: Counts
     #: {id, details} of the error that ended it, as JSON; None unless it failed
     error: str | None
     created_at: datetime
     finished_at: datetime | None
     wins: Wins = Wins.BASE
+
+
+@dataclass(frozen=True, slots=True)
+class SavedMapping:
+    """What columns are in files of one kind; see `reading`."""
+
+    id: int
+    name: str
+    #: header -> word
+    columns: Mapping[str, str]
+    created_at: datetime
+    #: when a file was last brought in by it
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelOfCampaign:
+    """What has become of a list in a campaign."""
+
+    campaign_id: int
+    name: str
+    #: how many leads are in each status
+    leads: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """A list from its contacts to what campaigns made of them."""
+
+    contacts: int
+    phones: int
+    #: campaigns that have leads of it, the newest first
+    campaigns: tuple[FunnelOfCampaign, ...]

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from dialer.contacts import model
 from dialer.contacts.cleaning import Mark, clean_email, clean_name, split_full_name
 from dialer.contacts.columns import Column, Field
-from dialer.contacts.files.layout import BadRecord, Record
+from dialer.contacts.files.layout import MAX_RECORD, BadRecord, Record
 from dialer.contacts.model import NewContact
 from dialer.contacts.numbers import PhoneNumber, read_cell
 from dialer.contacts.persons import clean_custom
@@ -34,7 +34,10 @@ _LIMITS = {
     Field.EXTERNAL_ID: model.MAX_EXTERNAL_ID,
     Field.PHONE: model.MAX_PHONE_CELL,
     Field.CUSTOM: model.MAX_CUSTOM,
+    Field.SKIP: MAX_RECORD,
 }
+# Columns that are no field of a contact.
+_APART = frozenset({Field.CUSTOM, Field.SKIP})
 
 
 def read_row(
@@ -60,9 +63,9 @@ def read_row(
         first = next(column.name for column in columns if column.field is Field.PHONE)
         return None, rejects or [Reject.of(row, first, RejectCode.NO_PHONE, "")]
 
-    plain = {column.field: clean(cell) for column, cell in cells if column.field is not Field.CUSTOM}
+    plain = {column.field: clean(cell) for column, cell in cells if column.field not in _APART}
     custom = {
-        column.name: value
+        column.kept_as: value
         for column, cell in cells
         if column.field is Field.CUSTOM and (value := clean_custom(column.name, clean(cell)))
     }

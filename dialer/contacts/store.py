@@ -96,10 +96,12 @@ async def get_list(conn: AsyncConnection, tenant_id: int, list_id: int) -> Conta
 
 
 async def page_of_lists(
-    conn: AsyncConnection, tenant_id: int, *, before: int | None, limit: int
+    conn: AsyncConnection, tenant_id: int, *, name: str = "", before: int | None, limit: int
 ) -> list[ContactList]:
-    """Lists, the newest first, from before the id `before`."""
+    """Lists whose name has `name` in it, the newest first, from before the id `before`."""
     query = select(_LIST.id, _LIST.name, _LIST.created_at, _SIZE).where(_LIST.tenant_id == tenant_id)
+    if name:
+        query = query.where(_LIST.name.icontains(name, autoescape=True))
     if before is not None:
         query = query.where(_LIST.id < before)
     return [ContactList(*row) for row in await conn.execute(query.order_by(_LIST.id.desc()).limit(limit))]

@@ -99,6 +99,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "closed": "closed",
         },
         "import": {
+            "preview": "to be looked at",
             "queued": "queued",
             "running": "loading",
             "done": "loaded",

@@ -6,38 +6,38 @@ nothing but UnreadableFile and hold a bounded piece of the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator
 from pathlib import Path
 
 from dialer.contacts import csvfile
 from dialer.contacts.files import archive, ods, xlsx
 from dialer.contacts.files.layout import BadRecord, Kind, Layout, Record
+from dialer.contacts.reading import AS_FOUND, Reading
 
 __all__ = ["BadRecord", "Kind", "Layout", "Record", "inspect", "look", "read_records"]
 
 
-def inspect(path: Path, mapping: Mapping[str, str] | None = None, sheet: str | None = None) -> Layout:
-    """How the file at `path` is laid out, its columns read as `mapping` says (see `columns.mapped`).
+def inspect(path: Path, reading: Reading = AS_FOUND) -> Layout:
+    """How the file at `path` is laid out, where `reading` leaves it open; its columns as its mapping says.
 
-    `sheet` names one of a workbook; None: the first that has anything in it. Raises UnreadableFile
-    (NoPhoneColumn where no column is a phone), Invalid.
+    Raises UnreadableFile (NoPhoneColumn where no column is a phone), Invalid.
     """
-    found = look(path, sheet)
-    return found.mapped(mapping) if mapping else found.with_phone()
+    found = look(path, reading)
+    return found.mapped(reading.mapping) if reading.mapping else found.with_phone()
 
 
-def look(path: Path, sheet: str | None = None) -> Layout:
-    """As `inspect`, of a file that may have no column of phones yet."""
+def look(path: Path, reading: Reading = AS_FOUND) -> Layout:
+    """As `inspect`, its columns by their names, of a file that may have no column of phones yet."""
     match archive.kind_of(path):
         case Kind.XLSX:
-            return xlsx.look(path, sheet)
+            return xlsx.look(path, reading.sheet)
         case Kind.ODS:
-            return ods.look(path, sheet)
+            return ods.look(path, reading.sheet)
         case _:
-            return csvfile.look(path)
+            return csvfile.look(path, reading)
 
 
-def read_records(path: Path, layout: Layout, *, after: int = 0) -> Iterator[Record | BadRecord]:
+def read_records(path: Path, layout: Layout, *, after: int = 0) -> Generator[Record | BadRecord]:
     """Every row after the header from number `after + 1` on, in order, one at a time."""
     if layout.kind is Kind.CSV:
         with csvfile.open_text(path, layout.encoding) as text:

@@ -33,6 +33,7 @@ from dialer.db.tables.contacts import (
     contact_list,
     contact_phone,
     import_job,
+    import_mapping,
     import_reject,
     list_contact,
 )
@@ -139,6 +140,7 @@ __all__ = [
     "forgotten_salt",
     "idempotency",
     "import_job",
+    "import_mapping",
     "import_reject",
     "lead",
     "lease",

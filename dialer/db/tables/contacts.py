@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, time_at
 
 # The words of the state columns; the rules over them live in the model.py of their features.
-IMPORT_STATUSES = ("queued", "running", "done", "failed")
+IMPORT_STATUSES = ("preview", "queued", "running", "done", "failed")
 DEAD_REASONS = ("invalid", "confirmed")
 WINNERS = ("base", "file")
 
@@ -110,6 +110,8 @@ import_job = tenant_table(
     Column("filename", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),  # SHA-256 of the file
     Column("status", Text, nullable=False, server_default="queued"),
+    Column("reading", JSONB, nullable=False, server_default="{}"),  # what a person has decided of its form
+    Column("about_rows", Integer),  # by its line ends; only progress is told by it
     Column("rows", Integer, nullable=False, server_default="0"),
     Column("loaded", Integer, nullable=False, server_default="0"),
     Column("joined", Integer, nullable=False, server_default="0"),
@@ -136,4 +138,16 @@ import_reject = tenant_table(
     Column("value", Text, nullable=False),
     ref("import_job", "import_id", on_delete="CASCADE"),
     Index(None, "tenant_id", "import_id"),
+)
+
+#: What columns are, by their headers, as a person has saved it for files of one kind.
+import_mapping = tenant_table(
+    "import_mapping",
+    id_column(),
+    Column("name", Text, nullable=False),
+    Column("columns", JSONB, nullable=False),  # header -> field, "custom:<key>" or "skip"
+    Column("created_by", BigInteger),
+    now_at(),
+    time_at("used_at"),  # the last used one that fits a file is proposed
+    UniqueConstraint("tenant_id", "name"),
 )
