@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from dialer.contacts.columns import Field, field_of, read_header
 from dialer.contacts.csvfile import (
-    DELIMITERS,
     MAX_RECORD_LINES,
     detect_encoding,
     safe_cell,
@@ -20,6 +19,7 @@ from dialer.contacts.csvfile import (
 )
 from dialer.contacts.files import BadRecord, Layout, Record, inspect, read_records
 from dialer.contacts.files.layout import MAX_RECORD
+from dialer.contacts.reading import DELIMITERS
 from dialer.contacts.rejects import RejectCode
 from dialer.contacts.rows import clean, read_row, read_timezone, split_name
 from dialer.errors import NoPhoneColumn, UnreadableFile
