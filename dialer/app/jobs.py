@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from dialer.app import quality
 from dialer.contacts.importing import run_next_import
 from dialer.contacts.old_previews import OldPreviews
 from dialer.db.listen import JOBS, Listener
@@ -20,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -> None:
     """Do imports, one after another, close hours, and delete what is over, until `stop`."""
-    database = Database.open(database_url, pool=4)
+    database = Database.open(database_url, pool=8)
     listener = Listener(database_url, (JOBS,))
     queued = asyncio.Event()
     listener.subscribe(JOBS, lambda _note: queued.set())
@@ -31,6 +32,7 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
         asyncio.create_task(Retention(database, kept).run()),
         asyncio.create_task(OldPreviews(database, settings).run()),
         asyncio.create_task(Closing(database, kept.agent_time).run()),
+        *(asyncio.create_task(job.run()) for job in quality.jobs(database)),
     }
     try:
         while not stop.is_set():

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from dialer.agents import http as agents_http
 from dialer.agents.service import AgentService
+from dialer.app import quality
 from dialer.asterisk.speech import Speaker
 from dialer.calls import http as calls_http
 from dialer.calls.commands import CommandDesk
@@ -57,6 +58,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             trunks_http.routes,
             lists_http.routes,
             people_http.routes,
+            *quality.ROUTES,
             imports_http.routes,
             previews_http.routes,
             mappings_http.routes,
@@ -76,6 +78,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             people_http.PEOPLE: PersonService(database, settings),
             previews_http.PREVIEWS: PreviewService(database, settings),
             mappings_http.MAPPINGS: MappingService(database),
+            **quality.services(database, settings),
             agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
             calls_http.CALLS: CallService(database, desk, settings),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),

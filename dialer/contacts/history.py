@@ -36,6 +36,16 @@ class Kind(StrEnum):
     PHONE_REMOVED = "phone_removed"
     #: {e164: the numbers in their new order}
     PHONES_ORDERED = "phones_ordered"
+    #: {e164, by_calls}: the number leads to nobody
+    PHONE_DEAD = "phone_dead"
+    #: {e164, by_calls}: it does lead to somebody
+    PHONE_REVIVED = "phone_revived"
+    #: {merge_id, contact_id}: the other contact became part of this one
+    MERGED = "merged"
+    #: {merge_id, contact_id}: the other contact was taken out again
+    MERGE_UNDONE = "merge_undone"
+    #: {field: [old, new]}: values were brought to one form
+    CLEANED = "cleaned"
     #: everything that is kept of the person was given out
     EXPORTED = "exported"
     #: the person was erased, and nothing before is left

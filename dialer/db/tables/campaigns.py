@@ -120,6 +120,8 @@ lead = tenant_table(
     ref("contact", "contact_id", on_delete="CASCADE"),
     one_of("status", LEAD_STATUSES),
     one_of("hold", LEAD_HOLDS),
+    # A person's leads: on their card, when two contacts are made one, when a contact is deleted.
+    Index(None, "tenant_id", "contact_id"),
     Index(
         "lead_hopper_idx",
         "tenant_id",

@@ -759,6 +759,8 @@ CREATE INDEX lead_hopper_idx ON lead (tenant_id, campaign_id, sort_key, id) WHER
 
 CREATE INDEX lead_resting_idx ON lead (tenant_id, campaign_id, open_from) WHERE hold IS NOT NULL;
 
+CREATE INDEX lead_tenant_id_contact_id_idx ON lead (tenant_id, contact_id);
+
 CREATE TABLE list_contact (
     tenant_id INTEGER NOT NULL,
     list_id BIGINT NOT NULL,

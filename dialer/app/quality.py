@@ -1,0 +1,31 @@
+"""The parts that keep a base of contacts good: dead numbers, duplicates, cleaning."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from dialer.contacts import dead_numbers_http
+from dialer.contacts.dead_numbers_service import DeadNumberSearch, DeadNumberService
+from dialer.db.session import Database
+from dialer.settings import Settings
+
+ROUTES = (dead_numbers_http.routes,)
+
+
+class Job(Protocol):
+    """Long work that begins again and again."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+
+
+def services(database: Database, settings: Settings) -> dict[web.AppKey[Any], object]:
+    """What the routes and pages ask."""
+    return {dead_numbers_http.DEAD_NUMBERS: DeadNumberService(database, settings)}
+
+
+def jobs(database: Database) -> tuple[Job, ...]:
+    """What the process for long work does."""
+    return (DeadNumberSearch(database),)
