@@ -274,7 +274,8 @@ async def reopen_leads(conn: AsyncConnection, tenant_id: int, numbers: Sequence[
 
 _PAGE = Prepared(
     """
-    SELECT p.id, p.contact_id, c.last_name, c.first_name, c.middle_name, p.e164, p.dead_since, p.dead_reason,
+    SELECT p.id, p.contact_id, c.last_name, c.first_name, c.middle_name, p.e164,
+           p.dead_since AS since, p.dead_reason AS reason,
            (SELECT count(*) FROM attempt a
              WHERE a.tenant_id = p.tenant_id AND a.e164 = p.e164 AND a.result = 'invalid') AS invalid,
            (SELECT count(*) FROM contact_phone o
@@ -323,7 +324,7 @@ async def page(
     rows = await _PAGE.rows(
         conn, tenant_id=tenant_id, list_id=list_id, reason=reason, e164=e164, id=row_id, limit=limit
     )
-    return [DeadNumber(*row[:7], DeadReason(row[7]), *row[8:]) for row in rows]
+    return [DeadNumber(**{**row, "reason": DeadReason(row.reason)}) for row in rows]
 
 
 async def by_list(conn: AsyncConnection, tenant_id: int) -> list[ListCount]:

@@ -34,7 +34,7 @@ class Base:
     ) -> int:
         """A contact of the list with these numbers, in their order; its id."""
         async with self.database.tenant(TENANT) as conn:
-            contact_id = await conn.scalar(
+            contact_id: int | None = await conn.scalar(
                 insert(t.contact)
                 .values(tenant_id=TENANT, last_name=last, custom=dict(custom or {}), **fields)
                 .returning(t.contact.c.id)
@@ -63,7 +63,7 @@ class Base:
             "open_until": now + FAR,
         } | fields
         async with self.database.tenant(TENANT) as conn:
-            made = await conn.scalar(
+            made: int | None = await conn.scalar(
                 insert(t.lead)
                 .values(tenant_id=TENANT, contact_id=contact_id, e164=number, **values)
                 .returning(t.lead.c.id)
