@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from dialer.app import quality
+from dialer.app import quality, segments
 from dialer.contacts.importing import run_next_import
 from dialer.contacts.old_previews import OldPreviews
 from dialer.db.listen import JOBS, Listener
@@ -33,6 +33,7 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
         asyncio.create_task(OldPreviews(database, settings).run()),
         asyncio.create_task(Closing(database, kept.agent_time).run()),
         *(asyncio.create_task(job.run()) for job in quality.jobs(database)),
+        asyncio.create_task(segments.keeper(database, listener).run()),
     }
     try:
         while not stop.is_set():

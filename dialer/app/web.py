@@ -6,7 +6,7 @@ from aiohttp import web
 
 from dialer.agents import http as agents_http
 from dialer.agents.service import AgentService
-from dialer.app import quality
+from dialer.app import quality, segments
 from dialer.asterisk.speech import Speaker
 from dialer.calls import http as calls_http
 from dialer.calls.commands import CommandDesk
@@ -59,6 +59,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             lists_http.routes,
             people_http.routes,
             *quality.ROUTES,
+            *segments.ROUTES,
             imports_http.routes,
             previews_http.routes,
             mappings_http.routes,
@@ -79,6 +80,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             previews_http.PREVIEWS: PreviewService(database, settings),
             mappings_http.MAPPINGS: MappingService(database),
             **quality.services(database, settings),
+            **segments.services(database),
             agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
             calls_http.CALLS: CallService(database, desk, settings),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),

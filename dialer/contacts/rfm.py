@@ -49,9 +49,12 @@ class Grid:
         ]
 
 
-def shares(bands: int) -> list[float]:
-    """The quantiles between so many bands."""
-    return [band / bands for band in range(1, bands)]
+def shares(bands: int, people: int) -> list[float]:
+    """Where, of so many people in order, the first one of each band but the first stands, from 0 to 1.
+
+    Half a place before the end of their own share, so that no rounding gives the neighbour.
+    """
+    return [(band * people // bands + 0.5) / people for band in range(1, bands)]
 
 
 def bounds(quantiles: Sequence[T | None], lowest: T | None) -> tuple[T, ...]:

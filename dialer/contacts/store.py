@@ -82,7 +82,7 @@ async def lock_list(conn: AsyncConnection, tenant_id: int, list_id: int) -> bool
 
     Weaker than FOR UPDATE, so that a new lead or contact may still refer to it.
     """
-    query = select(_LIST.id).where(_LIST.tenant_id == tenant_id, _LIST.id == list_id)
+    query = select(_LIST.id).where(_LIST.tenant_id == tenant_id, _LIST.id == list_id, ~_LIST.of_segment)
     return await conn.scalar(query.with_for_update(key_share=True)) is not None
 
 
@@ -99,7 +99,9 @@ async def page_of_lists(
     conn: AsyncConnection, tenant_id: int, *, name: str = "", before: int | None, limit: int
 ) -> list[ContactList]:
     """Lists whose name has `name` in it, the newest first, from before the id `before`."""
-    query = select(_LIST.id, _LIST.name, _LIST.created_at, _SIZE).where(_LIST.tenant_id == tenant_id)
+    query = select(_LIST.id, _LIST.name, _LIST.created_at, _SIZE).where(
+        _LIST.tenant_id == tenant_id, ~_LIST.of_segment
+    )
     if name:
         query = query.where(_LIST.name.icontains(name, autoescape=True))
     if before is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.contacts.fields import Field, FieldSpec, FieldType
-from dialer.contacts.rfm import Grid, bounds, cell
+from dialer.contacts.rfm import Grid, bounds, cell, shares
 from dialer.contacts.segments import (
     MAX_DEPTH,
     MAX_TESTS,
@@ -176,6 +178,15 @@ def test_an_expression_has_its_limits() -> None:
     parse({"any": [test("attempts", "eq", 0)] * MAX_TESTS}, KNOWN)
     with pytest.raises(ExpressionFault):
         parse({"any": [test("attempts", "eq", 0)] * (MAX_TESTS + 1)}, KNOWN)
+
+
+@given(st.integers(2, 10), st.integers(1, 500))
+def test_bands_have_equally_many_people(bands: int, people: int) -> None:
+    """Give or take one, where all values differ; a rank is what PostgreSQL's percentile_disc makes of it."""
+    firsts = [0, *(math.ceil(share * people) - 1 for share in shares(bands, people)), people]
+    sizes = [after - first for first, after in itertools.pairwise(firsts)]
+    assert sum(sizes) == people
+    assert max(sizes) - min(sizes) <= 1
 
 
 def test_a_grid_parts_people() -> None:

@@ -143,7 +143,8 @@ campaign_segment = tenant_table(
     Column("segment_id", BigInteger, nullable=False),
     Column("frozen", Boolean, nullable=False),  # who was in it at the start; else it is followed
     now_at("added_at"),
-    time_at("frozen_at"),
+    time_at("led_at"),  # leads were last made of it; null: soon
+    time_at("frozen_at"),  # frozen: they were for the last time
     ref("campaign", "campaign_id", on_delete="CASCADE"),
     ref("segment", "segment_id"),
     Index(None, "tenant_id", "segment_id"),

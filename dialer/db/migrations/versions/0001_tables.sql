@@ -1050,6 +1050,7 @@ CREATE TABLE campaign_segment (
     segment_id BIGINT NOT NULL,
     frozen BOOLEAN NOT NULL,
     added_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    led_at TIMESTAMP WITH TIME ZONE,
     frozen_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT campaign_segment_pkey PRIMARY KEY (tenant_id, campaign_id, segment_id),
     CONSTRAINT campaign_segment_tenant_id_campaign_id_fkey FOREIGN KEY(tenant_id, campaign_id) REFERENCES campaign (tenant_id, id) ON DELETE CASCADE,
