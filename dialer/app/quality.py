@@ -6,12 +6,14 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from dialer.contacts import dead_numbers_http
+from dialer.contacts import dead_numbers_http, duplicates_http
 from dialer.contacts.dead_numbers_service import DeadNumberSearch, DeadNumberService
+from dialer.contacts.duplicates_search import DuplicateSearch
+from dialer.contacts.duplicates_service import DuplicateService
 from dialer.db.session import Database
 from dialer.settings import Settings
 
-ROUTES = (dead_numbers_http.routes,)
+ROUTES = (dead_numbers_http.routes, duplicates_http.routes)
 
 
 class Job(Protocol):
@@ -23,9 +25,12 @@ class Job(Protocol):
 
 def services(database: Database, settings: Settings) -> dict[web.AppKey[Any], object]:
     """What the routes and pages ask."""
-    return {dead_numbers_http.DEAD_NUMBERS: DeadNumberService(database, settings)}
+    return {
+        dead_numbers_http.DEAD_NUMBERS: DeadNumberService(database, settings),
+        duplicates_http.DUPLICATES: DuplicateService(database, settings),
+    }
 
 
 def jobs(database: Database) -> tuple[Job, ...]:
     """What the process for long work does."""
-    return (DeadNumberSearch(database),)
+    return (DeadNumberSearch(database), DuplicateSearch(database))

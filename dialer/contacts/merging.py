@@ -28,8 +28,10 @@ from dialer.db.session import driver_of, encode_json
 #: Fields of a contact of which a person chooses one.
 FIELDS: Final = ("last_name", "first_name", "middle_name", "email", "timezone", "external_id")
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
-#: What is made anew from the contact itself.
-_DERIVED: Final = frozenset({"contact_key", "duplicate_todo"})
+#: What is made anew from contacts and their attempts; the caller sees to it.
+DERIVED: Final = frozenset(
+    {"contact_activity", "contact_key", "contact_misfit", "contact_value", "duplicate_todo"}
+)
 
 
 def chosen(
@@ -82,7 +84,7 @@ def _moving(table: Table) -> _Moving:
 MOVING: Final = tuple(
     _moving(table)
     for name, table in sorted(t.metadata.tables.items())
-    if "contact_id" in table.c and name not in _DERIVED
+    if "contact_id" in table.c and name not in DERIVED
 )
 
 
