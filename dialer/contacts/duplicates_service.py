@@ -124,7 +124,8 @@ class DuplicateService:
         self, actor: Actor, asked: Asked, *, least: float = 0.5, limit: int = 10
     ) -> list[Candidate]:
         """Who in the base may be this person, the likeliest first, each with the reasons: while a client is
-        entered, or who calls. Any agent may ask, and sees no whole numbers. Raises Invalid where nothing is asked for."""
+        entered, or calls in. Any agent may ask, and sees no whole numbers. Raises Invalid where nothing is
+        asked for."""
         actor.require(Right.WORK if not actor.may(Right.CONTACTS_READ) else Right.CONTACTS_READ)
         numbers = self._numbers(asked.phones)
         person = person_of(
