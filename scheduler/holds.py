@@ -19,3 +19,5 @@ class Hold(StrEnum):
     RETRY = "retry"
     #: the person asked for a call at that time
     CALLBACK = "callback"
+    #: as many talks as are wanted were had with people of its kind
+    QUOTA = "quota"

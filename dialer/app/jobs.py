@@ -1,4 +1,5 @@
-"""Long work, one piece after another: imports, figures of past hours, the deletion of what is over."""
+"""Long work, one piece after another: imports, changes of many leads, figures of past
+hours, the deletion of what is over."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from dialer.errors import DatabaseUnavailable
 from dialer.reports.closing import Closing
 from dialer.retention.service import Retention, terms
 from dialer.settings import Settings
+from scheduler.changes import Changes
 
 log = structlog.get_logger(__name__)
 
@@ -26,11 +28,14 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
     queued = asyncio.Event()
     listener.subscribe(JOBS, lambda _note: queued.set())
     listening = asyncio.create_task(listener.run())
+    changes = Changes(database)
+    listener.subscribe(JOBS, lambda _note: changes.ask())
     stopping = asyncio.create_task(stop.wait())
     kept = terms(settings)
     besides = {
         asyncio.create_task(Retention(database, kept).run()),
         asyncio.create_task(OldPreviews(database, settings).run()),
+        asyncio.create_task(changes.run()),
         asyncio.create_task(Closing(database, kept.agent_time).run()),
         *(asyncio.create_task(job.run()) for job in quality.jobs(database)),
         asyncio.create_task(segments.keeper(database, listener).run()),

@@ -12,6 +12,8 @@ from dialer.calls import http as calls_http
 from dialer.calls.commands import CommandDesk
 from dialer.calls.service import CallService
 from dialer.campaigns import http as campaigns_http
+from dialer.campaigns import leads_http
+from dialer.campaigns.leads import LeadService
 from dialer.campaigns.service import CampaignService
 from dialer.campaigns.sounds import PromptSounds
 from dialer.contacts import http as contacts_http
@@ -55,6 +57,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
         (
             users_http.routes,
             campaigns_http.routes,
+            leads_http.routes,
             trunks_http.routes,
             lists_http.routes,
             people_http.routes,
@@ -74,6 +77,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             campaigns_http.CAMPAIGNS: CampaignService(
                 database, PromptSounds(speaker, settings.prompts_dir, settings.locale)
             ),
+            leads_http.LEADS: LeadService(database),
             trunks_http.TRUNKS: TrunkService(database),
             CONTACTS: ContactService(database, settings),
             people_http.PEOPLE: PersonService(database, settings),

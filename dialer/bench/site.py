@@ -254,7 +254,7 @@ class Site:
                 "call_from": "00:00",
                 "call_until": "24:00",
                 "max_attempts": 1,
-                "retry_after_s": dict.fromkeys(t.RESULTS, -1),
+                "retries": {"results": {result: {"after_s": -1} for result in t.RESULTS}},
                 "trunks": [trunk["id"] for trunk in trunks if trunk["endpoint"] == TRUNK],
             } | fields
             self.campaign_id = (await api.call("POST", "/campaigns", body))["id"]

@@ -12,20 +12,29 @@ from dialer.calls.targets import Target
 from dialer.calls.terms import CallTerms
 from dialer.compliance.filters import Answer, Subject, stopped
 from dialer.donotcall import store as donotcall
+from scheduler import quotas
 
 #: The longest look back that any policy needs.
 HISTORY = timedelta(days=31)
 
 
 async def subjects(
-    conn: AsyncConnection, tenant_id: int, campaign_id: int, targets: Sequence[Target], now: datetime
+    conn: AsyncConnection, terms: CallTerms, targets: Sequence[Target], now: datetime
 ) -> list[Subject]:
     """What the rules of a campaign need to know of each target, in their order."""
-    numbers = [target.e164 for target in targets]
-    unwanted = await donotcall.covering(conn, tenant_id, numbers, campaign_id, now)
-    tried = await store.tried(conn, tenant_id, numbers, now - HISTORY)
+    tenant_id, campaign_id = terms.tenant_id, terms.campaign_id
+    people = {target.e164: target.lead.contact_id if target.lead else None for target in targets}
+    unwanted = await donotcall.covering(conn, tenant_id, list(people), campaign_id, now)
+    tried = await store.tried(conn, tenant_id, people, now - HISTORY)
+    full = await quotas.full_for(conn, tenant_id, campaign_id, people) if terms.has_quotas else {}
     return [
-        Subject(target.timezones, tried.get(target.e164, ()), unwanted.get(target.e164)) for target in targets
+        Subject(
+            target.timezones,
+            tried.get(target.e164, ()),
+            unwanted.get(target.e164),
+            full.get(target.e164, ""),
+        )
+        for target in targets
     ]
 
 
@@ -36,5 +45,5 @@ async def judge(
 
     Who dials holds the locks of the numbers before (`donotcall.store.numbers_to_dial`).
     """
-    known = await subjects(conn, terms.tenant_id, terms.campaign_id, targets, now)
+    known = await subjects(conn, terms, targets, now)
     return [stopped(subject, terms.rules, now) for subject in known]

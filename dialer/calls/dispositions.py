@@ -24,6 +24,8 @@ _TALK = Prepared(
     """
     SELECT a.id, a.campaign_id, a.lead_id, a.e164, a.state, a.created_at, a.connected_at, a.hung_up_at,
            a.session_id, a.agent_id, g.user_id, a.disposition_id,
+           EXISTS (SELECT FROM campaign_quota q
+                    WHERE q.tenant_id = a.tenant_id AND q.campaign_id = a.campaign_id) AS has_quotas,
            (SELECT coalesce(jsonb_agg(jsonb_build_array(d.id, d.code, d.label_ru, d.label_en, d.kind)
                                       ORDER BY d.position, d.id), '[]')
               FROM disposition d
@@ -52,14 +54,6 @@ _WRITTEN = text(
 )
 _WRITE = Prepared(
     call_log.query(_WRITTEN.columns(*(column(c.name, c.type) for c in attempt.c)).cte("written"))
-)
-_TRIES = Prepared(
-    """
-    SELECT l.attempts, c.max_attempts
-      FROM lead l JOIN campaign c ON c.tenant_id = l.tenant_id AND c.id = l.campaign_id
-     WHERE l.tenant_id = :tenant_id AND l.id = :lead_id
-       FOR UPDATE OF l
-    """
 )
 
 
@@ -92,6 +86,8 @@ class Talk:
     #: the user that the agent is
     user_id: int | None
     disposition_id: int | None
+    #: whether the campaign counts talks
+    has_quotas: bool
     #: what talks of its campaign may come to
     choices: Sequence[Choice]
 
@@ -133,9 +129,3 @@ async def write(
         ends=talk.state is CallState.WRAP_UP,
     )
     return CallRow(**row)
-
-
-async def tries(conn: AsyncConnection, tenant_id: int, lead_id: int) -> tuple[int, int]:
-    """(attempts made at a lead, the most that its campaign makes); the lead is locked."""
-    row = await _TRIES.row(conn, tenant_id=tenant_id, lead_id=lead_id)
-    return row.attempts, row.max_attempts

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState
-from dialer.calls import store, verdicts
+from dialer.calls import retries, store, verdicts
 from dialer.calls.consequences import Consequence, IsFree, LineIsFree, Talks, WrapsUp
 from dialer.calls.model import DO_NOT_CALL, Call, CallState
 from dialer.calls.table import Change
@@ -200,17 +200,16 @@ async def _settle(conn: AsyncConnection, tenant_id: int, freed: Sequence[tuple[C
     """The channels of these calls are gone: their numbers are free, their leads have a result."""
     ids = [call.attempt_id for call, _ in freed]
     await store.release_numbers(conn, tenant_id, ids)
-    leads = await store.leads_of(conn, tenant_id, ids)
+    leads = await retries.leads_of(conn, tenant_id, ids)
     # In the order of leads: two transactions do not wait for each other.
     of_lead = [(leads[call.attempt_id], call, result) for call, result in freed if call.attempt_id in leads]
     for lead, call, result in sorted(of_lead, key=lambda each: each[0].lead_id):
         assert call.hung_up_at is not None
         fate = retry.after(
             result,
-            lead.attempts,
-            max_attempts=lead.max_attempts,
-            retry_after_s=lead.retry_after_s,
-            now=call.hung_up_at,
+            lead.tries,
+            lead.rules,
+            call.hung_up_at,
             trunk_faults=lead.trunk_faults + 1 if verdicts.failed_by_trunk(call) else 0,
             unrung=verdicts.unrung(call),
             taken_back=verdicts.taken_back(call),

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import TypeAlias
+from functools import partial
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -34,6 +35,7 @@ from dialer.calls.targets import ByHand, Target, new_attempt
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now
+from dialer.compliance.filters import Filter
 from dialer.compliance.model import Reason
 from dialer.db.session import Database
 from dialer.donotcall import store as donotcall
@@ -56,6 +58,7 @@ from dialer.trunks.model import Ask, Choice, Refused, Trunk, dial_string
 from scheduler import hopper
 from scheduler.holds import Hold
 from scheduler.hopper import ClaimedLead
+from scheduler.order import best_first, looked_at
 from scheduler.refused import close_leads
 
 log = structlog.get_logger(__name__)
@@ -71,6 +74,13 @@ ASK_AGAIN = timedelta(days=1)
 TYPED_IN = timedelta(hours=1)
 #: Says of a target how likely a person answers a call of that moment over the trunk.
 Teller: TypeAlias = Callable[[Target, Trunk, datetime], Target]
+
+
+class Near(Protocol):
+    """Says how near a lead's chance of an answer is to that of its best hour, 0 to 1."""
+
+    def __call__(self, lead: ClaimedLead, now: datetime) -> float:
+        """At this moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +118,10 @@ class Placer:
         return self.lines.left(terms.trunks, node)
 
     async def next_leads(
-        self, terms: CallTerms, wanted: int, node: str, told: Teller | None = None
+        self, terms: CallTerms, wanted: int, node: str, told: Teller | None = None, near: Near | None = None
     ) -> Placed:
         """Dial up to `wanted` of the campaign's next leads from the node; `told` has their chances.
+        `near`: of more leads than are wanted those are dialled whose best hour is nearest.
 
         Raises DatabaseUnavailable (nothing was dialled) and AsteriskUnavailable while the node's link is
         down.
@@ -130,7 +141,12 @@ class Placer:
             ready: list[Target] = []
             ask = wanted
             for _ in range(SIFTS):  # leads that a rule puts off must not hide those behind them
-                leads = await hopper.claim(conn, terms.tenant_id, terms.campaign_id, ask, now)
+                look_at = looked_at(ask) if near is not None else ask
+                leads = await hopper.claim(
+                    conn, terms.tenant_id, terms.campaign_id, look_at, now, mixed=terms.mixed
+                )
+                if near is not None:
+                    leads = best_first(leads, partial(near, now=now), ask)
                 targets = [Target(lead.e164, lead.timezones, lead) for lead in leads]
                 numbers = [target.e164 for target in targets]
                 free = await donotcall.numbers_to_dial(conn, terms.tenant_id, numbers)
@@ -228,7 +244,8 @@ class Placer:
             if denied.reason is Reason.DO_NOT_CALL and denied.until is None:
                 unwanted.append(target.lead.id)
                 continue
-            until = denied.until or now + ASK_AGAIN
+            mended = hopper.FOR_LONG if answer.filter is Filter.QUOTA else ASK_AGAIN
+            until = denied.until or now + mended
             await self._put_off(conn, terms, target.lead, Hold(answer.filter), denied.reason, until)
         if unwanted:
             await close_leads(conn, terms.tenant_id, unwanted)
@@ -292,6 +309,9 @@ class Placer:
             leads = [each.lead_id for each in new if each.lead_id is not None]
             if leads:
                 await hopper.dialling(conn, terms.tenant_id, leads, now)
+                if terms.mixed:
+                    dialled = [one.lead for one in free if one.lead is not None and one.lead.id in leads]
+                    await hopper.count_dialled(conn, terms.tenant_id, terms.campaign_id, dialled)
         return refused
 
     async def _lines_for(

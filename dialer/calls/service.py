@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.agents import people
 from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Shift
-from dialer.calls import call_log, card, dispositions, refusals
+from dialer.calls import call_log, card, dispositions, refusals, retries
 from dialer.calls.call_log import CallRow, Filter
 from dialer.calls.card import Card, shown_number
 from dialer.calls.commands import CommandDesk
@@ -35,7 +35,7 @@ from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.said import Said
 from dialer.settings import Settings
 from dialer.telemetry import mask_number
-from scheduler import hopper, retry
+from scheduler import hopper, quotas, retry
 
 #: A callback later than this is a slip of the pen.
 CALLBACK_WITHIN = timedelta(days=366)
@@ -188,6 +188,11 @@ class CallService:
             )
             if talk.lead_id is not None:
                 await _settle_lead(conn, tenant_id, talk, choice, callback_at, now)
+            if talk.has_quotas and row.contact_id is not None:
+                was = next((one.kind for one in talk.choices if one.id == talk.disposition_id), None)
+                await quotas.count(
+                    conn, tenant_id, talk.campaign_id, row.contact_id, was=was, now=choice.kind
+                )
             if talk.session_id is not None and row.state == CallState.ENDED:
                 await _free(conn, tenant_id, talk.session_id, attempt_id, now)
             if talk.disposition_id is not None:
@@ -402,8 +407,8 @@ async def _settle_lead(
     now: datetime,
 ) -> None:
     assert talk.lead_id is not None
-    attempts, most = await dispositions.tries(conn, tenant_id, talk.lead_id)
-    fate = retry.after_talk(choice.kind, attempts, max_attempts=most, callback_at=callback_at, now=now)
+    tries, rules = await retries.of_talk(conn, tenant_id, talk.id)
+    fate = retry.after_talk(choice.code, choice.kind, tries, rules, now, callback_at)
     await hopper.talked(conn, tenant_id, talk.lead_id, talk.created_at, fate)
 
 

@@ -74,10 +74,16 @@ _HOLD = Prepared(
 )
 _TRIED = Prepared(
     """
-    SELECT e164, created_at, result, ended_at FROM attempt
-     WHERE tenant_id = :tenant_id AND e164 = ANY (CAST(:numbers AS text[])) AND created_at > :since
-       AND (result IS DISTINCT FROM 'canceled' OR ringing_at IS NOT NULL)
-     ORDER BY created_at DESC
+    SELECT n.e164, a.created_at, a.result, a.ended_at
+      FROM unnest(CAST(:numbers AS text[]), CAST(:contacts AS bigint[])) AS n (e164, contact_id)
+     CROSS JOIN LATERAL (
+        SELECT id, created_at, result, ringing_at, ended_at FROM attempt
+         WHERE tenant_id = :tenant_id AND e164 = n.e164 AND created_at > :since
+         UNION
+        SELECT id, created_at, result, ringing_at, ended_at FROM attempt
+         WHERE tenant_id = :tenant_id AND contact_id = n.contact_id AND created_at > :since) a
+     WHERE a.result IS DISTINCT FROM 'canceled' OR a.ringing_at IS NOT NULL
+     ORDER BY a.created_at DESC
     """
 )
 _RELEASE = Prepared(
@@ -135,11 +141,13 @@ async def add(conn: AsyncConnection, tenant_id: int, attempts: Sequence[NewAttem
 
 
 async def tried(
-    conn: AsyncConnection, tenant_id: int, numbers: Sequence[str], since: datetime
+    conn: AsyncConnection, tenant_id: int, people: Mapping[str, int | None], since: datetime
 ) -> dict[str, list[Tried]]:
-    """Earlier attempts at each number in any campaign, newest first."""
+    """Earlier attempts in any campaign, newest first, by number: those at the number and, where its contact
+    is given, at all numbers of that person."""
     history: dict[str, list[Tried]] = {}
-    for row in await _TRIED.rows(conn, tenant_id=tenant_id, numbers=list(numbers), since=since):
+    whose = {"numbers": list(people), "contacts": list(people.values())}
+    for row in await _TRIED.rows(conn, tenant_id=tenant_id, since=since, **whose):
         history.setdefault(row.e164, []).append(Tried(row.created_at, row.result, row.ended_at))
     return history
 
@@ -216,46 +224,6 @@ async def save_all(conn: AsyncConnection, tenant_id: int, standing: Sequence[Sta
 async def release_numbers(conn: AsyncConnection, tenant_id: int, attempt_ids: Sequence[UUID]) -> None:
     """The attempts' channels are gone: their numbers may be dialled again."""
     await _RELEASE.run(conn, tenant_id=tenant_id, attempt_ids=list(attempt_ids))
-
-
-@dataclass(frozen=True, slots=True)
-class LeadOfAttempt:
-    """What the retry rule needs of an attempt's lead and campaign."""
-
-    lead_id: int
-    attempts: int
-    max_attempts: int
-    retry_after_s: Mapping[str, int]
-    #: earlier attempts of the last hour that the carrier failed
-    trunk_faults: int
-    #: somebody has said meanwhile that the number is not to be called, for good
-    unwanted: bool
-
-
-_LEADS = Prepared(
-    """
-    SELECT a.id, l.id AS lead_id, l.attempts, c.max_attempts, c.retry_after_s,
-           (SELECT count(*) FROM attempt f
-             WHERE f.tenant_id = a.tenant_id AND f.lead_id = a.lead_id AND f.trunk_fault
-               AND f.id <> a.id AND f.created_at > a.created_at - interval '1 hour') AS trunk_faults,
-           EXISTS (SELECT FROM do_not_call d
-                    WHERE d.tenant_id = a.tenant_id AND d.mark = a.e164 AND d.removed_at IS NULL
-                      AND d.valid_until IS NULL AND (d.valid_from IS NULL OR d.valid_from <= now())
-                      AND (d.campaign_id IS NULL OR d.campaign_id = a.campaign_id)) AS unwanted
-      FROM attempt a
-      JOIN lead l ON l.tenant_id = a.tenant_id AND l.id = a.lead_id
-      JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
-     WHERE a.tenant_id = :tenant_id AND a.id = ANY(CAST(:attempt_ids AS uuid[]))
-    """
-)
-
-
-async def leads_of(
-    conn: AsyncConnection, tenant_id: int, attempt_ids: Sequence[UUID]
-) -> dict[UUID, LeadOfAttempt]:
-    """The leads that attempts were made for, by attempt; one of a number typed by hand is left out."""
-    found = await _LEADS.rows(conn, tenant_id=tenant_id, attempt_ids=list(attempt_ids))
-    return {id_: LeadOfAttempt(*rest) for id_, *rest in found}
 
 
 @dataclass(frozen=True, slots=True)

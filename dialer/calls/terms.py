@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dialer.compliance.filters import Rules
-from dialer.compliance.model import ClockStart, Hours
+from dialer.compliance.model import ClockStart, Hours, Limits
 from dialer.compliance.policy import Policy
 from dialer.pacing.model import DialMode
 from dialer.trunks.model import Trunk
+from scheduler.order import Order
 
 #: AMD(initialSilence, greeting, afterGreetingSilence, total, minWord, betweenWords, maxWords, threshold), in
 #: milliseconds, words and loudness. Measured with the greetings of 20 people and 20 machines: no machine was
@@ -56,11 +57,18 @@ class CallTerms:
     abandon_target: float | None = None
     #: predictive: whether ringing calls are taken back that no agent would be in time for
     take_back_ringing: bool = False
+    #: which lead is next
+    lead_order: Order = Order.OLDEST
+    #: whether its lists have shares
+    mixed: bool = False
+    has_quotas: bool = False
+    #: the campaign's own limits of attempts at a person, beside the policy's
+    limits: Limits = Limits()  # noqa: RUF009 - frozen
 
     @property
     def rules(self) -> Rules:
         """What decides whether a number may be dialled."""
-        return Rules(self.policy, self.window, self.mode)
+        return Rules(self.policy, self.window, self.mode, self.limits)
 
     @property
     def amd_settings(self) -> Mapping[str, int]:

@@ -12,6 +12,8 @@ from dialer.compliance.model import POLICIES, Hours
 from dialer.db.tables import DISPOSITION_KINDS, RESULTS
 from dialer.httpkit.said import Said
 from dialer.httpkit.schema import In, Line
+from scheduler.order import Order
+from scheduler.retry import LONGEST_S
 
 Mode = Literal["manual", "preview", "progressive", "power", "predictive"]
 Kind = Literal[
@@ -33,7 +35,44 @@ AMD_BOUNDS = {
     "silence_threshold": (50, 2_000),
 }
 assert AMD_BOUNDS.keys() == AMD_DEFAULTS.keys()
-LONGEST_RETRY_S = 366 * 24 * 3600
+
+
+class WaitIn(In):
+    """What is done after a result or a disposition."""
+
+    after_s: int = Field(ge=-1, le=LONGEST_S, description="seconds until the next attempt; -1: there is none")
+    factor: float = Field(
+        default=1.0, ge=1, le=10, description="each further attempt waits so many times as long"
+    )
+    most_s: int = Field(default=LONGEST_S, ge=0, le=LONGEST_S, description="and no longer than this, seconds")
+    other_part: bool = Field(
+        default=False,
+        description="at the earliest in a part of the day (6-12, 12-17, 17-24 h at the person's place) in "
+        "which they were not tried yet",
+    )
+    next_phone_s: int | None = Field(
+        default=None,
+        ge=0,
+        le=LONGEST_S,
+        description="seconds until the person's next number is tried; after the last one the lead waits as "
+        "above and begins with the first; null: the same number is tried again",
+    )
+
+
+class RetriesIn(In):
+    """What a campaign says of retries; results and dispositions that are left out go by the defaults."""
+
+    results: dict[str, WaitIn] = Field(default={}, description="by result of the call")
+    dispositions: dict[str, WaitIn] = Field(
+        default={}, max_length=100, description="by code of the disposition of the talk"
+    )
+
+    @field_validator("results")
+    @classmethod
+    def _known(cls, value: dict[str, WaitIn]) -> dict[str, WaitIn]:
+        if not value.keys() <= set(RESULTS):
+            raise ValueError(Said("must be one of: {expected}", expected=", ".join(RESULTS)))
+        return value
 
 
 class CampaignIn(In):
@@ -88,10 +127,24 @@ class CampaignIn(In):
     call_until: Clock = Field(
         default="21:00", description="first minute without calls there; 24:00 is midnight"
     )
-    max_attempts: int = Field(default=3, ge=1, le=100, description="attempts at one number")
-    retry_after_s: dict[str, int] = Field(
-        default={},
-        description="seconds to the next attempt by result, over the defaults; -1: no more attempts",
+    max_attempts: int = Field(
+        default=3, ge=1, le=100, description="attempts at one person in all, over all numbers"
+    )
+    most_per_day: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="attempts at one person in 24 hours, all campaigns counted; null: as the policy says",
+    )
+    most_per_week: int | None = Field(default=None, ge=1, le=200, description="the same in 7 days")
+    most_per_month: int | None = Field(default=None, ge=1, le=500, description="the same in 31 days")
+    retries: RetriesIn = Field(
+        default=RetriesIn(), description="when a person is tried again, over the defaults"
+    )
+    lead_order: Order = Field(
+        default=Order.OLDEST,
+        description="which lead is next: the oldest, the newest, the one of the highest priority, a random "
+        "one, the one with the fewest attempts, or of the oldest those whose best hour is nearest",
     )
     trunks: list[Id] = Field(
         default=[], max_length=20, description="ids of trunks in the order they are tried"
@@ -120,18 +173,6 @@ class CampaignIn(In):
             least, most = AMD_BOUNDS[name]
             if not least <= number <= most:
                 raise ValueError(Said("{name} must be {least} to {most}", name=name, least=least, most=most))
-        return value
-
-    @field_validator("retry_after_s")
-    @classmethod
-    def _retry(cls, value: dict[str, int]) -> dict[str, int]:
-        for name, seconds in value.items():
-            if name not in RESULTS:
-                raise ValueError(Said("must be one of: {expected}", expected=", ".join(RESULTS)))
-            if not -1 <= seconds <= LONGEST_RETRY_S:
-                raise ValueError(
-                    Said("{name} must be {least} to {most}", name=name, least=-1, most=LONGEST_RETRY_S)
-                )
         return value
 
     @field_validator("trunks")
@@ -174,7 +215,11 @@ class CampaignEdit(In):
     call_from: str | None = None
     call_until: str | None = None
     max_attempts: int | None = None
-    retry_after_s: dict[str, int] | None = None
+    most_per_day: int | None = None
+    most_per_week: int | None = None
+    most_per_month: int | None = None
+    retries: RetriesIn | None = None
+    lead_order: Order | None = None
     trunks: list[int] | None = None
 
 

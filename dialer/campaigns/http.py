@@ -8,7 +8,7 @@ from typing import Literal, Self
 from aiohttp import web
 from pydantic import Field
 
-from dialer.campaigns.fields import CampaignEdit, CampaignIn, DispositionsIn, PauseCodesIn
+from dialer.campaigns.fields import CampaignEdit, CampaignIn, DispositionsIn, PauseCodesIn, RetriesIn
 from dialer.campaigns.model import Campaign
 from dialer.campaigns.service import CampaignService, CampaignView
 from dialer.compliance.model import POLICIES, Policy
@@ -18,6 +18,7 @@ from dialer.httpkit.i18n import said
 from dialer.httpkit.paging import Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import Out
+from scheduler.order import Order
 
 CAMPAIGNS = web.AppKey("campaigns", CampaignService)
 routes = Routes("campaigns")
@@ -50,7 +51,11 @@ class CampaignRow(Out):
     call_from: str
     call_until: str
     max_attempts: int
-    retry_after_s: dict[str, int]
+    most_per_day: int | None
+    most_per_week: int | None
+    most_per_month: int | None
+    retries: RetriesIn
+    lead_order: Order
     created_at: datetime
     started_at: datetime | None = Field(description="first start")
     ended_at: datetime | None = Field(description="when it was stopped")

@@ -112,8 +112,14 @@ class Campaign:
     call_from: str
     call_until: str
     max_attempts: int
-    #: seconds to the next attempt by result, over the defaults; negative: none
-    retry_after_s: Mapping[str, int]
+    #: attempts at a person in 24 hours, 7 and 31 days, in all campaigns; None: as the policy says
+    most_per_day: int | None
+    most_per_week: int | None
+    most_per_month: int | None
+    #: over the defaults, as `scheduler.retry.retries_of` reads it
+    retries: Mapping[str, Any]
+    #: which lead is next: a word of `scheduler.order.Order`
+    lead_order: str
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

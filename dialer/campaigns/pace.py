@@ -16,7 +16,7 @@ from dialer.agents.model import AgentState, Shift
 from dialer.calls.model import Call
 from dialer.calls.terms import CallTerms
 from dialer.campaigns.facts import Fact, Kind, facts, wrapped_up
-from dialer.compliance.model import zone_of
+from dialer.compliance.model import Hours, zone_of
 from dialer.pacing.answering import Traits, traits
 from dialer.pacing.budget import Budget, windows_of
 from dialer.pacing.learner import Learner
@@ -181,6 +181,11 @@ class Pace:
         """That a person answers a lead with these traits, 0 to 1."""
         return self.learner.answer_probability(of)
 
+    def nearness(self, window: Hours) -> Nearness:
+        """Says of a lead how near its chance now is to that of its best hour within these local hours. What
+        is known of one lead is known of all that are like it: ask one `Nearness` of many leads."""
+        return Nearness(self.learner, window)
+
     def told(self, snapshot: Snapshot, terms: CallTerms, agents: int, now: datetime) -> Snapshot:
         """The snapshot with what predictive needs; `agents`: on all nodes."""
         self.learner.agents = max(1, agents)
@@ -204,6 +209,30 @@ class Pace:
         if snapshot.knowledge is not None:
             inputs["assumed"] = snapshot.knowledge.prior
         return replace(decision, inputs={name: float(f"{value:.4g}") for name, value in inputs.items()})
+
+
+@dataclass(slots=True)
+class Nearness:
+    """How near leads' chances are to those of their best hours, as learned by now."""
+
+    learner: Learner
+    window: Hours
+    _known: dict[Traits, float] = field(default_factory=dict)
+
+    def __call__(self, lead: ClaimedLead, now: datetime) -> float:
+        """Chance now to chance at the best hour, 0 to 1; 1 where the lead's place is not known."""
+        of = traits_of_lead(lead, now)
+        known = self._known.get(of)
+        if known is None:
+            rest = [one for one in of if one[0] != "hour"]
+            if len(rest) == len(of):
+                return 1.0
+            hours = range(self.window.opens // 60, (self.window.closes + 59) // 60)
+            best = max(
+                self.learner.answer_probability(tuple(sorted([*rest, ("hour", str(hour))]))) for hour in hours
+            )
+            known = self._known[of] = min(1.0, self.learner.answer_probability(of) / best)
+        return known
 
 
 def slack_s(terms: CallTerms) -> float:

@@ -137,7 +137,9 @@ class Paces:
             return
         now, wanted = utc_now(), min(2 * agents + 10, MOST_LEADS)
         async with self.database.tenant(terms.tenant_id) as conn:
-            leads = await hopper.peek(conn, terms.tenant_id, terms.campaign_id, wanted, now)
+            leads = await hopper.peek(
+                conn, terms.tenant_id, terms.campaign_id, wanted, now, mixed=terms.mixed
+            )
         pace.looked_s, pace.looked_over = now_s, over
         pace.next_leads = [
             pace.chance(traits_of_lead(lead, now, _trunk_of(lead.e164, trunks))) for lead in leads

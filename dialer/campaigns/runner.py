@@ -42,6 +42,7 @@ from dialer.servers import store as servers
 from dialer.servers.model import LeaseKey, LeaseKind
 from dialer.servers.ownership import Ownership
 from scheduler import hopper
+from scheduler.order import Order
 
 log = structlog.get_logger(__name__)
 
@@ -379,8 +380,14 @@ class Runner:
 
     async def _dial(self, each: _Running, decision: Plan, node: Node, pace: Pace | None) -> Plan:
         """Have the calls placed; the decision as it could be carried out."""
-        teller = self.paces.teller(pace, each.terms) if pace is not None else None
-        placed = await self.placer.next_leads(each.terms, decision.dial, node.name, teller)
+        learned = pace
+        if pace is None and each.terms.lead_order is Order.BEST_HOUR:
+            learned = self.paces.of(each.terms)  # the other modes learn too, for that
+        teller = self.paces.teller(learned, each.terms) if learned is not None else None
+        near = learned.nearness(each.terms.window) if learned is not None else None
+        if each.terms.lead_order is not Order.BEST_HOUR:
+            near = None
+        placed = await self.placer.next_leads(each.terms, decision.dial, node.name, teller, near)
         if pace is not None:
             del pace.next_leads[: placed.dialled]
         if placed.dialled:
@@ -401,7 +408,9 @@ class Runner:
                 continue
             now = utc_now()
             async with self.database.tenant(terms.tenant_id) as conn:
-                leads = await hopper.claim(conn, terms.tenant_id, terms.campaign_id, 1, now)
+                leads = await hopper.claim(
+                    conn, terms.tenant_id, terms.campaign_id, 1, now, mixed=terms.mixed
+                )
                 if not leads:
                     each.dry_until_s = asyncio.get_running_loop().time() + DRY_S
                     return

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.campaigns import store
-from dialer.campaigns.fields import CampaignEdit, CampaignIn, DispositionsIn, PauseCodesIn
+from dialer.campaigns.fields import CampaignEdit, CampaignIn, DispositionsIn, PauseCodesIn, RetriesIn
 from dialer.campaigns.model import (
     DEFAULT_DISPOSITIONS,
     Action,
@@ -43,6 +43,8 @@ from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.problems import invalid
 from dialer.httpkit.said import Said
 from dialer.trunks import store as trunk_store
+from scheduler import changes as changes_of_leads
+from scheduler.changes import What
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class CampaignService:
         tenant_id = actor.tenant_id
         async with self._database.tenant(tenant_id) as conn:
             await _check_trunks(conn, actor, wanted.trunks)
+            _check_retries(wanted.retries, [one.code for one in DEFAULT_DISPOSITIONS])
             try:
                 campaign_id = await store.add(conn, tenant_id, wanted.model_dump())
             except IntegrityError:
@@ -146,6 +149,11 @@ class CampaignService:
             if "trunks" in different:
                 await _check_trunks(conn, actor, wanted.trunks)
                 await store.set_trunks(conn, tenant_id, campaign_id, wanted.trunks)
+            if "retries" in different:
+                kept = await store.dispositions(conn, tenant_id, campaign_id)
+                _check_retries(wanted.retries, [one.code for one in kept])
+            if "lead_order" in different:
+                await changes_of_leads.ask(conn, tenant_id, campaign_id, What.ORDER)
             if "abandon_message" in different:
                 different["abandon_sound"] = None  # it says the old words
             try:
@@ -335,6 +343,11 @@ async def _check_trunks(conn: AsyncConnection, actor: Actor, ids: Sequence[int])
         raise Invalid(
             field="trunks", reason=Said("there is no trunk {ids}", ids=", ".join(map(str, sorted(unknown))))
         )
+
+
+def _check_retries(retries: RetriesIn, codes: Sequence[str]) -> None:
+    if not retries.dispositions.keys() <= set(codes):
+        raise Invalid(field="retries", reason=Said("must be one of: {expected}", expected=", ".join(codes)))
 
 
 async def _tell(conn: AsyncConnection, actor: Actor, campaign_id: int, name: str, status: str) -> None:

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import ColumnElement, Row, Select, Table, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.terms import CallTerms
-from dialer.compliance.model import POLICIES, Hours
+from dialer.compliance.model import POLICIES, Hours, Limits
 from dialer.db.session import Database
-from dialer.db.tables import campaign
+from dialer.db.tables import campaign, campaign_list, campaign_quota
 from dialer.errors import NotFound
 from dialer.pacing.model import DialMode
 from dialer.trunks import store as trunks
 from dialer.trunks.model import Trunk
+from scheduler.order import Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,22 @@ class DatabaseTermsBook:
             trunks=lines,
             abandon_target=row.abandon_target,
             take_back_ringing=row.take_back_ringing,
+            lead_order=Order(row.lead_order),
+            mixed=row.mixed,
+            has_quotas=row.has_quotas,
+            limits=Limits(row.most_per_day, row.most_per_week, row.most_per_month),
         )
 
 
 def _campaigns(tenant_id: int) -> Select[Any]:
-    return select(campaign).where(campaign.c.tenant_id == tenant_id).order_by(campaign.c.id)
+    return (
+        select(campaign, _has(campaign_list).label("mixed"), _has(campaign_quota).label("has_quotas"))
+        .where(campaign.c.tenant_id == tenant_id)
+        .order_by(campaign.c.id)
+    )
+
+
+def _has(table: Table) -> ColumnElement[bool]:
+    """Whether the campaign has rows of the table."""
+    its_own = table.c.tenant_id == campaign.c.tenant_id, table.c.campaign_id == campaign.c.id
+    return exists().where(*its_own).correlate(campaign)

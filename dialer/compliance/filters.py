@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 from dialer.compliance.model import (
     Denied,
     Hours,
+    Limits,
     Policy,
     Reason,
     allowed_now,
@@ -39,6 +40,8 @@ class Filter(StrEnum):
     LIMITS = "limits"
     #: may it be called again after what the last calls came to
     REDIAL = "redial"
+    #: are more talks wanted with people of its kind
+    QUOTA = "quota"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,12 @@ class Subject:
 
     #: all zones that the number or its record may be in
     zones: tuple[str, ...]
-    #: attempts of the last 31 days at least
+    #: attempts of the last 31 days at least, at the number and at any other of its person
     tried: Sequence[Tried] = ()
     #: None: nobody has said so
     do_not_call: Unwanted | None = None
+    #: the campaign's quota that is full and that the person falls under, `city = Moscow`
+    full: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,8 @@ class Rules:
     window: Hours
     #: the mode of dialling
     mode: str
+    #: the campaign's own, beside the policy's
+    limits: Limits = Limits()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,8 @@ def _hours(subject: Subject, rules: Rules, now: datetime) -> Denied | None:
 
 
 def _limits(subject: Subject, rules: Rules, now: datetime) -> Denied | None:
-    return attempts_allowed(rules.policy, [each.made_at for each in subject.tried], now)
+    tried_at = [each.made_at for each in subject.tried]
+    return attempts_allowed(rules.policy, tried_at, now, rules.limits)
 
 
 def _redial(subject: Subject, rules: Rules, now: datetime) -> Denied | None:
@@ -126,6 +134,10 @@ def _redial(subject: Subject, rules: Rules, now: datetime) -> Denied | None:
     return next((denied for denied in asked if denied is not None), None)
 
 
+def _quota(subject: Subject, _rules: Rules, _now: datetime) -> Denied | None:
+    return Denied(Reason.QUOTA_FULL, None, subject.full) if subject.full else None
+
+
 #: The rule of each filter.
 _RULES: Final[Mapping[Filter, _Rule]] = MappingProxyType(
     {
@@ -134,6 +146,7 @@ _RULES: Final[Mapping[Filter, _Rule]] = MappingProxyType(
         Filter.HOURS: _hours,
         Filter.LIMITS: _limits,
         Filter.REDIAL: _redial,
+        Filter.QUOTA: _quota,
     }
 )
 

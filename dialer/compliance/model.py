@@ -56,6 +56,7 @@ class Reason(StrEnum):
     ATTEMPTS_PER_MONTH = "attempts_per_month"
     AFTER_ABANDONED = "after_abandoned"
     AFTER_MACHINE = "after_machine"
+    QUOTA_FULL = "quota_full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,16 +204,23 @@ def _intersect(
 # -- how often ---------------------------------------------------------------------------------------------
 
 
-def attempts_allowed(policy: Policy, tried_at: Sequence[datetime], now: datetime) -> Denied | None:
-    """None when one more attempt keeps the policy's limits, else why not and until when.
+def attempts_allowed(
+    policy: Policy, tried_at: Sequence[datetime], now: datetime, own: Limits | None = None
+) -> Denied | None:
+    """None when one more attempt keeps the limits of the policy, and the campaign's `own`, else why not and
+    until when.
 
     `tried_at`: when the number was tried before (at least its last 31 days), in any order.
     """
     denials = []
     for limit, span, reason in (
-        (policy.limits.per_day, DAY, Reason.ATTEMPTS_PER_DAY),
-        (policy.limits.per_week, 7 * DAY, Reason.ATTEMPTS_PER_WEEK),
-        (policy.limits.per_month, 31 * DAY, Reason.ATTEMPTS_PER_MONTH),
+        each
+        for limits in (policy.limits, own or Limits())
+        for each in (
+            (limits.per_day, DAY, Reason.ATTEMPTS_PER_DAY),
+            (limits.per_week, 7 * DAY, Reason.ATTEMPTS_PER_WEEK),
+            (limits.per_month, 31 * DAY, Reason.ATTEMPTS_PER_MONTH),
+        )
     ):
         recent = sorted(at for at in tried_at if at > now - span)
         if limit is not None and len(recent) >= limit:

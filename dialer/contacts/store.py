@@ -25,6 +25,7 @@ from dialer.contacts.model import FAR_FUTURE, Contact, ContactList, NewContact, 
 from dialer.db import tables as t
 from dialer.db.prepared import Prepared
 from dialer.db.session import encode_json
+from dialer.db.sort_key import sort_key
 
 _LIST = t.contact_list.c
 _CONTACT = t.contact.c
@@ -262,20 +263,41 @@ _JOIN_LIST = text("""
     ON CONFLICT DO NOTHING
 """)
 
-# The zone of the record wins over the candidates of the number.
-_ADD_LEADS = """
+# The zone of the record wins over the candidates of the number. A person whom the campaign has already, be it
+# by another number, gets no second lead. A file may have a column of priorities.
+_GIVEN = "coalesce({})".format(
+    ", ".join(f"c.custom->>'{name}'" for name in ("priority", "Priority", "приоритет", "Приоритет"))
+)
+_PRIORITY = f"CASE WHEN {_GIVEN} ~ '^[+-]?[0-9]{{{{1,3}}}}$' THEN CAST({_GIVEN} AS integer) ELSE 0 END"
+_PLACE = sort_key(
+    "k.lead_order",
+    priority="r.priority",
+    added_at="now()",
+    attempts="0",
+    contact_id="c.id",
+    campaign_id="k.id",
+)
+_ADD_LEADS = f"""
     INSERT INTO lead (
-        tenant_id, campaign_id, list_id, contact_id, e164, timezones, sort_key, open_from, open_until
+        tenant_id, campaign_id, list_id, contact_id, e164, timezones, priority, sort_key, open_from,
+        open_until
     )
-    SELECT c.tenant_id, :campaign_id, m.list_id, c.id, p.e164,
-        CASE WHEN c.timezone IS NULL THEN p.timezones ELSE ARRAY[c.timezone] END, c.id, now(), :until
-    FROM list_contact m
+    SELECT c.tenant_id, k.id, m.list_id, c.id, p.e164,
+        CASE WHEN c.timezone IS NULL THEN p.timezones ELSE ARRAY[c.timezone] END, r.priority, {_PLACE},
+        now(), :until
+    FROM campaign k
+    JOIN list_contact m ON m.tenant_id = k.tenant_id AND m.list_id = :list_id
     JOIN contact c ON c.tenant_id = m.tenant_id AND c.id = m.contact_id
+    CROSS JOIN LATERAL (SELECT {_PRIORITY} AS priority) r
     JOIN contact_phone p ON p.tenant_id = c.tenant_id AND p.contact_id = c.id AND p.position = 1
-    WHERE m.tenant_id = :tenant_id AND m.list_id = :list_id{which}
+    WHERE k.tenant_id = :tenant_id AND k.id = :campaign_id{{which}}
+      AND NOT EXISTS (
+        SELECT FROM lead l
+        WHERE l.tenant_id = c.tenant_id AND l.contact_id = c.id AND l.campaign_id = k.id
+      )
     ORDER BY c.id
     ON CONFLICT (tenant_id, campaign_id, e164) DO NOTHING
-"""
+"""  # noqa: S608 - texts of ours
 _ADD_LEADS_OF_CONTACTS = text(
     _ADD_LEADS.format(which=" AND m.contact_id = ANY(CAST(:contact_ids AS bigint[]))")
 )

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 ENGINE = "dozvon_engine"  # {"tenant": 1, "what": "campaigns"}
 EVENTS = "dozvon_events"  # the last number given
 OUTBOX = "dozvon_outbox"  # empty: events without a number exist
-JOBS = "dozvon_jobs"  # empty: an import is queued
+JOBS = "dozvon_jobs"  # empty: an import or a change of many leads is queued
 REPLIES = "dozvon_replies"  # the id of a command that is done
 
 #: The payload of a synthetic note: the connection is (again) up, anything may have happened before.

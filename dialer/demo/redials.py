@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from dialer.calls import verdicts
 from dialer.calls.model import Call, Result
 from scheduler import retry
-from scheduler.retry import Again, Close
+from scheduler.retry import Again, Close, Retries, Tries
 
 #: The carrier's log cuts its times to milliseconds.
 CUT: Final = timedelta(milliseconds=1)
@@ -31,16 +31,9 @@ class Attempt:
 
     e164: str
     call: Call
-    #: kind of the disposition of its talk
+    #: kind of the disposition of its talk, and its code
     kind: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What a campaign says of retries; see `scheduler.retry`."""
-
-    max_attempts: int
-    retry_after_s: Mapping[str, int] = field(default_factory=dict)
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +47,7 @@ class Redials:
 
 
 def redials(
-    calls: Mapping[str, Sequence[datetime | None]], attempts: Sequence[Attempt], rule: Rule
+    calls: Mapping[str, Sequence[datetime | None]], attempts: Sequence[Attempt], rule: Retries
 ) -> Redials:
     """Hold the carrier's calls (when each began, by number) against the attempts of one campaign, in which
     each number is of one lead."""
@@ -83,7 +76,7 @@ def _is_of(call: Call, began: datetime | None) -> bool:
     return call.hung_up_at is None or began <= call.hung_up_at
 
 
-def _allowed(attempts: Sequence[Attempt], rule: Rule) -> Iterator[Call]:
+def _allowed(attempts: Sequence[Attempt], rule: Retries) -> Iterator[Call]:
     """Those calls to a number, oldest first, that the rule asked for."""
     fate: Again | Close | None = None
     counted = 0
@@ -98,22 +91,19 @@ def _allowed(attempts: Sequence[Attempt], rule: Rule) -> Iterator[Call]:
         earlier.append(attempt.call)
 
 
-def _fate(attempt: Attempt, counted: int, earlier: Sequence[Call], rule: Rule) -> Again | Close | None:
+def _fate(attempt: Attempt, counted: int, earlier: Sequence[Call], rule: Retries) -> Again | Close | None:
     """What the rule makes of a lead after its attempt; None: it is not over yet, nobody may dial."""
     call = attempt.call
     if call.hung_up_at is None or call.result is None:
         return None
     if attempt.kind is not None:
-        return retry.after_talk(
-            attempt.kind, counted, max_attempts=rule.max_attempts, callback_at=None, now=call.hung_up_at
-        )
+        return retry.after_talk(attempt.code, attempt.kind, Tries(counted), rule, call.hung_up_at)
     faults = sum(verdicts.failed_by_trunk(one) for one in earlier if one.created_at > call.created_at - HOUR)
     return retry.after(
         call.result,
-        counted,
-        max_attempts=rule.max_attempts,
-        retry_after_s=rule.retry_after_s,
-        now=call.hung_up_at,
+        Tries(counted),
+        rule,
+        call.hung_up_at,
         trunk_faults=faults + 1 if verdicts.failed_by_trunk(call) else 0,
         unrung=verdicts.unrung(call),
         taken_back=verdicts.taken_back(call),

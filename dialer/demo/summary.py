@@ -15,10 +15,12 @@ from dialer.calls.store import call_of
 from dialer.compliance.model import POLICIES
 from dialer.db import tables as t
 from dialer.db.session import Database
-from dialer.demo.redials import Attempt, Rule, redials
+from dialer.demo.redials import Attempt, redials
 from dialer.demo.setup import TENANT
 from dialer.httpkit.access import Actor
 from dialer.reports.service import FigureService
+from scheduler import retry
+from scheduler.retry import Retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,11 @@ async def summary(
 async def _attempts(conn: AsyncConnection, campaign_id: int) -> list[Attempt]:
     a, d = t.attempt.c, t.disposition.c
     rows = await conn.execute(
-        select(t.attempt, d.kind)
+        select(t.attempt, d.kind, d.code)
         .outerjoin(t.disposition, (d.tenant_id == a.tenant_id) & (d.id == a.disposition_id))
         .where(a.campaign_id == campaign_id)
     )
-    return [Attempt(row.e164, _call(row), row.kind) for row in rows]
+    return [Attempt(row.e164, _call(row), row.kind, row.code or "") for row in rows]
 
 
 def _call(row: Any) -> Call:
@@ -121,10 +123,11 @@ def _call(row: Any) -> Call:
     )
 
 
-async def _rule(conn: AsyncConnection, campaign_id: int) -> Rule:
+async def _rule(conn: AsyncConnection, campaign_id: int) -> Retries:
     c = t.campaign.c
-    row = await conn.execute(select(c.max_attempts, c.retry_after_s).where(c.id == campaign_id))
-    return Rule(*row.one())
+    row = await conn.execute(select(c.max_attempts, c.retries).where(c.id == campaign_id))
+    kept = row.one()
+    return retry.retries_of(kept.retries, kept.max_attempts)
 
 
 async def _dispositions(conn: AsyncConnection, campaign_id: int) -> Mapping[str, int]:

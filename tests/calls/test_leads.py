@@ -30,7 +30,10 @@ async def test_each_result_has_its_fate(centre: Centre) -> None:
     await centre.add_agents(1)
     numbers = {encode(behaviour, ring_s=0.5).e164: behaviour for behaviour in FATES}
     campaign_id = await centre.campaign(
-        numbers, mode="power", ratio=10.0, retry_after_s={"busy": 300, "declined": -1}
+        numbers,
+        mode="power",
+        ratio=10.0,
+        retries={"results": {"busy": {"after_s": 300}, "declined": {"after_s": -1}}},
     )
     attempts = {a.e164: a for a in await centre.until_attempts(len(FATES), "ended")}
     for lead in await centre.leads(campaign_id):
@@ -49,7 +52,9 @@ async def test_a_lead_is_tried_as_often_as_its_campaign_says(centre: Centre) -> 
     """A number that is busy is dialled again when its time has come, at most `max_attempts` times."""
     await centre.add_agents(1)
     number = encode(Behaviour.BUSY, ring_s=0.5, detail=700).e164
-    campaign_id = await centre.campaign([number], max_attempts=3, retry_after_s={"busy": 0})
+    campaign_id = await centre.campaign(
+        [number], max_attempts=3, retries={"results": {"busy": {"after_s": 0}}}
+    )
     attempts = await centre.until_attempts(3, "ended")
     for earlier, later in itertools.pairwise(attempts):
         assert earlier.hung_up_at <= later.created_at

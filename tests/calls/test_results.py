@@ -32,8 +32,10 @@ async def test_unanswered_calls_are_told_apart(centre: Centre) -> None:
     """Each refusal ends its attempt with the result, the cause and the code of the far end."""
     numbers = {encode(behaviour, ring_s=1.0).e164: behaviour for behaviour in UNANSWERED}
     await centre.add_agents(1)
-    later = {"congestion": 3600}  # what the carrier fails is dialled again in seconds
-    await centre.campaign(numbers, mode="power", ratio=10.0 * len(numbers), retry_after_s=later)
+    later = {
+        "results": {"congestion": {"after_s": 3600}}
+    }  # what the carrier fails is dialled again in seconds
+    await centre.campaign(numbers, mode="power", ratio=10.0 * len(numbers), retries=later)
     ended = await centre.until_attempts(len(numbers), "ended")
     assert {numbers[a.e164]: (a.result, a.cause, a.sip_code) for a in ended} == UNANSWERED
     assert all(a.answered_at is None and a.agent_id is None for a in ended)

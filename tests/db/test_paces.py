@@ -249,7 +249,7 @@ async def test_a_rung_call_that_was_taken_back_leaves_its_lead_callable(floor: F
     assert (row.result, row.detail) == ("canceled", TAKEN_BACK)
     assert (lead.status, lead.attempts) == ("waiting", 0)
     async with floor.database.tenant(TENANT) as conn:
-        history = await store.tried(conn, TENANT, [lead.e164], at - timedelta(days=1))
+        history = await store.tried(conn, TENANT, {lead.e164: None}, at - timedelta(days=1))
     assert len(history[lead.e164]) == 1
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from dialer.calls.model import TAKEN_BACK, Call, CallState, Result
 from dialer.demo.invites import InviteCounter
-from dialer.demo.redials import Attempt, Rule, redials
+from dialer.demo.redials import Attempt, redials
+from scheduler.retry import Retries, Wait
 
 NUMBER = "+79160001004"
 BEGAN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -39,10 +40,10 @@ def refused(made_s: float) -> Attempt:
     return attempt(made_s, made_s + 1, Result.CONGESTION, sip_code=503, ringing_at=None)
 
 
-def told(calls_s: list[float], *attempts: Attempt, rule: Rule | None = None) -> tuple[int, dict[str, int]]:
+def told(calls_s: list[float], *attempts: Attempt, rule: Retries | None = None) -> tuple[int, dict[str, int]]:
     """Calls too many, and retries, of the carrier's calls at these seconds."""
     calls = {NUMBER: [at(second) for second in calls_s]}
-    found = redials(calls, attempts, rule or Rule(3))
+    found = redials(calls, attempts, rule or Retries(3))
     return found.too_many, dict(found.retries)
 
 
@@ -95,7 +96,7 @@ def test_a_second_call_is_a_mistake_unless_the_rule_asked_for_it(
 
 def test_the_campaigns_own_delays_and_limit_count() -> None:
     """A busy line is tried again after the campaign's minute, as often as it says."""
-    rule = Rule(2, {"busy": 60})
+    rule = Retries(2, {"busy": Wait(60)})
     busy = [attempt(made, made + 1, Result.BUSY) for made in (0, 61, 122)]
     assert told([0.1, 61.1, 122.1], *busy, rule=rule) == (1, {"busy": 1})
 
@@ -113,7 +114,7 @@ def test_what_is_made_up_for_is_no_attempt(spared: list[Attempt]) -> None:
     back."""
     busy = [attempt(made, made + 1, Result.BUSY) for made in (100, 200)]
     calls_s = [(each.call.created_at - BEGAN).total_seconds() for each in (*spared, *busy)]
-    assert told(calls_s, *spared, *busy, rule=Rule(2, {"busy": 60}))[0] == 0
+    assert told(calls_s, *spared, *busy, rule=Retries(2, {"busy": Wait(60)}))[0] == 0
 
 
 def test_a_talk_is_followed_as_its_disposition_says() -> None:
@@ -126,7 +127,7 @@ def test_a_talk_is_followed_as_its_disposition_says() -> None:
 
 def test_a_call_without_a_time_is_nobodys() -> None:
     """What the log says no time of is not taken for anybody's call."""
-    assert redials({NUMBER: [None]}, [TALK], Rule(3)).too_many == 1
+    assert redials({NUMBER: [None]}, [TALK], Retries(3)).too_many == 1
 
 
 def test_a_call_begins_with_its_first_invite() -> None:

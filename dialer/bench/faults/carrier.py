@@ -106,7 +106,7 @@ async def _line(site: Site, odd: OddCarrier) -> Line:
     site.asterisk.write_generated(await generated_files(site.settings, site.database))
     await site.asterisk.cli(RELOAD)
     # By the product's own rules of retry: whom the carrier failed is dialled again.
-    campaign_id = await site.keep_dialling(trunks=[trunk_id], ring_timeout_s=RING_TIMEOUT_S, retry_after_s={})
+    campaign_id = await site.keep_dialling(trunks=[trunk_id], ring_timeout_s=RING_TIMEOUT_S, retries={})
     await site.until_dialling(patience(30))
     return Line(trunk_id, campaign_id)
 

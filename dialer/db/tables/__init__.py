@@ -20,6 +20,7 @@ from dialer.db.tables.campaigns import (
     DIAL_MODES,
     DISPOSITION_KINDS,
     LEAD_HOLDS,
+    LEAD_ORDERS,
     LEAD_STATUSES,
     campaign,
     campaign_trunk,
@@ -45,6 +46,7 @@ from dialer.db.tables.donotcall import (
     do_not_call_import,
     registry,
 )
+from dialer.db.tables.hopper import LEAD_CHANGES, campaign_list, campaign_quota, lead_change
 from dialer.db.tables.people import (
     CONSENT_PURPOSES,
     consent,
@@ -94,7 +96,9 @@ __all__ = [
     "DNC_SOURCES",
     "FIELD_TYPES",
     "IMPORT_STATUSES",
+    "LEAD_CHANGES",
     "LEAD_HOLDS",
+    "LEAD_ORDERS",
     "LEAD_STATUSES",
     "LEASE_KINDS",
     "PAIR_STATUSES",
@@ -113,6 +117,8 @@ __all__ = [
     "attempt",
     "audit",
     "campaign",
+    "campaign_list",
+    "campaign_quota",
     "campaign_segment",
     "campaign_trunk",
     "cleaning_run",
@@ -143,6 +149,7 @@ __all__ = [
     "import_mapping",
     "import_reject",
     "lead",
+    "lead_change",
     "lease",
     "list_contact",
     "metadata",

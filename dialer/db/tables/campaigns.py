@@ -23,7 +23,8 @@ from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, 
 CAMPAIGN_STATUSES = ("draft", "running", "paused", "stopped")
 DIAL_MODES = ("manual", "preview", "progressive", "power", "predictive")
 LEAD_STATUSES = ("new", "offered", "dialling", "waiting", "closed")
-LEAD_HOLDS = ("do_not_call", "zone", "hours", "limits", "redial", "trunk", "retry", "callback")
+LEAD_HOLDS = ("do_not_call", "zone", "hours", "limits", "redial", "trunk", "retry", "callback", "quota")
+LEAD_ORDERS = ("oldest", "newest", "priority", "random", "fewest_attempts", "best_hour")
 DISPOSITION_KINDS = (
     "sale",
     "interest",
@@ -59,13 +60,18 @@ campaign = tenant_table(
     Column("call_from", Text, nullable=False, server_default="09:00"),  # local time at the called person
     Column("call_until", Text, nullable=False, server_default="21:00"),
     Column("max_attempts", Integer, nullable=False, server_default="3"),
-    Column("retry_after_s", JSONB, nullable=False, server_default="{}"),  # {result: seconds}; else defaults
+    Column("retries", JSONB, nullable=False, server_default="{}"),  # see scheduler.retry; else its defaults
+    Column("most_per_day", Integer),  # attempts at a person, in any campaign; null: the policy alone counts
+    Column("most_per_week", Integer),
+    Column("most_per_month", Integer),
+    Column("lead_order", Text, nullable=False, server_default="oldest"),  # which lead is next
     now_at(),
     time_at("started_at"),
     time_at("ended_at"),
     UniqueConstraint("tenant_id", "name"),
     one_of("status", CAMPAIGN_STATUSES),
     one_of("mode", DIAL_MODES),
+    one_of("lead_order", LEAD_ORDERS),
 )
 
 #: The trunks of a campaign in the order they are tried.
@@ -94,7 +100,8 @@ disposition = tenant_table(
     one_of("kind", DISPOSITION_KINDS),
 )
 
-#: A number of a contact to be reached for a campaign. One row a number a campaign.
+#: A person to be reached for a campaign, by the number that is tried next: one row a person a campaign, and
+#: one a number a campaign. The retry rule may go on to the person's next number; the row is the same then.
 lead = tenant_table(
     "lead",
     id_column(),
@@ -104,7 +111,8 @@ lead = tenant_table(
     Column("e164", Text, nullable=False),
     Column("timezones", ARRAY(Text), nullable=False),
     Column("status", Text, nullable=False, server_default="new"),
-    Column("sort_key", BigInteger, nullable=False, server_default="0"),  # lowest is dialled first
+    Column("priority", Integer, nullable=False, server_default="0"),  # higher is dialled first, by that order
+    Column("sort_key", BigInteger, nullable=False, server_default="0"),  # lowest first: db/sort_key.py
     time_at("open_from", null=False),  # may be dialled from here (calendar, retry) ...
     # What it rests for until `open_from`, out of the index of the claim; null: it does not rest.
     Column("hold", Text),
@@ -126,6 +134,16 @@ lead = tenant_table(
         "lead_hopper_idx",
         "tenant_id",
         "campaign_id",
+        "sort_key",
+        "id",
+        postgresql_where=text("status IN ('new', 'waiting') AND hold IS NULL"),
+    ),
+    # The same, of one list: campaigns that dial lists by shares.
+    Index(
+        "lead_list_idx",
+        "tenant_id",
+        "campaign_id",
+        "list_id",
         "sort_key",
         "id",
         postgresql_where=text("status IN ('new', 'waiting') AND hold IS NULL"),

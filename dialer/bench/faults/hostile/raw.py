@@ -65,7 +65,9 @@ BODIES: Final = (
     b'{"name":"\xff\xfe\x80"}',
     b'{"name":"\\ud800","login":"\\u0000"}',
     b'{"ratio":1e999999,"max_cps":1e-400,"priority":1.0}',
-    json.dumps({"name": "x", "trunks": [2**70], "retry_after_s": {"busy": 10**30}}).encode("utf-16"),
+    json.dumps(
+        {"name": "x", "trunks": [2**70], "retries": {"results": {"busy": {"after_s": 10**30}}}}
+    ).encode("utf-16"),
     b'{"__proto__":{"x":1},"name":{"$ne":null},"constructor":[]}',
 )
 
