@@ -199,26 +199,35 @@ _LISTS = text(
      ORDER BY t.id
     """
 )
-_PRIORITY = text(
-    f"""
-    UPDATE lead l
-       SET priority = :priority, sort_key = CASE k.lead_order WHEN 'priority' THEN {
-        sort_key(
-            "k.lead_order",
-            priority=":priority",
-            added_at="l.created_at",
-            attempts="l.attempts",
-            contact_id="l.contact_id",
-            campaign_id="l.campaign_id",
-        )
-    } ELSE l.sort_key END
-      FROM campaign k
-     WHERE k.tenant_id = l.tenant_id AND k.id = l.campaign_id
-       AND l.tenant_id = :tenant_id AND l.campaign_id = :campaign_id
-       AND (l.id = ANY (CAST(:leads AS bigint[])) OR l.e164 = ANY (CAST(:numbers AS text[]))
-            OR l.list_id = :list_id)
-    """  # noqa: S608 - texts of ours
+_PLACE = sort_key(
+    "k.lead_order",
+    priority="CAST(:priority AS integer)",
+    added_at="l.created_at",
+    attempts="l.attempts",
+    contact_id="l.contact_id",
+    campaign_id="l.campaign_id",
 )
+#: By which leads are named; locked in the order in which everybody locks leads.
+_PRIORITY = {
+    name: text(
+        f"""
+        UPDATE lead l
+           SET priority = CAST(:priority AS integer),
+               sort_key = CASE k.lead_order WHEN 'priority' THEN {_PLACE} ELSE l.sort_key END
+          FROM campaign k,
+               (SELECT id FROM lead
+                 WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND {which}
+                 ORDER BY id FOR UPDATE) n
+         WHERE l.tenant_id = :tenant_id AND l.id = n.id
+           AND k.tenant_id = l.tenant_id AND k.id = l.campaign_id
+        """  # noqa: S608 - texts of ours
+    )
+    for name, which in (
+        ("leads", "id = ANY (CAST(:which AS bigint[]))"),
+        ("numbers", "e164 = ANY (CAST(:which AS text[]))"),
+        ("list_id", "list_id = CAST(:which AS bigint)"),
+    )
+}
 
 
 class LeadService:
@@ -326,17 +335,9 @@ class LeadService:
         tenant_id = actor.tenant_id
         async with self._database.tenant(tenant_id) as conn:
             await _open(conn, actor, campaign_id)
-            done = await conn.execute(
-                _PRIORITY,
-                {
-                    "tenant_id": tenant_id,
-                    "campaign_id": campaign_id,
-                    "priority": wanted.priority,
-                    "leads": wanted.leads,
-                    "numbers": wanted.numbers,
-                    "list_id": wanted.list_id,
-                },
-            )
+            by = next(name for name in _PRIORITY if getattr(wanted, name))
+            values = {"tenant_id": tenant_id, "campaign_id": campaign_id, "priority": wanted.priority}
+            done = await conn.execute(_PRIORITY[by], values | {"which": getattr(wanted, by)})
             await audit.record(
                 conn,
                 actor,

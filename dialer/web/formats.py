@@ -38,6 +38,17 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
+def span(seconds: float, locale: str) -> str:
+    """A wait in words: 40 s, 15 min, 2 h, 3 d; 40 с, 15 мин, 2 ч, 3 дн."""
+    units = (("d", "дн", 86400), ("h", "ч", 3600), ("min", "мин", 60), ("s", "с", 1))
+    for english, russian, size in units:
+        if (seconds >= size and (seconds % size == 0 or seconds > 10 * size)) or size == 1:
+            many = seconds / size
+            text = number(many, locale, 0 if many == int(many) else 1)
+            return f"{text}{HARD}{russian if locale == 'ru' else english}"
+    raise AssertionError  # the last unit fits whatever it is
+
+
 def clock(value: datetime | None, zone: str) -> str:
     """The time of day with seconds."""
     return value.astimezone(ZoneInfo(zone)).strftime("%H:%M:%S") if value else DASH
@@ -81,6 +92,7 @@ def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
         "number": lambda value, places=0: number(value, locale, places),
         "percent": lambda value, places=1: percent(value, locale, places),
         "duration": duration,
+        "span": lambda seconds: span(seconds, locale),
         "clock": clock,
         "precise": precise,
         "moment": lambda value, zone: moment(value, zone, locale),

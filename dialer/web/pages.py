@@ -13,7 +13,7 @@ from dialer.reports.live import LiveService, Trouble
 from dialer.web.keys import FILES, LIVE
 from dialer.web.render import is_fragment, page
 from dialer.web.static_files import StaticFiles
-from dialer.web.views import agents, calls, campaigns, desk, door, lists, pace, policies, trunks, users
+from dialer.web.views import agents, calls, campaigns, desk, door, lists, pace, policies, queue, trunks, users
 
 
 def add_pages(app: web.Application) -> None:
@@ -28,7 +28,7 @@ def add_pages(app: web.Application) -> None:
     app.router.add_get("/favicon.ico", favicon)
     app.router.add_get("/", home)
     app.router.add_get("/status", status)
-    for view in (door, campaigns, pace, calls, lists, agents, desk, trunks, policies, users):
+    for view in (door, campaigns, pace, queue, calls, lists, agents, desk, trunks, policies, users):
         app.router.add_routes(view.routes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,10 @@ from aiohttp import web
 
 from dialer.calls.call_log import Filter
 from dialer.calls.http import CALLS
-from dialer.campaigns.fields import CampaignEdit, CampaignIn
+from dialer.campaigns.fields import CampaignEdit, CampaignIn, RetriesIn
 from dialer.campaigns.http import CAMPAIGNS
-from dialer.campaigns.model import Campaign, Status
+from dialer.campaigns.model import DEFAULT_DISPOSITIONS, Campaign, Disposition, Status
+from dialer.campaigns.store import KeptDisposition
 from dialer.clock import utc_now
 from dialer.compliance.model import POLICIES
 from dialer.contacts.keys import CONTACTS
@@ -23,7 +25,7 @@ from dialer.httpkit.stream import HUB
 from dialer.reports.figures import FORMULAS, Group
 from dialer.reports.http import FIGURES
 from dialer.trunks.http import TRUNKS
-from dialer.web import forms
+from dialer.web import forms, retry_form
 from dialer.web.keys import LIVE
 from dialer.web.render import is_fragment, page
 from dialer.web.views.door import see
@@ -32,6 +34,8 @@ routes = web.RouteTableDef()
 
 #: Texts whose emptiness is meant.
 KEPT = ("caller_name", "abandon_message")
+#: Empty, these mean that there is none.
+EMPTY = ("skill", "abandon_target", "most_per_day", "most_per_week", "most_per_month")
 LAST_CALLS = 14
 PAGE = 50
 
@@ -79,7 +83,7 @@ async def new_form(request: web.Request) -> web.StreamResponse:
 async def create(request: web.Request) -> web.StreamResponse:
     """Make a draft."""
     actor = page_actor(request, Right.CAMPAIGNS_EDIT)
-    values = _values(await forms.texts(request))
+    values = _values(await forms.texts(request), {})
     try:
         view = await request.app[CAMPAIGNS].create(actor, forms.read(CampaignIn, values))
     except DozvonError as error:
@@ -105,11 +109,12 @@ async def edit(request: web.Request) -> web.StreamResponse:
     """Change a draft or paused campaign."""
     actor = page_actor(request, Right.CAMPAIGNS_EDIT)
     service, campaign_id = request.app[CAMPAIGNS], _id(request)
-    values = _values(await forms.texts(request))
+    kept = (await service.campaign(actor, campaign_id)).campaign
+    values = _values(await forms.texts(request), kept.retries)
     try:
-        # What the form does not have stays: settings of the detector, waits by result.
-        changes = {name: value for name, value in values.items() if name not in ("amd", "retry_after_s")}
-        changes = {"skill": None, "abandon_target": None} | changes
+        # What the form does not have stays: settings of the detector.
+        changes = {name: value for name, value in values.items() if name != "amd"}
+        changes = dict.fromkeys(EMPTY) | changes
         await service.edit(actor, campaign_id, forms.read(CampaignEdit, changes))
     except NotFound:
         raise
@@ -120,8 +125,9 @@ async def edit(request: web.Request) -> web.StreamResponse:
     return see(f"/campaigns/{campaign_id}")
 
 
-def _values(form: Any) -> dict[str, Any]:
-    return forms.given(form, CampaignIn, lists=("trunks",), kept=KEPT)
+def _values(form: Any, retries: Mapping[str, Any]) -> dict[str, Any]:
+    given = forms.given(form, CampaignIn, lists=("trunks",), kept=KEPT)
+    return given | {"retries": retry_form.read(form, retries)}
 
 
 async def _form(
@@ -133,18 +139,31 @@ async def _form(
     status: int = 200,
 ) -> web.StreamResponse:
     defaults = {name: about.get_default() for name, about in CampaignIn.model_fields.items()}
+    shown = defaults | {"name": ""} | values
+    if isinstance(shown["retries"], RetriesIn):
+        shown["retries"] = shown["retries"].model_dump()
+    dispositions = await _dispositions(request, actor, campaign)
     chosen = {str(one) for one in values.get("trunks", [])}
     return await page(
         request,
         "campaign_form.html",
         status=status,
         campaign=campaign,
-        values=defaults | {"name": ""} | values,
+        values=shown,
+        waits=retry_form.lines(locale_of(request), shown["retries"], dispositions),
         chosen=chosen,
         faults=faults,
         trunks=await request.app[TRUNKS].trunks(actor),
         policies=list(POLICIES.values()),
     )
+
+
+async def _dispositions(
+    request: web.Request, actor: Actor, campaign: Campaign | None
+) -> Sequence[Disposition | KeptDisposition]:
+    if campaign is None:
+        return DEFAULT_DISPOSITIONS
+    return await request.app[CAMPAIGNS].dispositions(actor, campaign.id)
 
 
 # -- running -----------------------------------------------------------------------------------------------
