@@ -116,6 +116,8 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "wrong_person": "wrong person",
             "no_contact": "no contact",
             "do_not_call": "asked not to be called",
+            "dead_number": "dead number",
+            "duplicate": "duplicate of a person",
             "other": "other",
         },
         "lead": {

@@ -21,6 +21,7 @@ ROWS: Final = {
     "air": ("growth", "AIR"),
     "operators": ("growth", "OPERATORS"),
     "leads": ("growth", "LEADS"),
+    "hopper": ("hopper", "HOPPER"),
 }
 
 

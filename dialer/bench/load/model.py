@@ -34,6 +34,7 @@ NAMES = (
     "air",
     "operators",
     "leads",
+    "hopper",
 )
 #: The case of `calls` that names the highest rate at which nothing fell behind.
 SUSTAINED = "sustained"
