@@ -17,6 +17,7 @@ from dialer.db.session import Database
 from dialer.db.sort_key import OF_LEAD
 from scheduler import changes, hopper
 from scheduler.changes import What
+from scheduler.holds import Hold
 from scheduler.order import Order, sort_key
 from scheduler.retry import Again
 
@@ -126,7 +127,7 @@ async def test_each_order_gives_its_leads(floor: Floor) -> None:
     async with floor.database.tenant(TENANT) as conn:
         for lead_id, values in facts.items():
             await conn.execute(update(t.lead).where(t.lead.c.id == lead_id).values(**values))
-        await hopper.postpone(conn, TENANT, leads[4], now, hopper.Hold.RETRY)
+        await hopper.postpone(conn, TENANT, leads[4], now, Hold.RETRY)
     ways: dict[Order, Any] = {
         Order.PRIORITY: lambda one: (-facts[one]["priority"], one),
         Order.NEWEST: lambda one: (-facts[one]["created_at"].timestamp(), one),

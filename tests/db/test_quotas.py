@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -236,7 +236,7 @@ async def test_a_stopped_campaign_stays_as_it_was(floor: Floor, service: LeadSer
     """Nothing of it is changed any more, and an agent changes nothing at all."""
     async with floor.database.tenant(TENANT) as conn:
         await conn.execute(update(t.campaign).values(status="stopped"))
-    asked = [
+    asked: list[Callable[[Actor], Awaitable[object]]] = [
         lambda who: service.recycle(who, floor.campaign_id, RecycleIn()),
         lambda who: service.set_quotas(who, floor.campaign_id, QuotasIn(items=[])),
         lambda who: service.set_shares(who, floor.campaign_id, SharesIn(items=[])),
@@ -290,6 +290,7 @@ async def test_a_priority_moves_leads(floor: Floor, service: LeadService, boss: 
     assert await claimed(floor) == [leads[2], leads[1], leads[0]]
     assert await service.set_priority(boss, campaign, PriorityIn(priority=1, list_id=floor.list_id)) == 3
     assert await claimed(floor) == leads
-    for wrong in ({}, {"leads": [1], "numbers": [number]}):
+    wrongs: list[dict[str, Any]] = [{}, {"leads": [1], "numbers": [number]}]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match="must be given"):
             PriorityIn(priority=1, **wrong)

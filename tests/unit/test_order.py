@@ -15,7 +15,7 @@ NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 def key(order: Order, **lead: Any) -> int:
     """The place of a lead that is like all others but for this."""
-    plain = {"priority": 0, "added_at": NOW, "attempts": 0, "contact_id": 5, "campaign_id": 1}
+    plain: dict[str, Any] = {"priority": 0, "added_at": NOW, "attempts": 0, "contact_id": 5, "campaign_id": 1}
     return sort_key(order, **(plain | lead))
 
 

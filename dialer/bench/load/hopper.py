@@ -56,8 +56,8 @@ class Hopper:
 
     name = "hopper"
     title = (
-        "The claim of a hundred leads (locked, then let go) by the server's role under row security: of lists "
-        "of which every lead may be dialled, of which half are closed and four of ten rest, and by shares of "
+        "The claim of a hundred leads (locked, then let go) by the server's role under row security: of "
+        "lists of which every lead may be dialled, of which half are closed and four of ten rest, and by shares of "
         "lists; and eight schedulers at once, each lead claimed and marked as dialled"
     )
     columns = (
@@ -139,7 +139,7 @@ async def _other_campaign(books: Books) -> int:
                 tenant_id=TENANT, campaign_id=books.data.campaign_id, list_id=books.data.list_id, share=1
             )
         )
-    assert other is not None
+    assert isinstance(other, int)
     return other
 
 
