@@ -57,8 +57,8 @@ class Hopper:
     name = "hopper"
     title = (
         "The claim of a hundred leads (locked, then let go) by the server's role under row security: of "
-        "lists of which every lead may be dialled, of which half are closed and four of ten rest, and by shares of "
-        "lists; and eight schedulers at once, each lead claimed and marked as dialled"
+        "lists of which every lead may be dialled, of which half are closed and four of ten rest, and by "
+        "shares of lists; and eight schedulers at once, each lead claimed and marked as dialled"
     )
     columns = (
         ("leads", "leads"),
