@@ -89,10 +89,7 @@ def ready(trunk_id: int, **changes: Any) -> CampaignIn:
 
 async def test_a_new_campaign_is_a_draft_with_dispositions(campaigns: CampaignService, trunk_id: int) -> None:
     """It can be looked at as it was asked for, and agents have something to choose from."""
-    retries = {
-        "results": {"busy": {"after_s": 60, "factor": 2.0}},
-        "dispositions": {"no-contact": {"after_s": -1, "next_phone_s": 30}},
-    }
+    retries = {"dispositions": {"no-contact": {"after_s": -1, "next_phone_s": 30}}}
     wanted = ready(trunk_id, retries=retries, amd={"max_words": 4}, skill="ru")
     view = await campaigns.create(SUPERVISOR, wanted)
     out = CampaignOut.of(view, "ru")
