@@ -372,6 +372,17 @@ def import_(
 
 
 @app.command()
+def clean(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would change")] = False,
+) -> None:
+    """Bring names, e-mail, VINs and plates of all contacts to one form; the server may be running or not."""
+    from dialer.clean_command import clean_command
+
+    telemetry.configure("warning", "console", "clean")
+    _run(clean_command(settings.load(), Console(), dry_run=dry_run))
+
+
+@app.command()
 def backup(
     target: Annotated[str, typer.Argument(help="a folder of backups (there, or ending in /), or one file")],
     verify: Annotated[bool, typer.Option("--verify", help="make none: check the one that is there")] = False,

@@ -76,7 +76,9 @@ def clean_name(value: str) -> str:
     text = _DASHES.sub("-", text).strip("-,; ")
     words = [one_alphabet(word) for word in text.split()]
     return " ".join(
-        _word(word, first=place == 0, last=place == len(words) - 1) for place, word in enumerate(words)
+        # Once more: small в looks like no Latin letter, capital В does.
+        one_alphabet(_word(word, first=place == 0, last=place == len(words) - 1))
+        for place, word in enumerate(words)
     )
 
 
