@@ -33,7 +33,7 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
     stopping = asyncio.create_task(stop.wait())
     kept = terms(settings)
     besides = {
-        asyncio.create_task(Retention(database, kept).run()),
+        asyncio.create_task(Retention(database, kept, recordings=settings.recording_dir).run()),
         asyncio.create_task(OldPreviews(database, settings).run()),
         asyncio.create_task(changes.run()),
         asyncio.create_task(Closing(database, kept.agent_time).run()),

@@ -16,8 +16,10 @@ from dialer.campaigns import leads_http
 from dialer.campaigns.leads import LeadService
 from dialer.campaigns.service import CampaignService
 from dialer.campaigns.sounds import PromptSounds
+from dialer.contacts import erasure_http, imports_http, lists_http, mappings_http, people_http, previews_http
 from dialer.contacts import http as contacts_http
-from dialer.contacts import imports_http, lists_http, mappings_http, people_http, previews_http
+from dialer.contacts.erasure import ErasureService
+from dialer.contacts.exporting import ExportService
 from dialer.contacts.keys import CONTACTS
 from dialer.contacts.mappings import MappingService
 from dialer.contacts.people import PersonService
@@ -61,6 +63,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             trunks_http.routes,
             lists_http.routes,
             people_http.routes,
+            erasure_http.routes,
             *quality.ROUTES,
             *segments.ROUTES,
             imports_http.routes,
@@ -81,6 +84,8 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             trunks_http.TRUNKS: TrunkService(database),
             CONTACTS: ContactService(database, settings),
             people_http.PEOPLE: PersonService(database, settings),
+            erasure_http.ERASURE: ErasureService(database, settings.recording_dir),
+            erasure_http.EXPORT: ExportService(database, settings.recording_dir),
             previews_http.PREVIEWS: PreviewService(database, settings),
             mappings_http.MAPPINGS: MappingService(database),
             **quality.services(database, settings),

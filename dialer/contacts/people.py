@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts import history, people_store
+from dialer.contacts import fields_store, history, people_store
 from dialer.contacts.history import Entry, Kind, Place
 from dialer.contacts.model import MAX_PHONES
 from dialer.contacts.numbers import BadNumber, read_number
@@ -128,6 +128,7 @@ class PersonService(Numbers, Consents):
             )
             for position, number in enumerate(read.values(), start=1):
                 await people_store.add_phone(conn, actor.tenant_id, contact_id, number, position=position)
+            await fields_store.rewrite_values(conn, actor.tenant_id, [contact_id])
             await history.add(conn, actor.tenant_id, contact_id, Kind.CREATED, actor.user_id)
             await audit.record(conn, actor, "contact.create", f"contact:{contact_id}")
             return await self._person(conn, actor, contact_id)
@@ -163,6 +164,7 @@ class PersonService(Numbers, Consents):
                     changed[f"custom.{name}"] = [was, text or None]
             if changed:
                 await people_store.change(conn, actor.tenant_id, contact_id, {**values, "custom": kept})
+                await fields_store.rewrite_values(conn, actor.tenant_id, [contact_id])
                 await self._noted(conn, actor, contact_id, Kind.CHANGED, changed, sorted(changed))
                 if "timezone" in changed:
                     await self._refit(conn, actor, contact_id)

@@ -33,6 +33,7 @@ class Right(StrEnum):
     CAMPAIGNS_RUN = "campaigns_run"  # start, pause, resume, stop
     CONTACTS_READ = "contacts_read"
     CONTACTS_EDIT = "contacts_edit"  # lists and imports too
+    PEOPLE_ERASE = "people_erase"  # give out all that is kept of a person, and erase a person
     COMPLIANCE_EDIT = "compliance_edit"  # do-not-call entries, policies
     AGENTS_READ = "agents_read"  # the wall board: who is in which state
     AGENTS_CONTROL = "agents_control"  # pause somebody, log somebody out, listen in

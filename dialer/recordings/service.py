@@ -37,7 +37,7 @@ class RecordingService:
             row = found.one_or_none()
             own = row is not None and row.user_id is not None and row.user_id == actor.user_id
             actor.require(Right.WORK if own else Right.RECORDINGS_LISTEN)
-            if row is None or row.status == "lost":
+            if row is None or row.status in {"lost", "erasing"}:
                 raise NotFound(what="recording of the call", key=attempt_id)
             if row.status != "whole":
                 raise WrongState(what="The recording", state="being written", allowed="whole")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.clock import utc_now
+from dialer.contacts.erasure import delete_recordings
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
 from dialer.retention import store
@@ -40,10 +42,17 @@ class Retention:
     """The retention of one installation; of several servers one works at a time."""
 
     def __init__(
-        self, database: Database, kept: Terms, *, batch: int = BATCH, pause_s: float = PAUSE_S
+        self,
+        database: Database,
+        kept: Terms,
+        *,
+        recordings: Path | None = None,
+        batch: int = BATCH,
+        pause_s: float = PAUSE_S,
     ) -> None:
         self._database = database
         self._kept = kept
+        self._recordings = recordings
         self._batch = batch
         self._pause_s = pause_s
 
@@ -61,6 +70,9 @@ class Retention:
         """Delete all that is over, of every tenant; how many rows of which table."""
         deleted = dict.fromkeys(("command", "pacing_tick", "agent_time", "audit"), 0)
         for tenant_id in await self._database.tenants():
+            # Those of erased people, should the server have fallen before it had deleted them.
+            if self._recordings is not None:
+                await delete_recordings(self._database, tenant_id, self._recordings)
             for table, drop in self._drops(tenant_id).items():
                 while (count := await self._batch_of(tenant_id, drop)) > 0:
                     deleted[table] += count

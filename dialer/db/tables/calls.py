@@ -36,7 +36,8 @@ RESULTS = (
     "canceled",
     "unknown",
 )
-RECORDING_STATUSES = ("writing", "whole", "lost")
+# erasing: its file is being deleted, the row goes after it
+RECORDING_STATUSES = ("writing", "whole", "lost", "erasing")
 
 #: One try to reach a number. Committed before the call is asked of Asterisk; `id` is its channel id there.
 attempt = tenant_table(

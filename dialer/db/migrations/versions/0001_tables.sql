@@ -1131,7 +1131,7 @@ CREATE TABLE recording (
     CONSTRAINT recording_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT recording_tenant_id_path_key UNIQUE (tenant_id, path),
     CONSTRAINT recording_tenant_id_attempt_id_fkey FOREIGN KEY(tenant_id, attempt_id) REFERENCES attempt (tenant_id, id),
-    CONSTRAINT recording_status_check CHECK (status IN ('writing', 'whole', 'lost')),
+    CONSTRAINT recording_status_check CHECK (status IN ('writing', 'whole', 'lost', 'erasing')),
     CONSTRAINT recording_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
 

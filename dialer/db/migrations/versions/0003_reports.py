@@ -31,11 +31,12 @@ FUNCTIONS = {
     "report_changed_time": "least(OLD.started_at, NEW.started_at)",
 }
 #: What figures are made of. Only hours without an open attempt are closed, so a change of an open one is none
-#: of a closed hour.
+#: of a closed hour. The number tells who was called only where no contact does.
 ATTEMPT = (
-    "campaign_id", "list_id", "contact_id", "e164", "trunk_id", "result", "agent_id", "created_at", "sent_at",
+    "campaign_id", "list_id", "contact_id", "trunk_id", "result", "agent_id", "created_at", "sent_at",
     "ringing_at", "answered_at", "connected_at", "ended_at", "join_ms", "answer_to_agent_ms",
 )  # fmt: skip
+TYPED = "CASE WHEN {row}.contact_id IS NULL THEN {row}.e164 END"
 #: But for the end of a stretch, which comes to each.
 TIME = ("agent_id", "state", "attempt_id", "started_at")
 TRIGGERS = {
@@ -54,7 +55,8 @@ def _differ(columns: tuple[str, ...]) -> str:
 
 
 CONDITIONS = {
-    "report_changed_attempt": f"OLD.ended_at IS NOT NULL AND {_differ(ATTEMPT)}",
+    "report_changed_attempt": "OLD.ended_at IS NOT NULL AND ("
+    f"{_differ(ATTEMPT)} OR {TYPED.format(row='OLD')} IS DISTINCT FROM {TYPED.format(row='NEW')})",
     "report_ended_time": "OLD.ended_at IS DISTINCT FROM NEW.ended_at",
     "report_changed_time": _differ(TIME),
 }
