@@ -175,6 +175,13 @@ PLACES: Final[Sequence[Place]] = (
     # After everything that finds calls by their number.
     Place(t.recording, _recordings, {"status": "erasing"}),
     Place(t.attempt, _calls, {"e164": _called, "disposition_note": null()}),
+    # It goes on a little earlier.
+    Place(
+        t.lead_change,
+        lambda whose: t.lead_change.c.after_e164.in_(whose.own_numbers),
+        {"after_e164": func.left(t.lead_change.c.after_e164, 6)},
+        exported=False,
+    ),
     # Whoever asked not to be called stays known by a digest, see `erasure`.
     Place(t.do_not_call, lambda whose: t.do_not_call.c.mark.in_(whose.own_numbers)),
     Place(t.contact_phone, _by(t.contact_phone, "contact_id")),
@@ -204,6 +211,7 @@ NOTHING_THERE: Final[Mapping[str, str]] = MappingProxyType(
         "active_number": "only while a call goes on, and then nobody is erased",
         "audit": "who changed which field of which contact, never its value",
         "campaign": "settings",
+        "campaign_quota": "how many are wanted of a kind",
         "do_not_call_import": "rows and codes of what a registry's file could not say",
         "event": "ids of what happened, and gone after a day",
         "import_job": "how a file is read, and how many of its rows were what",

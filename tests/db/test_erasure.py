@@ -183,6 +183,11 @@ async def lived(
                 reply={"ok": True},
             )
         )
+        await conn.execute(
+            insert(t.lead_change).values(
+                tenant_id=1, campaign_id=place.campaigns[0], what=t.LEAD_CHANGES[0], after_e164=NUMBER
+            )
+        )
         other = await make.person(conn, place, ["+79160000001"], "Вишнева")
         await conn.execute(
             insert(t.contact_merge).values(
@@ -221,7 +226,7 @@ async def test_nothing_is_left_of_an_erased_person(
     before = await findings(owner_url)
     assert {one.partition(".")[0] for one in before} >= {
         "contact", "contact_phone", "contact_event", "contact_key", "contact_merge", "cleaning_run", "lead",
-        "attempt", "command", "consent", "import_reject", "idempotency",
+        "attempt", "command", "consent", "import_reject", "idempotency", "lead_change",
     }  # fmt: skip
 
     done = await program.call("POST", f"~/contacts/{contact_id}/erase", {"never_again": False})
