@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -19,6 +19,7 @@ from dialer.db import tables as t
 from dialer.db.session import Database, connect
 from dialer.errors import DatabaseUnavailable
 from dialer.pacing.model import DialMode
+from scheduler.hopper import ClaimedLead
 
 
 @pytest.fixture
@@ -111,3 +112,32 @@ async def test_a_decision_that_was_held_up_is_given_up(
         assert list(await conn.scalars(select(t.attempt.c.id))) == []
     assert (await floor.row(t.lead, lead_id)).status == "new"
     assert line.asked == []
+
+
+async def test_of_many_leads_those_near_their_best_hour_are_dialled(floor: Floor) -> None:
+    """More are looked at than are wanted; the others are left as they were."""
+    leads = await floor.leads(25)
+    placer = placer_of(floor, Line(floor.database))
+
+    def near(lead: ClaimedLead, now: datetime) -> float:
+        assert now.tzinfo is not None
+        return 1.0 if lead.id in (leads[7], leads[19], leads[22]) else 0.5
+
+    assert await placer.next_leads(terms_of(floor), 2, NODE, near=near) == Placed(2)
+    dialled = [one for one in leads if (await floor.row(t.lead, one)).status == "dialling"]
+    assert dialled == [leads[7], leads[19]]  # the third is beyond those that are looked at
+    assert await placer.next_leads(terms_of(floor), 2, NODE, near=near) == Placed(2)
+    dialled = [one for one in leads if (await floor.row(t.lead, one)).status == "dialling"]
+    assert dialled == [leads[0], leads[1], leads[7], leads[19]]
+
+
+async def test_what_is_dialled_counts_for_the_share_of_its_list(floor: Floor) -> None:
+    """In the transaction of the attempt; what is only looked at counts for nothing."""
+    await floor.leads(5)
+    async with floor.database.tenant(TENANT) as conn:
+        values = {"campaign_id": floor.campaign_id, "list_id": floor.list_id, "share": 1}
+        await conn.execute(t.campaign_list.insert().values(tenant_id=TENANT, **values))
+    placer = placer_of(floor, Line(floor.database))
+    assert await placer.next_leads(terms_of(floor, mixed=True), 3, NODE) == Placed(3)
+    async with floor.database.tenant(TENANT) as conn:
+        assert await conn.scalar(select(t.campaign_list.c.dialled)) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -78,6 +79,28 @@ def test_do_not_call_is_asked_first(until: datetime | None) -> None:
     assert answer is not None
     assert answer.filter is Filter.DO_NOT_CALL
     assert answer.denied == Denied(Reason.DO_NOT_CALL, until, "key_press")
+
+
+@pytest.mark.parametrize(
+    ("limits", "until"),
+    [
+        (Limits(per_day=3), None),
+        (Limits(per_day=1), NOON + timedelta(hours=22)),
+        (Limits(per_week=1), NOON + timedelta(days=7) - timedelta(hours=2)),
+    ],
+)
+def test_a_campaign_may_be_stricter_than_its_policy(limits: Limits, until: datetime | None) -> None:
+    """Both limits hold, and the later of the times counts; a laxer one of the campaign changes nothing."""
+    answer = stopped(Subject(("UTC",), OFTEN[-1:]), replace(RULES, limits=limits, mode="manual"), NOON)
+    assert (answer.denied.until if answer and answer.denied else None) == until
+
+
+def test_a_full_quota_is_asked_last() -> None:
+    """It says which, and until it is raised there is no time to name."""
+    answer = stopped(Subject(("UTC",), full="city = Moscow"), RULES, NOON)
+    assert answer is not None
+    assert answer.filter is list(Filter)[-1] is Filter.QUOTA
+    assert answer.denied == Denied(Reason.QUOTA_FULL, None, "city = Moscow")
 
 
 def test_a_lead_can_wait_for_every_filter() -> None:
