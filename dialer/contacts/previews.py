@@ -16,8 +16,9 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts import importstore, mappingstore, store
+from dialer.contacts import fields_store, importstore, mappingstore, store
 from dialer.contacts.dryrun import DryRun
+from dialer.contacts.fields import FieldSpec
 from dialer.contacts.files import BadRecord, Layout, Record, inspect, look, read_records
 from dialer.contacts.importing import file_of, read_batch, sort_people
 from dialer.contacts.imports import record_import
@@ -56,6 +57,8 @@ class Preview:
     chosen: SavedMapping | None
     #: the first rows
     rows: tuple[Record | BadRecord, ...]
+    #: the tenant's own fields that a column may be
+    own: tuple[FieldSpec, ...]
     #: what loading its first rows would do; None where it cannot be loaded
     trial: DryRun | None
     #: why it cannot be loaded
@@ -81,6 +84,7 @@ class PreviewService:
         headers = [column.name for column in layout.columns]
         async with self._database.tenant(actor.tenant_id) as conn:
             saved = await fitting(conn, actor.tenant_id, headers)
+            own = await fields_store.fields(conn, actor.tenant_id)
         trial: DryRun | None = None
         fault: DozvonError | None = None
         try:
@@ -98,6 +102,7 @@ class PreviewService:
             saved=tuple(saved),
             chosen=next((one for one in saved if one.columns == mapping), None),
             rows=rows,
+            own=tuple(one.spec for one in own if not one.archived),
             trial=trial,
             fault=fault,
         )

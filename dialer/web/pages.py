@@ -13,7 +13,21 @@ from dialer.reports.live import LiveService, Trouble
 from dialer.web.keys import FILES, LIVE
 from dialer.web.render import is_fragment, page
 from dialer.web.static_files import StaticFiles
-from dialer.web.views import agents, calls, campaigns, desk, door, lists, pace, policies, queue, trunks, users
+from dialer.web.views import (
+    agents,
+    calls,
+    campaigns,
+    desk,
+    door,
+    imports,
+    lists,
+    mappings,
+    pace,
+    policies,
+    queue,
+    trunks,
+    users,
+)
 
 
 def add_pages(app: web.Application) -> None:
@@ -28,7 +42,21 @@ def add_pages(app: web.Application) -> None:
     app.router.add_get("/favicon.ico", favicon)
     app.router.add_get("/", home)
     app.router.add_get("/status", status)
-    for view in (door, campaigns, pace, queue, calls, lists, agents, desk, trunks, policies, users):
+    for view in (
+        door,
+        campaigns,
+        pace,
+        queue,
+        calls,
+        lists,
+        mappings,
+        imports,
+        agents,
+        desk,
+        trunks,
+        policies,
+        users,
+    ):
         app.router.add_routes(view.routes)
 
 

@@ -18,7 +18,7 @@ from dialer.web.keys import FILES
 PATHS = (
     "/campaigns", "/campaigns/new", "/campaigns/{campaign}", "/campaigns/{campaign}/edit",
     "/campaigns/{campaign}/pace", "/campaigns/{campaign}/queue",
-    "/calls", "/lists", "/lists/{list}", "/agents", "/trunks", "/policies",
+    "/calls", "/lists", "/lists/{list}", "/lists/mappings", "/agents", "/trunks", "/policies",
     "/users", "/tokens", "/me", "/desk",
 )  # fmt: skip
 AXE = MODULES / "axe-core/axe.min.js"

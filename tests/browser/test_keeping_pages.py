@@ -34,7 +34,7 @@ async def test_a_file_is_loaded_while_one_watches(visit: Visitors, stage: Stage,
     file.write_text(CSV, encoding="cp1251")
     async with page.expect_response(lambda reply: "/api/v1/events" in reply.url):
         await page.set_input_files("#f-file", file)
-        await page.click("button:has-text('Upload')")
+        await page.click("button:has-text('Load at once')")
     row = page.locator("tr[id^=import-]")
     await expect(row).to_contain_text("queued")
     while await run_next_import(stage.database, stage.web.settings):
@@ -42,7 +42,7 @@ async def test_a_file_is_loaded_while_one_watches(visit: Visitors, stage: Stage,
     await expect(row).to_contain_text("loaded", timeout=2000)
     assert (await row.locator("td.num").all_inner_texts()) == ["3", "2", "0", "0", "1"]
     async with page.expect_download() as download:
-        await row.locator("a").click()
+        await row.locator("a[download]").click()
     saved = await (await download.value).path()
     rejects = await asyncio.to_thread(saved.read_text, encoding="utf-8-sig")
     assert rejects.splitlines()[1].startswith("3,")

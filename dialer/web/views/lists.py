@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from dialer.campaigns.http import CAMPAIGNS
 from dialer.contacts.imports_http import import_out
 from dialer.contacts.keys import CONTACTS
+from dialer.db.tables import LEAD_STATUSES
 from dialer.errors import DozvonError, Invalid
 from dialer.httpkit.access import Right
 from dialer.httpkit.forms import read_form
 from dialer.httpkit.identity import page_actor
+from dialer.httpkit.paging import cut, decode
 from dialer.httpkit.problems import locale_of
 from dialer.httpkit.stream import HUB
 from dialer.web import forms
@@ -21,6 +24,7 @@ from dialer.web.render import page
 from dialer.web.views.door import see
 
 routes = web.RouteTableDef()
+LISTS = 50
 IMPORTS = 20
 PIECE = 1 << 20
 LONGEST_NAME = 100
@@ -50,8 +54,24 @@ async def _lists(
     request: web.Request, faults: dict[str, str], status: int = 200, name: str = ""
 ) -> web.StreamResponse:
     actor = page_actor(request, Right.CONTACTS_READ)
-    found = await request.app[CONTACTS].lists(actor, limit=200)
-    return await page(request, "lists.html", status=status, lists=found, faults=faults, name=name)
+    asked = request.query.get("q", "").strip()[:LONGEST_NAME].replace("\0", "")
+    key = decode(request.query.get("cursor"), int)
+    found = await request.app[CONTACTS].lists(
+        actor, name=asked, before=key[0] if key else None, limit=LISTS + 1
+    )
+    rows, following = cut(found, LISTS, lambda row: (row.id,))
+    given = {"q": asked} if asked else {}
+    return await page(
+        request,
+        "lists.html",
+        status=status,
+        lists=rows,
+        asked=asked,
+        first=key is None,
+        following="/lists?" + urlencode({**given, "cursor": following}) if following else None,
+        faults=faults,
+        name=name,
+    )
 
 
 @routes.get("/lists/{list_id:[0-9]{1,18}}")
@@ -93,6 +113,16 @@ async def imports(request: web.Request) -> web.StreamResponse:
     return await page(request, "parts/imports.html", imports=await _imports_of(request), list=found)
 
 
+@routes.get("/lists/{list_id:[0-9]{1,18}}/funnel")
+async def funnel(request: web.Request) -> web.StreamResponse:
+    """What has become of the list: a part that comes after the page, since it counts every row."""
+    actor = page_actor(request, Right.CONTACTS_READ)
+    found = await request.app[CONTACTS].funnel(actor, _id(request))
+    return await page(
+        request, "parts/funnel.html", funnel=found, list_id=_id(request), statuses=LEAD_STATUSES
+    )
+
+
 @routes.post("/lists/{list_id:[0-9]{1,18}}/imports")
 async def upload(request: web.Request) -> web.StreamResponse:
     """Bring a file in."""
@@ -103,10 +133,13 @@ async def upload(request: web.Request) -> web.StreamResponse:
         if not isinstance(file, web.FileField):
             raise Invalid(field="file", reason="choose a file")
         campaign_id = forms.whole(campaign, "campaign") if isinstance(campaign, str) and campaign else None
-        await request.app[CONTACTS].add_import(actor, _id(request), file.filename, _pieces(file), campaign_id)
+        looked_at = form.get("do") != "load"
+        job = await request.app[CONTACTS].add_import(
+            actor, _id(request), file.filename, _pieces(file), campaign_id, preview=looked_at
+        )
     except DozvonError as error:
         return await _one(request, forms.faults(error, locale_of(request)), error.status)
-    return see(f"/lists/{_id(request)}")
+    return see(f"/imports/{job.id}" if looked_at else f"/lists/{_id(request)}")
 
 
 async def _pieces(file: web.FileField) -> AsyncIterator[bytes]:

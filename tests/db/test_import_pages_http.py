@@ -1,0 +1,189 @@
+"""The pages of lists and imports as forms send them: looked at, changed, started, thrown away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from aiohttp import FormData
+from support.web import Caller, Reply, Web, cheap_passwords
+
+from dialer.app.web import build_web
+from dialer.contacts.importing import run_next_import
+from dialer.db.session import Database
+from dialer.httpkit.access import Role
+from dialer.httpkit.application import serve
+from dialer.settings import load
+from dialer.users.service import UserService
+
+FILE = "тел;имя;авто\n89161234567;Пётр;Kia\nнет;<b>Анна</b>;Lada\n=1+1;Иван;\n".encode("cp1251")
+
+
+@pytest.fixture
+async def web(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[Web]:
+    """The web process as the server builds it."""
+    settings = load(data_dir=tmp_path)
+    app = build_web(settings, database_url)
+    users = UserService(database, session_hours=1, passwords=cheap_passwords())
+    running = await serve(app, "127.0.0.1", 0)
+    try:
+        async with AsyncExitStack() as stack:
+            yield Web(running.url, app, database, users, settings, stack)
+    finally:
+        await running.close()
+        users.close()
+
+
+@pytest.fixture
+async def person(web: Web) -> Caller:
+    """A supervisor's browser."""
+    return await web.browser(Role.SUPERVISOR)
+
+
+async def list_of(person: Caller, name: str = "Осень") -> str:
+    """The address of a new list's page."""
+    made = await person.call("POST", "/lists", data={"name": name})
+    assert made.status == 303, made.text
+    return made.headers["Location"]
+
+
+async def upload(person: Caller, address: str, do: str = "look", content: bytes = FILE) -> Reply:
+    """Send a file as the list's form does."""
+    form = FormData({"do": do, "campaign": ""})
+    form.add_field("file", content, filename="осень.csv", content_type="text/csv")
+    return await person.call("POST", f"{address}/imports", data=form)
+
+
+def fields(text: str) -> dict[str, str]:
+    """What the form of a preview would send, unchanged."""
+    found = dict(re.findall(r'<input[^>]* name="([^"]+)"[^>]* value="([^"]*)"', text))
+    for name, options in re.findall(r'<select[^>]* name="([^"]+)"[^>]*>(.*?)</select>', text, re.DOTALL):
+        chosen = re.search(r'<option value="([^"]*)" selected', options)
+        found[name] = chosen[1] if chosen else ""
+    found.pop("csrf_token")
+    return found
+
+
+async def test_a_file_is_looked_at_and_loaded(web: Web, person: Caller) -> None:
+    """What the page shows, what a change of it does, and what is loaded in the end."""
+    address = await list_of(person)
+    sent = await upload(person, address)
+    assert sent.status == 303, sent.text
+    preview = sent.headers["Location"]
+    shown = await person.call("GET", preview)
+    assert shown.status == 200
+    assert "found: Windows-1251" in shown.text
+    assert "found: semicolon" in shown.text
+    assert "&lt;b&gt;Анна&lt;/b&gt;" in shown.text
+    assert "letters in a number" in shown.text
+    assert "Leave digits only" in shown.text
+    form = fields(shown.text)
+    assert [form[f"word-{n}"] for n in range(3)] == ["phone", "first_name", "custom"]
+
+    changed = await person.call("POST", preview, data=form | {"word-1": "skip", "key-2": "car", "do": "look"})
+    assert (changed.status, changed.headers["Location"]) == (303, preview)
+    form = fields((await person.call("GET", preview)).text)
+    assert [form[f"word-{n}"] for n in range(3)] == ["phone", "skip", "custom"]
+    assert form["key-2"] == "car"
+
+    started = await person.call("POST", preview, data=form | {"do": "start"})
+    assert started.status == 303, started.text
+    assert "queued" in (await person.call("GET", preview)).text
+    assert await run_next_import(web.database, web.settings)
+    (found,) = (await person.call("GET", "~/contacts?number=89161234567")).json["items"]
+    assert (found["first_name"], found["custom"]) == ("", {"car": "Kia"})
+    ended = await person.call("GET", f"{preview}/state")
+    assert "What was not taken" in ended.text
+    assert "<code>=1+1</code>" in ended.text
+    assert "/rejects.csv" in ended.text
+
+
+async def test_columns_are_saved_and_proposed(person: Caller) -> None:
+    """Saved from the preview, they are in force for the next file like it; they are renamed and deleted."""
+    address = await list_of(person)
+    preview = (await upload(person, address)).headers["Location"]
+    form = fields((await person.call("GET", preview)).text)
+    named = form | {"word-1": "skip", "save_as": "Сервис", "do": "save"}
+    assert (await person.call("POST", preview, data=named)).status == 303
+    again = (await upload(person, await list_of(person, "Зима"))).headers["Location"]
+    form = fields((await person.call("GET", again)).text)
+    assert form["word-1"] == "skip"
+    assert form["saved"] == form["saved_was"] != ""
+    # Left as it is, the saved one stays in force; taken away, columns go by their names.
+    await person.call("POST", again, data=form | {"do": "look"})
+    assert fields((await person.call("GET", again)).text) == form
+    await person.call("POST", again, data=form | {"saved": "", "do": "look"})
+    assert fields((await person.call("GET", again)).text)["word-1"] == "first_name"
+    # A name that is taken is refused, and what was typed in the rest of the form is kept.
+    taken = await person.call("POST", again, data=form | {"save_as": "Сервис", "do": "save"})
+    assert (taken.status, "Сервис" in taken.text) == (409, True)
+
+    page = (await person.call("GET", "/lists/mappings")).text
+    assert "Сервис" in page and "авто" in page
+    path = f"/lists/mappings/{form['saved']}"
+    assert (await person.call("POST", f"{path}/rename", data={"name": ""})).status == 422
+    assert (await person.call("POST", f"{path}/rename", data={"name": "Ремонт"})).status == 303
+    assert "Ремонт" in (await person.call("GET", "/lists/mappings")).text
+    assert (await person.call("POST", f"{path}/delete")).status == 303
+    assert "Ремонт" not in (await person.call("GET", "/lists/mappings")).text
+
+
+async def test_a_file_without_phones_is_mended_on_the_page(person: Caller) -> None:
+    """It says what is missing, and is loaded once a column is named."""
+    preview = (await upload(person, await list_of(person), content=b"whom;why\n89160000009;TO\n")).headers[
+        "Location"
+    ]
+    shown = await person.call("GET", preview)
+    assert "no column of phone numbers" in shown.text
+    form = fields(shown.text)
+    refused = await person.call("POST", preview, data=form | {"do": "start"})
+    assert refused.status == 422
+    assert (await person.call("POST", preview, data=form | {"word-0": "phone", "do": "start"})).status == 303
+
+
+async def test_a_file_is_loaded_at_once_or_thrown_away(person: Caller) -> None:
+    """The second button of the form loads without a look; a preview can be discarded."""
+    address = await list_of(person)
+    assert (await upload(person, address, "load")).headers["Location"] == address
+    assert "queued" in (await person.call("GET", address)).text
+    preview = (await upload(person, address)).headers["Location"]
+    assert (await person.call("POST", f"{preview}/discard")).headers["Location"] == address
+    assert (await person.call("GET", preview)).status == 404
+
+
+async def test_lists_are_paged_and_found(person: Caller) -> None:
+    """Fifty a page; the others are a link away, and each is found by its name."""
+    for n in range(51):
+        await person.call("POST", "~/lists", {"name": f"Список № {n:02}"})
+    first = (await person.call("GET", "/lists")).text
+    assert "Список № 50" in first and "Список № 00" not in first
+    link = re.search(r'href="(/lists\?cursor=[^"]+)"', first)
+    assert link is not None
+    assert "Список № 00" in (await person.call("GET", link[1])).text
+    found = (await person.call("GET", "/lists?q=№ 07")).text
+    assert "Список № 07" in found and "Список № 08" not in found
+    assert "No list has this in its name" in (await person.call("GET", "/lists?q=нет такого")).text
+
+
+async def test_a_lists_funnel_is_a_part_of_its_page(web: Web, person: Caller) -> None:
+    """Contacts and numbers; where no campaign has them it says so."""
+    address = await list_of(person)
+    await upload(person, address, "load")
+    assert await run_next_import(web.database, web.settings)
+    assert f'hx-get="{address}/funnel"' in (await person.call("GET", address)).text
+    part = (await person.call("GET", f"{address}/funnel")).text
+    assert "<dd>1</dd>" in part and "No campaign calls this list yet" in part
+
+
+async def test_pages_in_russian(web: Web) -> None:
+    """The preview speaks the reader's language."""
+    user = await web.user(Role.SUPERVISOR)
+    person = await web.browser(Role.SUPERVISOR, user=user)
+    await person.call("POST", "/language", data={"lang": "ru", "next": "/"})
+    preview = (await upload(person, await list_of(person))).headers["Location"]
+    text = (await person.call("GET", preview)).text
+    for words in ("пока ничего не загружено", "точка с запятой", "буквы в номере", "Оставьте только цифры"):
+        assert words in text
