@@ -176,6 +176,13 @@ class NoPhoneColumn(UnreadableFile):
     id = "no-phone-column"
 
 
+class RegistryShrunk(DozvonError):
+    """The file has {found} of the {held} numbers of the registry, so nothing was removed; if that is right,
+    bring it in again and say so."""
+
+    id, status = "registry-shrunk", 409
+
+
 class ImportInterrupted(DozvonError):
     """The import {import_id} is being run by another process."""
 

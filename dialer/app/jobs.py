@@ -12,6 +12,7 @@ from dialer.contacts.importing import run_next_import
 from dialer.contacts.old_previews import OldPreviews
 from dialer.db.listen import JOBS, Listener
 from dialer.db.session import Database
+from dialer.donotcall import importing as numbers
 from dialer.errors import DatabaseUnavailable
 from dialer.reports.closing import Closing
 from dialer.retention.service import Retention, terms
@@ -22,7 +23,8 @@ log = structlog.get_logger(__name__)
 
 
 async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -> None:
-    """Do imports, one after another, close hours, and delete what is over, until `stop`."""
+    """Do imports of contacts and of numbers that are not to be called, one after another, close hours, and
+    delete what is over, until `stop`."""
     database = Database.open(database_url, pool=8)
     listener = Listener(database_url, (JOBS,))
     queued = asyncio.Event()
@@ -44,7 +46,9 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
         while not stop.is_set():
             queued.clear()
             try:
-                while await run_next_import(database, settings):
+                while await run_next_import(database, settings) or await numbers.run_next_import(
+                    database, settings
+                ):
                     pass
             except DatabaseUnavailable as error:
                 log.warning("jobs_wait", reason=str(error))

@@ -29,6 +29,8 @@ from dialer.db.events import Numberer
 from dialer.db.listen import EVENTS, REPLIES, Listener
 from dialer.db.pulse import Pulse
 from dialer.db.session import Database
+from dialer.donotcall import http as donotcall_http
+from dialer.donotcall.service import DoNotCallService
 from dialer.httpkit.application import build_application
 from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
@@ -70,6 +72,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             previews_http.routes,
             mappings_http.routes,
             contacts_http.routes,
+            donotcall_http.routes,
             agents_http.routes,
             calls_http.routes,
             recordings_http.routes,
@@ -90,6 +93,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             mappings_http.MAPPINGS: MappingService(database),
             **quality.services(database, settings),
             **segments.services(database),
+            donotcall_http.DO_NOT_CALL: DoNotCallService(database, settings),
             agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
             calls_http.CALLS: CallService(database, desk, settings),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),

@@ -183,13 +183,14 @@ def import_out(job: ImportJob, locale: str) -> ImportOut:
         blank=job.counts.blank,
         filled=job.counts.filled,
         wins=job.wins,
-        error=_error_out(job.error, locale),
+        error=error_out(job.error, locale),
         created_at=job.created_at,
         finished_at=job.finished_at,
     )
 
 
-def _error_out(stored: str | None, locale: str) -> ImportErrorOut | None:
+def error_out(stored: str | None, locale: str) -> ImportErrorOut | None:
+    """The error that ended an import, in the reader's language."""
     if stored is None:
         return None
     kept = json.loads(stored)

@@ -93,18 +93,85 @@ class Refusal:
     valid_until: datetime | None = None
     #: the call in which it was asked for
     attempt_id: UUID | None = None
+    #: the file that has it
+    import_id: int | None = None
+
+
+class ImportStatus(StrEnum):
+    """Where an import is; the words of `do_not_call_import.status`."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Cover:
-    """What keeps a number from being dialled now."""
+class ImportCounts:
+    """How the rows of a file of numbers ended, so far."""
 
-    #: 0: nothing is kept of it but a digest, as its owner was erased
-    entry_id: int
-    #: a word of `Source`; `erased`
-    source: str
-    #: None: for good
-    until: datetime | None
+    #: rows read, blank ones included
+    rows: int = 0
+    #: numbers that had no entry
+    added: int = 0
+    #: numbers that had one
+    known: int = 0
+    #: of a registry: numbers that its file has no longer
+    removed: int = 0
+    #: pieces of cells that are no number
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NumbersImport:
+    """A file of numbers that are not to be called."""
+
+    id: int
+    registry_id: int | None
+    #: name of the registry
+    registry: str | None
+    campaign_id: int | None
+    filename: str
+    #: SHA-256 of the file, hex
+    fingerprint: str
+    reason: str
+    valid_until: datetime | None
+    #: a registry may come to hold half as many as before
+    fewer: bool
+    status: ImportStatus
+    counts: ImportCounts
+    #: the first pieces that are no number: (row, why)
+    rejects: tuple[tuple[int, str], ...]
+    #: {id, details} of the error that ended it, as JSON; None unless it failed
+    error: str | None
+    added_by: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def refusal(self) -> Refusal:
+        """What it says of its numbers."""
+        return Refusal(
+            Source.IMPORT if self.registry_id is None else Source.REGISTRY,
+            campaign_id=self.campaign_id,
+            reason=self.reason,
+            valid_until=self.valid_until,
+            import_id=self.id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A register of numbers that others keep."""
+
+    id: int
+    name: str
+    #: whoever keeps it wants it fetched again until then
+    renew_by: datetime | None
+    #: when its last file was in; None: none yet
+    imported_at: datetime | None
+    #: numbers that count
+    numbers: int
 
 
 def in_force(valid_from: datetime | None, valid_until: datetime | None, now: datetime) -> bool:

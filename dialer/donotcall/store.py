@@ -62,6 +62,9 @@ async def lock_all(conn: AsyncConnection, tenant_id: int) -> None:
 
 # -- what covers a number ---------------------------------------------------------------------------------
 
+#: What stands for the source where nothing but a digest of the number is kept.
+ERASED = "erased"
+
 _COLUMNS = """
     d.id, d.kind, d.mark, d.campaign_id, d.source, d.reason, d.valid_from, d.valid_until, d.added_at,
     d.attempt_id, d.removed_at, d.removed_reason
@@ -74,18 +77,18 @@ _NAMES = """
 #: Asked before each call: nothing that only people look at. Of an erased person nothing is kept but the
 #: digest of the number, so that is asked for too.
 _COVERING = Prepared(
-    """
+    f"""
     SELECT d.id, d.mark, d.campaign_id, d.source, d.valid_from, d.valid_until
       FROM do_not_call d
      WHERE d.tenant_id = :tenant_id AND d.mark = ANY (CAST(:marks AS text[])) AND d.removed_at IS NULL
      UNION ALL
-    SELECT 0, n.e164, NULL, 'erased', NULL, NULL
+    SELECT 0, n.e164, NULL, '{ERASED}', NULL, NULL
       FROM forgotten_salt s
       CROSS JOIN unnest(CAST(:numbers AS text[])) AS n (e164)
       JOIN forgotten_number f
         ON f.tenant_id = s.tenant_id AND f.digest = sha256(s.salt || convert_to(n.e164, 'UTF8'))
      WHERE s.tenant_id = :tenant_id
-    """
+    """  # noqa: S608 - texts of ours
 )
 _OF_NUMBERS = Prepared(
     f"""
@@ -167,11 +170,11 @@ async def get(conn: AsyncConnection, tenant_id: int, entry_id: int) -> Entry | N
 _ADD = Prepared(
     """
     INSERT INTO do_not_call (tenant_id, kind, mark, campaign_id, source, reason, valid_from, valid_until,
-                             attempt_id, added_by)
+                             attempt_id, import_id, added_by)
     SELECT CAST(:tenant_id AS integer), CASE WHEN n.mark LIKE '%*' THEN 'prefix' ELSE 'number' END, n.mark,
            CAST(:campaign_id AS bigint), CAST(:source AS text), CAST(:reason AS text),
            CAST(:valid_from AS timestamptz), CAST(:valid_until AS timestamptz), CAST(:attempt_id AS uuid),
-           CAST(:added_by AS bigint)
+           CAST(:import_id AS bigint), CAST(:added_by AS bigint)
       FROM unnest(CAST(:marks AS text[])) WITH ORDINALITY AS n (mark, place)
      WHERE NOT EXISTS (
            SELECT FROM do_not_call d
@@ -200,11 +203,12 @@ async def add(
     *,
     by: int | None,
     now: datetime,
+    leads: bool = True,
 ) -> dict[str, int]:
     """Add an entry for each of these marks that has none; the ids of those that were added, by mark.
 
-    Leads of numbers close with it, or are put off to its end; those of a prefix are the caller's, see
-    `refused.change_prefix`, as are those of more than `MOST_LOCKS` numbers. The engines take back what
+    Leads of numbers close with it, or are put off to its end (`leads`); those of a prefix are the caller's,
+    see `refused.change_prefix`, as are those of more than `MOST_LOCKS` numbers. The engines take back what
     nobody has answered yet. **The last thing of its transaction**, which holds a lock that keeps attempts of
     those numbers, or all, from being committed meanwhile.
     """
@@ -222,9 +226,10 @@ async def add(
         valid_from=said.valid_from,
         valid_until=said.valid_until,
         attempt_id=said.attempt_id,
+        import_id=said.import_id,
         added_by=by,
     )
-    if few:  # also of those that had an entry: a lead may have been opened since
+    if few and leads:  # also of those that had an entry: a lead may have been opened since
         await stop_numbers(conn, tenant_id, wanted, said, now)
     await wake(conn, "do_not_call", tenant_id=tenant_id)
     if not few:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, time_at
@@ -33,6 +33,7 @@ do_not_call_import = tenant_table(
     Column("fingerprint", Text, nullable=False),  # SHA-256 of the file
     Column("reason", Text, nullable=False, server_default=""),
     time_at("valid_until"),
+    Column("fewer", Boolean, nullable=False, server_default=text("false")),  # may hold half as many as before
     Column("status", Text, nullable=False, server_default="queued"),
     Column("rows", Integer, nullable=False, server_default="0"),
     Column("added", Integer, nullable=False, server_default="0"),

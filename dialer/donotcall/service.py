@@ -1,0 +1,315 @@
+"""What people do with the list of those who are not to be called."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.clock import utc_now
+from dialer.contacts.lists import check_campaign
+from dialer.contacts.numbers import BadNumber, read_number
+from dialer.contacts.spool import pieces, plain_filename, spooled
+from dialer.db.session import Database
+from dialer.donotcall import importstore, store
+from dialer.donotcall.importing import Progress, file_of, read_batch, rows_of, run_import
+from dialer.donotcall.model import (
+    Entry,
+    ImportStatus,
+    Kind,
+    NumbersImport,
+    Refusal,
+    Registry,
+    Source,
+    mark_of,
+    one_by_one,
+)
+from dialer.errors import BadNumber as BadNumberError
+from dialer.errors import Invalid, NotFound, UnreadableFile, WrongState
+from dialer.httpkit import audit
+from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.paging import MAX_ID
+from dialer.httpkit.said import Said
+from dialer.settings import Settings
+from dialer.telemetry import mask_number
+from scheduler import refused
+
+#: Numbers and prefixes of one request.
+MOST = 10_000
+#: Prefixes of one request: each is held against every lead.
+MOST_PREFIXES = 20
+#: Numbers whose leads are closed in one transaction.
+SLICE = 1000
+#: Between two looks at an import that another process runs.
+FOLLOW_EVERY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What came of adding."""
+
+    #: ids of the new entries
+    ids: tuple[int, ...]
+    #: numbers and prefixes that had one which says the same
+    known: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What is said of a number."""
+
+    e164: str
+    #: every entry that is or was for it, the newest first
+    entries: tuple[Entry, ...]
+    #: whether its owner was erased and had asked not to be called
+    erased: bool
+    #: whether no campaign may call it now
+    forbidden: bool
+
+
+class DoNotCallService:
+    """The list of a tenant; operators add to it by their dispositions."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+
+    # -- entries ------------------------------------------------------------------------------------------
+
+    async def add(
+        self, actor: Actor, numbers: Sequence[str], prefixes: Sequence[str], said: Refusal
+    ) -> Added:
+        """Have nobody call these numbers, however they are written, and all that begin in these ways.
+
+        When this returns, no attempt is made any more, leads are closed, and what nobody has answered is
+        taken back. Raises Invalid, NotFound (of the campaign).
+        """
+        actor.require(Right.COMPLIANCE_EDIT)
+        marks = self._marks(numbers, prefixes)
+        now = utc_now()
+        _check_times(said, now)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            await check_campaign(conn, actor, said.campaign_id)
+            await audit.record(
+                conn,
+                actor,
+                "do_not_call.add",
+                "do_not_call",
+                numbers=len(marks) - len(prefixes),
+                prefixes=list(prefixes),
+                first=mask_number(marks[0]) if numbers else None,
+                campaign_id=said.campaign_id,
+                reason=said.reason,
+            )
+            ids = await store.add(conn, actor.tenant_id, marks, said, by=actor.user_id, now=now)
+        await self._settle_leads(actor.tenant_id, marks, said, now)
+        return Added(tuple(sorted(ids.values())), len(set(marks)) - len(ids))
+
+    async def _settle_leads(self, tenant_id: int, marks: Sequence[str], said: Refusal, now: datetime) -> None:
+        """Close the leads of what was too many for one transaction; nobody dials them meanwhile either."""
+        numbers = [mark for mark in marks if not mark.endswith("*")]
+        for begin in () if one_by_one(marks) else range(0, len(numbers), SLICE):
+            async with self._database.tenant(tenant_id) as conn:
+                await store.stop_numbers(conn, tenant_id, numbers[begin : begin + SLICE], said, now)
+        if said.valid_from is None and said.valid_until is None:
+            for mark in marks:
+                if mark.endswith("*"):
+                    await self._go_through(tenant_id, mark[:-1], said.campaign_id, shut=True)
+
+    async def _go_through(self, tenant_id: int, prefix: str, campaign_id: int | None, *, shut: bool) -> None:
+        after = 0
+        while True:
+            async with self._database.tenant(tenant_id) as conn:
+                last = await refused.slice_end(conn, tenant_id, after)
+                if last is None:
+                    return
+                await refused.change_prefix(
+                    conn, tenant_id, prefix, campaign_id, after=after, last=last, shut=shut
+                )
+            after = last
+
+    def _marks(self, numbers: Sequence[str], prefixes: Sequence[str]) -> list[str]:
+        if not numbers and not prefixes:
+            raise Invalid(field="numbers", reason="is missing")
+        if len(numbers) > MOST or len(prefixes) > MOST_PREFIXES:
+            raise Invalid(
+                field="numbers",
+                reason=Said(
+                    "are too many: {most} numbers, {prefixes} prefixes", most=MOST, prefixes=MOST_PREFIXES
+                ),
+            )
+        marks = []
+        for written in numbers:
+            read = read_number(written, self._settings.default_region)
+            if isinstance(read, BadNumber):
+                raise Invalid(field="numbers", reason=Said("{number} is no phone number", number=written))
+            marks.append(read.e164)
+        for written in prefixes:
+            mark = mark_of(written)
+            if mark is None:
+                raise Invalid(
+                    field="prefixes", reason=Said("{prefix} is no beginning of numbers", prefix=written)
+                )
+            marks.append(mark)
+        return marks
+
+    async def remove(self, actor: Actor, entry_id: int, reason: str) -> Entry:
+        """Let an entry count no more; it stays, with who removed it and why, and its leads are asked about
+        anew. Raises NotFound, WrongState when it was removed already."""
+        actor.require(Right.COMPLIANCE_EDIT)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            entry = await self._entry(conn, actor, entry_id)
+            if not await store.remove(conn, actor.tenant_id, entry, reason=reason, by=actor.user_id):
+                raise WrongState(what="The entry", state="removed", allowed="in force")
+            await audit.record(conn, actor, "do_not_call.remove", f"do_not_call:{entry_id}", reason=reason)
+            removed = await self._entry(conn, actor, entry_id)
+        if entry.kind is Kind.PREFIX:
+            await self._go_through(actor.tenant_id, entry.number, entry.campaign_id, shut=False)
+        return removed
+
+    async def entries(
+        self,
+        actor: Actor,
+        *,
+        source: Source | None = None,
+        removed: bool = False,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[Entry]:
+        """Entries, the newest first."""
+        actor.require(Right.CONTACTS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await store.page(
+                conn,
+                actor.tenant_id,
+                source=source.value if source else None,
+                removed=removed,
+                before=before if before is not None else MAX_ID,
+                limit=limit,
+            )
+
+    async def check(self, actor: Actor, number: str) -> Check:
+        """What is said of a number, however it is written. Raises BadNumber."""
+        actor.require(Right.CONTACTS_READ)
+        read = read_number(number, self._settings.default_region)
+        if isinstance(read, BadNumber):
+            raise BadNumberError(reason=read.code.value)
+        now = utc_now()
+        async with self._database.tenant(actor.tenant_id) as conn:
+            entries = await store.entries_of(conn, actor.tenant_id, [read.e164])
+            # A campaign that there is not: what counts for all.
+            found = (await store.covering(conn, actor.tenant_id, [read.e164], 0, now)).get(read.e164)
+        erased = found is not None and found.source == store.ERASED
+        return Check(read.e164, tuple(entries), erased, found is not None)
+
+    async def _entry(self, conn: AsyncConnection, actor: Actor, entry_id: int) -> Entry:
+        found = await store.get(conn, actor.tenant_id, entry_id)
+        if found is None:
+            raise NotFound(what="entry", key=entry_id)
+        return found
+
+    # -- files --------------------------------------------------------------------------------------------
+
+    async def add_import(
+        self,
+        actor: Actor,
+        filename: str,
+        chunks: AsyncIterator[bytes],
+        said: Refusal,
+        *,
+        registry: str | None = None,
+        renew_by: datetime | None = None,
+        fewer: bool = False,
+    ) -> NumbersImport:
+        """Take a file of numbers in pieces and queue it; the jobs process loads it. Of a registry it replaces
+        what that held; `fewer`: it may have fewer than half of that. Raises Invalid, NotFound, TooLarge,
+        UnreadableFile."""
+        actor.require(Right.COMPLIANCE_EDIT)
+        _check_times(said, utc_now())
+        if registry is not None and said.campaign_id is not None:
+            raise Invalid(field="campaign", reason="a registry is for all campaigns")
+        async with self._database.tenant(actor.tenant_id) as conn:
+            await check_campaign(conn, actor, said.campaign_id)  # before a long upload
+        async with spooled(self._settings.data_dir / "imports", chunks) as (path, fingerprint):
+            await asyncio.to_thread(_check_file, path, self._settings.default_region)
+            async with self._database.tenant(actor.tenant_id) as conn:
+                registry_id = None
+                if registry is not None:
+                    registry_id = await importstore.registry_of(conn, actor.tenant_id, registry, renew_by)
+                import_id = await importstore.add_import(
+                    conn,
+                    actor.tenant_id,
+                    replace(said, source=Source.REGISTRY if registry else Source.IMPORT),
+                    registry_id=registry_id,
+                    filename=plain_filename(filename),
+                    fingerprint=fingerprint,
+                    fewer=fewer,
+                    added_by=actor.user_id,
+                )
+                await audit.record(
+                    conn, actor, "do_not_call.import", f"do_not_call_import:{import_id}", registry=registry
+                )
+                # Before the commit: a job that can be seen has its file.
+                await asyncio.to_thread(path.rename, file_of(self._settings, actor.tenant_id, import_id))
+        return await self.get_import(actor, import_id)
+
+    async def import_file(
+        self,
+        actor: Actor,
+        path: Path,
+        said: Refusal,
+        *,
+        registry: str | None = None,
+        fewer: bool = False,
+        progress: Progress | None = None,
+    ) -> NumbersImport:
+        """Bring a file in and wait for it: for the command line. Raises as `add_import`, and OSError."""
+        job = await self.add_import(actor, path.name, pieces(path), said, registry=registry, fewer=fewer)
+        while job.status in {ImportStatus.QUEUED, ImportStatus.RUNNING}:
+            ran = await run_import(self._database, self._settings, actor.tenant_id, job.id, progress)
+            job = await self.get_import(actor, job.id)
+            if not ran and job.finished_at is None:
+                # The server's jobs process was faster. A look now and then: this is for a person who waits.
+                await asyncio.sleep(FOLLOW_EVERY_S)
+        return job
+
+    async def get_import(self, actor: Actor, import_id: int) -> NumbersImport:
+        """An import. Raises NotFound."""
+        actor.require(Right.CONTACTS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            found = await importstore.get_import(conn, actor.tenant_id, import_id)
+        if found is None:
+            raise NotFound(what="import", key=import_id)
+        return found
+
+    async def imports(
+        self, actor: Actor, *, before: int | None = None, limit: int = 50
+    ) -> list[NumbersImport]:
+        """Files that were brought in, the newest first."""
+        actor.require(Right.CONTACTS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await importstore.page_of_imports(
+                conn, actor.tenant_id, before=before if before is not None else MAX_ID, limit=limit
+            )
+
+    async def registries(self, actor: Actor) -> list[Registry]:
+        """All registries."""
+        actor.require(Right.CONTACTS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await importstore.registries(conn, actor.tenant_id)
+
+
+def _check_times(said: Refusal, now: datetime) -> None:
+    if said.valid_until is not None and said.valid_until <= max(now, said.valid_from or now):
+        raise Invalid(field="valid_until", reason="must be in the future, and after the beginning")
+
+
+def _check_file(path: Path, region: str) -> None:
+    """Raise UnreadableFile where the first rows have no number: it is another file."""
+    first = read_batch(rows_of(path), region, 100)
+    if first is None or not first.numbers:
+        raise UnreadableFile(reason="its first rows have no phone number")
