@@ -25,6 +25,7 @@ NAMES = (
     "carrier",
     "clock",
     "sequences",
+    "donotcall",
     "agents",
     "hostile",
     "fraud",

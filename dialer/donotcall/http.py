@@ -21,7 +21,7 @@ from dialer.httpkit.schema import In, Line, Moment, Out
 
 DO_NOT_CALL = web.AppKey("do_not_call", DoNotCallService)
 
-routes = Routes("do-not-call")
+routes = Routes("do_not_call")
 
 
 class EntryIn(In):

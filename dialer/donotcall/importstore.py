@@ -11,7 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.db.listen import JOBS
 from dialer.db.prepared import Prepared
 from dialer.db.session import encode_json
-from dialer.donotcall.model import ImportCounts, ImportStatus, NumbersImport, Refusal, Registry
+from dialer.donotcall.model import (
+    ImportCounts,
+    ImportStatus,
+    NumbersImport,
+    Refusal,
+    Registry,
+    lock_of,
+)
 
 #: Cells of a file that are kept as examples of what is no number.
 EXAMPLES = 100
@@ -69,11 +76,7 @@ _WAITING = Prepared(
     """
 )
 #: One file of a registry at a time, whichever process has it.
-_MINE = Prepared(
-    """
-    SELECT pg_try_advisory_xact_lock(hashtextextended(:tenant_id || ':dozvon.do_not_call_import', 0))
-    """
-)
+_MINE = Prepared("SELECT pg_try_advisory_xact_lock(:key)")
 _ADVANCE = Prepared(
     """
     UPDATE do_not_call_import
@@ -190,7 +193,7 @@ async def claim_import(
     """The oldest import that waits, or that a killed process left; None: there is none, or somebody is at
     work. It is this transaction's until it ends: an advisory lock, as progress is written to the row."""
     for candidate in await _WAITING.column(conn, tenant_id=tenant_id, import_id=import_id):
-        if not await _MINE.value(conn, tenant_id=str(tenant_id)):
+        if not await _MINE.value(conn, key=lock_of(tenant_id, "import")):
             return None
         job = await get_import(conn, tenant_id, candidate)  # who had the lock before may have finished it
         if job is not None and job.finished_at is None:

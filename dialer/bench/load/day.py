@@ -54,6 +54,7 @@ from dialer.db.session import connect
 from dialer.engine import Engine
 from dialer.httpkit.access import Actor
 from dialer.ids import new_id
+from dialer.settings import Settings
 
 #: What calls of a day come to; the shares of a list of ordinary quality.
 SHARES: Final[Mapping[Result, int]] = {
@@ -189,6 +190,7 @@ class Books:
     postgres: EmbeddedPostgres
     data: CentreData
     service: CallService
+    settings: Settings
     app_url: str
     owner_url: str
 
@@ -233,7 +235,7 @@ async def open_books(**campaign: Any) -> AsyncIterator[Books]:
         service = CallService(engine.database, CommandDesk(engine.database, listener), chosen)
         writing = asyncio.create_task(engine.journal.run())
         try:
-            yield Books(engine, postgres, data, service, urls.app, urls.owner)
+            yield Books(engine, postgres, data, service, chosen, urls.app, urls.owner)
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)

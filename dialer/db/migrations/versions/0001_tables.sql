@@ -717,6 +717,7 @@ CREATE TABLE do_not_call_import (
     fingerprint TEXT NOT NULL,
     reason TEXT DEFAULT '' NOT NULL,
     valid_until TIMESTAMP WITH TIME ZONE,
+    fewer BOOLEAN DEFAULT false NOT NULL,
     status TEXT DEFAULT 'queued' NOT NULL,
     rows INTEGER DEFAULT '0' NOT NULL,
     added INTEGER DEFAULT '0' NOT NULL,
