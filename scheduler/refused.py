@@ -64,7 +64,7 @@ _CLOSE_LEADS = Prepared(
 _SLICE_END = Prepared(
     """
     SELECT max(id) FROM (SELECT id FROM lead WHERE tenant_id = :tenant_id AND id > :after
-                          ORDER BY id LIMIT :slice) AS some
+                          ORDER BY id LIMIT :slice) AS next_ones
     """
 )
 #: What somebody works with is passed over: who dials asks again, and two slices cannot wait for each other.
