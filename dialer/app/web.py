@@ -34,6 +34,8 @@ from dialer.donotcall.service import DoNotCallService
 from dialer.httpkit.application import build_application
 from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
+from dialer.policies import http as policies_http
+from dialer.policies.service import PolicyService
 from dialer.recordings import http as recordings_http
 from dialer.recordings.service import RecordingService
 from dialer.reports import http as reports_http
@@ -62,6 +64,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             users_http.routes,
             campaigns_http.routes,
             leads_http.routes,
+            policies_http.routes,
             trunks_http.routes,
             lists_http.routes,
             people_http.routes,
@@ -84,6 +87,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
                 database, PromptSounds(speaker, settings.prompts_dir, settings.locale)
             ),
             leads_http.LEADS: LeadService(database),
+            policies_http.POLICY_SERVICE: PolicyService(database),
             trunks_http.TRUNKS: TrunkService(database),
             CONTACTS: ContactService(database, settings),
             people_http.PEOPLE: PersonService(database, settings),

@@ -140,6 +140,26 @@ def pacing_live(
     )
 
 
+@bench.command()
+def calendar(
+    cases: Annotated[int, typer.Option(min=1, help="random numbers, moments and rules")] = 1_000_000,
+    seed: Annotated[int, typer.Option(min=1, help="decides them")] = 1,
+) -> None:
+    """Hold what the calendar allows against the clocks on the walls of the called people."""
+    from dialer.bench.calendar import run
+
+    tally = run(cases, seed, _say)
+    _say(
+        f"{tally.cases:,} cases in {len(tally.zones)} time zones, {tally.allowed:,} allowed, "
+        f"{tally.moments:,} looks at clocks, {tally.took_s:.0f} s: {len(tally.wrong)} dialled out of hours, "
+        f"{len(tally.too_strict)} kept back without need, {tally.turned:,} where clocks are turned"
+    )
+    for line in (*tally.wrong[:10], *tally.too_strict[:10]):
+        _say(line)
+    if tally.wrong or tally.too_strict:
+        raise typer.Exit(1)
+
+
 def _run(work: Coroutine[Any, Any, int]) -> None:
     if code := asyncio.run(work):
         raise typer.Exit(code)

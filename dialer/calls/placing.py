@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Protocol, TypeAlias
@@ -186,9 +186,10 @@ class Placer:
                     raise NotFound(what="lead to dial", key=target.lead.id)
             if not await donotcall.numbers_to_dial(conn, terms.tenant_id, [target.e164]):
                 raise NumberBusy  # somebody is just about to say that it is not to be called
-            (answer,) = await admission.judge(conn, terms, [target], now)
-            if answer is not None and answer.denied is not None:
-                raise NotAllowed(reason=answer.denied.reason)
+            (judged,) = await admission.judge(conn, terms, [target], now)
+            if judged.answer is not None and judged.answer.denied is not None:
+                raise NotAllowed(reason=judged.answer.denied.reason)
+            target = replace(target, evidence=judged.evidence)
             await self._commit(conn, terms, [target], node, now, placed, by_hand=by_hand)
             if not placed:
                 raise NumberBusy
@@ -236,9 +237,10 @@ class Placer:
         numbers for which nobody commits an entry of do-not-call meanwhile."""
         ready, unwanted = [], []
         judged = await admission.judge(conn, terms, targets, now)
-        for target, answer in zip(targets, judged, strict=True):
+        for target, said in zip(targets, judged, strict=True):
+            answer = said.answer
             if answer is None and target.e164 in free:
-                ready.append(target)
+                ready.append(replace(target, evidence=said.evidence))
             if answer is None or target.lead is None or (denied := answer.denied) is None:
                 continue  # else an entry for it is being committed: the next claim sees it
             if denied.reason is Reason.DO_NOT_CALL and denied.until is None:

@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.model import Assignee, Call, CallState, HungUpBy, Result
 from dialer.compliance.filters import Tried
-from dialer.compliance.policies import POLICIES
+from dialer.compliance.policies import CAREFUL
 from dialer.db.prepared import Prepared
 from dialer.db.tables import agent_session, attempt
 from dialer.pacing.answering import Traits, traits_of
+from dialer.policies import store as policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class NewAttempt:
     reserved_on: date | None = None
     #: what the chance of an answer was told from, see `pacing.answering.words_of`
     traits: list[str] | None = None
+    #: what showed that it might be made, see `compliance.evidence`; JSON
+    evidence: str | None = None
 
 
 _ADD = Prepared(
@@ -74,14 +77,17 @@ _HOLD = Prepared(
 )
 _TRIED = Prepared(
     """
-    SELECT n.e164, a.created_at, a.result, a.ended_at
+    SELECT n.e164, a.created_at, a.result, a.ended_at,
+           CASE WHEN d.id IS NOT NULL THEN a.disposed_at END AS refused_at
       FROM unnest(CAST(:numbers AS text[]), CAST(:contacts AS bigint[])) AS n (e164, contact_id)
      CROSS JOIN LATERAL (
-        SELECT id, created_at, result, ringing_at, ended_at FROM attempt
+        SELECT id, created_at, result, ringing_at, ended_at, disposition_id, disposed_at FROM attempt
          WHERE tenant_id = :tenant_id AND e164 = n.e164 AND created_at > :since
          UNION
-        SELECT id, created_at, result, ringing_at, ended_at FROM attempt
+        SELECT id, created_at, result, ringing_at, ended_at, disposition_id, disposed_at FROM attempt
          WHERE tenant_id = :tenant_id AND contact_id = n.contact_id AND created_at > :since) a
+      LEFT JOIN disposition d
+             ON d.tenant_id = :tenant_id AND d.id = a.disposition_id AND d.kind = 'refusal'
      WHERE a.result IS DISTINCT FROM 'canceled' OR a.ringing_at IS NOT NULL
      ORDER BY a.created_at DESC
     """
@@ -148,7 +154,9 @@ async def tried(
     history: dict[str, list[Tried]] = {}
     whose = {"numbers": list(people), "contacts": list(people.values())}
     for row in await _TRIED.rows(conn, tenant_id=tenant_id, since=since, **whose):
-        history.setdefault(row.e164, []).append(Tried(row.created_at, row.result, row.ended_at))
+        history.setdefault(row.e164, []).append(
+            Tried(row.created_at, row.result, row.ended_at, row.refused_at)
+        )
     return history
 
 
@@ -283,8 +291,9 @@ async def calls_on_lines(
     whose = {"campaign_ids": list(campaign_ids), "known": list(known)}
     rows = await _ON_LINES.rows(conn, tenant_id=tenant_id, **whose)
     calls = []
+    known_policies = await policies.by_stamp(conn, tenant_id, {row.policy for row in rows})
     for row in rows:
-        policy = POLICIES[row.policy.split("/")[0]]
+        policy = known_policies.get(row.policy, CAREFUL)  # its version went with an older server
         agent = Assignee(row.shift_id, row.shift_agent_id, row.leg) if row.shift_id and row.leg else None
         talker = agent if row.state == CallState.CONNECTED else None
         call = call_of(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from dialer.agents.model import Shift
 from dialer.calls.store import NewAttempt
 from dialer.calls.terms import CallTerms
+from dialer.db.session import encode_json
 from dialer.pacing.answering import Traits, words_of
 from dialer.trunks.model import Choice
 from scheduler.hopper import ClaimedLead
@@ -24,6 +27,8 @@ class Target:
     #: predictive: what its chance of an answer is told from, and that chance, 0 to 1
     traits: Traits = ()
     answer_probability: float | None = None
+    #: what showed that it may be dialled, see `compliance.evidence`
+    evidence: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +72,5 @@ def new_attempt(
         reserved=choice.reserve,
         reserved_on=today,
         traits=words_of(target.traits) or None,
+        evidence=encode_json(dict(target.evidence)) if target.evidence is not None else None,
     )

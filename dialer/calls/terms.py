@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dialer.compliance.filters import Rules
-from dialer.compliance.model import ClockStart, Hours, Limits
-from dialer.compliance.policy import Policy
+from dialer.compliance.policy import ClockStart, Limits, Policy, Purpose
+from dialer.compliance.timetable import Timetable
 from dialer.pacing.model import DialMode
 from dialer.trunks.model import Trunk
 from scheduler.order import Order
@@ -50,7 +50,7 @@ class CallTerms:
     #: sound of the abandon message, as Asterisk names it: an absolute path without its ending
     abandon_sound: str
     #: local hours at the called person's place
-    window: Hours
+    window: Timetable
     #: in the order they are tried
     trunks: Sequence[Trunk]
     #: predictive: share of abandoned calls below the policy's cap, 0 to 1; None: the cap
@@ -64,11 +64,14 @@ class CallTerms:
     has_quotas: bool = False
     #: the campaign's own limits of attempts at a person, beside the policy's
     limits: Limits = Limits()  # noqa: RUF009 - frozen
+    #: what the calls are for
+    purpose: Purpose = Purpose.SERVICE
+    #: what decides whether a number may be dialled
+    rules: Rules = field(init=False, compare=False, repr=False)
 
-    @property
-    def rules(self) -> Rules:
-        """What decides whether a number may be dialled."""
-        return Rules(self.policy, self.window, self.mode, self.limits)
+    def __post_init__(self) -> None:
+        rules = Rules(self.policy, self.window, self.mode, self.limits, self.purpose)
+        object.__setattr__(self, "rules", rules)
 
     @property
     def amd_settings(self) -> Mapping[str, int]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
 from dialer.agents.model import SYSTEM_PAUSE_CODES
 from dialer.calls.terms import AMD_DEFAULTS
-from dialer.compliance.model import POLICIES, Hours
-from dialer.db.tables import DISPOSITION_KINDS, RESULTS
+from dialer.compliance.policy import Hours
+from dialer.compliance.timetable import WEEKDAYS
+from dialer.db.tables import CAMPAIGN_PURPOSES, DISPOSITION_KINDS, RESULTS
 from dialer.httpkit.said import Said
 from dialer.httpkit.schema import In, Line
+from dialer.policies.fields import Spans, read_day
 from scheduler.order import Order
 from scheduler.retry import LONGEST_S
 
@@ -19,6 +22,7 @@ Mode = Literal["manual", "preview", "progressive", "power", "predictive"]
 Kind = Literal[
     "sale", "interest", "callback", "refusal", "wrong_person", "no_contact", "do_not_call", "other"
 ]
+Purposes = Literal["service", "advertising", "collection", "survey"]
 Clock = Annotated[str, Field(max_length=5, examples=["09:00"])]
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
@@ -97,6 +101,10 @@ class CampaignIn(In):
     policy: str = Field(
         default="default", max_length=50, description="code of the rules that it follows (see policies)"
     )
+    policy_version: int | None = Field(
+        default=None, ge=1, description="the version of them that it keeps to; null: always the newest"
+    )
+    purpose: Purposes = Field(default="service", description="what its calls are for")
     skill: Line | None = Field(
         default=None, min_length=1, max_length=50, description="only agents with this skill; null: any agent"
     )
@@ -127,6 +135,16 @@ class CampaignIn(In):
     call_until: Clock = Field(
         default="21:00", description="first minute without calls there; 24:00 is midnight"
     )
+    week: dict[str, Spans] = Field(
+        default={},
+        description="weekdays with other hours: mon, tue, ... to a list of `10:00-14:00`; none: no calls",
+    )
+    exceptions: dict[date, Spans] = Field(
+        default={}, max_length=400, description="dates with other hours; none: no calls"
+    )
+    on_holidays: bool = Field(
+        default=True, description="calls on public holidays too, as far as the policy does"
+    )
     max_attempts: int = Field(
         default=3, ge=1, le=100, description="attempts at one person in all, over all numbers"
     )
@@ -150,12 +168,23 @@ class CampaignIn(In):
         default=[], max_length=20, description="ids of trunks in the order they are tried"
     )
 
-    @field_validator("policy")
+    @field_validator("week")
     @classmethod
-    def _known_policy(cls, value: str) -> str:
-        if value not in POLICIES:
-            raise ValueError(Said("must be one of: {expected}", expected=", ".join(POLICIES)))
-        return value
+    def _week(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        if unknown := value.keys() - set(WEEKDAYS):
+            raise ValueError(
+                Said("{name}: must be one of: {expected}", name=min(unknown), expected=", ".join(WEEKDAYS))
+            )
+        return {name: read_day(value[name]).written for name in WEEKDAYS if name in value}
+
+    @field_validator("exceptions")
+    @classmethod
+    def _exceptions(cls, value: dict[date, list[str]]) -> dict[date, list[str]]:
+        return {day: read_day(spans).written for day, spans in sorted(value.items())}
+
+    @field_serializer("exceptions")
+    def _dates(self, value: dict[date, list[str]]) -> dict[str, list[str]]:
+        return {day.isoformat(): spans for day, spans in value.items()}
 
     @field_validator("caller_name", "name")
     @classmethod
@@ -202,6 +231,8 @@ class CampaignEdit(In):
     abandon_target: float | None = Field(default=None, description="null: the policy's")
     take_back_ringing: bool | None = None
     policy: str | None = None
+    policy_version: int | None = Field(default=None, description="null: always the newest")
+    purpose: Purposes | None = None
     skill: Line | None = Field(default=None, description="null: any agent")
     priority: int | None = None
     ring_timeout_s: int | None = None
@@ -214,6 +245,9 @@ class CampaignEdit(In):
     drop_ringing_on_pause: bool | None = None
     call_from: str | None = None
     call_until: str | None = None
+    week: dict[str, list[str]] | None = None
+    exceptions: dict[str, list[str]] | None = None
+    on_holidays: bool | None = None
     max_attempts: int | None = None
     most_per_day: int | None = None
     most_per_week: int | None = None
@@ -223,6 +257,7 @@ class CampaignEdit(In):
     trunks: list[int] | None = None
 
 
+assert set(CAMPAIGN_PURPOSES) == set(Purposes.__args__)  # type: ignore[attr-defined]
 assert CampaignEdit.model_fields.keys() == CampaignIn.model_fields.keys()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Literal, Self
 
 from aiohttp import web
@@ -11,7 +11,6 @@ from pydantic import Field
 from dialer.campaigns.fields import CampaignEdit, CampaignIn, DispositionsIn, PauseCodesIn, RetriesIn
 from dialer.campaigns.model import Campaign
 from dialer.campaigns.service import CampaignService, CampaignView
-from dialer.compliance.model import POLICIES, Policy
 from dialer.errors import CampaignNotReady, Conflict, WrongState
 from dialer.httpkit.access import Right
 from dialer.httpkit.i18n import said
@@ -38,6 +37,8 @@ class CampaignRow(Out):
     abandon_target: float | None
     take_back_ringing: bool
     policy: str
+    policy_version: int | None = Field(description="the version that it keeps to; null: the newest")
+    purpose: str
     skill: str | None
     priority: int
     ring_timeout_s: int
@@ -50,6 +51,9 @@ class CampaignRow(Out):
     drop_ringing_on_pause: bool
     call_from: str
     call_until: str
+    week: dict[str, list[str]] = Field(description="weekdays with other hours")
+    exceptions: dict[str, list[str]] = Field(description="dates with other hours; none: no calls")
+    on_holidays: bool
     max_attempts: int
     most_per_day: int | None
     most_per_week: int | None
@@ -129,65 +133,6 @@ class LeadOut(Out):
     open_from: datetime = Field(description="may be dialled from here ...")
     open_until: datetime = Field(description="... until here; then the calendar gives the next hours")
     closed_reason: str | None
-
-
-class HoursOut(Out):
-    """Local hours of calling by type of day, `09:00-21:00`; null: no calls on such a day."""
-
-    working: str | None
-    day_off: str | None
-    holiday: str | None
-
-
-class PolicyOut(Out):
-    """A set of rules. Parameters, not legal advice."""
-
-    code: str
-    version: int
-    jurisdiction: str = Field(description="ISO country code; *: any")
-    purpose: str
-    title_ru: str
-    title_en: str
-    source: str
-    read_on: date
-    clock: str = Field(description="from when a person's wait for an agent counts: answer or greeting_end")
-    abandon_after_s: float = Field(description="wait after which a call is abandoned, seconds")
-    abandon_cap: float = Field(description="highest share of abandoned calls among those answered live")
-    abandon_window_s: int = Field(description="the time over which that share is taken, seconds")
-    min_ring_s: int
-    hours: HoursOut
-    per_day: int | None = Field(description="attempts at one number in 24 hours; null: no limit")
-    per_week: int | None = Field(description="attempts at one number in 7 days; null: no limit")
-    per_month: int | None = Field(description="attempts at one number in 31 days; null: no limit")
-    forbidden_modes: list[str]
-    redial_after_abandoned_s: int
-    redial_after_machine_s: int
-
-    @classmethod
-    def of(cls, policy: Policy) -> Self:
-        """The reply of one policy."""
-        week, limits = policy.week, policy.limits
-        hours = {
-            name: str(span) if span else None
-            for name, span in (
-                ("working", week.working),
-                ("day_off", week.day_off),
-                ("holiday", week.holiday),
-            )
-        }
-        plain = {
-            name: getattr(policy, name)
-            for name in cls.model_fields.keys()
-            - {"hours", "per_day", "per_week", "per_month", "forbidden_modes"}
-        }
-        return cls(
-            **plain,
-            hours=HoursOut(**hours),
-            per_day=limits.per_day,
-            per_week=limits.per_week,
-            per_month=limits.per_month,
-            forbidden_modes=sorted(policy.forbidden_modes),
-        )
 
 
 class PauseCodeOut(Out):
@@ -305,12 +250,6 @@ async def leads(call: Call, campaign_id: int, query: LeadsQuery) -> Page[LeadOut
     )
     page, following = cut(rows, query.limit, lambda row: (row.e164,))
     return Page[LeadOut](items=[LeadOut.model_validate(row) for row in page], next=following)
-
-
-@routes.get("/policies", right=Right.CAMPAIGNS_READ)
-async def policies(_call: Call) -> list[PolicyOut]:
-    """The rules that a campaign can follow. They are parameters, not legal advice."""
-    return [PolicyOut.of(policy) for policy in POLICIES.values()]
 
 
 @routes.get("/pause-codes")

@@ -16,8 +16,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from dialer.compliance.model import Hours
+from dialer.compliance.policy import Purpose
 from dialer.compliance.readiness import StartSettings
+from dialer.compliance.timetable import Timetable
 from dialer.errors import WrongState
 from dialer.trunks.model import Trunk
 
@@ -90,6 +91,10 @@ class Campaign:
     take_back_ringing: bool
     #: code of a policy
     policy: str
+    #: the version that it keeps to; None: the newest, whenever that comes
+    policy_version: int | None
+    #: what its calls are for
+    purpose: str
     #: only agents with it; None: any agent
     skill: str | None
     #: higher gets agents first
@@ -111,6 +116,11 @@ class Campaign:
     #: local time at the called person's place, HH:MM
     call_from: str
     call_until: str
+    #: spans of weekdays with other hours (`sat`), and of dates (`2026-12-31`)
+    week: Mapping[str, Sequence[str]]
+    exceptions: Mapping[str, Sequence[str]]
+    #: whether it calls on public holidays, as far as the policy does
+    on_holidays: bool
     max_attempts: int
     #: attempts at a person in 24 hours, 7 and 31 days, in all campaigns; None: as the policy says
     most_per_day: int | None
@@ -125,9 +135,11 @@ class Campaign:
     ended_at: datetime | None
 
     @property
-    def window(self) -> Hours:
+    def window(self) -> Timetable:
         """The hours of calling."""
-        return Hours.parse(self.call_from, self.call_until)
+        return Timetable.read(
+            self.call_from, self.call_until, self.week, self.exceptions, on_holidays=self.on_holidays
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +214,7 @@ def start_settings(campaign: Campaign, trunks: Sequence[Trunk], dispositions: in
         abandon_message=campaign.abandon_message,
         trunks=len(usable),
         dispositions=dispositions,
+        purpose=Purpose(campaign.purpose),
         this_machine=bool(usable) and all(trunk.on_this_machine for trunk in usable),
     )
 

@@ -33,15 +33,18 @@ from dialer.campaigns.model import (
     start_settings,
 )
 from dialer.campaigns.store import KeptDisposition, LeadRow
-from dialer.compliance.model import POLICIES
-from dialer.compliance.readiness import Problem, start_problems
+from dialer.compliance.policies import CAREFUL
+from dialer.compliance.policy import Policy, Purpose
+from dialer.compliance.readiness import Problem, rule_problems, start_problems
 from dialer.db import events
 from dialer.db.session import Database
+from dialer.db.tables import CAMPAIGN_PURPOSES
 from dialer.errors import BadSound, CampaignNotReady, Conflict, Invalid, NotFound, PartMissing, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.problems import invalid
 from dialer.httpkit.said import Said
+from dialer.policies import store as policies
 from dialer.trunks import store as trunk_store
 from scheduler import changes as changes_of_leads
 from scheduler.changes import What
@@ -68,6 +71,8 @@ class CampaignView:
     leads: Mapping[str, int]
     #: why it may not start; empty: it may
     ready_reasons: Sequence[Reason]
+    #: the version of its policy that it goes by; the careful default's where there is none such any more
+    policy: Policy
 
 
 class CampaignService:
@@ -92,6 +97,16 @@ class CampaignService:
         actor.require(Right.CAMPAIGNS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
             return await self._view(conn, actor, campaign_id)
+
+    async def rule_problems(self, actor: Actor, policy: str, mode: str, purpose: str) -> list[Reason]:
+        """Why a campaign of this kind could not start under the policy, before it is saved."""
+        actor.require(Right.CAMPAIGNS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            found = await policies.find(conn, actor.tenant_id, policy)
+        if found is None or purpose not in CAMPAIGN_PURPOSES:
+            return []
+        problems = rule_problems(mode, Purpose(purpose), found)
+        return [Reason(one.code, _said(one)) for one in problems]
 
     async def dispositions(self, actor: Actor, campaign_id: int) -> list[KeptDisposition]:
         """Its dispositions in order; agents need them too. Raises NotFound."""
@@ -121,6 +136,7 @@ class CampaignService:
         async with self._database.tenant(tenant_id) as conn:
             await _check_trunks(conn, actor, wanted.trunks)
             _check_retries(wanted.retries, [one.code for one in DEFAULT_DISPOSITIONS])
+            await _check_policy(conn, actor, wanted)
             try:
                 campaign_id = await store.add(conn, tenant_id, wanted.model_dump())
             except IntegrityError:
@@ -146,6 +162,8 @@ class CampaignService:
                 raise invalid(error) from None
             different = changed_fields(before, wanted.model_dump())
             check_editable(now.status, now.name, different)
+            if not {"policy", "policy_version"}.isdisjoint(different):
+                await _check_policy(conn, actor, wanted)
             if "trunks" in different:
                 await _check_trunks(conn, actor, wanted.trunks)
                 await store.set_trunks(conn, tenant_id, campaign_id, wanted.trunks)
@@ -299,6 +317,7 @@ class CampaignService:
             await store.trunk_ids(conn, actor.tenant_id, campaign_id),
             await store.lead_counts(conn, actor.tenant_id, campaign_id),
             [Reason(one.code, _said(one)) for one in await _problems(conn, actor, now)],
+            await policies.find(conn, actor.tenant_id, now.policy, now.policy_version) or CAREFUL,
         )
 
 
@@ -321,7 +340,8 @@ def _said(problem: Problem) -> Said:
 async def _problems(conn: AsyncConnection, actor: Actor, now: Campaign) -> list[Problem]:
     trunks = await trunk_store.trunks_of(conn, actor.tenant_id, now.id)
     dispositions = await store.dispositions(conn, actor.tenant_id, now.id)
-    return start_problems(start_settings(now, trunks, len(dispositions)), POLICIES.get(now.policy))
+    policy = await policies.find(conn, actor.tenant_id, now.policy, now.policy_version)
+    return start_problems(start_settings(now, trunks, len(dispositions)), policy)
 
 
 async def _found(conn: AsyncConnection, actor: Actor, campaign_id: int, *, lock: bool = False) -> Campaign:
@@ -348,6 +368,14 @@ async def _check_trunks(conn: AsyncConnection, actor: Actor, ids: Sequence[int])
 def _check_retries(retries: RetriesIn, codes: Sequence[str]) -> None:
     if not retries.dispositions.keys() <= set(codes):
         raise Invalid(field="retries", reason=Said("must be one of: {expected}", expected=", ".join(codes)))
+
+
+async def _check_policy(conn: AsyncConnection, actor: Actor, wanted: CampaignIn) -> None:
+    if await policies.find(conn, actor.tenant_id, wanted.policy) is None:
+        known = await policies.newest(conn, actor.tenant_id)
+        raise Invalid(field="policy", reason=Said("must be one of: {expected}", expected=", ".join(known)))
+    if await policies.find(conn, actor.tenant_id, wanted.policy, wanted.policy_version) is None:
+        raise Invalid(field="policy_version", reason="there is no such version of the policy")
 
 
 async def _tell(conn: AsyncConnection, actor: Actor, campaign_id: int, name: str, status: str) -> None:

@@ -6,18 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import ColumnElement, Row, Select, Table, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.terms import CallTerms
-from dialer.compliance.model import POLICIES, Hours, Limits
+from dialer.compliance.policy import Limits, Policy, Purpose
 from dialer.db.session import Database
 from dialer.db.tables import campaign, campaign_list, campaign_quota
 from dialer.errors import NotFound
 from dialer.pacing.model import DialMode
+from dialer.policies import store as policies
 from dialer.trunks import store as trunks
 from dialer.trunks.model import Trunk
 from scheduler.order import Order
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +56,24 @@ class DatabaseTermsBook:
         return bool(found)
 
     async def _read(self, conn: AsyncConnection, query: Select[Any]) -> list[CallTerms]:
-        rows = (await conn.execute(query)).all()
-        return [self._terms(row, await trunks.trunks_of(conn, row.tenant_id, row.id)) for row in rows]
+        found = []
+        for row in (await conn.execute(query)).all():
+            policy = await policies.find(conn, row.tenant_id, row.policy, row.policy_version)
+            if policy is None:  # a version that this server does not have: nothing may be dialled by it
+                log.error("policy_unknown", campaign=row.id, policy=row.policy, version=row.policy_version)
+                continue
+            found.append(self._terms(row, policy, await trunks.trunks_of(conn, row.tenant_id, row.id)))
+        return found
 
-    def _terms(self, row: Row[Any], lines: list[Trunk]) -> CallTerms:
+    def _terms(self, row: Row[Any], policy: Policy, lines: list[Trunk]) -> CallTerms:
         return CallTerms(
             tenant_id=row.tenant_id,
             campaign_id=row.id,
             mode=DialMode(row.mode),
             ratio=row.ratio,
             priority=row.priority,
-            policy=POLICIES[row.policy],
+            policy=policy,
+            purpose=Purpose(row.purpose),
             skill=row.skill,
             ring_timeout_s=row.ring_timeout_s,
             screens=row.detect_machines,
@@ -70,7 +81,7 @@ class DatabaseTermsBook:
             record=row.record,
             wrap_up_limit_s=row.wrap_up_limit_s,
             abandon_sound=str(self.prompts_dir / row.abandon_sound) if row.abandon_sound else "",
-            window=Hours.parse(row.call_from, row.call_until),
+            window=policies.timetable_of(row),
             trunks=lines,
             abandon_target=row.abandon_target,
             take_back_ringing=row.take_back_ringing,

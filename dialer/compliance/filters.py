@@ -8,23 +8,16 @@ the answers. The rules themselves stand in `model` and its neighbours; here is t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from dialer.compliance.model import (
-    Denied,
-    Hours,
-    Limits,
-    Policy,
-    Reason,
-    allowed_now,
-    attempts_allowed,
-    places_of,
-    redial_allowed,
-)
+from dialer.compliance.calendar import Calendar, Denied, Reason, places_of
+from dialer.compliance.model import attempts_allowed, redial_allowed, silence_kept
+from dialer.compliance.policy import ALL_DAY, Day, Limits, Policy, Purpose
+from dialer.compliance.timetable import Timetable
 
 
 class Filter(StrEnum):
@@ -52,6 +45,8 @@ class Tried:
     #: None: it is not over
     result: str | None
     ended_at: datetime | None
+    #: when the person refused in it; None: they did not
+    refused_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +73,10 @@ class Subject:
     do_not_call: Unwanted | None = None
     #: the campaign's quota that is full and that the person falls under, `city = Moscow`
     full: str = ""
+    #: the contact that it is of
+    contact: int | None = None
+    #: local hours in which the phone may be called
+    good: Day = ALL_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +85,23 @@ class Rules:
 
     policy: Policy
     #: local hours of the campaign
-    window: Hours
+    window: Timetable
     #: the mode of dialling
     mode: str
     #: the campaign's own, beside the policy's
     limits: Limits = Limits()  # noqa: RUF009 - frozen
+    #: what the calls are for
+    purpose: Purpose = Purpose.SERVICE
+    #: the hours of both together
+    calendar: Calendar = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "calendar", Calendar(self.policy, self.window))
+
+    @property
+    def counts(self) -> bool:
+        """Whether attempts at a person are limited."""
+        return self.policy.limits != Limits() or self.limits != Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +127,7 @@ def _zone(subject: Subject, _rules: Rules, _now: datetime) -> Denied | None:
 
 
 def _hours(subject: Subject, rules: Rules, now: datetime) -> Denied | None:
-    answer = allowed_now(rules.policy, rules.window, subject.zones, now)
+    answer = rules.calendar.allowed(subject.zones, now, subject.good)
     return answer if isinstance(answer, Denied) else None
 
 
@@ -131,7 +142,8 @@ def _redial(subject: Subject, rules: Rules, now: datetime) -> Denied | None:
     asked = (
         redial_allowed(rules.policy, rules.mode, each.result, each.ended_at, now) for each in subject.tried
     )
-    return next((denied for denied in asked if denied is not None), None)
+    refusals = [each.refused_at for each in subject.tried if each.refused_at is not None]
+    return silence_kept(rules.policy, refusals, now) or next(filter(None, asked), None)
 
 
 def _quota(subject: Subject, _rules: Rules, _now: datetime) -> Denied | None:

@@ -6,20 +6,21 @@ reason kept. The policies are in `policies`; they are parameters, not legal advi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
-from functools import cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 
+from dialer.compliance.calendar import Allowed, Calendar, Denied, Reason, Window, places_of, zone_of
 from dialer.compliance.policies import POLICIES
-from dialer.compliance.policy import MIDNIGHT, ClockStart, DayType, Hours, Limits, Policy, Purpose, Week
+from dialer.compliance.policy import MIDNIGHT, ClockStart, Day, DayType, Hours, Limits, Policy, Purpose, Week
+from dialer.compliance.timetable import Timetable
 
 __all__ = [
+    "MIDNIGHT",
     "POLICIES",
     "Allowed",
+    "Calendar",
     "ClockStart",
+    "Day",
     "DayType",
     "Denied",
     "Hours",
@@ -27,56 +28,23 @@ __all__ = [
     "Policy",
     "Purpose",
     "Reason",
+    "Timetable",
     "Week",
-    "allowed_now",
+    "Window",
     "attempts_allowed",
+    "counted",
     "greeting_end_at",
     "places_of",
     "redial_allowed",
+    "silence_kept",
     "zone_of",
 ]
 
 DAY = timedelta(days=1)
-#: How far ahead an open window is looked for. The longest run of closed days in any calendar is shorter.
-HORIZON_DAYS = 15
+#: Over what attempts are counted.
+SPANS = {"per_day": DAY, "per_week": 7 * DAY, "per_month": 31 * DAY}
 #: Modes in which a person starts each call, seeing whom it goes to.
 STARTED_BY_PERSON = frozenset({"manual", "preview"})
-
-
-class Reason(StrEnum):
-    """Why a number may not be dialled now."""
-
-    DO_NOT_CALL = "do_not_call"
-    NO_ZONE = "no_zone"
-    UNKNOWN_ZONE = "unknown_zone"
-    OUT_OF_HOURS = "out_of_hours"
-    NO_COMMON_HOURS = "no_common_hours"
-    ATTEMPTS_PER_DAY = "attempts_per_day"
-    ATTEMPTS_PER_WEEK = "attempts_per_week"
-    ATTEMPTS_PER_MONTH = "attempts_per_month"
-    AFTER_ABANDONED = "after_abandoned"
-    AFTER_MACHINE = "after_machine"
-    QUOTA_FULL = "quota_full"
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """The number may be dialled."""
-
-    #: Until when, if nothing else happens.
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """The number may not be dialled."""
-
-    #: Why.
-    reason: Reason
-    #: Ask again then; None: not before something is mended (a zone, the campaign's hours).
-    until: datetime | None
-    #: What exactly: the zone that is not known.
-    detail: str = ""
 
 
 # -- the wait for an agent ---------------------------------------------------------------------------------
@@ -91,114 +59,6 @@ def greeting_end_at(decided_at: datetime, machine_cause: str, after_greeting_sil
     if machine_cause.startswith("HUMAN"):
         return decided_at - timedelta(milliseconds=after_greeting_silence_ms)
     return decided_at
-
-
-# -- the hours ---------------------------------------------------------------------------------------------
-
-
-@cache
-def zone_of(name: str) -> ZoneInfo | None:
-    """The zone of an IANA name; None where there is none (also for names that are paths or empty)."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        # OSError: a name that is a folder of the zone data ("Europe") or too long for a file.
-        return None
-
-
-def places_of(zones: Collection[str]) -> list[ZoneInfo] | Denied:
-    """The zones of these names; Denied where there is none, or one that nobody knows."""
-    if not zones:
-        return Denied(Reason.NO_ZONE, None)
-    places: list[ZoneInfo] = []
-    for name in zones:
-        place = zone_of(name)
-        if place is None:
-            return Denied(Reason.UNKNOWN_ZONE, None, name)
-        places.append(place)
-    return places
-
-
-def allowed_now(
-    policy: Policy,
-    window: Hours,
-    zones: Collection[str],
-    now: datetime,
-    *,
-    calendar: Mapping[date, DayType] | None = None,
-) -> Allowed | Denied:
-    """May a number with these candidate zones be dialled at `now`?
-
-    Open means: within the campaign's `window` and the policy's hours of that local day, in *every* zone.
-    `calendar` holds the days that a government moved (a working Saturday, a Monday off).
-    """
-    places = places_of(zones)
-    if isinstance(places, Denied):
-        return places
-    # Two days ahead answer nearly every question; the long look is for the rest.
-    for days in (2, HORIZON_DAYS):
-        spans = _open_spans(policy, window, places, now=now, days=days, calendar=calendar or {})
-        if spans:
-            opens, closes = spans[0]
-            return Allowed(closes) if opens <= now else Denied(Reason.OUT_OF_HOURS, opens)
-    return Denied(Reason.NO_COMMON_HOURS, None)
-
-
-def _open_spans(
-    policy: Policy,
-    window: Hours,
-    places: Sequence[ZoneInfo],
-    *,
-    now: datetime,
-    days: int,
-    calendar: Mapping[date, DayType],
-) -> list[tuple[datetime, datetime]]:
-    """The spans after `now` that are open in all places, in order, UTC; only ones that end after `now`."""
-    common: list[tuple[datetime, datetime]] | None = None
-    for place in places:
-        first = now.astimezone(place).date() - DAY
-        spans: list[tuple[datetime, datetime]] = []
-        for day in (first + n * DAY for n in range(days + 2)):
-            hours = policy.week.of(policy.day_type(day, calendar))
-            both = hours.common(window) if hours else None
-            if both is None:
-                continue
-            # Where the clock is turned, a local time may come twice or never: open late, close early.
-            opens = max(_instants(day, both.opens, place))
-            closes = min(_instants(day, both.closes, place))
-            if closes <= now or closes <= opens:
-                continue
-            if spans and spans[-1][1] >= opens:
-                spans[-1] = (spans[-1][0], closes)
-            else:
-                spans.append((opens, closes))
-        common = spans if common is None else _intersect(common, spans)
-        if not common:
-            return []
-    return common or []
-
-
-def _instants(day: date, minute: int, place: ZoneInfo) -> tuple[datetime, datetime]:
-    if minute == MIDNIGHT:
-        day, minute = day + DAY, 0
-    local = datetime.combine(day, time(minute // 60, minute % 60), place)
-    return local.replace(fold=0).astimezone(UTC), local.replace(fold=1).astimezone(UTC)
-
-
-def _intersect(
-    one: Sequence[tuple[datetime, datetime]], other: Sequence[tuple[datetime, datetime]]
-) -> list[tuple[datetime, datetime]]:
-    found: list[tuple[datetime, datetime]] = []
-    i = j = 0
-    while i < len(one) and j < len(other):
-        opens, closes = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
-        if opens < closes:
-            found.append((opens, closes))
-        if one[i][1] <= other[j][1]:
-            i += 1
-        else:
-            j += 1
-    return found
 
 
 # -- how often ---------------------------------------------------------------------------------------------
@@ -217,15 +77,20 @@ def attempts_allowed(
         each
         for limits in (policy.limits, own or Limits())
         for each in (
-            (limits.per_day, DAY, Reason.ATTEMPTS_PER_DAY),
-            (limits.per_week, 7 * DAY, Reason.ATTEMPTS_PER_WEEK),
-            (limits.per_month, 31 * DAY, Reason.ATTEMPTS_PER_MONTH),
+            (limits.per_day, SPANS["per_day"], Reason.ATTEMPTS_PER_DAY),
+            (limits.per_week, SPANS["per_week"], Reason.ATTEMPTS_PER_WEEK),
+            (limits.per_month, SPANS["per_month"], Reason.ATTEMPTS_PER_MONTH),
         )
     ):
         recent = sorted(at for at in tried_at if at > now - span)
         if limit is not None and len(recent) >= limit:
             denials.append(Denied(reason, recent[len(recent) - limit] + span if limit else None))
     return max(denials, key=lambda denied: denied.until or datetime.max.replace(tzinfo=UTC), default=None)
+
+
+def counted(tried_at: Sequence[datetime], now: datetime) -> dict[str, int]:
+    """How many attempts stand against the limits of a day, a week and a month."""
+    return {name: sum(at > now - span for at in tried_at) for name, span in SPANS.items()}
 
 
 def redial_allowed(
@@ -247,3 +112,12 @@ def redial_allowed(
         ended_at = now
     until = ended_at + timedelta(seconds=wait_s)
     return Denied(reason, until) if now < until else None
+
+
+def silence_kept(policy: Policy, refused_at: Iterable[datetime], now: datetime) -> Denied | None:
+    """None when no refusal forbids a call now, whoever starts it, else until when one does."""
+    last = max(refused_at, default=None)
+    if last is None:
+        return None
+    until = last + timedelta(seconds=policy.redial_after_refusal_s)
+    return Denied(Reason.AFTER_REFUSAL, until) if now < until else None

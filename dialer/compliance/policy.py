@@ -7,10 +7,12 @@ before you rely on them, and choose another policy where another one binds you.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from itertools import pairwise
+from typing import Final
 
 #: The minute at which a day ends.
 MIDNIGHT = 24 * 60
@@ -59,6 +61,14 @@ class Hours:
         """`("09:00", "21:00")`; `closes` may be `24:00`. Raises ValueError that says what is wrong."""
         return cls(_minute(opens), _minute(closes))
 
+    @classmethod
+    def read(cls, text: str) -> Hours:
+        """`"09:00-21:00"`. Raises ValueError that says what is wrong."""
+        opens, dash, closes = text.partition("-")
+        if not dash:
+            raise ValueError(f"hours are written HH:MM-HH:MM, not {text!r}")
+        return cls.parse(opens.strip(), closes.strip())
+
     def common(self, other: Hours) -> Hours | None:
         """The minutes in both, or None."""
         opens, closes = max(self.opens, other.opens), min(self.closes, other.closes)
@@ -85,17 +95,88 @@ def _clock(minute: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Day:
+    """The hours of calling of one day: any number of spans; none: no calls."""
+
+    #: In their order, with a break between any two.
+    spans: tuple[Hours, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(one.closes >= other.opens for one, other in pairwise(self.spans)):
+            raise ValueError(f"the hours of a day come in their order, with breaks between them: {self}")
+
+    @classmethod
+    def of(cls, *spans: Hours) -> Day:
+        """A day with these hours, in any order; what touches is one."""
+        merged: list[Hours] = []
+        for span in sorted(spans, key=lambda one: one.opens):
+            if merged and span.opens <= merged[-1].closes:
+                merged[-1] = Hours(merged[-1].opens, max(merged[-1].closes, span.closes))
+            else:
+                merged.append(span)
+        return cls(tuple(merged))
+
+    @classmethod
+    def read(cls, spans: Iterable[str]) -> Day:
+        """`["10:00-13:00", "14:00-20:00"]`. Raises ValueError that says what is wrong."""
+        return cls(tuple(Hours.read(span) for span in spans))
+
+    def common(self, other: Day) -> Day:
+        """The minutes in both."""
+        both = (one.common(two) for one in self.spans for two in other.spans)
+        return Day.of(*(span for span in both if span is not None))
+
+    @property
+    def written(self) -> list[str]:
+        """As `read` takes it."""
+        return [str(span) for span in self.spans]
+
+    def __bool__(self) -> bool:
+        return bool(self.spans)
+
+    def __str__(self) -> str:
+        return ", ".join(self.written)
+
+
+#: No calls.
+CLOSED: Final = Day()
+#: Round the clock.
+ALL_DAY: Final = Day.of(Hours(0, MIDNIGHT))
+
+
+def good_day(good_from: str | None, good_until: str | None) -> Day:
+    """The hours of a phone; those that end before they begin go over midnight."""
+    if good_from is None or good_until is None:
+        return ALL_DAY
+    if good_from < good_until:
+        return Day.of(Hours.parse(good_from, good_until))
+    evening = Hours(Hours.parse(good_from, "24:00").opens, MIDNIGHT)
+    morning = [Hours.parse("00:00", good_until)] if good_until > "00:00" else []
+    return Day.of(evening, *morning)
+
+
+@dataclass(frozen=True, slots=True)
 class Week:
-    """The hours of calling by type of day; None: no calls on such a day."""
+    """The hours of calling by type of day."""
 
     #: Monday to Friday, or what the calendar calls a working day.
-    working: Hours | None
+    working: Day
     #: Saturday and Sunday, or what the calendar calls a day off.
-    day_off: Hours | None
+    day_off: Day
     #: Public holidays.
-    holiday: Hours | None
+    holiday: Day
 
-    def of(self, kind: DayType) -> Hours | None:
+    @classmethod
+    def alike(cls, hours: Hours) -> Week:
+        """The same hours every day."""
+        return cls(*(Day.of(hours),) * 3)
+
+    @property
+    def days(self) -> tuple[Day, Day, Day]:
+        """Working days, days off, holidays."""
+        return self.working, self.day_off, self.holiday
+
+    def of(self, kind: DayType) -> Day:
         """The hours on a day of that type."""
         match kind:
             case DayType.WORKING:
@@ -108,7 +189,7 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How often one number may be tried; None: the policy says nothing.
+    """How often one person may be tried, over all their numbers; None: the policy says nothing.
 
     They are counted over the last 24 hours, 7 and 31 days. That is never laxer than calendar days, weeks and
     months, and needs no zone.
@@ -154,16 +235,31 @@ class Policy:
     min_ring_s: int
     #: Local hours of calling at the called person's place.
     week: Week
-    #: Holidays of each year, (month, day).
+    #: Holidays of each year besides those of the regions, (month, day).
     holidays: frozenset[tuple[int, int]] = frozenset()
+    #: Whose public holidays and moved days count (see `free_days`): `RU`, `DE-BY`, `DE-*` for those of any
+    #: of its regions. None: those of the country that the called person's time zone is of.
+    regions: tuple[str, ...] = ()
+    #: Days that a government moved and the tables of holidays do not know yet: they win over everything.
+    moved: tuple[tuple[date, DayType], ...] = ()
     #: How often one number may be tried.
     limits: Limits = field(default_factory=Limits)
     #: Ways of dialling that the policy forbids.
     forbidden_modes: frozenset[str] = frozenset()
+    #: Where that stands, as lawyers quote it.
+    forbidden_by: str = ""
+    #: Whether a call needs a consent of the person that is on record.
+    asks_consent: bool = False
     #: After an abandoned call, no call that no person starts, seconds.
     redial_after_abandoned_s: int = 0
     #: After an answering machine, no call that no person starts, seconds.
     redial_after_machine_s: int = 0
+    #: After a refusal, no call at all, seconds.
+    redial_after_refusal_s: int = 0
+    #: Longest label that the carrier shows with the call, characters; None: no label is asked for.
+    label_max_length: int | None = None
+    #: How long records of calls and consents must be kept, days; None: the policy says nothing.
+    keep_days: int | None = None
     #: Only for trunks whose carrier is on this machine: demonstrations and tests.
     this_machine_only: bool = False
 
@@ -172,10 +268,6 @@ class Policy:
         """What is written on an attempt: `us-tsr/1`."""
         return f"{self.code}/{self.version}"
 
-    def day_type(self, day: date, calendar: Mapping[date, DayType]) -> DayType:
-        """What `day` is; `calendar` (a year's moved days) wins over the policy's own holidays."""
-        if day in calendar:
-            return calendar[day]
-        if (day.month, day.day) in self.holidays:
-            return DayType.HOLIDAY
-        return DayType.WORKING if day.weekday() < 5 else DayType.DAY_OFF
+    def serves(self, purpose: Purpose) -> bool:
+        """Whether calls for the purpose may follow it."""
+        return self.purpose in (purpose, Purpose.ANY)

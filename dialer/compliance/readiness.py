@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dialer.compliance.policy import ClockStart, Hours, Policy
+from dialer.compliance.model import STARTED_BY_PERSON
+from dialer.compliance.policy import ClockStart, Policy, Purpose
+from dialer.compliance.timetable import Timetable
 
 #: Modes whose dialling the server can do today.
 DIALS = frozenset({"manual", "preview", "progressive", "power", "predictive"})
@@ -24,7 +26,7 @@ class StartSettings:
     #: seconds a call may ring
     ring_timeout_s: int
     #: local hours of the campaign
-    window: Hours
+    window: Timetable
     #: who calls, as the message must say it
     caller_name: str
     #: words of the recorded message for a call that no agent can take
@@ -37,6 +39,8 @@ class StartSettings:
     this_machine: bool = False
     #: predictive: share of abandoned calls, 0 to 1; None: the policy's cap
     abandon_target: float | None = None
+    #: what the calls are for
+    purpose: Purpose = Purpose.SERVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +103,7 @@ def names(message: str, caller: str) -> bool:
 
 
 def _by_policy(settings: StartSettings, policy: Policy) -> Iterator[Problem]:
-    if settings.mode in policy.forbidden_modes:
-        yield Problem(
-            "mode-forbidden",
-            "the policy {policy} forbids the mode {mode}",
-            {"policy": policy.code, "mode": settings.mode},
-        )
+    yield from rule_problems(settings.mode, settings.purpose, policy)
     if settings.abandon_target is not None and settings.abandon_target > policy.abandon_cap:
         yield Problem(
             "target-over-cap",
@@ -129,16 +128,41 @@ def _by_policy(settings: StartSettings, policy: Policy) -> Iterator[Problem]:
             "calls ring {seconds} s; the policy {policy} asks for at least {least} s",
             {"seconds": settings.ring_timeout_s, "policy": policy.code, "least": policy.min_ring_s},
         )
-    week = (policy.week.working, policy.week.day_off, policy.week.holiday)
-    if not any(hours and hours.common(settings.window) for hours in week):
+    if not any(one.common(other) for one in policy.week.days for other in settings.window.days):
         yield Problem(
             "never-open",
             "the hours of the campaign ({hours}) have nothing in common with those of the policy {policy}",
-            {"hours": str(settings.window), "policy": policy.code},
+            {"hours": settings.window.words, "policy": policy.code},
         )
     if policy.this_machine_only and not settings.this_machine:
         yield Problem(
             "policy-of-demo",
             "the policy {policy} is only for trunks whose carrier is on this machine",
             {"policy": policy.code},
+        )
+
+
+def rule_problems(mode: str, purpose: Purpose, policy: Policy) -> Iterator[Problem]:
+    """Why calls for this purpose may not be dialled in this mode under the policy: known before a campaign is
+    saved."""
+    if not policy.serves(purpose):
+        yield Problem(
+            "purpose-differs",
+            "the policy {policy} is for another purpose than the campaign's",
+            {"policy": policy.code},
+        )
+    if mode not in policy.forbidden_modes:
+        return
+    if policy.forbidden_modes >= DIALS - STARTED_BY_PERSON:
+        yield Problem(
+            "mode-forbidden",
+            "the policy {policy} forbids the mode {mode}: a person has to start each call ({source}); choose "
+            "preview or manual",
+            {"policy": policy.code, "mode": mode, "source": policy.forbidden_by or policy.source},
+        )
+    else:
+        yield Problem(
+            "mode-forbidden",
+            "the policy {policy} forbids the mode {mode}",
+            {"policy": policy.code, "mode": mode},
         )

@@ -234,6 +234,20 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "survey": "survey",
             "any": "any purpose",
         },
+        "weekday": {
+            "mon": "Monday",
+            "tue": "Tuesday",
+            "wed": "Wednesday",
+            "thu": "Thursday",
+            "fri": "Friday",
+            "sat": "Saturday",
+            "sun": "Sunday",
+        },
+        "day": {
+            "working": "working day",
+            "day_off": "day off",
+            "holiday": "holiday",
+        },
         "clock": {
             "answer": "from the answer",
             "greeting_end": "from the end of the greeting",

@@ -21,7 +21,7 @@ from dialer.campaigns.fields import (
     PauseCodeIn,
     PauseCodesIn,
 )
-from dialer.campaigns.http import CampaignOut, PolicyOut
+from dialer.campaigns.http import CampaignOut
 from dialer.campaigns.model import DEFAULT_DISPOSITIONS, DEFAULT_PAUSE_CODES, Status
 from dialer.campaigns.service import CampaignService
 from dialer.campaigns.sounds import PromptSounds
@@ -31,6 +31,7 @@ from dialer.db.session import Database, connect
 from dialer.errors import CampaignNotReady, Conflict, Forbidden, Invalid, NotFound, PartMissing, WrongState
 from dialer.httpkit.access import Actor, Role
 from dialer.httpkit.problems import problem
+from dialer.policies.http import PolicyOut
 from dialer.trunks.fields import TrunkIn
 from dialer.trunks.service import TrunkService
 
@@ -493,6 +494,7 @@ async def test_a_policy_that_was_taken_away_keeps_a_campaign_back(
 def test_every_policy_has_its_reply() -> None:
     """With its hours in words and its limits."""
     shown = {policy.code: PolicyOut.of(policy) for policy in POLICIES.values()}
-    assert shown["ru-230fz"].hours.working == "08:00-22:00"
+    assert shown["ru-230fz"].working == ["08:00-22:00"]
+    assert shown["fr-advertising"].working == ["10:00-13:00", "14:00-20:00"]
     assert (shown["ru-230fz"].per_week, shown["default"].per_week) == (2, None)
     assert "power" in shown["ru-38fz"].forbidden_modes

@@ -143,7 +143,6 @@ async def test_the_parts_of_a_campaign(centre: Web) -> None:
     by_hour = await caller.call("GET", f"~/figures?group=hour&{span}")
     assert (by_hour.status, by_hour.json["rows"]) == (200, [])
     assert (await caller.call("GET", "~/figures?group=colour")).status == 422
-    assert "ru-230fz" in {policy["code"] for policy in (await caller.call("GET", "~/policies")).json}
     assert len((await caller.call("GET", "~/pause-codes")).json) > 3
     assert (await caller.call("DELETE", path)).status == 204
     assert (await caller.call("GET", path)).status == 404

@@ -43,7 +43,7 @@ from dialer.campaigns.pace_store import past
 from dialer.campaigns.paces import Paces
 from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
-from dialer.compliance.model import POLICIES, Hours
+from dialer.compliance.model import POLICIES, Hours, Timetable
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.pacing.answering import traits_of, words_of
@@ -278,7 +278,7 @@ async def test_chances_are_written_and_calls_taken_back(floor: Floor) -> None:
     nodes.add(Node(NODE, asterisk, ready=True))
     placer = Placer(floor.database, nodes, Sole(), calls, Tracker(calls), TrunkLines(), "127.0.0.1:4573")
     terms = await terms_of(floor)
-    terms = replace(terms, window=Hours(0, 24 * 60), policy=POLICIES["demo"])
+    terms = replace(terms, window=Timetable.alike(Hours(0, 24 * 60)), policy=POLICIES["demo"])
     pace = Pace(Basis.of(terms))
     assert (await placer.next_leads(terms, 2, NODE, Paces.teller(pace, terms))).dialled == 2
     await placer.settled(NODE)
@@ -323,7 +323,7 @@ async def test_a_chance_is_told_over_the_trunk_that_the_call_has(floor: Floor) -
     calls, nodes, lines = CallTable(DatabaseJournal(floor.database)), Nodes(), TrunkLines()
     nodes.add(Node(NODE, asterisk, ready=True))
     placer = Placer(floor.database, nodes, Sole(), calls, Tracker(calls), lines, "127.0.0.1:4573")
-    terms = replace(await terms_of(floor), window=Hours(0, 24 * 60), policy=POLICIES["demo"])
+    terms = replace(await terms_of(floor), window=Timetable.alike(Hours(0, 24 * 60)), policy=POLICIES["demo"])
     pace = Pace(Basis.of(terms))
     for n in range(200):
         for trunk_id, result in ((floor.trunk_id, Seen.ANSWERED), (second, Seen.UNANSWERED)):

@@ -67,7 +67,8 @@ async def test_an_abandoned_number_stays_so_after_a_call_by_hand(floor: Floor) -
     assert lead.hold == "redial"
     async with floor.database.tenant(TENANT) as conn:
         by_hand = terms_of(floor, mode=DialMode.MANUAL)
-        assert await admission.judge(conn, by_hand, [target], now) == [None]
+        (judged,) = await admission.judge(conn, by_hand, [target], now)
+    assert judged.answer is None
 
 
 async def _held_up(owner_url: str, when: str) -> None:

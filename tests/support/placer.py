@@ -17,7 +17,7 @@ from dialer.calls.placing import Placer
 from dialer.calls.table import CallTable
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
-from dialer.compliance.model import POLICIES, Hours
+from dialer.compliance.model import POLICIES, Hours, Timetable
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.pacing.model import DialMode
@@ -73,7 +73,7 @@ def terms_of(floor: Floor, **changes: Any) -> CallTerms:
         record=False,
         wrap_up_limit_s=60,
         abandon_sound="message",
-        window=Hours(0, 24 * 60),
+        window=Timetable.alike(Hours(0, 24 * 60)),
         trunks=[trunk],
     )
     return replace(terms, **changes)

@@ -92,7 +92,10 @@ def test_the_defaults_cover_every_kind_of_outcome() -> None:
         ({"mode": "auto"}, "mode"),
         ({"ratio": 0.9}, "ratio"),
         ({"ratio": float("nan")}, "ratio"),
-        ({"policy": "moon"}, "policy"),
+        ({"week": {"son": []}}, "week"),
+        ({"week": {"sun": ["14:00-20:00", "10:00-13:00"]}}, "week"),
+        ({"exceptions": {"2026-02-30": []}}, "exceptions.2026-02-30.[key]"),
+        ({"purpose": "any"}, "purpose"),
         ({"skill": ""}, "skill"),
         ({"ring_timeout_s": 4}, "ring_timeout_s"),
         ({"amd": {"greating": 1500}}, "amd"),
@@ -160,7 +163,7 @@ def test_only_trunks_that_can_call_count(trunks: list[Trunk], usable: int, here:
     """One that is off or allows no prefix is none; a single real carrier is not this machine."""
     settings = start_settings(CAMPAIGN, trunks, 3)
     assert (settings.trunks, settings.this_machine, settings.dispositions) == (usable, here, 3)
-    assert str(settings.window) == "10:00-24:00"
+    assert settings.window.words == "10:00-24:00"
 
 
 def spoken(folder: str) -> set[str]:
@@ -184,7 +187,7 @@ def spoken(folder: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("folder", ["campaigns", "compliance", "trunks", "reports"])
+@pytest.mark.parametrize("folder", ["campaigns", "compliance", "policies", "trunks", "reports"])
 def test_every_reason_speaks_russian(folder: str) -> None:
     """What a supervisor reads has a translation."""
     russian = translator("ru")

@@ -8,7 +8,17 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from dialer.compliance.filters import Filter, Rules, Subject, Tried, Unwanted, answers, stopped
-from dialer.compliance.model import ClockStart, Denied, Hours, Limits, Policy, Purpose, Reason, Week
+from dialer.compliance.model import (
+    ClockStart,
+    Denied,
+    Hours,
+    Limits,
+    Policy,
+    Purpose,
+    Reason,
+    Timetable,
+    Week,
+)
 from dialer.db.tables import LEAD_HOLDS
 from scheduler.holds import Hold
 
@@ -29,11 +39,11 @@ RULES = Rules(
         abandon_cap=0.03,
         abandon_window_s=86400,
         min_ring_s=15,
-        week=Week(DAY, DAY, DAY),
+        week=Week.alike(DAY),
         limits=Limits(per_day=2),
         redial_after_abandoned_s=72 * 3600,
     ),
-    window=DAY,
+    window=Timetable.alike(DAY),
     mode="predictive",
 )
 #: Two attempts in a day, both abandoned: too many, and too soon.

@@ -34,7 +34,7 @@ from dialer.calls.terms import CallTerms
 from dialer.campaigns import pool
 from dialer.campaigns.facts import Kind, facts
 from dialer.campaigns.pace import Basis, Pace, Past, PastCall, slack_s, traits_of_lead
-from dialer.compliance.model import POLICIES, Hours
+from dialer.compliance.model import POLICIES, Hours, Timetable
 from dialer.ids import new_id
 from dialer.pacing.answering import Traits, traits_of, words_of
 from dialer.pacing.learner import Observation, Seen
@@ -59,7 +59,7 @@ TERMS = CallTerms(
     record=False,
     wrap_up_limit_s=60,
     abandon_sound="message",
-    window=Hours(0, 24 * 60),
+    window=Timetable.alike(Hours(0, 24 * 60)),
     trunks=[],
 )
 BASIS = Basis.of(TERMS)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import holidays
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from dialer.compliance.model import (
     POLICIES,
     Allowed,
+    Calendar,
     ClockStart,
+    Day,
     DayType,
     Denied,
     Hours,
@@ -21,8 +24,8 @@ from dialer.compliance.model import (
     Policy,
     Purpose,
     Reason,
+    Timetable,
     Week,
-    allowed_now,
     attempts_allowed,
     greeting_end_at,
     redial_allowed,
@@ -46,7 +49,7 @@ PLAIN = Policy(
     abandon_cap=0.03,
     abandon_window_s=86400,
     min_ring_s=15,
-    week=Week(working=Hours(8 * 60, 20 * 60), day_off=Hours(10 * 60, 14 * 60), holiday=None),
+    week=Week(Day.of(Hours(8 * 60, 20 * 60)), Day.of(Hours(10 * 60, 14 * 60)), Day()),
     holidays=frozenset({(5, 1)}),
     limits=Limits(per_day=2, per_week=3),
     forbidden_modes=frozenset({"power"}),
@@ -58,12 +61,17 @@ READY = StartSettings(
     ratio=1.0,
     detect_machines=True,
     ring_timeout_s=20,
-    window=NINE_TO_SIX,
+    window=Timetable.alike(NINE_TO_SIX),
     caller_name="Автосалон «Заря»",
     abandon_message="Вам звонил автосалон «Заря», мы перезвоним.",
     trunks=1,
     dispositions=5,
 )
+
+
+def allowed_now(policy: Policy, window: Hours, zones: list[str], now: datetime) -> Allowed | Denied:
+    """Of a campaign with the same hours every day."""
+    return Calendar(policy, Timetable.alike(window)).allowed(zones, now)
 
 
 def utc(text: str) -> datetime:
@@ -144,10 +152,8 @@ def test_a_moved_day_wins_over_the_weekday() -> None:
     """A Saturday that a government made a working day has a working day's hours."""
     saturday = utc("2026-05-02 12:00")
     assert isinstance(allowed_now(PLAIN, NINE_TO_SIX, ["Europe/Moscow"], saturday), Denied)
-    moved = {date(2026, 5, 2): DayType.WORKING}
-    assert allowed_now(PLAIN, NINE_TO_SIX, ["Europe/Moscow"], saturday, calendar=moved) == Allowed(
-        utc("2026-05-02 15:00")
-    )
+    moved = replace(PLAIN, moved=((date(2026, 5, 2), DayType.WORKING),))
+    assert allowed_now(moved, NINE_TO_SIX, ["Europe/Moscow"], saturday) == Allowed(utc("2026-05-02 15:00"))
 
 
 def test_round_the_clock_is_open_beyond_midnight() -> None:
@@ -162,7 +168,7 @@ def test_turned_clocks_open_late_and_close_early() -> None:
 
     Berlin, 25 October 2026: 2:00 to 3:00 comes twice, at 0:00 and 1:00 UTC. 29 March: it never comes.
     """
-    policy = replace(PLAIN, week=Week(DAY_LONG, DAY_LONG, DAY_LONG))
+    policy = replace(PLAIN, week=Week.alike(DAY_LONG))
     opening = Hours.parse("02:30", "12:00")
     assert allowed_now(policy, opening, ["Europe/Berlin"], utc("2026-10-25 00:45")) == Denied(
         Reason.OUT_OF_HOURS, utc("2026-10-25 01:30")
@@ -177,7 +183,15 @@ def test_turned_clocks_open_late_and_close_early() -> None:
     )
 
 
-ZONES = ["Europe/Moscow", "Asia/Vladivostok", "Europe/Kaliningrad", "America/New_York", "Asia/Kolkata"]
+#: The public holidays of each place, as its country has them.
+HOLIDAYS = {
+    zone: holidays.country_holidays(country, years=(2025, 2026, 2027, 2028))
+    for zone, country in {
+        "Europe/Moscow": "RU", "Asia/Vladivostok": "RU", "Europe/Kaliningrad": "RU",
+        "America/New_York": "US", "Asia/Kolkata": "IN",
+    }.items()
+}  # fmt: skip
+ZONES = list(HOLIDAYS)
 
 
 @given(
@@ -198,9 +212,10 @@ def test_no_open_answer_contradicts_a_clock_on_the_wall(
     open_everywhere = True
     for zone in zones:
         wall = at.astimezone(ZoneInfo(zone))
-        if (wall.month, wall.day) == (5, 1):
+        free = HOLIDAYS[zone]
+        if (wall.month, wall.day) == (5, 1) or wall.date() in free:
             first, last = 0, 0
-        elif wall.weekday() < 5:
+        elif wall.weekday() < 5 or wall.date() in free.weekend_workdays:
             first, last = max(opens, 480), min(window.closes, 1200)
         else:
             first, last = max(opens, 600), min(window.closes, 840)
@@ -294,7 +309,7 @@ def test_a_complete_campaign_has_no_problem() -> None:
         ({"abandon_message": ""}, "no-abandon-message"),
         ({"abandon_message": "Простите за звонок."}, "message-names-nobody"),
         ({"ring_timeout_s": 14}, "ring-too-short"),
-        ({"window": Hours.parse("20:00", "23:00")}, "never-open"),
+        ({"window": Timetable.alike(Hours.parse("20:00", "23:00"))}, "never-open"),
     ],
 )
 def test_each_missing_thing_has_its_reason(change: dict[str, object], code: str) -> None:

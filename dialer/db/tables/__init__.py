@@ -16,6 +16,7 @@ from dialer.db.tables.agents import AGENT_STATES, agent, agent_session, agent_ti
 from dialer.db.tables.base import metadata
 from dialer.db.tables.calls import CALL_STATES, RECORDING_STATUSES, RESULTS, active_number, attempt, recording
 from dialer.db.tables.campaigns import (
+    CAMPAIGN_PURPOSES,
     CAMPAIGN_STATUSES,
     DIAL_MODES,
     DISPOSITION_KINDS,
@@ -54,6 +55,7 @@ from dialer.db.tables.people import (
     forgotten_number,
     forgotten_salt,
 )
+from dialer.db.tables.policies import policy
 from dialer.db.tables.processes import command, event, pacing_tick, process_status
 from dialer.db.tables.quality import (
     CLEANING_STATUSES,
@@ -85,6 +87,7 @@ from dialer.db.tables.users import ROLES, api_token, app_user, audit, idempotenc
 __all__ = [
     "AGENT_STATES",
     "CALL_STATES",
+    "CAMPAIGN_PURPOSES",
     "CAMPAIGN_STATUSES",
     "CLEANING_STATUSES",
     "CONSENT_PURPOSES",
@@ -156,6 +159,7 @@ __all__ = [
     "node",
     "pacing_tick",
     "pause_code",
+    "policy",
     "process_status",
     "recording",
     "registry",

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from dialer.db.tables.base import id_column, money, now_at, one_of, ref, tenant_table, time_at
 
@@ -63,6 +63,7 @@ attempt = tenant_table(
     Column("mode", Text, nullable=False),
     Column("traits", ARRAY(Text)),  # predictive: name=value, what its chance of an answer was told from
     Column("policy", Text, nullable=False),  # code and version of the policy it was made under
+    Column("evidence", JSONB),  # what showed that it might be made, see dialer.compliance.evidence
     Column("clicked_by", BigInteger),  # preview and manual: the user who started it
     Column("state", Text, nullable=False),
     Column("result", Text),  # set with `ended_at` or when a talk ends, never changed afterwards

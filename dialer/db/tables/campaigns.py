@@ -23,6 +23,7 @@ from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, 
 CAMPAIGN_STATUSES = ("draft", "running", "paused", "stopped")
 DIAL_MODES = ("manual", "preview", "progressive", "power", "predictive")
 LEAD_STATUSES = ("new", "offered", "dialling", "waiting", "closed")
+CAMPAIGN_PURPOSES = ("service", "advertising", "collection", "survey")
 LEAD_HOLDS = ("do_not_call", "zone", "hours", "limits", "redial", "trunk", "retry", "callback", "quota")
 LEAD_ORDERS = ("oldest", "newest", "priority", "random", "fewest_attempts", "best_hour")
 DISPOSITION_KINDS = (
@@ -45,7 +46,9 @@ campaign = tenant_table(
     Column("ratio", Float, nullable=False, server_default="1.5"),  # power: calls for each ready agent
     Column("abandon_target", Float),  # predictive: share of abandoned calls, 0 to 1; null: the policy's cap
     Column("take_back_ringing", Boolean, nullable=False, server_default=text("false")),  # predictive
-    Column("policy", Text, nullable=False),  # code of dialer.compliance.model.POLICIES
+    Column("policy", Text, nullable=False),  # code of dialer.compliance.policies or of the table `policy`
+    Column("policy_version", Integer),  # null: the newest
+    Column("purpose", Text, nullable=False, server_default="service"),
     Column("skill", Text),  # only agents with it; null: any agent
     Column("priority", Integer, nullable=False, server_default="0"),  # higher gets agents first
     Column("ring_timeout_s", Integer, nullable=False, server_default="25"),
@@ -59,6 +62,13 @@ campaign = tenant_table(
     Column("drop_ringing_on_pause", Boolean, nullable=False, server_default=text("false")),
     Column("call_from", Text, nullable=False, server_default="09:00"),  # local time at the called person
     Column("call_until", Text, nullable=False, server_default="21:00"),
+    Column("week", JSONB, nullable=False, server_default="{}"),  # {"sat": ["10:00-14:00"]}: other hours
+    Column("exceptions", JSONB, nullable=False, server_default="{}"),  # {"2026-12-31": []}: of a date
+    Column("on_holidays", Boolean, nullable=False, server_default=text("true")),  # as far as the policy does
+    # The calendar's writer: the rules that its leads' windows are of, and the number up to which they are;
+    # null: all of them.
+    Column("calendar_stamp", Text),
+    Column("calendar_done", Text),
     Column("max_attempts", Integer, nullable=False, server_default="3"),
     Column("retries", JSONB, nullable=False, server_default="{}"),  # see scheduler.retry; else its defaults
     Column("most_per_day", Integer),  # attempts at a person, in any campaign; null: the policy alone counts
@@ -72,6 +82,7 @@ campaign = tenant_table(
     one_of("status", CAMPAIGN_STATUSES),
     one_of("mode", DIAL_MODES),
     one_of("lead_order", LEAD_ORDERS),
+    one_of("purpose", CAMPAIGN_PURPOSES),
 )
 
 #: The trunks of a campaign in the order they are tried.
@@ -117,6 +128,7 @@ lead = tenant_table(
     # What it rests for until `open_from`, out of the index of the claim; null: it does not rest.
     Column("hold", Text),
     time_at("open_until", null=False),  # ... until here; then the calendar writes the next window
+    time_at("not_before"),  # what it waited for when the calendar moved `open_from` on to the next opening
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("last_result", Text),
     time_at("last_attempt_at"),
@@ -147,6 +159,14 @@ lead = tenant_table(
         "sort_key",
         "id",
         postgresql_where=text("status IN ('new', 'waiting') AND hold IS NULL"),
+    ),
+    # What the calendar owes a window to.
+    Index(
+        "lead_window_idx",
+        "tenant_id",
+        "campaign_id",
+        "open_until",
+        postgresql_where=text("status IN ('new', 'waiting')"),
     ),
     Index(
         "lead_resting_idx", "tenant_id", "campaign_id", "open_from", postgresql_where=text("hold IS NOT NULL")

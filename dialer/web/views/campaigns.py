@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -15,13 +16,14 @@ from dialer.campaigns.http import CAMPAIGNS
 from dialer.campaigns.model import DEFAULT_DISPOSITIONS, Campaign, Disposition, Status
 from dialer.campaigns.store import KeptDisposition
 from dialer.clock import utc_now
-from dialer.compliance.model import POLICIES
+from dialer.compliance.timetable import WEEKDAYS
 from dialer.contacts.keys import CONTACTS
 from dialer.errors import DozvonError, NotFound
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.problems import locale_of
 from dialer.httpkit.stream import HUB
+from dialer.policies.http import POLICY_SERVICE
 from dialer.reports.figures import FORMULAS, Group
 from dialer.reports.http import FIGURES
 from dialer.trunks.http import TRUNKS
@@ -126,8 +128,21 @@ async def edit(request: web.Request) -> web.StreamResponse:
 
 
 def _values(form: Any, retries: Mapping[str, Any]) -> dict[str, Any]:
-    given = forms.given(form, CampaignIn, lists=("trunks",), kept=KEPT)
-    return given | {"retries": retry_form.read(form, retries)}
+    values = forms.given(form, CampaignIn, lists=("trunks",), kept=KEPT)
+    week = {name: form.get(f"week-{name}", "").strip() for name in WEEKDAYS}
+    values["week"] = {name: _spans(text) for name, text in week.items() if text}
+    lines = [line.split(None, 1) for line in form.get("exceptions", "").splitlines() if line.strip()]
+    values["exceptions"] = {day: _spans("".join(rest)) for day, *rest in lines}
+    return values | {"retries": retry_form.read(form, retries)}
+
+
+def _spans(text: str) -> list[str]:
+    """`10:00-13:00, 14:00-20:00`; a hyphen, or nothing, is no calls."""
+    return [] if text.strip() in ("", "-") else [part for part in re.split(r"[,;\s]+", text) if part]
+
+
+def _written(spans: Sequence[str]) -> str:
+    return ", ".join(spans) or "-"
 
 
 async def _form(
@@ -151,11 +166,23 @@ async def _form(
         campaign=campaign,
         values=shown,
         waits=retry_form.lines(locale_of(request), shown["retries"], dispositions),
+        weekdays=WEEKDAYS,
+        week={name: _written(shown["week"][name]) if name in shown["week"] else "" for name in WEEKDAYS},
+        exceptions="\n".join(f"{day} {_written(spans)}" for day, spans in shown["exceptions"].items()),
         chosen=chosen,
         faults=faults,
         trunks=await request.app[TRUNKS].trunks(actor),
-        policies=list(POLICIES.values()),
+        policies=await request.app[POLICY_SERVICE].policies(actor),
     )
+
+
+@routes.get("/campaigns/rules-check")
+async def rules_check(request: web.Request) -> web.StreamResponse:
+    """What the chosen policy says to the chosen mode and purpose, while the form is filled in."""
+    actor = page_actor(request, Right.CAMPAIGNS_READ)
+    asked = [request.query.get(name, "") for name in ("policy", "mode", "purpose")]
+    problems = await request.app[CAMPAIGNS].rule_problems(actor, *asked)
+    return await page(request, "parts/rules_check.html", problems=problems)
 
 
 async def _dispositions(
@@ -225,7 +252,7 @@ async def _board(request: web.Request, actor: Actor) -> dict[str, Any]:
     return {
         "view": view,
         "campaign": view.campaign,
-        "policy": POLICIES[view.campaign.policy],
+        "policy": view.policy,
         "board": await request.app[LIVE].board(actor, view.campaign),
         "last": last,
         "pauses": {code.code: code for code in await request.app[CAMPAIGNS].pause_codes(actor)},
@@ -234,7 +261,7 @@ async def _board(request: web.Request, actor: Actor) -> dict[str, Any]:
 
 async def _figures(request: web.Request, actor: Actor) -> dict[str, Any]:
     view = await request.app[CAMPAIGNS].campaign(actor, _id(request))
-    policy = POLICIES[view.campaign.policy]
+    policy = view.policy
     service, locale = request.app[FIGURES], locale_of(request)
     total = (await service.campaign_figures(actor, view.campaign.id)).total
     since = utc_now() - timedelta(seconds=policy.abandon_window_s)

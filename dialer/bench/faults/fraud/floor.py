@@ -33,7 +33,7 @@ from dialer.calls.targets import ByHand
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now
-from dialer.compliance.model import POLICIES, Hours
+from dialer.compliance.model import POLICIES, Hours, Timetable
 from dialer.db import migrate
 from dialer.db import tables as t
 from dialer.db.embedded import EmbeddedPostgres, Urls
@@ -224,7 +224,7 @@ class Floor:
             record=False,
             wrap_up_limit_s=60,
             abandon_sound="message",
-            window=ROUND_THE_CLOCK,
+            window=Timetable.alike(ROUND_THE_CLOCK),
             trunks=found,
         )
         return Company(tenant_id, campaign_id, list_id, ids, terms, by_hand)

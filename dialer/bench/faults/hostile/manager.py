@@ -33,7 +33,7 @@ from dialer.calls.placing import originate
 from dialer.calls.table import Line
 from dialer.calls.terms import CallTerms
 from dialer.clock import utc_now
-from dialer.compliance.model import POLICIES, Hours
+from dialer.compliance.model import POLICIES, Hours, Timetable
 from dialer.errors import DozvonError
 from dialer.pacing.model import DialMode
 from dialer.trunks.fields import TrunkIn
@@ -115,7 +115,7 @@ def an_originate(dice: random.Random) -> None:
         skill=None, ring_timeout_s=25, screens=field == "amd", amd={"max_words": 3,
         text: 1} if field == "amd" else {},
         record=True, wrap_up_limit_s=60, abandon_sound=text if field == "abandon_sound" else "/s/m",
-        window=Hours.parse("09:00", "21:00"), trunks=(trunk,),
+        window=Timetable.alike(Hours.parse("09:00", "21:00")), trunks=(trunk,),
     )  # fmt: skip
     call = Call(ATTEMPT, 1, 1, screens=field == "amd", abandon_after_s=2, created_at=utc_now())
     line = Line(call, terms, text if field == "e164" else "+79161234567", 1, "main")

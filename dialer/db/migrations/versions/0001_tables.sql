@@ -92,6 +92,8 @@ CREATE TABLE campaign (
     abandon_target FLOAT,
     take_back_ringing BOOLEAN DEFAULT false NOT NULL,
     policy TEXT NOT NULL,
+    policy_version INTEGER,
+    purpose TEXT DEFAULT 'service' NOT NULL,
     skill TEXT,
     priority INTEGER DEFAULT '0' NOT NULL,
     ring_timeout_s INTEGER DEFAULT '25' NOT NULL,
@@ -105,6 +107,11 @@ CREATE TABLE campaign (
     drop_ringing_on_pause BOOLEAN DEFAULT false NOT NULL,
     call_from TEXT DEFAULT '09:00' NOT NULL,
     call_until TEXT DEFAULT '21:00' NOT NULL,
+    week JSONB DEFAULT '{}' NOT NULL,
+    exceptions JSONB DEFAULT '{}' NOT NULL,
+    on_holidays BOOLEAN DEFAULT true NOT NULL,
+    calendar_stamp TEXT,
+    calendar_done TEXT,
     max_attempts INTEGER DEFAULT '3' NOT NULL,
     retries JSONB DEFAULT '{}' NOT NULL,
     most_per_day INTEGER,
@@ -119,6 +126,7 @@ CREATE TABLE campaign (
     CONSTRAINT campaign_status_check CHECK (status IN ('draft', 'running', 'paused', 'stopped')),
     CONSTRAINT campaign_mode_check CHECK (mode IN ('manual', 'preview', 'progressive', 'power', 'predictive')),
     CONSTRAINT campaign_lead_order_check CHECK (lead_order IN ('oldest', 'newest', 'priority', 'random', 'fewest_attempts', 'best_hour')),
+    CONSTRAINT campaign_purpose_check CHECK (purpose IN ('service', 'advertising', 'collection', 'survey')),
     CONSTRAINT campaign_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
 
@@ -361,6 +369,17 @@ CREATE TABLE pause_code (
     position SMALLINT DEFAULT '0' NOT NULL,
     CONSTRAINT pause_code_pkey PRIMARY KEY (tenant_id, code),
     CONSTRAINT pause_code_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+);
+
+CREATE TABLE policy (
+    tenant_id INTEGER NOT NULL,
+    code TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    body JSONB NOT NULL,
+    created_by BIGINT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT policy_pkey PRIMARY KEY (tenant_id, code, version),
+    CONSTRAINT policy_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
 
 CREATE TABLE registry (
@@ -778,6 +797,7 @@ CREATE TABLE lead (
     open_from TIMESTAMP WITH TIME ZONE NOT NULL,
     hold TEXT,
     open_until TIMESTAMP WITH TIME ZONE NOT NULL,
+    not_before TIMESTAMP WITH TIME ZONE,
     attempts INTEGER DEFAULT '0' NOT NULL,
     last_result TEXT,
     last_attempt_at TIMESTAMP WITH TIME ZONE,
@@ -800,6 +820,8 @@ CREATE INDEX lead_list_idx ON lead (tenant_id, campaign_id, list_id, sort_key, i
 CREATE INDEX lead_resting_idx ON lead (tenant_id, campaign_id, open_from) WHERE hold IS NOT NULL;
 
 CREATE INDEX lead_tenant_id_contact_id_idx ON lead (tenant_id, contact_id);
+
+CREATE INDEX lead_window_idx ON lead (tenant_id, campaign_id, open_until) WHERE status IN ('new', 'waiting');
 
 CREATE TABLE lead_change (
     tenant_id INTEGER NOT NULL,
@@ -964,6 +986,7 @@ CREATE TABLE attempt (
     mode TEXT NOT NULL,
     traits TEXT[],
     policy TEXT NOT NULL,
+    evidence JSONB,
     clicked_by BIGINT,
     state TEXT NOT NULL,
     result TEXT,

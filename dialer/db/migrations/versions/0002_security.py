@@ -11,7 +11,7 @@ revision = "0002"
 down_revision = "0001"
 
 #: Tables that the app may add to but not rewrite: what happened stays as it was told.
-APPEND_ONLY = {"audit", "event"}
+APPEND_ONLY = {"audit", "event", "policy"}
 
 #: What is known of a person before their tenant is.
 DOORS = {

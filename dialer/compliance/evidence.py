@@ -1,0 +1,34 @@
+"""What showed that a call might be made, as it is kept with the attempt: short names, for there are many.
+
+at       when the rules were asked
+places   zone -> local time there
+open     from when to when the hours were open, UTC
+tried    attempts counted of a day, a week, a month; `of`: number or person
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from dialer.compliance.calendar import FOREVER, Window, places_of
+from dialer.compliance.filters import Rules, Subject
+from dialer.compliance.model import counted
+
+
+def evidence(subject: Subject, rules: Rules, now: datetime) -> Mapping[str, Any]:
+    """Of a number that every filter lets pass at `now`: what they went by, as it can be written as JSON."""
+    places, window = places_of(subject.zones), rules.calendar.window(subject.zones, now, subject.good)
+    times = counted([each.made_at for each in subject.tried], now)
+    found: dict[str, Any] = {
+        "at": now.isoformat(timespec="milliseconds"),
+        "purpose": rules.purpose.value,
+        "tried": times,
+    }
+    if isinstance(places, list):
+        found["places"] = {place.key: now.astimezone(place).isoformat(timespec="minutes") for place in places}
+    if isinstance(window, Window):
+        closes = None if window.closes == FOREVER else window.closes.isoformat(timespec="minutes")
+        found["open"] = [window.opens.isoformat(timespec="minutes"), closes]
+    return found
