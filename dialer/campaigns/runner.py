@@ -384,7 +384,7 @@ class Runner:
         if pace is None and each.terms.lead_order is Order.BEST_HOUR:
             learned = self.paces.of(each.terms)  # the other modes learn too, for that
         teller = self.paces.teller(learned, each.terms) if learned is not None else None
-        near = learned.nearness(each.terms.window) if learned is not None else None
+        near = learned.nearness(each.terms.window.span) if learned is not None else None
         if each.terms.lead_order is not Order.BEST_HOUR:
             near = None
         placed = await self.placer.next_leads(each.terms, decision.dial, node.name, teller, near)

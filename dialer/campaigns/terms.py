@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, Table, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.terms import CallTerms
-from dialer.compliance.policy import Limits, Policy, Purpose
+from dialer.compliance.policy import Policy, Purpose
 from dialer.db.session import Database
 from dialer.db.tables import campaign, campaign_list, campaign_quota
 from dialer.errors import NotFound
@@ -88,7 +88,7 @@ class DatabaseTermsBook:
             lead_order=Order(row.lead_order),
             mixed=row.mixed,
             has_quotas=row.has_quotas,
-            limits=Limits(row.most_per_day, row.most_per_week, row.most_per_month),
+            limits=policies.limits_of(row),
         )
 
 

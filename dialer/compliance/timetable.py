@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from dialer.compliance.policy import CLOSED, Day, Hours
+from dialer.compliance.policy import CLOSED, MIDNIGHT, Day, Hours
 
 #: As weekdays are named in what is kept and sent.
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -54,6 +54,14 @@ class Timetable:
         if holiday and not self.on_holidays:
             return CLOSED
         return self.days[day.weekday()]
+
+    @property
+    def span(self) -> Hours:
+        """From the first minute that is open on any weekday to the last."""
+        spans = [span for day in self.days for span in day.spans]
+        if not spans:
+            return Hours(0, MIDNIGHT)
+        return Hours(min(span.opens for span in spans), max(span.closes for span in spans))
 
     @property
     def words(self) -> str:

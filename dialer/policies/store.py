@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.compliance.filters import Rules
 from dialer.compliance.policies import POLICIES
-from dialer.compliance.policy import Policy, Purpose
+from dialer.compliance.policy import Limits, Policy, Purpose
 from dialer.compliance.timetable import Timetable
 from dialer.db.prepared import Prepared
 from dialer.db.tables import policy as table
@@ -39,7 +39,8 @@ _STAMPED = Prepared(
 )
 _RULES = Prepared(
     """
-    SELECT id, mode, purpose, policy, policy_version, call_from, call_until, week, exceptions, on_holidays
+    SELECT id, mode, purpose, policy, policy_version, call_from, call_until, week, exceptions, on_holidays,
+           most_per_day, most_per_week, most_per_month
       FROM campaign
      WHERE tenant_id = :tenant_id AND id = ANY (CAST(:campaign_ids AS bigint[]))
     """
@@ -133,10 +134,15 @@ async def rules(conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[
         key: await find(conn, tenant_id, *key) for key in {(row.policy, row.policy_version) for row in rows}
     }
     return {
-        row.id: Rules(policy, timetable_of(row), row.mode, Purpose(row.purpose))
+        row.id: Rules(policy, timetable_of(row), row.mode, limits_of(row), Purpose(row.purpose))
         for row in rows
         if (policy := policies[row.policy, row.policy_version]) is not None
     }
+
+
+def limits_of(row: Any) -> Limits:
+    """The campaign's own limits of attempts at a person."""
+    return Limits(row.most_per_day, row.most_per_week, row.most_per_month)
 
 
 def timetable_of(row: Any) -> Timetable:

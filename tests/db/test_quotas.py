@@ -141,11 +141,12 @@ async def test_the_filter_says_so_before_any_sweep(floor: Floor, service: LeadSe
         targets = [Target(lead.e164, lead.timezones, lead) for lead in leads]
         judged = await admission.judge(conn, terms, targets, utc_now())
     assert [lead.id for lead in leads] == [two, other]
-    assert judged[1] is None
-    assert judged[0] is not None
-    assert judged[0].filter is Filter.QUOTA
-    assert judged[0].denied is not None
-    assert judged[0].denied.detail == "city = Москва"
+    assert judged[1].answer is None
+    stopped = judged[0].answer
+    assert stopped is not None
+    assert stopped.filter is Filter.QUOTA
+    assert stopped.denied is not None
+    assert stopped.denied.detail == "city = Москва"
 
 
 async def test_a_new_quota_counts_the_talks_that_were_had(

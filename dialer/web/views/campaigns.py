@@ -37,7 +37,7 @@ routes = web.RouteTableDef()
 #: Texts whose emptiness is meant.
 KEPT = ("caller_name", "abandon_message")
 #: Empty, these mean that there is none.
-EMPTY = ("skill", "abandon_target", "most_per_day", "most_per_week", "most_per_month")
+EMPTY = ("skill", "abandon_target", "policy_version", "most_per_day", "most_per_week", "most_per_month")
 LAST_CALLS = 14
 PAGE = 50
 
