@@ -12,6 +12,7 @@ from dialer.httpkit.problems import ERROR_PAGE, RETRY_AFTER_S
 from dialer.reports.live import LiveService, Trouble
 from dialer.web.keys import FILES, LIVE
 from dialer.web.render import is_fragment, page
+from dialer.web.segment_pages import SEGMENT_VIEWS
 from dialer.web.static_files import StaticFiles
 from dialer.web.views import (
     agents,
@@ -58,6 +59,8 @@ def add_pages(app: web.Application) -> None:
         users,
     ):
         app.router.add_routes(view.routes)
+    for more in SEGMENT_VIEWS:
+        app.router.add_routes(more)
 
 
 async def home(request: web.Request) -> web.StreamResponse:

@@ -12,6 +12,7 @@ from typing import Final
 
 from dialer.httpkit.i18n import translator
 from dialer.reports.live_store import Pace
+from dialer.web.segment_words import SEGMENT_WORDS
 
 
 def mark(text: str) -> str:
@@ -252,6 +253,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "answer": "from the answer",
             "greeting_end": "from the end of the greeting",
         },
+        **SEGMENT_WORDS,
         "pause": {
             "login": "after log-in",
             "wrap_up_over": "the disposition is owed",

@@ -21,6 +21,7 @@ PATHS = (
     "/calls", "/lists", "/lists/{list}", "/lists/mappings", "/agents", "/trunks", "/policies",
     "/users", "/tokens", "/me", "/desk",
 )  # fmt: skip
+SEGMENT_PATHS = ("/segments", "/segments/new", "/fields", "/grids")
 AXE = MODULES / "axe-core/axe.min.js"
 
 
@@ -40,7 +41,7 @@ async def faults(person: Visitor) -> list[str]:
 async def test_every_page_is_sound(visit: Visitors, stage: Stage, locale: str, dark: bool) -> None:
     """No console error, no serious accessibility fault, no sideways scroll at a phone's width."""
     person = await visit(Role.ADMINISTRATOR, locale=locale, dark=dark)
-    for path in PATHS:
+    for path in PATHS + SEGMENT_PATHS:
         path = path.format(campaign=stage.campaign_id, list=stage.list_id)  # noqa: PLW2901
         await person.page.set_viewport_size({"width": 1366, "height": 768})
         await person.open(path)
