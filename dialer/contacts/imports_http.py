@@ -24,6 +24,14 @@ from dialer.httpkit.schema import In, Line, Out
 routes = Routes("contacts")
 
 
+#: Of CSV, XLSX and ODS.
+FILE_TYPES = (
+    "text/csv",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.oasis.opendocument.spreadsheet",
+)
+
+
 class ImportErrorOut(Out):
     """Why an import failed."""
 
@@ -86,15 +94,16 @@ class ImportQuery(In):
     "/lists/{list_id}/imports",
     right=Right.CONTACTS_EDIT,
     status=202,
-    accepts="text/csv",
+    accepts=FILE_TYPES,
     body_limit=MAX_FILE_BYTES,
     errors=(NotFound, UnreadableFile, NoPhoneColumn),
 )
-async def import_csv(call: Call, list_id: int, query: ImportQuery) -> ImportOut:
-    """Bring a CSV file into a list.
+async def import_people(call: Call, list_id: int, query: ImportQuery) -> ImportOut:
+    """Bring a file of contacts into a list: CSV, XLSX or ODS.
 
-    The body is the file, its type `text/csv` without a charset: encoding (UTF-8, Windows-1251, UTF-16) and
-    delimiter (`;`, tab, `,`) are found out, columns go by their names in the first line. The reply comes when
+    The body is the file. What it is says its content, whichever of the types the request names (`text/csv`
+    has no charset): encoding (UTF-8, Windows-1251, UTF-16) and delimiter (`;`, tab, `,`) of CSV are found
+    out, columns go by their names in the first line. The reply comes when
     the file is taken; rows are loaded afterwards, see `GET /imports/{import_id}` or the event
     `import.progress`. A file brought again adds nothing.
 

@@ -44,7 +44,7 @@ def serve(route: Route) -> Handler:
         arguments = _path(route, request)
         payload = b"" if route.accepts else await _payload(route, request)
         if route.accepts:
-            _check_type(request, route.accepts)
+            _check_type(request, *route.accepts)
         if route.body is not None:
             arguments["body"] = _body(route.body, payload)
         arguments |= _query(route, request)
@@ -83,8 +83,9 @@ def _path(route: Route, request: web.Request) -> dict[str, Any]:
     return found
 
 
-def _check_type(request: web.Request, accepted: str) -> None:
-    if request.content_type != accepted:
+def _check_type(request: web.Request, *these: str) -> None:
+    accepted = ", ".join(these)
+    if request.content_type not in these:
         raise NotAccepted(accepted=accepted)
     if (request.charset or "utf-8").lower() != "utf-8":
         raise NotAccepted(accepted=f"{accepted}; charset=utf-8")

@@ -140,7 +140,8 @@ def _operation(route: Route, schemas: dict[_Key, Any]) -> dict[str, Any]:
         content = {"application/json": {"schema": schemas[route.name, "body"]}}
         made["requestBody"] = {"required": True, "content": content}
     elif route.accepts:
-        made["requestBody"] = {"required": True, "content": {route.accepts: {"schema": {"type": "string"}}}}
+        content = {one: {"schema": {"type": "string"}} for one in route.accepts}
+        made["requestBody"] = {"required": True, "content": content}
     if route.public:
         made["security"] = []
     return made

@@ -12,7 +12,7 @@
 - Unknown fields are refused: `body` and `query` models forbid extra fields (`schema.In` does).
 - `right` is what every caller needs; None: anybody who is logged in; `public=True`: nobody need be.
 - `raw="text/csv"`: the handler returns a `web.StreamResponse` of its own, of that type.
-- `accepts="text/csv"`: the body is not JSON; the handler reads `call.chunks()`.
+- `accepts="text/csv"` (or several types): the body is not JSON; the handler reads `call.chunks()`.
 - A POST honours Idempotency-Key (see `idempotency`) unless `idempotent=False`: replies that hold a secret.
 
 A wrong declaration is a TypeError when the module is imported. All paths are under `/api/v1`.
@@ -124,8 +124,8 @@ class Route:
     body: type[BaseModel] | None
     #: Model of the query string.
     query: type[BaseModel] | None
-    #: Content type of a body that is not JSON.
-    accepts: str | None
+    #: Content types of a body that is not JSON.
+    accepts: tuple[str, ...]
     #: Most bytes of the body.
     body_limit: int
     #: Whether an Idempotency-Key is honoured.
@@ -141,7 +141,7 @@ class Options(TypedDict, total=False):
     status: int
     errors: tuple[type[DozvonError], ...]
     raw: str
-    accepts: str
+    accepts: str | tuple[str, ...]
     body_limit: int
     idempotent: bool
 
@@ -178,7 +178,8 @@ class Routes:
 
     def route(self, method: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
         """Declare a handler of any method."""
-        raw, accepts = options.get("raw"), options.get("accepts")
+        raw, given_types = options.get("raw"), options.get("accepts", ())
+        accepts = (given_types,) if isinstance(given_types, str) else given_types
 
         def declare(handler: F) -> F:
             hints = get_type_hints(handler, include_extras=True)

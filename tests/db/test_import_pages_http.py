@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import FormData
+from support.floor import Floor
 from support.web import Caller, Reply, Web, cheap_passwords
 
 from dialer.app.web import build_web
@@ -187,3 +188,27 @@ async def test_pages_in_russian(web: Web) -> None:
     text = (await person.call("GET", preview)).text
     for words in ("пока ничего не загружено", "точка с запятой", "буквы в номере", "Оставьте только цифры"):
         assert words in text
+
+
+async def test_a_campaign_calls_the_list_from_its_page(web: Web, person: Caller) -> None:
+    """The list's own form does what the campaign's page does; the funnel has the leads then."""
+    floor = await Floor.open(web.database)
+    address = await list_of(person)
+    await upload(person, address, "load")
+    assert await run_next_import(web.database, web.settings)
+    assert f'action="{address}/leads"' in (await person.call("GET", address)).text
+    added = await person.call("POST", f"{address}/leads", data={"campaign": str(floor.campaign_id)})
+    assert (added.status, added.headers["Location"]) == (303, f"/campaigns/{floor.campaign_id}")
+    assert f"/campaigns/{floor.campaign_id}" in (await person.call("GET", f"{address}/funnel")).text
+
+
+async def test_a_workbook_is_taken_by_its_content(web: Web, person: Caller) -> None:
+    """The API takes the types of all three kinds; what is none of them is refused by its type."""
+    made = await person.call("POST", "~/lists", {"name": "Осень"})
+    path = f"~/lists/{made.json['id']}/imports?preview=true"
+    sheet = {"Content-Type": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+    sent = await person.call("POST", path, data=FILE, headers=sheet)
+    assert sent.status == 202, sent.text
+    assert (await person.call("GET", f"~/imports/{sent.json['id']}/preview")).json["kind"] == "csv"
+    refused = await person.call("POST", path, data=FILE, headers={"Content-Type": "text/html"})
+    assert (refused.status, refused.json["type"]) == (415, "/problems/not-accepted")

@@ -40,6 +40,8 @@ KEPT = ("caller_name", "abandon_message")
 EMPTY = ("skill", "abandon_target", "policy_version", "most_per_day", "most_per_week", "most_per_month")
 LAST_CALLS = 14
 PAGE = 50
+#: Lists that can be chosen on a campaign's page; others are found on the page of lists.
+LISTS = 100
 
 
 # -- the list ----------------------------------------------------------------------------------------------
@@ -228,8 +230,16 @@ async def live(request: web.Request) -> web.StreamResponse:
     # First the number, then what is read: no change in between is lost.
     since = await request.app[HUB].newest()
     context = await _board(request, actor) | await _figures(request, actor)
-    lists = await request.app[CONTACTS].lists(actor, limit=100)
-    return await page(request, "campaign_live.html", part=False, since=since, lists=lists, **context)
+    lists = await request.app[CONTACTS].lists(actor, limit=LISTS + 1)
+    return await page(
+        request,
+        "campaign_live.html",
+        part=False,
+        since=since,
+        lists=lists[:LISTS],
+        more_lists=len(lists) > LISTS,
+        **context,
+    )
 
 
 @routes.get("/campaigns/{campaign_id:[0-9]{1,18}}/board")
