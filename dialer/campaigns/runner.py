@@ -380,13 +380,11 @@ class Runner:
 
     async def _dial(self, each: _Running, decision: Plan, node: Node, pace: Pace | None) -> Plan:
         """Have the calls placed; the decision as it could be carried out."""
-        learned = pace
-        if pace is None and each.terms.lead_order is Order.BEST_HOUR:
+        learned, near = pace, None
+        if each.terms.lead_order is Order.BEST_HOUR:
             learned = self.paces.of(each.terms)  # the other modes learn too, for that
+            near = learned.nearness(each.terms.window.span) if learned is not None else None
         teller = self.paces.teller(learned, each.terms) if learned is not None else None
-        near = learned.nearness(each.terms.window.span) if learned is not None else None
-        if each.terms.lead_order is not Order.BEST_HOUR:
-            near = None
         placed = await self.placer.next_leads(each.terms, decision.dial, node.name, teller, near)
         if pace is not None:
             del pace.next_leads[: placed.dialled]

@@ -212,11 +212,12 @@ _CLOSE = Prepared(
 _NEXT = Prepared(
     """
     INSERT INTO lead (
-        tenant_id, campaign_id, list_id, contact_id, e164, timezones, sort_key, open_from, open_until
+        tenant_id, campaign_id, list_id, contact_id, e164, timezones, priority, sort_key, attempts,
+        open_from, open_until
     )
     SELECT l.tenant_id, l.campaign_id, l.list_id, l.contact_id, p.e164,
            CASE WHEN c.timezone IS NULL THEN p.timezones ELSE ARRAY[c.timezone] END,
-           l.sort_key, now(), :far
+           l.priority, l.sort_key, l.attempts, now(), :far
       FROM lead l
       JOIN contact c ON c.tenant_id = l.tenant_id AND c.id = l.contact_id
       CROSS JOIN LATERAL (
