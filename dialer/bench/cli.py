@@ -160,6 +160,18 @@ def calendar(
         raise typer.Exit(1)
 
 
+@bench.command()
+def segments(
+    people: Annotated[int, typer.Option(min=1000, max=10_000_000, help="in the base")] = 1_000_000,
+    times: Annotated[int, typer.Option(min=2, max=100, help="each is counted")] = 10,
+    docs: Annotated[bool, typer.Option("--docs", help="write the table and the plans into docs/")] = False,
+) -> None:
+    """Fill a base of its own and measure how long the count of each segment takes."""
+    from dialer.bench.segments.command import run
+
+    _run(run(people, times, docs=docs))
+
+
 def _run(work: Coroutine[Any, Any, int]) -> None:
     if code := asyncio.run(work):
         raise typer.Exit(code)

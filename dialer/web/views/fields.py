@@ -20,7 +20,7 @@ from dialer.web.views.door import see
 
 routes = web.RouteTableDef()
 
-MISFITS = 100
+MISFITS = 50
 
 
 @routes.get("/fields")

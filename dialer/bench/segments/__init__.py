@@ -1,0 +1,1 @@
+"""`dozvon bench segments`: how long a live count takes over a large base."""
