@@ -140,6 +140,7 @@ class NumberOut(Out):
     good_from: str | None = Field(description="asked to be called from here, HH:MM by their clock")
     good_until: str | None
     busy: bool = Field(description="it is in a call now")
+    dead: bool = Field(description="it leads to nobody, and is not dialled")
 
 
 class CardOut(Out):
@@ -391,4 +392,5 @@ def _number(number: Number) -> NumberOut:
         good_from=opens or None,
         good_until=closes or None,
         busy=number.busy,
+        dead=number.dead,
     )

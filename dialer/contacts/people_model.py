@@ -36,6 +36,8 @@ class Number:
     good: Hours | None
     #: it is in a call now
     busy: bool = False
+    #: it leads to nobody, and is not dialled
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ _LOCK = Prepared(f"{_CARD} FOR UPDATE")
 _NUMBERS = Prepared(
     """
     SELECT p.id, p.contact_id, p.position, p.e164, p.kind, p.label, p.timezones, p.good_from, p.good_until,
-           EXISTS (SELECT FROM active_number n WHERE n.tenant_id = p.tenant_id AND n.e164 = p.e164) AS busy
+           EXISTS (SELECT FROM active_number n WHERE n.tenant_id = p.tenant_id AND n.e164 = p.e164) AS busy,
+           p.dead_since IS NOT NULL AS dead
       FROM contact_phone p
      WHERE p.tenant_id = :tenant_id AND p.contact_id = ANY (CAST(:contact_ids AS bigint[]))
      ORDER BY p.contact_id, p.position, p.id
@@ -79,7 +80,17 @@ async def numbers_of(
     for row in await _NUMBERS.rows(conn, tenant_id=tenant_id, contact_ids=list(found)):
         good = Hours.parse(row.good_from, row.good_until) if row.good_from else None
         found[row.contact_id].append(
-            Number(row.id, row.position, row.e164, row.kind, row.label, tuple(row.timezones), good, row.busy)
+            Number(
+                row.id,
+                row.position,
+                row.e164,
+                row.kind,
+                row.label,
+                tuple(row.timezones),
+                good,
+                row.busy,
+                row.dead,
+            )
         )
     return found
 

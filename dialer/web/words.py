@@ -12,6 +12,7 @@ from typing import Final
 
 from dialer.httpkit.i18n import translator
 from dialer.reports.live_store import Pace
+from dialer.web.people_words import PEOPLE_WORDS
 from dialer.web.segment_words import SEGMENT_WORDS
 
 
@@ -254,6 +255,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "greeting_end": "from the end of the greeting",
         },
         **SEGMENT_WORDS,
+        **PEOPLE_WORDS,
         "pause": {
             "login": "after log-in",
             "wrap_up_over": "the disposition is owed",

@@ -1,0 +1,60 @@
+"""The words of people's cards: what happened, consents, kinds of numbers, fields. See `words`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+#: kind (the message's context) -> name -> text
+PEOPLE_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "history": {
+            "created": "The card was made",
+            "changed": "Changed",
+            "phone_added": "A number was added",
+            "phone_changed": "A number was changed",
+            "phone_removed": "A number was taken off",
+            "phones_ordered": "The order of numbers was changed",
+            "phone_dead": "A number leads to nobody",
+            "phone_revived": "A number is alive again",
+            "merged": "Another contact became part of this one",
+            "merge_undone": "The other contact was taken out again",
+            "cleaned": "Values were brought to one form",
+            "exported": "All that is kept was given out",
+            "erased": "Erased",
+            "list": "Came into the list",
+            "lead": "Came into the campaign",
+            "consent": "Has agreed to calls",
+            "withdrawal": "Agrees to calls no more",
+        },
+        "consent": {
+            "given": "holds",
+            "withdrawn": "withdrawn",
+            "expired": "over",
+            "not_yet": "begins later",
+        },
+        "phone_kind": {
+            "mobile": "mobile",
+            "fixed_line": "landline",
+            "fixed_line_or_mobile": "landline or mobile",
+            "toll_free": "toll-free",
+            "voip": "internet telephony",
+            "shared_cost": "shared cost",
+            "personal_number": "personal number",
+            "uan": "company number",
+            "pager": "pager",
+            "voicemail": "voice mail",
+        },
+        "card_field": {
+            "last_name": "Last name",
+            "first_name": "First name",
+            "middle_name": "Middle name",
+            "email": "E-mail",
+            "timezone": "Time zone",
+            "external_id": "Number in the CRM",
+            "number": "Number",
+            "label": "What it is called",
+            "good": "Hours of calling",
+        },
+    }
+)

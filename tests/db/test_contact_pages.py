@@ -1,0 +1,153 @@
+"""The pages of people, as a browser without scripts has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from sqlalchemy import select
+from support import people as make
+from support.web import Caller, Web, serving
+
+from dialer.contacts.erasure import ErasureService
+from dialer.contacts.erasure_http import ERASURE
+from dialer.contacts.people import PersonService
+from dialer.contacts.people_http import PEOPLE
+from dialer.db import tables as t
+from dialer.db.session import Database
+from dialer.httpkit.access import Role
+from dialer.settings import load
+from dialer.web.pages import add_pages
+
+NUMBER = "+79161234567"
+
+
+@pytest.fixture
+async def site(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[Web]:
+    """The application with its pages."""
+    settings = load(data_dir=tmp_path)
+    services: Mapping[web.AppKey[Any], Any] = {
+        PEOPLE: PersonService(database, settings),
+        ERASURE: ErasureService(database, tmp_path),
+    }
+    async with serving(
+        database, database_url, services=services, settings=settings, pages=add_pages
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def supervisor(site: Web) -> Caller:
+    """A supervisor's browser."""
+    return await site.browser(Role.SUPERVISOR)
+
+
+@pytest.fixture
+async def contact_id(database: Database) -> int:
+    """A person with a list, a lead and a call."""
+    async with database.tenant(1) as conn:
+        place = await make.ground(conn)
+        found = await make.person(conn, place, [NUMBER], custom={"Марка": "Volvo"})
+        await make.lead(conn, place, found, NUMBER)
+        await make.attempt(conn, place, found, NUMBER, disposition_note="перезвонить летом")
+    return found
+
+
+async def send(caller: Caller, path: str, **fields: str) -> tuple[int, str]:
+    """A form, sent from a page; the status and where it leads, or what it shows."""
+    fields["csrf_token"] = caller.headers["X-CSRF-Token"]
+    reply = await caller.call("POST", path, data=fields)
+    return reply.status, reply.headers.get("Location", reply.text)
+
+
+async def test_a_contact_is_made_and_found(supervisor: Caller) -> None:
+    """A wrong number is told at its field with what was typed; a known one needs a word more."""
+    status, text = await send(supervisor, "/contacts", number="12", last_name="Орлова")
+    assert status == 422
+    assert 'value="Орлова"' in text
+    assert 'id="fault-number"' in text
+    status, where = await send(supervisor, "/contacts", number="8 916 123-45-67", last_name="Орлова")
+    assert status == 303
+    assert "Орлова" in (await supervisor.call("GET", where)).text
+    assert (await send(supervisor, "/contacts", number=NUMBER))[0] == 409
+    assert (await send(supervisor, "/contacts", number=NUMBER, even_if_known="on"))[0] == 303
+    for text in ("орл", "8 (916) 1234567", ""):
+        page = await supervisor.call("GET", f"/contacts?text={text}")
+        assert "Орлова" in page.text
+        assert "1234567" not in re.sub(r'value="[^"]*"', "", page.text), "numbers of a list are masked"
+    page = await supervisor.call("GET", "/contacts?text=12")
+    assert page.status == 422
+
+
+async def test_the_card_shows_and_changes_all(
+    supervisor: Caller, contact_id: int, database: Database
+) -> None:
+    """Fields, numbers with hours, consents: each form comes back to the card, and the history tells of it."""
+    path = f"/contacts/{contact_id}"
+    page = (await supervisor.call("GET", path)).text
+    for words in ("Иванов", "Volvo", "Весна", "Осень 0", "перезвонить летом"):
+        assert words in page, words
+    assert (await send(supervisor, path, last_name="Иванова", email="x"))[0] == 422
+    fields = {"last_name": "Иванова", "email": "i@example.org", "timezone": "МСК+2"}
+    assert await send(supervisor, path, **fields, custom_name="Марка", custom_value="") == (303, path)
+    added = await send(
+        supervisor, path + "/numbers", number="8 495 123 45 67", label="дача", opens="18:00", closes="20:00"
+    )
+    assert added == (303, path + "#numbers")
+    assert (await send(supervisor, path + "/numbers", number="+79160000001", opens="20:00", closes="18:00"))[
+        0
+    ] == 422
+    async with database.tenant(1) as conn:
+        c = t.contact_phone.c
+        first, second = list(await conn.scalars(select(c.id).order_by(c.position)))
+    assert (await send(supervisor, f"{path}/numbers/{second}/first"))[0] == 303
+    assert (await send(supervisor, f"{path}/numbers/{first}", number="+79160000009", label="работа"))[
+        0
+    ] == 303
+    assert (await send(supervisor, f"{path}/numbers/{first}/remove"))[0] == 303
+    assert (await send(supervisor, f"{path}/numbers/{second}/remove"))[0] == 409
+    assert (await send(supervisor, path + "/consents", purpose="advertising"))[0] == 422
+    agreed = await send(
+        supervisor, path + "/consents", purpose="advertising", source="анкета", valid_until="2090-01-01"
+    )
+    assert agreed == (303, path + "#consents")
+    async with database.tenant(1) as conn:
+        consent = await conn.scalar(select(t.consent.c.id))
+    page = (await supervisor.call("GET", path)).text
+    for words in ("Иванова", "дача", "18:00-20:00", "анкета", "holds", "A number was taken off", "Etc/GMT-5"):
+        assert words in page, words
+    assert (await send(supervisor, f"{path}/consents/{consent}/withdraw"))[0] == 303
+    assert "withdrawn" in (await supervisor.call("GET", path)).text
+
+
+async def test_a_long_history_goes_on(supervisor: Caller, contact_id: int, database: Database) -> None:
+    """By a link, to the first thing that happened."""
+    for n in range(32):
+        assert (await send(supervisor, f"/contacts/{contact_id}", last_name=f"Иванов{n}"))[0] == 303
+    page = (await supervisor.call("GET", f"/contacts/{contact_id}")).text
+    assert "Came into the list" not in page
+    following = re.search(r'href="(/contacts/\d+\?history=[^"#]+)', page)
+    assert following
+    assert "Came into the list" in (await supervisor.call("GET", following[1])).text
+
+
+async def test_erased_by_a_ticked_box(supervisor: Caller, contact_id: int) -> None:
+    """Without it nothing happens; afterwards the page says that nothing is left."""
+    path = f"/contacts/{contact_id}"
+    assert (await send(supervisor, path + "/erase"))[0] == 422
+    assert "Volvo" in (await supervisor.call("GET", path)).text
+    assert await send(supervisor, path + "/erase", sure="on") == (303, path)
+    page = (await supervisor.call("GET", path)).text
+    assert "Volvo" not in page
+    assert "Erased on" in page
+
+
+async def test_agents_see_nobody_by_choice(site: Web, contact_id: int) -> None:
+    """Neither the list nor a card that is not of their call."""
+    operator = await site.browser(Role.OPERATOR)
+    for path in ("/contacts", f"/contacts/{contact_id}"):
+        assert (await operator.call("GET", path)).status == 403
