@@ -217,6 +217,7 @@ NOTHING_THERE: Final[Mapping[str, str]] = MappingProxyType(
         "import_job": "how a file is read, and how many of its rows were what",
         "import_mapping": "headers of files",
         "pacing_tick": "numbers of a decision",
+        "policy": "rules",
         "rfm_grid": "sizes of groups",
         "segment": "whom somebody wanted to choose",
         "forgotten_number": "a salted hash, kept because the person asked for it",
