@@ -9,6 +9,7 @@ class Hold(StrEnum):
     """What has to come before the lead may be dialled. Each filter of `dialer.compliance.filters` is one."""
 
     DO_NOT_CALL = "do_not_call"
+    CONSENT = "consent"
     ZONE = "zone"
     HOURS = "hours"
     LIMITS = "limits"

@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.calls import people, store
 from dialer.calls.targets import Target
 from dialer.calls.terms import CallTerms
+from dialer.compliance.consent import Consent
 from dialer.compliance.evidence import evidence
 from dialer.compliance.filters import Answer, Subject, Tried, stopped
 from dialer.compliance.policy import ALL_DAY
+from dialer.contacts.consents import consents_of
 from dialer.donotcall import store as donotcall
 from scheduler import quotas
 
@@ -44,6 +46,9 @@ async def subjects(
     unwanted = await donotcall.covering(conn, tenant_id, list(whose), campaign_id, now)
     tried = await store.tried(conn, tenant_id, whose, since)
     full = await quotas.full_for(conn, tenant_id, campaign_id, whose) if terms.has_quotas else {}
+    agreed: Mapping[int, Sequence[Consent]] = {}
+    if policy.asks_consent:
+        agreed = await consents_of(conn, tenant_id, {one for one in whose.values() if one is not None})
     good = await people.good_hours(conn, tenant_id, targets)
     return [
         Subject(
@@ -51,6 +56,7 @@ async def subjects(
             tried.get(target.e164, ()),
             unwanted.get(target.e164),
             full.get(target.e164, ""),
+            agreed.get(whose[target.e164] or 0, ()),
             contact=whose[target.e164],
             good=good.get((target.lead.contact_id, target.e164), ALL_DAY) if target.lead else ALL_DAY,
         )

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     AFTER_ABANDONED = "after_abandoned"
     AFTER_MACHINE = "after_machine"
     AFTER_REFUSAL = "after_refusal"
+    NO_CONSENT = "no_consent"
     QUOTA_FULL = "quota_full"
 
 

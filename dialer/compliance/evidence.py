@@ -2,6 +2,7 @@
 
 at       when the rules were asked
 places   zone -> local time there
+consent  id of the consent that was asked for, and until when it holds
 open     from when to when the hours were open, UTC
 tried    attempts counted of a day, a week, a month; `of`: number or person
 """
@@ -13,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from dialer.compliance.calendar import FOREVER, Window, places_of
+from dialer.compliance.consent import Given, consent_for
 from dialer.compliance.filters import Rules, Subject
 from dialer.compliance.model import counted
 
@@ -31,4 +33,8 @@ def evidence(subject: Subject, rules: Rules, now: datetime) -> Mapping[str, Any]
     if isinstance(window, Window):
         closes = None if window.closes == FOREVER else window.closes.isoformat(timespec="minutes")
         found["open"] = [window.opens.isoformat(timespec="minutes"), closes]
+    if rules.policy.asks_consent:
+        agreed = consent_for(subject.consents, rules.purpose, now)
+        if isinstance(agreed, Given):
+            found["consent"] = {"id": agreed.consent.id, "until": agreed.until and agreed.until.isoformat()}
     return found

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from dialer.compliance.calendar import Calendar, Denied, Reason, places_of
+from dialer.compliance.consent import Consent, NotGiven, consent_for
 from dialer.compliance.model import attempts_allowed, redial_allowed, silence_kept
 from dialer.compliance.policy import ALL_DAY, Day, Limits, Policy, Purpose
 from dialer.compliance.timetable import Timetable
@@ -25,6 +26,8 @@ class Filter(StrEnum):
 
     #: has somebody said that the number is not to be called
     DO_NOT_CALL = "do_not_call"
+    #: has the person agreed to be called for this, where the policy asks for it
+    CONSENT = "consent"
     #: is it known where the number is, so that its local time is known
     ZONE = "zone"
     #: do the hours of the campaign and of the policy admit a call there now
@@ -73,6 +76,8 @@ class Subject:
     do_not_call: Unwanted | None = None
     #: the campaign's quota that is full and that the person falls under, `city = Moscow`
     full: str = ""
+    #: what the person has agreed to; looked up where the policy asks for it
+    consents: Sequence[Consent] = ()
     #: the contact that it is of
     contact: int | None = None
     #: local hours in which the phone may be called
@@ -121,6 +126,13 @@ def _do_not_call(subject: Subject, _rules: Rules, _now: datetime) -> Denied | No
     return None if said is None else Denied(Reason.DO_NOT_CALL, said.until, said.source)
 
 
+def _consent(subject: Subject, rules: Rules, now: datetime) -> Denied | None:
+    if not rules.policy.asks_consent:
+        return None
+    said = consent_for(subject.consents, rules.purpose, now)
+    return Denied(Reason.NO_CONSENT, said.until, said.reason) if isinstance(said, NotGiven) else None
+
+
 def _zone(subject: Subject, _rules: Rules, _now: datetime) -> Denied | None:
     places = places_of(subject.zones)
     return places if isinstance(places, Denied) else None
@@ -154,6 +166,7 @@ def _quota(subject: Subject, _rules: Rules, _now: datetime) -> Denied | None:
 _RULES: Final[Mapping[Filter, _Rule]] = MappingProxyType(
     {
         Filter.DO_NOT_CALL: _do_not_call,
+        Filter.CONSENT: _consent,
         Filter.ZONE: _zone,
         Filter.HOURS: _hours,
         Filter.LIMITS: _limits,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from dialer.clock import utc_now
 from dialer.compliance.policy import Purpose
-from dialer.contacts import consents
+from dialer.contacts import consents, people_store
 from dialer.contacts.consents import NewConsent
 from dialer.contacts.people_base import People, Person
 from dialer.db.events import wake
@@ -40,6 +40,7 @@ class Consents(People):
                 await audit.record(
                     conn, actor, "consent.add", f"contact:{contact_id}", consent=consent_id, purpose=purpose
                 )
+            await people_store.look_again(conn, actor.tenant_id, contact_id, utc_now())
             await wake(conn, "campaigns", tenant_id=actor.tenant_id)
             return await self._person(conn, actor, contact_id)
 

@@ -315,6 +315,19 @@ async def owners(conn: AsyncConnection, tenant_id: int, numbers: Collection[str]
     return {row.e164: row.contact_id for row in await conn.execute(query)}
 
 
+_AGREED = Prepared(
+    """
+    UPDATE lead SET hold = NULL, open_from = :now
+     WHERE tenant_id = :tenant_id AND contact_id = :contact_id AND hold = 'consent' AND status <> 'closed'
+    """
+)
+
+
+async def look_again(conn: AsyncConnection, tenant_id: int, contact_id: int, now: datetime) -> None:
+    """Ask anew about the leads of a person that rest for a consent."""
+    await _AGREED.run(conn, tenant_id=tenant_id, contact_id=contact_id, now=now)
+
+
 # -- the leads that wait -----------------------------------------------------------------------------------
 
 # In the order in which the placer locks them too.

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert, select
+from support.floor import NODE, Floor
+from support.placer import Line, placer_of, terms_of
 
 from dialer.clock import utc_now
 from dialer.compliance.consent import Given, Lack, NotGiven, consent_for
 from dialer.compliance.policy import Purpose
 from dialer.contacts import consents, forgotten
 from dialer.contacts.consents import NewConsent
+from dialer.contacts.people import PersonService
 from dialer.db import tables as t
 from dialer.db.session import Database, connect
+from dialer.httpkit.access import Actor
+from dialer.settings import load
 
 
 @pytest.fixture
@@ -87,3 +93,21 @@ async def test_a_forgotten_number_is_known_again_and_stands_nowhere(
     async with database.tenant(2) as conn:
         await forgotten.forget_numbers(conn, 2, ["+79160000005"])
         assert await forgotten.forgotten(conn, 2, ["+79161234567"]) == set()
+
+
+async def test_nobody_is_dialled_without_the_consent_that_the_policy_asks_for(database: Database) -> None:
+    """The lead waits for one; with it the call is made, and the attempt keeps which one it was."""
+    floor = await Floor.open(database)
+    (lead_id,) = await floor.leads(1)
+    contact_id = (await floor.row(t.lead, lead_id)).contact_id
+    placer = placer_of(floor, Line(database))
+    policy = replace(terms_of(floor).policy, asks_consent=True)
+    terms = terms_of(floor, policy=policy, purpose=Purpose.ADVERTISING)
+    assert (await placer.next_leads(terms, 1, NODE)).dialled == 0
+    assert (await floor.row(t.lead, lead_id)).hold == "consent"
+    people = PersonService(database, load())
+    agreed = await people.add_consent(Actor.server(1), contact_id, Purpose.ADVERTISING, "form")
+    assert (await placer.next_leads(terms, 1, NODE)).dialled == 1
+    async with database.tenant(1) as conn:
+        kept = await conn.scalar(select(t.attempt.c.evidence))
+    assert kept["consent"] == {"id": agreed.consents[0].consent.id, "until": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert, select
@@ -211,6 +212,17 @@ async def test_an_agent_deals_with_the_person_on_the_line_alone(
     ):
         with pytest.raises(Forbidden):
             await forbidden
+
+
+async def test_who_agrees_is_called_at_once(people: PersonService, database: Database, place: Ground) -> None:
+    """Leads that rested for a consent are looked at again; those that rest for something else are not."""
+    async with database.tenant(1) as conn:
+        contact_id = await make.person(conn, place, [A])
+        rest = {"status": "waiting", "open_from": utc_now() + timedelta(days=1)}
+        await make.lead(conn, place, contact_id, A, hold="consent", **rest)
+        await make.lead(conn, place, contact_id, A, campaign=1, hold="retry", **rest)
+    await people.add_consent(SUPERVISOR, contact_id, Purpose.ADVERTISING, "form")
+    assert [hold for *_, hold in await leads(database)] == [None, "retry"]
 
 
 async def test_a_withdrawal_names_a_consent_of_the_person(people: PersonService) -> None:

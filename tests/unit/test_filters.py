@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from dialer.compliance.consent import Consent
+from dialer.compliance.evidence import evidence
 from dialer.compliance.filters import Filter, Rules, Subject, Tried, Unwanted, answers, stopped
 from dialer.compliance.model import (
     ClockStart,
@@ -117,3 +119,23 @@ def test_a_lead_can_wait_for_every_filter() -> None:
     """What a filter puts off rests under its name, and the database knows all the names."""
     assert {str(each) for each in Filter} < {str(each) for each in Hold}
     assert [str(each) for each in Hold] == list(LEAD_HOLDS)
+
+
+def test_a_call_needs_a_consent_where_the_policy_asks_for_one() -> None:
+    """For the campaign's purpose; a consent that begins later says when, and who has none waits for one."""
+    rules = replace(RULES, policy=replace(RULES.policy, asks_consent=True), purpose=Purpose.ADVERTISING)
+    agreed = Consent(1, Purpose.ADVERTISING, "form", "", NOON - timedelta(days=1), None)
+    later = replace(agreed, valid_from=NOON + timedelta(days=1))
+    for consents, until in (
+        ((), None),
+        ((later,), later.valid_from),
+        ((replace(agreed, purpose=Purpose.SURVEY),), None),
+    ):
+        said = stopped(Subject(("UTC",), consents=consents), rules, NOON)
+        assert said is not None
+        assert said.filter is Filter.CONSENT
+        assert said.denied is not None
+        assert (said.denied.reason, said.denied.until) == (Reason.NO_CONSENT, until)
+    assert stopped(Subject(("UTC",), consents=(agreed,)), rules, NOON) is None
+    assert stopped(Subject(("UTC",)), RULES, NOON) is None
+    assert evidence(Subject(("UTC",), consents=(agreed,)), rules, NOON)["consent"] == {"id": 1, "until": None}

@@ -24,7 +24,18 @@ CAMPAIGN_STATUSES = ("draft", "running", "paused", "stopped")
 DIAL_MODES = ("manual", "preview", "progressive", "power", "predictive")
 LEAD_STATUSES = ("new", "offered", "dialling", "waiting", "closed")
 CAMPAIGN_PURPOSES = ("service", "advertising", "collection", "survey")
-LEAD_HOLDS = ("do_not_call", "zone", "hours", "limits", "redial", "trunk", "retry", "callback", "quota")
+LEAD_HOLDS = (
+    "do_not_call",
+    "consent",
+    "zone",
+    "hours",
+    "limits",
+    "redial",
+    "trunk",
+    "retry",
+    "callback",
+    "quota",
+)
 LEAD_ORDERS = ("oldest", "newest", "priority", "random", "fewest_attempts", "best_hour")
 DISPOSITION_KINDS = (
     "sale",

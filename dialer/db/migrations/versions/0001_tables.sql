@@ -809,7 +809,7 @@ CREATE TABLE lead (
     CONSTRAINT lead_tenant_id_list_id_fkey FOREIGN KEY(tenant_id, list_id) REFERENCES contact_list (tenant_id, id),
     CONSTRAINT lead_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE,
     CONSTRAINT lead_status_check CHECK (status IN ('new', 'offered', 'dialling', 'waiting', 'closed')),
-    CONSTRAINT lead_hold_check CHECK (hold IN ('do_not_call', 'zone', 'hours', 'limits', 'redial', 'trunk', 'retry', 'callback', 'quota')),
+    CONSTRAINT lead_hold_check CHECK (hold IN ('do_not_call', 'consent', 'zone', 'hours', 'limits', 'redial', 'trunk', 'retry', 'callback', 'quota')),
     CONSTRAINT lead_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
 
