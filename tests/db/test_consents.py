@@ -110,4 +110,5 @@ async def test_nobody_is_dialled_without_the_consent_that_the_policy_asks_for(da
     assert (await placer.next_leads(terms, 1, NODE)).dialled == 1
     async with database.tenant(1) as conn:
         kept = await conn.scalar(select(t.attempt.c.evidence))
+    assert kept is not None
     assert kept["consent"] == {"id": agreed.consents[0].consent.id, "until": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
@@ -218,7 +219,7 @@ async def test_who_agrees_is_called_at_once(people: PersonService, database: Dat
     """Leads that rested for a consent are looked at again; those that rest for something else are not."""
     async with database.tenant(1) as conn:
         contact_id = await make.person(conn, place, [A])
-        rest = {"status": "waiting", "open_from": utc_now() + timedelta(days=1)}
+        rest: dict[str, Any] = {"status": "waiting", "open_from": utc_now() + timedelta(days=1)}
         await make.lead(conn, place, contact_id, A, hold="consent", **rest)
         await make.lead(conn, place, contact_id, A, campaign=1, hold="retry", **rest)
     await people.add_consent(SUPERVISOR, contact_id, Purpose.ADVERTISING, "form")
