@@ -359,16 +359,26 @@ def check() -> None:
 
 @app.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV file with a header")],
-    list_name: Annotated[str, typer.Option("--list", help="contact list; made if it is new")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, XLSX or ODS with a header")],
+    list_name: Annotated[
+        str | None, typer.Option("--list", help="contact list; made if it is new [of the file's name]")
+    ] = None,
     campaign: Annotated[int | None, typer.Option(help="id of the campaign to make leads for")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what it would do, and do nothing")] = False,
+    column: Annotated[
+        list[str] | None, typer.Option(help='what a column is: "Тел.=phone"; may be given again')
+    ] = None,
+    sheet: Annotated[str | None, typer.Option(help="of a workbook [the first with anything in it]")] = None,
+    file_wins: Annotated[
+        bool, typer.Option("--file-wins", help="values of the file replace differing ones of known people")
+    ] = False,
 ) -> None:
-    """Bring a CSV file of contacts in; the server may be running or not."""
-    from dialer.import_command import import_command
+    """Bring a file of contacts in; the server may be running or not."""
+    from dialer.import_command import import_command, wish_of
 
-    chosen = settings.load()
+    wish = wish_of(file, list_name, campaign, column or (), sheet, file_wins=file_wins, dry_run=dry_run)
     telemetry.configure("warning", "console", "import")
-    _run(import_command(chosen, Console(), file, list_name, campaign))
+    _run(import_command(settings.load(), Console(), wish))
 
 
 @app.command()

@@ -84,6 +84,32 @@ def load(
     )
 
 
+@bench.command(name="import")
+def bench_import(
+    only: Annotated[list[str] | None, typer.Option(help="csv, xlsx or ods; may be given again")] = None,
+    rows: Annotated[int, typer.Option(min=100, max=1_048_000, help="of a file")] = 1_000_000,
+    short: _Short = False,
+    json_line: _Json = False,
+    results: Annotated[Path | None, typer.Option(help="JSON lines, one a measurement")] = None,
+    docs: _Docs = False,
+) -> None:
+    """Bring a million invented people in from CSV, XLSX and ODS, each beside plain COPY of the same rows."""
+    from dialer.bench.importing.command import Import, run_import
+
+    _run(
+        run_import(
+            Import(
+                only=tuple(only or ()),
+                rows=rows,
+                short=short,
+                json_line=json_line,
+                results=results,
+                docs=docs,
+            )
+        )
+    )
+
+
 @bench.command(name="pacing")
 def bench_pacing(
     only: Annotated[list[str] | None, typer.Option(help="cases that begin so; may be given again")] = None,

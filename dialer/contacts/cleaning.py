@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import idna
 
@@ -239,15 +240,21 @@ def clean_email(value: str) -> Cleaned:
         meant = f"{local.translate(TO_LATIN)}@{domain.translate(TO_LATIN)}"
         return Cleaned(f"{local}@{domain}", Mark.EMAIL_LETTERS, meant if meant.isascii() else "")
     try:
-        domain = idna.encode(domain, uts46=True).decode()
+        domain, meant = _domain(domain)
     except idna.IDNAError:
         return Cleaned(text, Mark.EMAIL_FORM)
-    found = f"{local}@{domain}"
-    if domain not in _NO_SLIPS and domain not in _KNOWN_DOMAINS:
-        for known in _KNOWN_DOMAINS:
-            if one_slip(domain, known):
-                return Cleaned(found, Mark.EMAIL_DOMAIN, f"{local}@{known}")
-    return Cleaned(found)
+    if meant:
+        return Cleaned(f"{local}@{domain}", Mark.EMAIL_DOMAIN, f"{local}@{meant}")
+    return Cleaned(f"{local}@{domain}")
+
+
+@lru_cache(maxsize=10_000)  # a million addresses are of a few thousand domains
+def _domain(domain: str) -> tuple[str, str]:
+    """A domain in ASCII, and which one it is likely to mean; empty: itself. Raises IDNAError."""
+    domain = idna.encode(domain, uts46=True).decode()
+    if domain in _NO_SLIPS or domain in _KNOWN_DOMAINS:
+        return domain, ""
+    return domain, next((known for known in _KNOWN_DOMAINS if one_slip(domain, known)), "")
 
 
 def mixed(word: str) -> bool:

@@ -1,15 +1,30 @@
-"""What an import would do, found out without writing: the same reading, the same deciding."""
+"""What an import would do, found out without writing: the same reading, the same deciding.
+
+Two things an import knows and this does not. What a row would give to a person who stands higher in the file,
+in an earlier batch (`batches.BATCH_ROWS`): the row is counted as a duplicate, and not compared. And what
+others do to the base in the meantime.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dialer.contacts.files import Layout
-from dialer.contacts.model import Counts, Wins
-from dialer.contacts.rejects import Reject
+from dialer.contacts import fields_store, matching, peoplestore, store
+from dialer.contacts.batches import Batch
+from dialer.contacts.columns import Field
+from dialer.contacts.fields import Reader
+from dialer.contacts.files import Layout, inspect
+from dialer.contacts.matching import Card, Headers, Sorted, gain_all, sort_people
+from dialer.contacts.model import Counts, NewContact, Owner, Wins
+from dialer.contacts.parsing import parsing
+from dialer.contacts.reading import AS_FOUND, Reading
+from dialer.contacts.rejects import Reject, RejectCode
 from dialer.db.session import Database
+from dialer.errors import NotFound
 from dialer.settings import Settings
 
 #: Examples of each kind that are shown.
@@ -75,15 +90,150 @@ async def dry_run(
     *,
     list_id: int | None,
     campaign_id: int | None = None,
-    mapping: Mapping[str, str] | None = None,
-    sheet: str | None = None,
+    reading: Reading = AS_FOUND,
     wins: Wins = Wins.BASE,
     limit: int = EXAMPLES,
     rows: int | None = None,
+    progress: Callable[[Counts], None] | None = None,
 ) -> DryRun:
     """What bringing the file into a list would do; nothing is written.
 
     `list_id` None is a list that is yet to be made. `limit`: examples of each kind. `rows`: look at so many
-    rows of the file only. Raises UnreadableFile, Invalid (of the mapping), NotFound (of list and campaign).
+    rows of the file only. `progress` is called after each batch. Raises UnreadableFile, Invalid (of
+    `reading`), NotFound (of list and campaign).
     """
-    raise NotImplementedError
+    layout = await asyncio.to_thread(inspect, path, reading)
+    async with database.tenant(tenant_id) as conn:
+        if list_id is not None and await store.get_list(conn, tenant_id, list_id) is None:
+            raise NotFound(what="list", key=list_id)
+        if campaign_id is not None and not await store.campaign_exists(conn, tenant_id, campaign_id):
+            raise NotFound(what="campaign", key=campaign_id)
+    run = _Run(layout, wins, limit)
+    async with parsing(path, layout, settings.default_region, upto=rows) as batches:
+        async for batch in batches:
+            async with database.tenant(tenant_id) as conn:
+                numbers = sorted({number for own in batch.numbers for number in own})
+                known = await store.known_numbers(conn, tenant_id, list_id or NO_LIST, numbers)
+                people = sort_people(batch.numbers, known)
+                ids = sorted({person for _, person in people.known if person > 0})
+                cards = await peoplestore.cards(conn, tenant_id, ids, hold=False)
+                read = await fields_store.reader(conn, tenant_id)
+            # Beside the loop, which the web process has for others too.
+            await asyncio.to_thread(run.take, batch, people, known, cards, read)
+            if progress is not None:
+                progress(run.counts)
+    return run.found(cut=rows is not None and run.counts.rows >= rows)
+
+
+#: A list that is yet to be made.
+NO_LIST = 0
+
+
+class _Run:
+    """What has been found so far."""
+
+    def __init__(self, layout: Layout, wins: Wins, limit: int) -> None:
+        self._layout = layout
+        self._wins = wins
+        self._limit = limit
+        self._headers = Headers(layout.columns)
+        self.counts = Counts()
+        self._codes: Counter[str] = Counter()
+        self._rejects: list[Reject] = []
+        self._new: list[Person] = []
+        self._joining: list[Person] = []
+        self._filled: list[Change] = []
+        self._differing: list[Change] = []
+        # Nothing is written, so the base does not tell who stood higher in the file: numbers of those who
+        # would be new or have got them, as integers, a fifth of the room that texts take; and who has joined.
+        self._seen: set[int] = set()
+        self._joined: set[int] = set()
+
+    def take(
+        self,
+        batch: Batch,
+        people: Sorted,
+        known: Mapping[str, Owner],
+        cards: Mapping[int, Card],
+        read: Reader,
+    ) -> None:
+        """A batch of the file and what the base says of it."""
+        again = {
+            place
+            for place in people.new
+            if self._seen and not self._seen.isdisjoint(map(_as_int, batch.numbers[place]))
+        }
+        joining = people.joining - self._joined
+        for place in people.new:
+            self._seen.update(map(_as_int, batch.numbers[place]))
+            if place in again:
+                continue
+            if len(self._new) < self._limit:
+                self._new.append(_person(batch.person(place), None))
+            if read:
+                row = batch.person(place)
+                self._reject(
+                    Reject.of(row.row, wrong.name, RejectCode(wrong.code), wrong.value)
+                    for wrong in read.read(row.custom)[1]
+                )
+        # Of a person who stood higher in the file nothing is known here but the numbers.
+        gained = gain_all(people, batch.person, cards, known, self._wins)
+        for row, person, found in gained.gains:
+            if person in joining and len(self._joining) < self._limit:
+                self._joining.append(_person(row, person))
+                joining = joining - {person}
+            for changes, kept in ((found.changes, self._filled), (found.differing, self._differing)):
+                for one in changes[: self._limit - len(kept)]:
+                    kept.append(self._change(row, person, one))
+            self._seen.update(_as_int(one.after) for one in found.changes if one.field is Field.PHONE)
+            self._reject(self._headers.rejects(row.row, found))
+        self._reject(batch.rejects)
+        counts = self.counts
+        self.counts = Counts(
+            rows=batch.last,
+            loaded=counts.loaded + len(people.new) - len(again),
+            joined=counts.joined + len(people.joining - self._joined),
+            duplicates=counts.duplicates
+            + people.duplicates
+            + len(again)
+            + len(people.joining & self._joined),
+            rejected=counts.rejected + batch.rejected,
+            filled=counts.filled + gained.rows,
+        )
+        self._joined |= people.joining
+
+    def _reject(self, rejects: Iterable[Reject]) -> None:
+        for one in rejects:
+            self._codes[one.code.value] += 1
+            if len(self._rejects) < self._limit:
+                self._rejects.append(one)
+
+    def _change(self, row: NewContact, person: int, one: matching.Change) -> Change:
+        who = person if person > 0 else None
+        return Change(row.row, who, _name(row), self._headers.of(one), one.before, one.after)
+
+    def found(self, *, cut: bool) -> DryRun:
+        """The end."""
+        return DryRun(
+            layout=self._layout,
+            counts=self.counts,
+            cut=cut,
+            codes=dict(self._codes),
+            rejects=tuple(sorted(self._rejects, key=lambda one: one.row)),
+            new=tuple(self._new),
+            joining=tuple(self._joining),
+            filled=tuple(self._filled),
+            differing=tuple(self._differing),
+        )
+
+
+def _as_int(e164: str) -> int:
+    return int(e164[1:])
+
+
+def _name(row: NewContact) -> str:
+    return " ".join(filter(None, (row.last_name, row.first_name, row.middle_name))) or row.phones[0].e164
+
+
+def _person(row: NewContact, contact_id: int | None) -> Person:
+    return Person(row.row, contact_id, _name(row), tuple(phone.e164 for phone in row.phones))

@@ -1,28 +1,33 @@
 """From a file to a list: batch by batch, each one transaction, so that a kill costs one batch at most.
 
-The file lies in the data folder until its import has ended. What a batch has loaded and how far it got are
-committed together; whoever goes on after a kill skips that many rows. Rows that are already there are
-duplicates in any case, so nothing comes in twice however often a file is brought.
+Worker processes read (`parsing`), this one decides who each row is (`matching`), and the database takes a
+batch of new people by COPY and INSERT ... SELECT (`peoplestore`). The file lies in the data folder until its
+import has ended. What a batch has loaded and how far it got are committed together; whoever goes on after a
+kill skips that many rows. Rows that are already there are duplicates in any case, so nothing comes in twice
+however often a file is brought.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts import fields_store, importstore, store
-from dialer.contacts.columns import Column
-from dialer.contacts.files import BadRecord, Layout, Record, inspect, read_records
-from dialer.contacts.model import Counts, ImportJob, ImportStatus, NewContact, Owner
+from dialer.contacts import fields_store, history, importstore, peoplestore, store
+from dialer.contacts.batches import Batch, line_of, person_of
+from dialer.contacts.columns import Field
+from dialer.contacts.files import inspect
+from dialer.contacts.history import Kind
+from dialer.contacts.matching import Gained, Headers, Sorted, gain_all, person_at, sort_people
+from dialer.contacts.model import Counts, ImportJob, ImportStatus, Owner
+from dialer.contacts.parsing import parsing
 from dialer.contacts.rejects import Reject, RejectCode
-from dialer.contacts.rows import read_row
 from dialer.db.events import emit, wake
 from dialer.db.session import Database, encode_json
 from dialer.errors import DatabaseUnavailable, DozvonError, ImportInterrupted, NotFound, UnreadableFile
@@ -30,8 +35,6 @@ from dialer.settings import Settings, load
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Rows of a transaction.
-BATCH_ROWS = 1000
 #: Least time between two progress events of an import.
 PROGRESS_EVERY_S = 0.5
 
@@ -93,74 +96,6 @@ async def run_import(
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Some rows of a file, read."""
-
-    #: number of the last row
-    last: int
-    contacts: tuple[NewContact, ...]
-    rejects: tuple[Reject, ...]
-    #: rows that are rejected whole
-    rejected: int
-
-
-def read_batch(
-    records: Iterator[Record | BadRecord], columns: Sequence[Column], region: str, size: int = BATCH_ROWS
-) -> Batch | None:
-    """The next `size` rows; None at the end of the file."""
-    contacts: list[NewContact] = []
-    rejects: list[Reject] = []
-    last = rejected = 0
-    for record in itertools.islice(records, size):
-        last = record.number
-        contact, found = read_row(record, columns, region)
-        rejects.extend(found)
-        if contact is not None:
-            contacts.append(contact)
-        elif found:
-            rejected += 1
-    return Batch(last, tuple(contacts), tuple(rejects), rejected) if last else None
-
-
-@dataclass(frozen=True, slots=True)
-class Sorted:
-    """The people of a batch: those to be added, and those whom the base has."""
-
-    new: tuple[NewContact, ...]
-    #: contacts of other lists only, who are to join this one
-    joining: frozenset[int]
-    #: contacts of this list that rows of the batch are
-    listed: frozenset[int]
-    #: rows whose person is in the list, or stood higher in the file
-    duplicates: int
-
-
-def sort_people(contacts: Sequence[NewContact], known: Mapping[str, Owner]) -> Sorted:
-    """Who of these rows is new, where `known` has every number that somebody has.
-
-    A row is a person whom the base has when any of its numbers is theirs: one person must not be called as
-    two. Of several such persons it is the one whom the list has, else whose number stands first.
-    """
-    seen: set[str] = set()
-    new: list[NewContact] = []
-    joining, listed, duplicates = set[int](), set[int](), 0
-    for contact in contacts:
-        numbers = [phone.e164 for phone in contact.phones]
-        owners = [known[number] for number in numbers if number in known]
-        if here := [owner.contact_id for owner in owners if owner.in_list]:
-            listed.update(here)
-            duplicates += 1
-        elif owners and owners[0].contact_id not in joining:
-            joining.add(owners[0].contact_id)
-        elif owners or not seen.isdisjoint(numbers):
-            duplicates += 1
-        else:
-            seen.update(numbers)
-            new.append(contact)
-    return Sorted(tuple(new), frozenset(joining), frozenset(listed), duplicates)
-
-
 class _Run:
     """One import at work in this process."""
 
@@ -172,19 +107,20 @@ class _Run:
         self._job = job
         self._region = region
         self._progress = progress
+        self._headers = Headers(())
         self._told_at = float("-inf")
 
     async def load(self, path: Path) -> None:
         """Load what is left of the file. Raises UnreadableFile, ImportInterrupted, DatabaseUnavailable."""
-        layout: Layout = await asyncio.to_thread(inspect, path, self._job.reading)
+        layout = await asyncio.to_thread(inspect, path, self._job.reading)
+        self._headers = Headers(layout.columns)
         async with self._database.tenant(self._tenant_id) as conn:
             await importstore.start_import(conn, self._tenant_id, self._job.id)
             self._job = replace(self._job, status=ImportStatus.RUNNING)
             await self._tell(conn)
-        records = read_records(path, layout, after=self._job.counts.rows)
-        # In a thread: numbers are all arithmetic, and the loop has connections to keep.
-        while batch := await asyncio.to_thread(read_batch, records, layout.columns, self._region):
-            await self._store(batch)
+        async with parsing(path, layout, self._region, after=self._job.counts.rows) as batches:
+            async for batch in batches:
+                await self._store(batch)
 
     async def _store(self, batch: Batch) -> None:
         job = self._job
@@ -192,19 +128,12 @@ class _Run:
             if not await store.lock_list(conn, self._tenant_id, job.list_id):
                 raise NotFound(what="list", key=job.list_id)
             await store.lock_people(conn, self._tenant_id)
-            numbers = {phone.e164 for contact in batch.contacts for phone in contact.phones}
+            numbers = {number for own in batch.numbers for number in own}
             known = await store.known_numbers(conn, self._tenant_id, job.list_id, sorted(numbers))
-            people = sort_people(batch.contacts, known)
-            ids = await store.add_contacts(conn, self._tenant_id, job.list_id, people.new)
-            read = await fields_store.reader(conn, self._tenant_id)
-            customs = zip(ids, [one.custom for one in people.new], strict=True)
-            misfits = await fields_store.add_values(conn, self._tenant_id, read, customs)
-            unread = [
-                Reject.of(one.row, wrong.name, RejectCode(wrong.code), wrong.value)
-                for one_id, one in zip(ids, people.new, strict=True)
-                for wrong in misfits.get(one_id, ())
-            ]
-            await store.join_list(conn, self._tenant_id, job.list_id, sorted(people.joining))
+            people = sort_people(batch.numbers, known)
+            gained = await self._gained(conn, batch, people, known)
+            ids, rejects = await self._add(conn, batch, people, gained)
+            await store.join_list(conn, self._tenant_id, job.list_id, [*sorted(people.joining), *ids])
             if job.campaign_id is not None and await store.add_leads(
                 conn,
                 self._tenant_id,
@@ -213,13 +142,17 @@ class _Run:
                 [*sorted(people.joining | people.listed), *ids],
             ):
                 await wake(conn, "campaigns", tenant_id=self._tenant_id)
-            await importstore.add_rejects(conn, self._tenant_id, job.id, [*batch.rejects, *unread])
+            for row, _, found in gained.gains:
+                rejects += self._headers.rejects(row.row, found)
+            rejects = sorted([*batch.rejects, *rejects], key=lambda one: one.row)
+            await importstore.add_rejects(conn, self._tenant_id, job.id, rejects)
             counts = Counts(
                 rows=batch.last,
                 loaded=job.counts.loaded + len(people.new),
                 joined=job.counts.joined + len(people.joining),
                 duplicates=job.counts.duplicates + people.duplicates,
                 rejected=job.counts.rejected + batch.rejected,
+                filled=job.counts.filled + gained.rows,
             )
             if not await importstore.advance_import(conn, self._tenant_id, job.id, job.counts, counts):
                 raise ImportInterrupted(import_id=job.id)
@@ -227,6 +160,63 @@ class _Run:
             if time.monotonic() - self._told_at >= PROGRESS_EVERY_S:
                 await self._tell(conn)
         self._progress(self._job)
+
+    async def _add(
+        self, conn: AsyncConnection, batch: Batch, people: Sorted, gained: Gained
+    ) -> tuple[list[int], list[Reject]]:
+        """Insert who is new, as later rows of the batch have them; their ids, and what fits no field."""
+        lines, zones = list(batch.lines), {tuple(one.split(",")): n for n, one in enumerate(batch.zones, 1)}
+        for person, card in gained.changed.items():
+            if person < 0:
+                place = person_at(person)
+                lines[place] = line_of(card.onto(batch.person(place)), zones)
+        new = [lines[place] for place in people.new]
+        sets = [",".join(one) for one in zones]
+        ids = await peoplestore.add_people(conn, self._tenant_id, new, sets)
+        read = await fields_store.reader(conn, self._tenant_id)
+        if not read:
+            return ids, []
+        rows = [person_of(line, sets) for line in new]
+        customs = zip(ids, [row.custom for row in rows], strict=True)
+        misfits = await fields_store.add_values(conn, self._tenant_id, read, customs)
+        return ids, [
+            Reject.of(row.row, wrong.name, RejectCode(wrong.code), wrong.value)
+            for contact_id, row in zip(ids, rows, strict=True)
+            for wrong in misfits.get(contact_id, ())
+        ]
+
+    async def _gained(
+        self, conn: AsyncConnection, batch: Batch, people: Sorted, known: Mapping[str, Owner]
+    ) -> Gained:
+        """What the rows of a batch give to people who are known, written; of those in the batch, to be."""
+        ids = sorted({person for _, person in people.known if person > 0})
+        cards = await peoplestore.cards(conn, self._tenant_id, ids)
+        gained = gain_all(people, batch.person, cards, known, self._job.wins)
+        changed = {person: card for person, card in gained.changed.items() if person > 0}
+        await peoplestore.fill(conn, self._tenant_id, changed)
+        facts: list[tuple[int, str, int | None, Mapping[str, Any]]] = []
+        retyped = set[int]()
+        for _, person, found in gained.gains:
+            if person < 0:
+                continue
+            values = {
+                f"custom.{one.key}" if one.field is Field.CUSTOM else one.field.value: [one.before, one.after]
+                for one in found.changes
+                if one.field is not Field.PHONE
+            }
+            if values:
+                facts.append((person, Kind.CHANGED, self._job.created_by, values))
+            if any(one.field is Field.CUSTOM for one in found.changes):
+                retyped.add(person)
+            facts += [
+                (person, Kind.PHONE_ADDED, self._job.created_by, {"e164": one.after})
+                for one in found.changes
+                if one.field is Field.PHONE
+            ]
+        await history.add_all(conn, self._tenant_id, facts)
+        if retyped:
+            await fields_store.rewrite_values(conn, self._tenant_id, sorted(retyped))
+        return gained
 
     async def finish(self, error: DozvonError | None) -> None:
         """Write the end."""
@@ -250,6 +240,7 @@ class _Run:
             "joined": counts.joined,
             "duplicates": counts.duplicates,
             "rejected": counts.rejected,
+            "filled": counts.filled,
         }
         await emit(
             conn, "import.progress", payload, tenant_id=self._tenant_id, campaign_id=self._job.campaign_id

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.contacts import importstore, mappingstore
 from dialer.contacts.csvfile import write_rows
-from dialer.contacts.files import inspect, look
+from dialer.contacts.files import Kind, inspect, look
 from dialer.contacts.importing import Progress, file_of, run_import
 from dialer.contacts.lists import check_campaign, get_list, lock_list
 from dialer.contacts.mappings import fitting, get_mapping
@@ -113,7 +113,7 @@ class Imports:
                     filename=_plain_filename(filename),
                     fingerprint=upload.fingerprint,
                     created_by=actor.user_id,
-                    about_rows=upload.about_rows,
+                    about_rows=upload.about_rows if layout.kind is Kind.CSV else layout.about_rows,
                     status=ImportStatus.PREVIEW if preview else ImportStatus.QUEUED,
                     reading=reading,
                     wins=wins,
@@ -133,12 +133,17 @@ class Imports:
         path: Path,
         campaign_id: int | None = None,
         progress: Progress | None = None,
+        *,
+        reading: Reading = AS_FOUND,
+        wins: Wins = Wins.BASE,
     ) -> ImportJob:
         """Bring a file in and wait for it: for the command line, with and without a running server.
 
         `progress` is called with the import after each batch. Raises as `add_import`, and OSError.
         """
-        job = await self.add_import(actor, list_id, path.name, _pieces(path), campaign_id)
+        job = await self.add_import(
+            actor, list_id, path.name, _pieces(path), campaign_id, reading=reading, wins=wins
+        )
         while job.status in {ImportStatus.QUEUED, ImportStatus.RUNNING}:
             ran = await run_import(self._database, self._settings, actor.tenant_id, job.id, progress)
             job = await self.get_import(actor, job.id)

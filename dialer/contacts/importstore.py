@@ -33,6 +33,7 @@ def _job(row: Row[Any]) -> ImportJob:
         about_rows=row.about_rows,
         counts=Counts(row.rows, row.loaded, row.joined, row.duplicates, row.rejected, row.filled),
         wins=Wins(row.wins),
+        created_by=row.created_by,
         error=row.error,
         created_at=row.created_at,
         finished_at=row.finished_at,

@@ -168,6 +168,8 @@ class ImportJob:
     created_at: datetime
     finished_at: datetime | None
     wins: Wins = Wins.BASE
+    #: the user who brought it; None: the server itself
+    created_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts import fields_store, importstore, mappingstore, store
-from dialer.contacts.dryrun import DryRun
+from dialer.contacts import fields_store, importstore, mappingstore
+from dialer.contacts.dryrun import DryRun, dry_run
 from dialer.contacts.fields import FieldSpec
 from dialer.contacts.files import BadRecord, Layout, Record, inspect, look, read_records
-from dialer.contacts.importing import file_of, read_batch, sort_people
+from dialer.contacts.importing import file_of
 from dialer.contacts.imports import record_import
 from dialer.contacts.lists import check_campaign
 from dialer.contacts.mappings import fitting, get_mapping
-from dialer.contacts.model import Counts, ImportJob, ImportStatus, NewContact, Owner, SavedMapping, Wins
+from dialer.contacts.model import ImportJob, ImportStatus, SavedMapping, Wins
 from dialer.contacts.reading import Reading, check
-from dialer.contacts.rejects import Reject
 from dialer.db.session import Database
 from dialer.errors import DozvonError, NotFound, WrongState
 from dialer.httpkit import audit
@@ -71,7 +68,6 @@ class PreviewService:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
-        self._region = settings.default_region
 
     async def preview(self, actor: Actor, import_id: int) -> Preview:
         """A file as it would be read now. Raises NotFound, WrongState, UnreadableFile."""
@@ -88,11 +84,19 @@ class PreviewService:
         trial: DryRun | None = None
         fault: DozvonError | None = None
         try:
-            ready = await asyncio.to_thread(inspect, path, job.reading)
+            trial = await dry_run(
+                self._database,
+                self._settings,
+                actor.tenant_id,
+                path,
+                list_id=job.list_id,
+                reading=job.reading,
+                wins=job.wins,
+                limit=SHOWN_REJECTS,
+                rows=TRIED_ROWS,
+            )
         except DozvonError as error:
             fault = error
-        else:
-            trial = await self._try(actor.tenant_id, job.list_id, path, ready)
         mapping = job.reading.mapping
         return Preview(
             job=job,
@@ -167,38 +171,6 @@ class PreviewService:
             )
         path = file_of(self._settings, actor.tenant_id, import_id)
         await asyncio.to_thread(path.unlink, missing_ok=True)
-
-    async def _try(self, tenant_id: int, list_id: int, path: Path, layout: Layout) -> DryRun:
-        """What loading the first rows would do: read them, and ask the base whom it has of them."""
-        counts, codes, rejects = Counts(), Counter[str](), list[Reject]()
-        seen: dict[str, Owner] = {}
-        with closing(read_records(path, layout)) as records:
-            first = itertools.islice(records, TRIED_ROWS)
-            while batch := await asyncio.to_thread(read_batch, first, layout.columns, self._region):
-                numbers = {phone.e164 for contact in batch.contacts for phone in contact.phones}
-                async with self._database.tenant(tenant_id) as conn:
-                    known = await store.known_numbers(conn, tenant_id, list_id, sorted(numbers))
-                people = sort_people(batch.contacts, known | {n: seen[n] for n in numbers & seen.keys()})
-                _remember(seen, batch.contacts, known)
-                counts = Counts(
-                    rows=batch.last,
-                    loaded=counts.loaded + len(people.new),
-                    joined=counts.joined + len(people.joining),
-                    duplicates=counts.duplicates + people.duplicates,
-                    rejected=counts.rejected + batch.rejected,
-                )
-                codes.update(reject.code.value for reject in batch.rejects)
-                rejects += batch.rejects[: SHOWN_REJECTS - len(rejects)]
-            cut = await asyncio.to_thread(next, records, None) is not None
-        return DryRun(layout, counts, cut, codes, tuple(rejects), (), (), (), ())
-
-
-def _remember(seen: dict[str, Owner], contacts: Sequence[NewContact], known: Mapping[str, Owner]) -> None:
-    """Whoever came in an earlier batch would be in the list by now."""
-    for contact in contacts:
-        numbers = [phone.e164 for phone in contact.phones]
-        owner = next((known[number].contact_id for number in numbers if number in known), 0)
-        seen.update(dict.fromkeys(numbers, Owner(owner, in_list=True)))
 
 
 def _first_rows(path: Path, reading: Reading) -> tuple[Layout, tuple[Record | BadRecord, ...]]:

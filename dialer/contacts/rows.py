@@ -64,11 +64,10 @@ def read_row(
         return None, rejects or [Reject.of(row, first, RejectCode.NO_PHONE, "")]
 
     plain = {column.field: clean(cell) for column, cell in cells if column.field not in _APART}
-    custom = {
-        column.kept_as: value
-        for column, cell in cells
-        if column.field is Field.CUSTOM and (value := clean_custom(column.name, clean(cell)))
-    }
+    custom: dict[str, str] = {}
+    for column, cell in cells:
+        if column.field is Field.CUSTOM and (value := clean_custom(column.kept_as, clean(cell))):
+            custom.setdefault(column.kept_as, value)
     names = {column.field: column.name for column in columns}
     email, mark = plain.get(Field.EMAIL, ""), None
     if email:
@@ -86,9 +85,9 @@ def read_row(
     contact = NewContact(
         row=row,
         phones=tuple(phones),
-        last_name=clean_name(plain.get(Field.LAST_NAME, "")) or last,
-        first_name=clean_name(plain.get(Field.FIRST_NAME, "")) or first_name,
-        middle_name=clean_name(plain.get(Field.MIDDLE_NAME, "")) or middle,
+        last_name=_name(plain.get(Field.LAST_NAME, "")) or last,
+        first_name=_name(plain.get(Field.FIRST_NAME, "")) or first_name,
+        middle_name=_name(plain.get(Field.MIDDLE_NAME, "")) or middle,
         email=email,
         timezone=timezone,
         external_id=plain.get(Field.EXTERNAL_ID) or None,
@@ -107,7 +106,7 @@ def _phones(
     for column, cell in cells:
         if column.field is not Field.PHONE:
             continue
-        good, bad = read_cell(_INVISIBLE.sub("", cell), region)
+        good, bad = read_cell(cell if cell.isascii() else _INVISIBLE.sub("", cell), region)
         rejects.extend(Reject.of(row, column.name, piece.code, piece.value) for piece in bad)
         for number in good:
             if number.e164 in found:
@@ -123,9 +122,16 @@ def _phones(
 
 def clean(value: str) -> str:
     """A value without control characters and with single spaces."""
+    if value.isprintable() and "  " not in value and value == value.strip():
+        return value  # as nearly every value is
     return " ".join(_CONTROL.sub(" ", _INVISIBLE.sub("", value)).split())
 
 
+# A million people have a few thousand names.
+_name = lru_cache(maxsize=50_000)(clean_name)
+
+
+@lru_cache(maxsize=10_000)
 def split_name(full: str) -> tuple[str, str, str]:
     """(last, first, middle) of a full name in one cell, as `cleaning.split_full_name` tells them apart."""
     parts = split_full_name(clean_name(full))

@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from dialer.contacts.model import Wins
+from dialer.contacts.reading import Reading
 from dialer.contacts.service import ContactService
 from dialer.db.embedded import EmbeddedPostgres
 from dialer.db.session import Database
-from dialer.errors import NotFound
+from dialer.errors import Invalid, NotFound
 from dialer.httpkit.access import Actor
-from dialer.import_command import bring, import_command
+from dialer.import_command import Wish, bring, import_command, look, mapping_of
 from dialer.settings import Settings, load
 
 BOSS = Actor.server(1)
-FILE = "Фамилия;Телефон\nИванов;89161234567\nПетров;нет\n;\nИ;+79161234567\n"
+FILE = "Фамилия;Телефон\nИванов;89161234567\nПетров;нет\n;\nЯковлев;+79161234567\n"
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def file(tmp_path: Path) -> Path:
 async def run(service: ContactService, file: Path, list_name: str = "Весна") -> tuple[int, list[list[str]]]:
     """Exit status, and the words of each line said."""
     said = io.StringIO()
-    status = await bring(service, Console(file=said, width=200), BOSS, file, list_name, None)
+    status = await bring(service, Console(file=said, width=200), BOSS, Wish(file, list_name))
     return status, [line.split() for line in said.getvalue().splitlines()]
 
 
@@ -56,17 +58,20 @@ async def test_summary_and_rejects(service: ContactService, file: Path) -> None:
     """Each kind of row is counted; the bad one lies in a file beside, as the service writes it."""
     status, said = await run(service, file)
     assert status == 0
-    assert [words[:2] for words in said[:6]] == [
+    assert [words[:2] for words in said[:7]] == [
         ["rows", "4"],
         ["loaded", "1"],
         ["known", "0"],
         ["duplicates", "1"],
         ["rejected", "1"],
         ["blank", "1"],
+        ["filled", "0"],
     ]
     (rejects,) = written(file)
-    assert said[6][-1] == str(rejects)
-    assert rejects.read_text(encoding="utf-8-sig") == "row,column,code,value\n2,Телефон,letters,нет\n"
+    assert said[7][-1] == str(rejects)
+    assert rejects.read_text(encoding="utf-8-sig") == (
+        "row,column,code,value\n2,Телефон,letters,нет\n4,Фамилия,differs,Яковлев\n"
+    )
 
 
 async def test_again_into_the_same_list(service: ContactService, file: Path) -> None:
@@ -87,10 +92,50 @@ async def test_clean_file_leaves_no_rejects(service: ContactService, tmp_path: P
     assert not written(path)
 
 
+async def test_dry_run_writes_nothing(
+    service: ContactService, database: Database, settings: Settings, file: Path
+) -> None:
+    """It says what the import would say, how the file was read and the first of each kind; nothing is there
+    afterwards, not even the list."""
+    said = io.StringIO()
+    console = Console(file=said, width=200)
+    assert await look(service, database, settings, console, BOSS, Wish(file)) == 0
+    text = said.getvalue()
+    assert await service.lists(BOSS) == []
+    assert await service.contacts(BOSS) == []
+    assert not written(file)
+    counts = [line.split()[:2] for line in text.splitlines() if line]
+    _, really = await run(service, file, file.stem)
+    for words in really[:7]:
+        assert words[:2] in counts
+    for shown in (
+        "CSV, utf-8-sig, delimiter semicolon",
+        "Телефон = phone",
+        "Иванов",
+        "not taken (differs 1, letters 1)",
+        "Nothing was written",
+    ):
+        assert shown in text
+
+
+async def test_columns_are_named_and_the_file_wins(service: ContactService, tmp_path: Path) -> None:
+    """A header that means nothing to us is said to be the phone; a differing value of the file replaces."""
+    path = tmp_path / "b.csv"
+    mapping = mapping_of(["К=phone", "a=b=email"])
+    for email in ("a@x.ru", "b@x.ru"):
+        path.write_text(f"К;a=b\n+79161234567;{email}\n")
+        wish = Wish(path, reading=Reading(mapping=mapping), wins=Wins.FILE)
+        assert await bring(service, Console(file=io.StringIO()), BOSS, wish) == 0
+    (found,) = await service.contacts(BOSS)
+    assert found.email == "b@x.ru"
+    with pytest.raises(Invalid, match="HEADER=FIELD"):
+        mapping_of(["К"])
+
+
 async def test_unknown_campaign(service: ContactService, file: Path) -> None:
     """Nothing is left of an import for a campaign that is not there, not even the new list."""
     with pytest.raises(NotFound, match="campaign 9"):
-        await bring(service, Console(file=io.StringIO()), BOSS, file, "Весна", 9)
+        await bring(service, Console(file=io.StringIO()), BOSS, Wish(file, "Весна", 9))
     assert await service.lists(BOSS) == []
 
 
@@ -98,6 +143,6 @@ async def test_without_a_server(data_folder: Path, file: Path) -> None:
     """On an installation that lies still the embedded database is started, brought up to date and stopped."""
     said = io.StringIO()
     settings = load(data_dir=data_folder)
-    assert await import_command(settings, Console(file=said, width=200), file, "Весна", None) == 0
+    assert await import_command(settings, Console(file=said, width=200), Wish(file, "Весна")) == 0
     assert "loaded" in said.getvalue()
     assert EmbeddedPostgres(data_folder).pid is None

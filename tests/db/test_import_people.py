@@ -58,5 +58,5 @@ async def test_whom_a_row_is(lists: Lists) -> None:
     await lists.bring(lists.summer, "89160000001;;А\n89160000002;;Б\n")
     await lists.bring(lists.spring, "89160000002;;Б\n")
     rows = "89160000001;89160000002;В\n89160000003;89160000001;Г\n89160000001;;Д\n"
-    assert await lists.bring(lists.spring, rows) == Counts(rows=3, joined=1, duplicates=2)
+    assert await lists.bring(lists.spring, rows) == Counts(rows=3, joined=1, duplicates=2, filled=1)
     assert await lists.names(lists.spring) == ["А", "Б"]

@@ -67,7 +67,7 @@ async def test_a_file_waits_until_it_is_started(lists: Lists, service: PreviewSe
     assert not await run_next_import(lists.database, lists.settings)
     trial = (await service.preview(BOSS, job.id)).trial
     assert trial is not None and not trial.cut
-    assert trial.counts == Counts(rows=7, loaded=1, joined=1, duplicates=2, rejected=2)
+    assert trial.counts == Counts(rows=7, loaded=1, joined=1, duplicates=2, rejected=2, filled=1)
     started = await service.start(BOSS, job.id)
     assert started.status is ImportStatus.QUEUED
     assert await run_next_import(lists.database, lists.settings)

@@ -7,6 +7,7 @@ nothing but UnreadableFile and hold a bounded piece of the file.
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 from dialer.contacts import csvfile
@@ -43,7 +44,7 @@ def read_records(path: Path, layout: Layout, *, after: int = 0) -> Generator[Rec
         with csvfile.open_text(path, layout.encoding) as text:
             yield from csvfile.read_records(text, layout, after=after)
         return
-    rows = (xlsx if layout.kind is Kind.XLSX else ods).rows(path, layout.sheet)
-    for record in archive.records(rows, len(layout.columns)):
-        if record.number > after:
-            yield record
+    with closing((xlsx if layout.kind is Kind.XLSX else ods).rows(path, layout.sheet)) as rows:
+        for record in archive.records(rows, len(layout.columns)):
+            if record.number > after:
+                yield record

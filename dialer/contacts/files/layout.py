@@ -63,6 +63,8 @@ class Layout:
     sheet: str = ""
     #: every sheet of a workbook that people see, in its order
     sheets: tuple[str, ...] = ()
+    #: how many rows a workbook says that it has; only progress is told by it
+    about_rows: int | None = None
 
     def mapped(self, mapping: Mapping[str, str]) -> Layout:
         """With columns as a person wants them read, see `columns.mapped`. Raises Invalid, NoPhoneColumn."""

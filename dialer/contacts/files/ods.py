@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 from xml.parsers import expat
 
@@ -23,22 +24,23 @@ def look(path: Path, sheet: str | None = None) -> Layout:
     with archive.opened(path) as parts:
         names = _names(parts)
         name = ""
-        for found in _contents(parts):
-            if isinstance(found, str):
-                name = found
-                names.setdefault(name)
-            elif (sheet is None or name == sheet) and (header := archive.header(iter([found]))):
-                return Layout("", "", tuple(columns_of(header)), Kind.ODS, name, tuple(names))
+        with closing(_contents(parts)) as contents:
+            for found in contents:
+                if isinstance(found, str):
+                    name = found
+                    names.setdefault(name)
+                elif (sheet is None or name == sheet) and (header := archive.header(iter([found]))):
+                    return Layout("", "", tuple(columns_of(header)), Kind.ODS, name, tuple(names))
     if sheet is not None and sheet not in names:
         raise UnreadableFile(reason=Said("it has no sheet {sheet}", sheet=sheet))
     raise UnreadableFile(reason="it is empty")
 
 
-def rows(path: Path, sheet: str) -> Iterator[Row]:
+def rows(path: Path, sheet: str) -> Generator[Row]:
     """As `xlsx.rows`."""
     reading = False
-    with archive.opened(path) as parts:
-        for found in _contents(parts):
+    with archive.opened(path) as parts, closing(_contents(parts)) as contents:
+        for found in contents:
             if not isinstance(found, str):
                 if reading:
                     yield found
@@ -73,7 +75,7 @@ def _names(parts: zipfile.ZipFile) -> dict[str, None]:
     return names
 
 
-def _contents(parts: zipfile.ZipFile) -> Iterator[str | Row]:
+def _contents(parts: zipfile.ZipFile) -> Generator[str | Row]:
     """The name of each sheet, and after it its rows that are not blank."""
     with parts.open("content.xml") as part:
         book = _Book()

@@ -11,7 +11,7 @@ import re
 import tempfile
 import zipfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from dialer.contacts.files.archive import fed, local, parser
 from dialer.errors import UnreadableFile
@@ -37,10 +37,11 @@ class Strings:
         self._buffer: list[bytes] = []
         self._written = 0
         self._size = 0
-        self._read = self._strings(parts, name) if name is not None else iter(())
+        self._read = self._strings(parts, name)
 
     def close(self) -> None:
         """Give back the room."""
+        self._read.close()
         self._file.close()
 
     def __getitem__(self, number: int) -> str:
@@ -80,7 +81,9 @@ class Strings:
         if self._size - self._written > 1 << 20:
             self._flush()
 
-    def _strings(self, parts: zipfile.ZipFile, name: str) -> Iterator[None]:
+    def _strings(self, parts: zipfile.ZipFile, name: str | None) -> Generator[None]:
+        if name is None:
+            return
         words: list[str] = []
         inside = phonetic = False
 

@@ -1,14 +1,15 @@
 """XLSX (ECMA-376), row by row.
 
-Ours because what reads it quickly in Python holds the whole sheet: at a million rows over a gigabyte, where
-an import may have half of one (docs/import.md has the figures). A cell becomes the text that a person sees
-in it: phones kept as numbers get their digits back, days become ISO.
+Ours because what reads it quickly in Python holds the whole sheet, and an import of a million rows may have
+half a gigabyte. A cell becomes the text that a person sees in it: phones kept as numbers get their digits
+back, days become ISO.
 """
 
 from __future__ import annotations
 
+import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,8 @@ from dialer.contacts.files.layout import MAX_COLUMNS, Kind, Layout
 from dialer.contacts.files.strings import Strings, unescaped
 from dialer.errors import UnreadableFile
 from dialer.httpkit.said import Said
+
+_LAST_ROW = re.compile(r"\d{1,7}$", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -51,13 +54,15 @@ def look(path: Path, sheet: str | None = None) -> Layout:
             if sheet is not None and name != sheet:
                 continue
             with closing(Strings(parts, book.strings)) as strings:
-                header = archive.header(_rows(parts, part, book, strings))
+                read = _Sheet(book, strings)
+                with closing(_rows(parts, part, read)) as found:
+                    header = archive.header(found)
             if header is not None:
-                return Layout("", "", tuple(columns_of(header)), Kind.XLSX, name, names)
+                return Layout("", "", tuple(columns_of(header)), Kind.XLSX, name, names, read.about_rows)
     raise UnreadableFile(reason="it is empty")
 
 
-def rows(path: Path, sheet: str) -> Iterator[Row]:
+def rows(path: Path, sheet: str) -> Generator[Row]:
     """The rows of a sheet that have any cell, in order. Raises UnreadableFile."""
     with archive.opened(path) as parts:
         book = _book(parts)
@@ -65,13 +70,13 @@ def rows(path: Path, sheet: str) -> Iterator[Row]:
         if part is None:
             raise UnreadableFile(reason=Said("it has no sheet {sheet}", sheet=sheet))
         with closing(Strings(parts, book.strings)) as strings:
-            yield from _rows(parts, part, book, strings)
+            yield from _rows(parts, part, _Sheet(book, strings))
 
 
 # -- the small parts --------------------------------------------------------------------------------------
 
 
-def _elements(parts: zipfile.ZipFile, name: str) -> Iterator[tuple[str, dict[str, str]]]:
+def _elements(parts: zipfile.ZipFile, name: str) -> list[tuple[str, dict[str, str]]]:
     """The elements of a small part in their order, with names that have no prefix."""
     found: list[tuple[str, dict[str, str]]] = []
 
@@ -80,7 +85,7 @@ def _elements(parts: zipfile.ZipFile, name: str) -> Iterator[tuple[str, dict[str
 
     made = archive.parser(start, lambda _: None, lambda _: None)
     made.Parse(archive.read(parts, name), True)
-    return iter(found)
+    return found
 
 
 def _targets(parts: zipfile.ZipFile, of: str) -> dict[str, tuple[str, str]]:
@@ -153,9 +158,8 @@ def column_of(reference: str) -> int:
     return column - 1
 
 
-def _rows(parts: zipfile.ZipFile, name: str, book: _Book, strings: Strings) -> Iterator[Row]:
+def _rows(parts: zipfile.ZipFile, name: str, sheet: _Sheet) -> Generator[Row]:
     with parts.open(name) as part:
-        sheet = _Sheet(book, strings)
         for _ in archive.fed(part, sheet.parser()):
             if sheet.done:
                 yield from sheet.done
@@ -169,6 +173,8 @@ class _Sheet:
         self._book = book
         self._strings = strings
         self.done: list[Row] = []
+        #: as the sheet says, the header not counted
+        self.about_rows: int | None = None
         self._place = 0
 
     def parser(self) -> expat.XMLParserType:
@@ -199,6 +205,8 @@ class _Sheet:
                 self._begin(given.get("r"))
                 cells.clear()
                 column = -1
+            elif tag == "dimension" and (last := _LAST_ROW.search(given.get("ref", ""))):
+                self.about_rows = max(1, int(last[0]) - 1)
 
         def end(tag: str) -> None:
             nonlocal takes, phonetic

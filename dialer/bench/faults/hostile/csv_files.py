@@ -26,10 +26,10 @@ from dialer.bench.faults.hostile import texts
 from dialer.bench.faults.hostile.block import Block
 from dialer.calls.call_log import COLUMNS, CallRow, csv_header, csv_rows
 from dialer.clock import utc_now
+from dialer.contacts.batches import read_batch
 from dialer.contacts.csvfile import write_rows
 from dialer.contacts.files import inspect, read_records
 from dialer.contacts.files.layout import MAX_RECORD
-from dialer.contacts.importing import read_batch
 from dialer.errors import UnreadableFile
 from dialer.ids import new_id
 

@@ -1,0 +1,129 @@
+"""Some rows of a file, read: what a worker process hands back.
+
+A person is a *line*: their row of the staging table as COPY reads it. Where nobody is known the line goes to
+the database as it is, and this process never looks into it; of a person who is known it is read back. Zones
+are numbers into the batch's own table: a mobile has thirty of them, and there are few different sets.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dialer.contacts.columns import Column
+from dialer.contacts.files.layout import BadRecord, Record
+from dialer.contacts.model import NewContact
+from dialer.contacts.numbers import PhoneNumber
+from dialer.contacts.rejects import Reject
+from dialer.contacts.rows import read_row
+
+#: Rows of a batch, which is a transaction: a kill costs one at most.
+BATCH_ROWS = 5_000
+
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_PLAIN = {written: meant for meant, written in _ESCAPES.items()}
+_SPECIAL = re.compile(r"[\\\t\n\r]")
+_ESCAPED = re.compile(r"\\[\\tnr]")
+_NULL = r"\N"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of a file, read."""
+
+    #: number of the last row
+    last: int
+    #: of each person the row, ...
+    rows: tuple[int, ...]
+    #: ... the numbers in E.164, ...
+    numbers: tuple[tuple[str, ...], ...]
+    #: ... and the line
+    lines: tuple[bytes, ...]
+    #: sets of zones, each with commas; the first is number 1
+    zones: tuple[str, ...]
+    rejects: tuple[Reject, ...]
+    #: rows that are rejected whole
+    rejected: int
+
+    def person(self, index: int) -> NewContact:
+        """The person of a line."""
+        return person_of(self.lines[index], self.zones)
+
+
+def read_batch(
+    records: Iterator[Record | BadRecord], columns: Sequence[Column], region: str, size: int = BATCH_ROWS
+) -> Batch | None:
+    """The next `size` rows; None at the end of the file."""
+    rows: list[int] = []
+    numbers: list[tuple[str, ...]] = []
+    lines: list[bytes] = []
+    zones: dict[tuple[str, ...], int] = {}
+    rejects: list[Reject] = []
+    last = rejected = 0
+    for record in itertools.islice(records, size):
+        last = record.number
+        contact, found = read_row(record, columns, region)
+        rejects.extend(found)
+        if contact is not None:
+            rows.append(last)
+            numbers.append(tuple([phone.e164 for phone in contact.phones]))
+            lines.append(line_of(contact, zones))
+        elif found:
+            rejected += 1
+    if not last:
+        return None
+    sets = tuple(",".join(one) for one in zones)
+    return Batch(last, tuple(rows), tuple(numbers), tuple(lines), sets, tuple(rejects), rejected)
+
+
+def line_of(contact: NewContact, zones: dict[tuple[str, ...], int]) -> bytes:
+    """A person as a line of COPY's text format; sets of zones not met before are added to `zones`."""
+    phones = contact.phones
+    places = [str(zones.setdefault(phone.timezones, len(zones) + 1)) for phone in phones]
+    cells = (
+        str(contact.row),
+        _escaped(contact.last_name),
+        _escaped(contact.first_name),
+        _escaped(contact.middle_name),
+        _escaped(contact.email),
+        _NULL if contact.timezone is None else _escaped(contact.timezone),
+        _NULL if contact.external_id is None else _escaped(contact.external_id),
+        _escaped(json.dumps(contact.custom, ensure_ascii=False)) if contact.custom else "{}",
+        # Numbers and kinds have none of the characters that an array would have to escape.
+        f"{{{','.join([phone.e164 for phone in phones])}}}",
+        f"{{{','.join([phone.kind for phone in phones])}}}",
+        f"{{{','.join(places)}}}",
+    )
+    return ("\t".join(cells) + "\n").encode("utf-8", "replace")
+
+
+def person_of(line: bytes, zones: Sequence[str]) -> NewContact:
+    """The person of a line, where `zones` are the sets of its batch."""
+    cells = line.decode().removesuffix("\n").split("\t")
+    row, last, first, middle, email, timezone, external, custom, e164, kind, places = cells
+    listed = (cell[1:-1].split(",") for cell in (e164, kind, places))
+    return NewContact(
+        row=int(row),
+        phones=tuple(
+            PhoneNumber(number, sort, tuple(filter(None, zones[int(place) - 1].split(","))))
+            for number, sort, place in zip(*listed, strict=True)
+        ),
+        last_name=_plain(last),
+        first_name=_plain(first),
+        middle_name=_plain(middle),
+        email=_plain(email),
+        timezone=None if timezone == _NULL else _plain(timezone),
+        external_id=None if external == _NULL else _plain(external),
+        custom=json.loads(_plain(custom)),
+    )
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text) if _SPECIAL.search(text) else text
+
+
+def _plain(text: str) -> str:
+    return _ESCAPED.sub(lambda found: _PLAIN[found[0]], text) if "\\" in text else text
