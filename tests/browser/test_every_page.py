@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from sqlalchemy import select
 from support.browser import Visitor, Visitors
 from support.stage import TENANT, Stage
 from support.web import Web
 
+from dialer.db import tables as t
 from dialer.httpkit.access import Actor, Role
 from dialer.web.frontend import MODULES
 from dialer.web.keys import FILES
@@ -18,8 +20,8 @@ from dialer.web.keys import FILES
 PATHS = (
     "/campaigns", "/campaigns/new", "/campaigns/{campaign}", "/campaigns/{campaign}/edit",
     "/campaigns/{campaign}/pace", "/campaigns/{campaign}/queue",
-    "/calls", "/lists", "/lists/{list}", "/lists/mappings", "/agents", "/trunks", "/policies",
-    "/users", "/tokens", "/me", "/desk",
+    "/calls", "/contacts", "/contacts/{contact}", "/lists", "/lists/{list}", "/lists/mappings",
+    "/agents", "/trunks", "/policies", "/users", "/tokens", "/me", "/desk",
 )  # fmt: skip
 SEGMENT_PATHS = ("/segments", "/segments/new", "/fields", "/grids")
 AXE = MODULES / "axe-core/axe.min.js"
@@ -41,8 +43,12 @@ async def faults(person: Visitor) -> list[str]:
 async def test_every_page_is_sound(visit: Visitors, stage: Stage, locale: str, dark: bool) -> None:
     """No console error, no serious accessibility fault, no sideways scroll at a phone's width."""
     person = await visit(Role.ADMINISTRATOR, locale=locale, dark=dark)
+    async with stage.database.tenant(TENANT) as conn:
+        contact = await conn.scalar(
+            select(t.attempt.c.contact_id).where(t.attempt.c.disposition_id.is_not(None))
+        )
     for path in PATHS + SEGMENT_PATHS:
-        path = path.format(campaign=stage.campaign_id, list=stage.list_id)  # noqa: PLW2901
+        path = path.format(contact=contact, campaign=stage.campaign_id, list=stage.list_id)  # noqa: PLW2901
         await person.page.set_viewport_size({"width": 1366, "height": 768})
         await person.open(path)
         assert await person.page.get_attribute("html", "lang") == locale

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
+from sqlalchemy import text as sql
 from support import people as make
 from support.people import Ground
 
 from dialer.clock import utc_now
 from dialer.compliance.policy import Hours, Purpose
+from dialer.contacts import people_store
 from dialer.contacts.model import MAX_PHONES
 from dialer.contacts.people import PersonService
 from dialer.db import tables as t
@@ -289,3 +292,14 @@ async def test_a_search_goes_on_page_by_page(people: PersonService) -> None:
         assert len(whole) == (4 if text == "ян ив" else 7)
     with pytest.raises(BadNumber):
         await people.search(SUPERVISOR, "123")
+
+
+async def test_a_search_goes_by_an_index(database: Database) -> None:
+    """Under row security, as the server's own role: beginnings of names and e-mails are index conditions."""
+    asked = {"tenant_id": 1, "start": "ив", "stop": "ив" + chr(0x10FFFF), "after": None, "after_id": None}
+    async with database.tenant(1) as conn:
+        await conn.execute(sql("SET LOCAL enable_seqscan = off"))
+        await conn.execute(sql("SET LOCAL enable_bitmapscan = off"))
+        for statement, more in ((people_store._BY_NAME, {"words": ["пе"]}), (people_store._BY_EMAIL, {})):
+            plan = str(await statement.explain(conn, **asked, limit=50, **more))
+            assert re.search(r"Index Cond.{,40}(name|email)_key >= .{,40}_key < ", plan), plan
