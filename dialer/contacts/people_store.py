@@ -144,13 +144,13 @@ _FOUND = """
      ORDER BY {key}, id LIMIT :limit
 """
 _BY_EMAIL = Prepared(_FOUND.format(key="email_key", more=""))
-# Words after the first begin words of the name, in any order: looked at in what the first has found.
+# Words after the first begin the other words of the name: looked at in what the first has found.
 _BY_NAME = Prepared(
     _FOUND.format(
         key="name_key",
         more="""AND NOT EXISTS (
            SELECT FROM unnest(CAST(:words AS text[])) AS w (word)
-            WHERE strpos(' ' || name_key, ' ' || w.word) = 0)""",
+            WHERE strpos(substr(name_key, strpos(name_key || ' ', ' ')), ' ' || w.word) = 0)""",
     )
 )
 _BY_NUMBER = Prepared(
