@@ -10,7 +10,7 @@ import structlog
 from dialer.app import quality, segments
 from dialer.contacts.importing import run_next_import
 from dialer.contacts.old_previews import OldPreviews
-from dialer.db.listen import JOBS, Listener
+from dialer.db.listen import ENGINE, JOBS, Listener
 from dialer.db.session import Database
 from dialer.donotcall import importing as numbers
 from dialer.errors import DatabaseUnavailable
@@ -26,7 +26,7 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
     """Do imports of contacts and of numbers that are not to be called, one after another, close hours, and
     delete what is over, until `stop`."""
     database = Database.open(database_url, pool=8)
-    listener = Listener(database_url, (JOBS,))
+    listener = Listener(database_url, (ENGINE, JOBS))
     queued = asyncio.Event()
     listener.subscribe(JOBS, lambda _note: queued.set())
     listening = asyncio.create_task(listener.run())

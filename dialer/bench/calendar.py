@@ -230,6 +230,16 @@ def _moment(chance: random.Random, zones: Sequence[str]) -> datetime:
     return FIRST + timedelta(minutes=chance.randrange(DAYS * 1440))
 
 
+def _places(chance: random.Random, numbers: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    match chance.randrange(4):
+        case 0:
+            return (chance.choice(RUSSIA),)
+        case 1:
+            return (chance.choice(ODD),)
+        case _:
+            return chance.choice(numbers)
+
+
 def run(cases: int, seed: int = 1, say: Callable[[str], None] = lambda _line: None) -> Tally:
     """Ask about so many random cases, and hold each answer against the clocks on the walls."""
     chance = random.Random(seed)  # noqa: S311 - no secret
@@ -238,17 +248,14 @@ def run(cases: int, seed: int = 1, say: Callable[[str], None] = lambda _line: No
     while tally.cases < cases:
         policy, table = _rules(chance)
         calendar = Calendar(policy, table)
+        # A list has leads in few places, and is asked about again and again in the same days.
+        pool = [_places(chance, numbers) for _ in range(25)]
+        anchors = [_moment(chance, chance.choice(pool)) for _ in range(10)]
         for _ in range(min(500, cases - tally.cases)):
-            zones: tuple[str, ...]
-            match chance.randrange(4):
-                case 0:
-                    zones = (chance.choice(RUSSIA),)
-                case 1:
-                    zones = (chance.choice(ODD),)
-                case _:
-                    zones = chance.choice(numbers)
+            zones = chance.choice(pool)
+            now = chance.choice(anchors) + timedelta(minutes=chance.randrange(-600, 600))
             good = _day(chance) if chance.random() < 0.1 else ALL_DAY
-            _ask(calendar, zones, good or ALL_DAY, _moment(chance, zones), chance, tally)
+            _ask(calendar, zones, good or ALL_DAY, now, chance, tally)
         if tally.cases % 50_000 == 0:
             say(f"{tally.cases:,} cases, {len(tally.wrong)} wrong")
     tally.took_s = time.monotonic() - began_s

@@ -139,7 +139,6 @@ lead = tenant_table(
     # What it rests for until `open_from`, out of the index of the claim; null: it does not rest.
     Column("hold", Text),
     time_at("open_until", null=False),  # ... until here; then the calendar writes the next window
-    time_at("not_before"),  # what it waited for when the calendar moved `open_from` on to the next opening
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("last_result", Text),
     time_at("last_attempt_at"),
