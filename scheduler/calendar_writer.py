@@ -114,20 +114,25 @@ class CalendarWriter:
         self._database = database
         self._piece = piece
         self._rest = rest
+        self._asked = asyncio.Event()
         #: (tenant, campaign) -> the rules that were met last, with what their calendar remembers
         self._rules: dict[tuple[int, int], tuple[str, Rules]] = {}
 
-    async def run(self, asked: asyncio.Event) -> None:
-        """Until cancelled, each few seconds and when `asked`; a database that is away is asked again."""
+    def ask(self) -> None:
+        """Look now: a campaign was started or changed."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Until cancelled, each few seconds and when asked; a database that is away is asked again."""
         while True:
-            asked.clear()
+            self._asked.clear()
             try:
                 await self.round()
             except DatabaseUnavailable as error:
                 log.warning("calendar_waits", reason=str(error))
             try:
                 async with asyncio.timeout(EVERY_S):  # time itself is the event
-                    await asked.wait()
+                    await self._asked.wait()
             except TimeoutError:
                 continue
 

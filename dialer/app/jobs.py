@@ -10,13 +10,14 @@ import structlog
 from dialer.app import quality, segments
 from dialer.contacts.importing import run_next_import
 from dialer.contacts.old_previews import OldPreviews
-from dialer.db.listen import ENGINE, JOBS, Listener
+from dialer.db.listen import ENGINE, JOBS, MISSED, Listener
 from dialer.db.session import Database
 from dialer.donotcall import importing as numbers
 from dialer.errors import DatabaseUnavailable
 from dialer.reports.closing import Closing
 from dialer.retention.service import Retention, terms
 from dialer.settings import Settings
+from scheduler.calendar_writer import CalendarWriter
 from scheduler.changes import Changes
 
 log = structlog.get_logger(__name__)
@@ -32,12 +33,15 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
     listening = asyncio.create_task(listener.run())
     changes = Changes(database)
     listener.subscribe(JOBS, lambda _note: changes.ask())
+    calendar = CalendarWriter(database)
+    listener.subscribe(ENGINE, lambda note: calendar.ask() if note == MISSED or "campaigns" in note else None)
     stopping = asyncio.create_task(stop.wait())
     kept = terms(settings)
     besides = {
         asyncio.create_task(Retention(database, kept, recordings=settings.recording_dir).run()),
         asyncio.create_task(OldPreviews(database, settings).run()),
         asyncio.create_task(changes.run()),
+        asyncio.create_task(calendar.run()),
         asyncio.create_task(Closing(database, kept.agent_time).run()),
         *(asyncio.create_task(job.run()) for job in quality.jobs(database)),
         asyncio.create_task(segments.keeper(database, listener).run()),

@@ -245,17 +245,20 @@ def run(cases: int, seed: int = 1, say: Callable[[str], None] = lambda _line: No
     chance = random.Random(seed)  # noqa: S311 - no secret
     tally, began_s = Tally(), time.monotonic()
     numbers = _zones_of_numbers(chance, min(20_000, max(200, cases // 20)))
+    many = min(1_000, max(30, cases // 200))
     while tally.cases < cases:
         policy, table = _rules(chance)
         calendar = Calendar(policy, table)
-        # A list has leads in few places, and is asked about again and again in the same days.
-        pool = [_places(chance, numbers) for _ in range(25)]
-        anchors = [_moment(chance, chance.choice(pool)) for _ in range(10)]
-        for _ in range(min(500, cases - tally.cases)):
-            zones = chance.choice(pool)
-            now = chance.choice(anchors) + timedelta(minutes=chance.randrange(-600, 600))
+        # A list has leads in some places, and is asked about again and again as time goes on.
+        pool = [_places(chance, numbers) for _ in range(12)]
+        anchors = [_moment(chance, chance.choice(pool)) for _ in range(6)]
+        moments = sorted(
+            chance.choice(anchors) + timedelta(minutes=chance.randrange(-600, 600))
+            for _ in range(min(many, cases - tally.cases))
+        )
+        for now in moments:
             good = _day(chance) if chance.random() < 0.1 else ALL_DAY
-            _ask(calendar, zones, good or ALL_DAY, now, chance, tally)
+            _ask(calendar, chance.choice(pool), good or ALL_DAY, now, chance, tally)
         if tally.cases % 50_000 == 0:
             say(f"{tally.cases:,} cases, {len(tally.wrong)} wrong")
     tally.took_s = time.monotonic() - began_s
@@ -299,7 +302,7 @@ def _ask(
         asked |= {opens + n * MINUTE for n in range(minutes)}
     # Around each change of clocks in between: what is open there may be so twice, or not at all.
     turns = [turn for zone in zones for turn in _changes(zone) if opens - HOUR <= turn <= closes + HOUR]
-    asked |= {turn + n * 7 * MINUTE for turn in turns for n in range(-15, 16)}
+    asked |= {turn + n * 13 * MINUTE for turn in turns for n in range(-8, 9)}
     if not all(is_open(moment) for moment in asked if opens <= moment < closes):
         tally.wrong.append(f"{window}: {told}")
     if opens > now and is_open(opens - MINUTE):

@@ -21,11 +21,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts.model import FAR_FUTURE, Contact, ContactList, NewContact, Owner, Phone
+from dialer.clock import utc_now
+from dialer.contacts.model import Contact, ContactList, NewContact, Owner, Phone
 from dialer.db import tables as t
 from dialer.db.prepared import Prepared
 from dialer.db.session import encode_json
 from dialer.db.sort_key import sort_key
+from dialer.policies.windows import openings
 
 _LIST = t.contact_list.c
 _CONTACT = t.contact.c
@@ -277,19 +279,32 @@ _PLACE = sort_key(
     contact_id="c.id",
     campaign_id="k.id",
 )
+_ZONES = "CASE WHEN c.timezone IS NULL THEN p.timezones ELSE ARRAY[c.timezone] END"
+_OF_CONTACTS = " AND m.contact_id = ANY(CAST(:contact_ids AS bigint[]))"
+_PLACES = f"""
+    SELECT DISTINCT array_to_string({_ZONES}, ',') AS zones
+    FROM list_contact m
+    JOIN contact c ON c.tenant_id = m.tenant_id AND c.id = m.contact_id
+    JOIN contact_phone p ON p.tenant_id = c.tenant_id AND p.contact_id = c.id AND p.position = 1
+    WHERE m.tenant_id = :tenant_id AND m.list_id = :list_id
+"""  # noqa: S608 - texts of ours
 _ADD_LEADS = f"""
     INSERT INTO lead (
         tenant_id, campaign_id, list_id, contact_id, e164, timezones, priority, sort_key, open_from,
-        open_until
+        open_until, hold
     )
-    SELECT c.tenant_id, k.id, m.list_id, c.id, p.e164,
-        CASE WHEN c.timezone IS NULL THEN p.timezones ELSE ARRAY[c.timezone] END, r.priority, {_PLACE},
-        now(), :until
+    SELECT c.tenant_id, k.id, m.list_id, c.id, p.e164, {_ZONES}, r.priority, {_PLACE},
+        coalesce(w.open_from, now()), coalesce(w.open_until, now()), w.hold
     FROM campaign k
     JOIN list_contact m ON m.tenant_id = k.tenant_id AND m.list_id = :list_id
     JOIN contact c ON c.tenant_id = m.tenant_id AND c.id = m.contact_id
     CROSS JOIN LATERAL (SELECT {_PRIORITY} AS priority) r
     JOIN contact_phone p ON p.tenant_id = c.tenant_id AND p.contact_id = c.id AND p.position = 1
+    LEFT JOIN unnest(
+        CAST(:zones AS text[]), CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[]),
+        CAST(:holds AS text[])
+    ) AS w (zones, open_from, open_until, hold)
+        ON w.zones = array_to_string({_ZONES}, ',') AND p.good_from IS NULL
     WHERE k.tenant_id = :tenant_id AND k.id = :campaign_id{{which}}
       AND NOT EXISTS (
         SELECT FROM lead l
@@ -298,10 +313,6 @@ _ADD_LEADS = f"""
     ORDER BY c.id
     ON CONFLICT (tenant_id, campaign_id, e164) DO NOTHING
 """  # noqa: S608 - texts of ours
-_ADD_LEADS_OF_CONTACTS = text(
-    _ADD_LEADS.format(which=" AND m.contact_id = ANY(CAST(:contact_ids AS bigint[]))")
-)
-_ADD_LEADS_OF_LIST = text(_ADD_LEADS.format(which=""))
 
 
 async def lock_people(conn: AsyncConnection, tenant_id: int) -> None:
@@ -359,13 +370,31 @@ async def add_leads(
     conn: AsyncConnection, tenant_id: int, campaign_id: int, list_id: int, contact_ids: Sequence[int]
 ) -> int:
     """Make a lead of the first number of each of these contacts of a list, where the campaign has none of it;
-    how many."""
-    values = {"tenant_id": tenant_id, "campaign_id": campaign_id, "list_id": list_id, "until": FAR_FUTURE}
-    done = await conn.execute(_ADD_LEADS_OF_CONTACTS, {**values, "contact_ids": list(contact_ids)})
-    return done.rowcount
+    how many. Each gets the hours in which it may be dialled; what cannot be said of here, the calendar's
+    writer adds."""
+    whose = {"contact_ids": list(contact_ids)}
+    return await _add_leads(conn, tenant_id, campaign_id, list_id, _OF_CONTACTS, **whose)
 
 
 async def add_leads_of_list(conn: AsyncConnection, tenant_id: int, campaign_id: int, list_id: int) -> int:
     """As `add_leads`, of every contact of a list."""
-    values = {"tenant_id": tenant_id, "campaign_id": campaign_id, "until": FAR_FUTURE, "list_id": list_id}
-    return (await conn.execute(_ADD_LEADS_OF_LIST, values)).rowcount
+    return await _add_leads(conn, tenant_id, campaign_id, list_id, "")
+
+
+async def _add_leads(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, list_id: int, which: str, **whose: object
+) -> int:
+    of = {"tenant_id": tenant_id, "list_id": list_id, **whose}
+    sets = await conn.scalars(text(_PLACES + which), of)
+    places = [tuple(filter(None, zones.split(","))) for zones in sets]
+    found = await openings(conn, tenant_id, campaign_id, places, utc_now())
+    times = {
+        "zones": [",".join(zones) for zones in found],
+        "froms": [each.open_from for each in found.values()],
+        "untils": [each.open_until for each in found.values()],
+        "holds": [each.hold and each.hold.value for each in found.values()],
+    }
+    done = await conn.execute(
+        text(_ADD_LEADS.format(which=which)), {**of, **times, "campaign_id": campaign_id}
+    )
+    return done.rowcount

@@ -106,7 +106,7 @@ class PolicyBody(In):
         days = {"working", "day_off", "holiday"}
         limits = {"per_day", "per_week", "per_month"}
         other = {"holidays", "regions", "moved", "forbidden_modes"}
-        plain = {name: getattr(self, name) for name in type(self).model_fields.keys() - days - limits - other}
+        plain = {name: getattr(self, name) for name in PolicyBody.model_fields.keys() - days - limits - other}
         return Policy(
             **plain,
             code=code,

@@ -141,10 +141,10 @@ def test_what_never_closes_is_open_for_ever() -> None:
 def test_no_number_is_dialled_outside_of_any_window() -> None:
     """Some thousands of random numbers, moments and rules against the clocks on the walls; the long form is
     `dozvon bench calendar`."""
-    tally = run(4_000, seed=3)
+    tally = run(3_000, seed=5)
     assert (tally.wrong, tally.too_strict) == ([], [])
-    assert tally.cases == 4_000
-    assert tally.allowed > 500
+    assert tally.cases == 3_000
+    assert tally.allowed > 300
     assert set(RUSSIA) <= tally.zones.keys()
     assert tally.turned > 0
 

@@ -797,7 +797,6 @@ CREATE TABLE lead (
     open_from TIMESTAMP WITH TIME ZONE NOT NULL,
     hold TEXT,
     open_until TIMESTAMP WITH TIME ZONE NOT NULL,
-    not_before TIMESTAMP WITH TIME ZONE,
     attempts INTEGER DEFAULT '0' NOT NULL,
     last_result TEXT,
     last_attempt_at TIMESTAMP WITH TIME ZONE,
