@@ -9,7 +9,9 @@ from dialer.agents.service import AgentService
 from dialer.app import quality, segments
 from dialer.asterisk.speech import Speaker
 from dialer.calls import http as calls_http
+from dialer.calls import proofs_http
 from dialer.calls.commands import CommandDesk
+from dialer.calls.proofs import Proofs
 from dialer.calls.service import CallService
 from dialer.campaigns import http as campaigns_http
 from dialer.campaigns import leads_http
@@ -78,6 +80,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             donotcall_http.routes,
             agents_http.routes,
             calls_http.routes,
+            proofs_http.routes,
             recordings_http.routes,
             reports_http.routes,
         ),
@@ -100,6 +103,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             donotcall_http.DO_NOT_CALL: DoNotCallService(database, settings),
             agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
             calls_http.CALLS: CallService(database, desk, settings),
+            proofs_http.PROOFS: Proofs(database),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),
             reports_http.PACES: PaceService(database),

@@ -74,6 +74,7 @@ async def judge(
     rules, found = terms.rules, []
     #: contact -> calls that this batch is about to make to them
     begun: dict[int, list[Tried]] = {}
+    seen = await donotcall.version(conn, terms.tenant_id) if targets else 0
     for subject in await subjects(conn, terms, targets, now):
         more = begun.get(subject.contact, []) if subject.contact is not None else []
         asked = replace(subject, tried=[*more, *subject.tried]) if more else subject
@@ -81,7 +82,7 @@ async def judge(
         if answer is not None:
             found.append(Judged(answer))
             continue
-        found.append(Judged(None, evidence(asked, rules, now)))
+        found.append(Judged(None, evidence(asked, rules, now) | {"dnc": seen}))
         if subject.contact is not None:
             begun.setdefault(subject.contact, []).append(Tried(now, None, None))
     return found

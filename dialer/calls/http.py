@@ -256,7 +256,8 @@ class CallsQuery(LogQuery, PageQuery):
     """Which attempts, by pages."""
 
 
-def _filter(call: Call, query: LogQuery) -> Filter:
+def log_filter(call: Call, query: LogQuery) -> Filter:
+    """Which attempts a query names. Raises BadNumber."""
     return Filter(
         campaign_id=query.campaign,
         agent_id=query.agent,
@@ -273,7 +274,7 @@ async def list_(call: Call, query: CallsQuery) -> Page[CallOut]:
     after = decode(query.cursor, datetime, UUID)
     rows = await call.app[CALLS].calls(
         call.actor,
-        _filter(call, query),
+        log_filter(call, query),
         after=(after[0], after[1]) if after else None,
         limit=query.limit + 1,
     )
@@ -284,7 +285,7 @@ async def list_(call: Call, query: CallsQuery) -> Page[CallOut]:
 @routes.get("/calls.csv", right=Right.CALLS_READ, raw="text/csv", errors=(BadNumber,))
 async def log_file(call: Call, query: LogQuery) -> web.StreamResponse:
     """The call log as CSV, oldest first; its header is in the reader's language."""
-    which = _filter(call, query)
+    which = log_filter(call, query)
     reply = web.StreamResponse(
         headers={
             "Content-Type": "text/csv; charset=utf-8",

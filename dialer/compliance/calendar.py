@@ -34,6 +34,7 @@ class Reason(StrEnum):
     """Why a number may not be dialled now."""
 
     DO_NOT_CALL = "do_not_call"
+    NO_CONSENT = "no_consent"
     NO_ZONE = "no_zone"
     UNKNOWN_ZONE = "unknown_zone"
     OUT_OF_HOURS = "out_of_hours"
@@ -44,7 +45,6 @@ class Reason(StrEnum):
     AFTER_ABANDONED = "after_abandoned"
     AFTER_MACHINE = "after_machine"
     AFTER_REFUSAL = "after_refusal"
-    NO_CONSENT = "no_consent"
     QUOTA_FULL = "quota_full"
 
 
@@ -137,7 +137,7 @@ class Calendar:
         for days in (4, HORIZON_DAYS):
             spans = self._spans(tuple(sorted(place.key for place in places)), since, days, good)
             at = bisect_right(spans, since, key=lambda span: span[1])
-            if at < len(spans):
+            if at < len(spans) and (days == HORIZON_DAYS or spans[at][1] < since + days * DAY):
                 return Window(*spans[at])
         return Denied(Reason.NO_COMMON_HOURS, None)
 

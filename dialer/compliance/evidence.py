@@ -4,12 +4,12 @@ at       when the rules were asked
 places   zone -> local time there
 consent  id of the consent that was asked for, and until when it holds
 open     from when to when the hours were open, UTC
-tried    attempts counted of a day, a week, a month; `of`: number or person
+tried    attempts counted of a day, a week, a month, at the person over all numbers
+dnc      the last entry of do-not-call by then: none of them was for this number
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from dialer.compliance.filters import Rules, Subject
 from dialer.compliance.model import counted
 
 
-def evidence(subject: Subject, rules: Rules, now: datetime) -> Mapping[str, Any]:
+def evidence(subject: Subject, rules: Rules, now: datetime) -> dict[str, Any]:
     """Of a number that every filter lets pass at `now`: what they went by, as it can be written as JSON."""
     places, window = places_of(subject.zones), rules.calendar.window(subject.zones, now, subject.good)
     times = counted([each.made_at for each in subject.tried], now)

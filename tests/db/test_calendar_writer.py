@@ -166,8 +166,13 @@ async def test_a_campaign_follows_the_newest_version_or_keeps_to_one(database: D
     """A version with shorter hours closes the leads of who follows, not of who keeps to the first."""
     now, policies = utc_now(), PolicyService(database)
     noon = zone_where_it_is(12, now)
-    first = {name: ["09:00-18:00"] for name in ("working", "day_off", "holiday")}
-    words = {"title_ru": "Своя", "title_en": "Own", "source": "counsel", "read_on": now.date()}
+    first: dict[str, Any] = {name: ["09:00-18:00"] for name in ("working", "day_off", "holiday")}
+    words: dict[str, Any] = {
+        "title_ru": "Своя",
+        "title_en": "Own",
+        "source": "counsel",
+        "read_on": now.date(),
+    }
     made = await policies.create(ACTOR, PolicyIn(code="own", **first, **words))
     own = {"policy": "own", "call_from": "00:00", "call_until": "24:00"}
     follows = await Floor.open(database, **own)

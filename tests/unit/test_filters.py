@@ -9,7 +9,7 @@ import pytest
 
 from dialer.compliance.consent import Consent
 from dialer.compliance.evidence import evidence
-from dialer.compliance.filters import Filter, Rules, Subject, Tried, Unwanted, answers, stopped
+from dialer.compliance.filters import Answer, Filter, Rules, Subject, Tried, Unwanted, answers, stopped
 from dialer.compliance.model import (
     ClockStart,
     Denied,
@@ -139,3 +139,12 @@ def test_a_call_needs_a_consent_where_the_policy_asks_for_one() -> None:
     assert stopped(Subject(("UTC",), consents=(agreed,)), rules, NOON) is None
     assert stopped(Subject(("UTC",)), RULES, NOON) is None
     assert evidence(Subject(("UTC",), consents=(agreed,)), rules, NOON)["consent"] == {"id": 1, "until": None}
+
+
+def test_after_a_refusal_there_is_silence() -> None:
+    """As long as the policy asks for, whoever would start the call."""
+    silent = replace(RULES, policy=replace(RULES.policy, redial_after_refusal_s=60 * 86400), mode="manual")
+    refused = Tried(NOON - timedelta(days=9), "answered", NOON, refused_at=NOON - timedelta(days=9))
+    answer = stopped(Subject(("UTC",), [refused]), silent, NOON)
+    assert answer == Answer(Filter.REDIAL, Denied(Reason.AFTER_REFUSAL, NOON + timedelta(days=51)))
+    assert stopped(Subject(("UTC",), [refused]), RULES, NOON) is None
