@@ -1,4 +1,4 @@
-"""Policies and hours in a browser: a policy of one's own with versions, hours by weekday, what is forbidden."""
+"""Policies and hours in a browser: one's own with versions, hours by weekday, what a policy forbids."""
 
 from __future__ import annotations
 
