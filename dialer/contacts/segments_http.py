@@ -177,7 +177,7 @@ async def fields(call: Call) -> list[FieldOut]:
 async def count(call: Call, body: ExpressionIn) -> CountOut:
     """How many people an expression is true of.
 
-    Counted if that takes a quarter of a second at most, else told from a sample.
+    Counted if that takes a fifth of a second at most, else told from a sample.
     """
     return CountOut.model_validate(await call.app[SEGMENTS].count(call.actor, body.expression))
 

@@ -28,7 +28,7 @@ from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.said import Said
 
 #: A segment is counted for so long; then it is told about how many.
-EXACT_MS = 250
+EXACT_MS = 180
 #: And so long about how many: an expression that no index serves, over a base that no memory holds.
 ABOUT_MS = 2000
 #: Looking at its first people, and at those of a whole page of the API.
@@ -75,19 +75,19 @@ class SegmentService:
         actor.require(Right.CONTACTS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
             make, expression = await self._read(conn, actor, said)
-        exact = await self._within(EXACT_MS, actor, make, expression, store.count)
+        exact = await self._within(EXACT_MS, actor, make, expression)
         if exact is not None:
             return Count(exact, exact=True)
-        return Count(await self._within(ABOUT_MS, actor, make, expression, store.estimate), exact=False)
+        return Count(await self._within(ABOUT_MS, actor, make, expression, sampled=True), exact=False)
 
     async def _within(
-        self, limit_ms: int, actor: Actor, make: Compiler, expression: Expression, ask: Any
+        self, limit_ms: int, actor: Actor, make: Compiler, expression: Expression, *, sampled: bool = False
     ) -> int | None:
         """The answer; None when it takes longer."""
         async with self._database.tenant(actor.tenant_id) as conn:
-            await store.bound(conn, limit_ms)
+            await store.bound(conn, limit_ms, sampled=sampled)
             try:
-                return int(await ask(conn, make, expression))
+                return await (store.estimate if sampled else store.count)(conn, make, expression)
             except DBAPIError as error:
                 # The transaction is broken, and ends as if nothing had been in it; nothing was.
                 if getattr(error.orig, "sqlstate", None) != _CANCELED:

@@ -8,7 +8,7 @@ smallest set, and nothing is asked once a contact. Values are bound, names are c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -61,30 +61,42 @@ class Compiler:
     today: date
     zone: ZoneInfo
     now: datetime
+    #: whether anybody was erased: else nobody need be looked for among them
+    erased: bool = True
 
     def ids(self, expression: Expression) -> Ids:
         """Everybody in the segment, once each, as `contact_id`; nobody who was erased."""
-        found = self._set(expression)
-        erased = (
-            exists()
-            .where(_CONTACT.tenant_id == self.tenant_id, _CONTACT.erased_at.is_not(None))
-            .correlate_except(t.contact)
-        )
-        if not found.others and found.unique:
-            base = found.ids.subquery()
-            return select(base.c.contact_id).where(~erased.where(_CONTACT.id == base.c.contact_id))
+        ids, others = self.named(expression)
+        if not others:
+            return ids
         people = t.contact.alias("people")
-        inside = _inside(found.ids, people.c.id)
-        return select(people.c.id.label("contact_id")).where(
-            people.c.tenant_id == self.tenant_id,
-            ~inside if found.others else inside,
-            ~erased.where(_CONTACT.id == people.c.id),
+        rest = select(people.c.id.label("contact_id")).where(
+            people.c.tenant_id == self.tenant_id, ~_inside(ids, people.c.id)
         )
+        return rest.where(self._is_there(people.c.id)) if self.erased else rest
 
-    def of(self, expression: Expression, contact_id: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether the contact of a row is in the segment."""
+    def named(self, expression: Expression) -> tuple[Ids, bool]:
+        """Those who are in the segment, or all who are not (True): whoever the tests name. Once each, as
+        `contact_id`; nobody who was erased."""
         found = self._set(expression)
-        inside = _inside(found.ids, contact_id)
+        base = found.ids.subquery()
+        ids = select(base.c.contact_id)
+        if not found.unique:
+            ids = ids.distinct()
+        return (ids.where(self._is_there(base.c.contact_id)) if self.erased else ids), found.others
+
+    def _is_there(self, contact_id: ColumnElement[Any]) -> ColumnElement[bool]:
+        erased = exists().where(
+            _CONTACT.tenant_id == self.tenant_id, _CONTACT.erased_at.is_not(None), _CONTACT.id == contact_id
+        )
+        return ~erased.correlate_except(t.contact)
+
+    def of(
+        self, expression: Expression, contact_id: ColumnElement[Any], *, alone: bool = False
+    ) -> ColumnElement[bool]:
+        """Whether the contact of a row is in the segment. `alone`: each is looked up by itself."""
+        found = self._set(expression)
+        inside = _inside(found.ids, contact_id, alone=alone)
         return ~inside if found.others else inside
 
     def _set(self, expression: Expression) -> _Set:
@@ -202,14 +214,17 @@ class Compiler:
             assert isinstance(want, Span)
             if want.has(0):
                 # Who was never called has no row: everybody but those whose count lies outside.
-                others = self._rows(_ACTIVITY.contact_id, ~_fits(column, want), unique=True)
+                others = self._rows(_ACTIVITY.contact_id, ~_fits(column, _whole(want)), unique=True)
                 return others.opposite()
-        return self._rows(_ACTIVITY.contact_id, and_(column.is_not(None), _fits(column, want)), unique=True)
+        where = and_(column.is_not(None), _fits(column, _whole(want)))
+        return self._rows(_ACTIVITY.contact_id, where, unique=True)
 
 
-def _inside(ids: Ids, contact_id: ColumnElement[Any]) -> ColumnElement[bool]:
+def _inside(ids: Ids, contact_id: ColumnElement[Any], *, alone: bool = False) -> ColumnElement[bool]:
     inner = ids.subquery()
-    return exists(select(literal(1)).select_from(inner).where(inner.c.contact_id == contact_id))
+    found = select(literal(1)).select_from(inner).where(inner.c.contact_id == contact_id)
+    # OFFSET keeps the planner from making one join of all that are asked about.
+    return exists(found.offset(0) if alone else found)
 
 
 def _union(parts: list[Ids]) -> Ids:
@@ -218,6 +233,16 @@ def _union(parts: list[Ids]) -> Ids:
     if len(parts) == 1:
         return parts[0]
     return select(union_all(*parts).subquery().c.contact_id)
+
+
+def _whole(want: Want) -> Want:
+    """With whole numbers where they are: the column has them, and is not cast."""
+    if not isinstance(want, Span):
+        return want
+    low, high = [
+        int(one) if isinstance(one, float) and one.is_integer() else one for one in (want.low, want.high)
+    ]
+    return replace(want, low=low, high=high)
 
 
 def _begins(column: ColumnElement[Any], want: Want) -> ColumnElement[bool]:
