@@ -28,7 +28,6 @@ MOST_LINES = 500
 #: Files that are longer, each with its reason.
 LONGER = {
     "docs/bench/faults.jsonl": "made by a program: a run a line",
-    "docs/bench/segments-plans.txt": "made by a program: how the database answers",
     "requirements.lock": "made by a program",
     "dialer/db/migrations/versions/0001_tables.sql": "made by a program",
     "dialer/web/locale/ru/LC_MESSAGES/pages.po": "a catalogue: a message and its translation a pair of lines",
