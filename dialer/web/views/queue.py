@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -124,6 +125,7 @@ async def _page(
     service, campaign_id = request.app[LEADS], _id(request)
     campaign = (await request.app[CAMPAIGNS].campaign(actor, campaign_id)).campaign
     dispositions = await request.app[CAMPAIGNS].dispositions(actor, campaign_id)
+    kept = [asdict(one) | {"full": one.full} for one in await service.quotas(actor, campaign_id)]
     closed: dict[str, int] = {}
     for one in await service.closed(actor, campaign_id):
         closed[one.reason] = closed.get(one.reason, 0) + one.leads
@@ -135,8 +137,8 @@ async def _page(
         editable=actor.may(Right.CAMPAIGNS_EDIT) and campaign.status is not Status.STOPPED,
         settings=actor.may(Right.CAMPAIGNS_EDIT) and campaign.status in (Status.DRAFT, Status.PAUSED),
         lists=await service.shares(actor, campaign_id),
-        quotas=asked if asked is not None else await service.quotas(actor, campaign_id),
-        more_quotas=MORE_QUOTAS,
+        quotas=asked if asked is not None else kept,
+        more_quotas=[{"field": "", "value": "", "wanted": "", "counts": ["sale"]}] * MORE_QUOTAS,
         kinds=[kind for kind in DISPOSITION_KINDS if kind != "do_not_call"],
         closed=closed,
         reasons=[reason for reason in CLOSED_FOR if closed.get(reason)],
