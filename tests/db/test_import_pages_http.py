@@ -212,3 +212,20 @@ async def test_a_workbook_is_taken_by_its_content(web: Web, person: Caller) -> N
     assert (await person.call("GET", f"~/imports/{sent.json['id']}/preview")).json["kind"] == "csv"
     refused = await person.call("POST", path, data=FILE, headers={"Content-Type": "text/html"})
     assert (refused.status, refused.json["type"]) == (415, "/problems/not-accepted")
+
+
+async def test_what_would_change_of_known_people(web: Web, person: Caller) -> None:
+    """Who is known would get what they lack; where the file differs the page says whose value stays."""
+    await upload(person, await list_of(person), "load", "тел;имя\n89160000001;Анна\n".encode())
+    assert await run_next_import(web.database, web.settings)
+    content = "тел;имя;почта\n8 916 000-00-01;Жанна;anna@example.org\n".encode()
+    preview = (await upload(person, await list_of(person, "Зима"), content=content)).headers["Location"]
+    shown = await person.call("GET", preview)
+    rows = re.findall(r'<tr><td class="num">1</td>(.*?)</tr>', shown.text)
+    added, differs = (re.findall(r"<td>(.*?)</td>", row) for row in rows[:2])
+    assert added[1:] == ["почта", "", "anna@example.org", "is added"]
+    assert differs[1:] == ["имя", "Анна", "Жанна", "the base stays"]
+    changed = fields(shown.text) | {"wins": "file", "do": "look"}
+    assert (await person.call("POST", preview, data=changed)).status == 303
+    again = re.findall(r"<td>(.*?)</td>", (await person.call("GET", preview)).text)
+    assert "the file wins" in again
