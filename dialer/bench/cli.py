@@ -198,6 +198,22 @@ def segments(
     _run(run(people, times, docs=docs))
 
 
+@bench.command()
+def duplicates(
+    people: Annotated[int | None, typer.Option(min=10, help="of each base [20000]")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="bases, of the seeds 1, 2, ... [5]")] = None,
+    short: _Short = False,
+    json_line: _Json = False,
+    docs: Annotated[bool, typer.Option("--docs", help="write the table into docs/duplicates.md")] = False,
+) -> None:
+    """How well duplicates are told from relatives and namesakes, in dirty bases whose truth is known."""
+    from rich.console import Console
+
+    from dialer.bench.duplicates.command import Duplicates, run
+
+    run(Duplicates(people, seeds, short, json_line, docs), Console())
+
+
 def _run(work: Coroutine[Any, Any, int]) -> None:
     if code := asyncio.run(work):
         raise typer.Exit(code)

@@ -2,9 +2,9 @@
 
 It adds up what speaks for and against, as logarithms of odds (Fellegi and Sunter, "A theory for record
 linkage", 1969, with weights that were set by hand and held against a base whose truth is known: see
-docs/duplicates.md), and turns the sum into 0 ... 1. Three things cap it, however much else agrees, since
-families share telephones, addresses, cars and e-mail: two different first names, two different patronymics,
-two different days of birth.
+docs/duplicates.md), and turns the sum into 0 ... 1. Some things cap it, however much else agrees, since
+families share telephones, addresses, cars and e-mail: two different first names, patronymics or days of
+birth, a man's name and a woman's; and one whose first name is not known is never told for certain.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Kind(StrEnum):
 class Reason:
     """What speaks for a pair or against it."""
 
-    #: phone, email, vin, plate, address, birth, last_name, first_name, middle_name, name
+    #: phone, email, vin, plate, address, birth, last_name, first_name, middle_name, name, sex
     field: str
     kind: Kind
     #: what it adds to the logarithm of the odds
@@ -88,9 +88,12 @@ WEIGHTS: Mapping[tuple[str, Kind], float] = {
     ("middle_name", Kind.SHORT): 0.7,
     ("middle_name", Kind.DIFFERS): -5.0,
     ("name", Kind.SWAPPED): -0.5,
+    ("sex", Kind.DIFFERS): -4.0,
 }
 #: However much else agrees, no more than this.
-CAPS: Mapping[str, float] = {"first_name": 0.25, "middle_name": 0.45, "birth": 0.45}
+CAPS: Mapping[str, float] = {"first_name": 0.25, "sex": 0.3, "middle_name": 0.45, "birth": 0.45}
+#: No more than this where a last name is all that is known of somebody's name.
+NAME_INCOMPLETE = 0.85
 
 
 def compare(one: Person, other: Person) -> Score:
@@ -114,6 +117,8 @@ def compare(one: Person, other: Person) -> Score:
     for field, cap in CAPS.items():
         if found.get(field) is Kind.DIFFERS:
             value = min(value, cap)
+    if "last_name" in found and "first_name" not in found:
+        value = min(value, NAME_INCOMPLETE)
     return Score(round(value, 4), tuple(reasons))
 
 
@@ -127,7 +132,24 @@ def _names(one: Person, other: Person) -> dict[str, Kind]:
         found = {"last_name": kind, "first_name": kind, "name": Kind.SWAPPED}
     if one.middle_name and other.middle_name:
         found["middle_name"] = _middle(one.middle_name, other.middle_name)
+    # Two first names say it better.
+    if "first_name" not in found and {_sex(one), _sex(other)} == {"m", "f"}:
+        found["sex"] = Kind.DIFFERS
     return found
+
+
+def _sex(person: Person) -> str:
+    """Whose name it is, by its ending: m, f; empty: that cannot be told."""
+    for name, mens, womens in (
+        (person.middle_name, ("vich", "vi4", "li4", "mi4"), ("vna", "i4na")),
+        (person.last_name, ("ov", "ev", "in", "ski", "skii"), ("ova", "eva", "ina", "skaa", "ska")),
+    ):
+        heard = sound(name)
+        if heard.endswith(womens):
+            return "f"
+        if heard.endswith(mens):
+            return "m"
+    return ""
 
 
 def _swapped(one: Person, other: Person) -> Kind | None:
