@@ -26,6 +26,7 @@ from dialer.web.views import (
     mappings,
     pace,
     policies,
+    quality,
     queue,
     trunks,
     users,
@@ -46,6 +47,7 @@ def add_pages(app: web.Application) -> None:
     app.router.add_get("/status", status)
     for view in (
         door,
+        quality,
         campaigns,
         pace,
         queue,

@@ -13,6 +13,7 @@ from typing import Final
 from dialer.httpkit.i18n import translator
 from dialer.reports.live_store import Pace
 from dialer.web.people_words import PEOPLE_WORDS
+from dialer.web.quality_words import QUALITY_WORDS
 from dialer.web.segment_words import SEGMENT_WORDS
 
 
@@ -254,6 +255,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "answer": "from the answer",
             "greeting_end": "from the end of the greeting",
         },
+        **QUALITY_WORDS,
         **SEGMENT_WORDS,
         **PEOPLE_WORDS,
         "pause": {
