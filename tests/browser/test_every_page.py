@@ -22,6 +22,7 @@ PATHS = (
     "/campaigns/{campaign}/pace", "/campaigns/{campaign}/queue",
     "/calls", "/contacts", "/contacts/{contact}", "/lists", "/lists/{list}", "/lists/mappings",
     "/agents", "/trunks", "/policies", "/users", "/tokens", "/me", "/desk",
+    "/lists/quality", "/lists/duplicates", "/lists/dead-numbers",
 )  # fmt: skip
 SEGMENT_PATHS = ("/segments", "/segments/new", "/fields", "/grids")
 AXE = MODULES / "axe-core/axe.min.js"

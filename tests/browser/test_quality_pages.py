@@ -1,0 +1,123 @@
+"""Duplicates, dead numbers and cleaning in a browser."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+from support.base import Base
+from support.browser import Visitors
+from support.floor import Floor
+from support.stage import Stage
+
+from dialer.contacts.cleaning_service import Cleaning
+from dialer.contacts.dead_numbers_service import DeadNumberService
+from dialer.contacts.duplicates_search import DuplicateSearch
+from dialer.db import tables as t
+from dialer.httpkit.access import Actor, Role
+from dialer.settings import load
+
+#: A folder where pictures of the pages are put, to be looked at; unset: none are made.
+SHOTS = os.environ.get("TEST_SHOTS", "")
+
+
+async def shot(page: Page, name: str) -> None:
+    """A picture of the page, if they are wanted."""
+    if SHOTS:
+        await page.screenshot(path=Path(SHOTS, f"{name}.png"), full_page=True)
+
+
+@pytest.fixture
+async def base(stage: Stage) -> Base:
+    """The centre's contacts, and some that stand in the base twice."""
+    floor = Floor(stage.database, stage.campaign_id, stage.trunk_id, stage.list_id)
+    base = Base(stage.database, floor)
+    await base.contact(
+        "Иванов", "+79161112233", first_name="Иван", middle_name="Петрович", email="ivan@b.example",
+        custom={"VIN": "XTA210990Y2766389", "Город": "Омск"},
+    )  # fmt: skip
+    await base.contact(
+        "ИВАНОВ", "+79161112233", "+74957778899", first_name="Ваня", email="Ivan.P@B.example",
+        custom={"VIN": "xta210990y2766389", "Автомобиль": "Lada Vesta"},
+    )  # fmt: skip
+    await base.contact("Скворцова", "+79264445566", first_name="Ольга", middle_name="Ильинична")
+    await base.contact("Skvortsova", "+79264445566", first_name="Olga")
+    await DuplicateSearch(stage.database, settled_s=-1).round()
+    return base
+
+
+async def test_a_pair_is_looked_at_side_by_side(visit: Visitors, base: Base) -> None:
+    """Differing fields are marked, the values chosen survive, the next pair comes at once; the keyboard is
+    enough. A merge can be undone where it is listed."""
+    person = await visit(Role.SUPERVISOR, locale="ru")
+    page = person.page
+    await person.open("/lists")
+    await page.click("text=Качество базы")
+    await expect(page.locator(".states")).to_contain_text("2 пар")
+    await shot(page, "quality")
+    await page.click("a[href='/lists/duplicates']")
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    await shot(page, "duplicates")
+    await page.click("tr:has-text('Ваня') >> text=Сравнить")
+    await expect(page.locator("tr.differs", has_text="Имя")).to_contain_text("Ваня")
+    await expect(page.locator("tr.differs", has_text="Город")).to_have_count(0)
+    await shot(page, "duplicate")
+    await page.check("input[name='take.email'][value='second']")
+    await page.locator("input[name='survivor'][value='first']").focus()
+    await page.keyboard.press("Alt+1")
+    await expect(page.locator("h1")).to_have_text("Это один человек?")
+    await expect(page.locator("table")).to_contain_text("Skvortsova")
+    await page.keyboard.press("Alt+2")
+    await expect(page.locator("h1")).to_have_text("Возможные дубли")
+    rows = await base.rows(t.contact, "first_name", "email", last_name="Иванов")
+    assert rows == [("Иван", "Ivan.P@B.example")]
+    await shot(page, "merged")
+    await page.click("text=Отменить")
+    await expect(page.locator("tr", has_text="отменено")).to_be_visible()
+    assert len(await base.rows(t.contact, "id", last_name="ИВАНОВ")) == 1
+
+
+async def test_dead_numbers_are_looked_through(visit: Visitors, base: Base) -> None:
+    """They are counted by list; a person revives and confirms them, and says how many calls it takes."""
+    service = DeadNumberService(base.database, load())
+    for number in ("+79161112233", "+74957778899"):
+        await service.confirm(Actor.server(1), number)
+    person = await visit(Role.SUPERVISOR)
+    page = person.page
+    await person.open("/lists/quality")
+    await page.fill("#f-in-a-row", "3")
+    await page.click("form[action='/lists/dead-numbers/rule'] button")
+    await expect(page.locator("#f-in-a-row")).to_have_value("3")
+    await page.click("#dead a[href^='/lists/dead-numbers?list=']")
+    await expect(page.locator("tbody tr")).to_have_count(3)
+    await shot(page, "dead-numbers")
+    await page.click("tr:has-text('Ваня') >> nth=0 >> text=It is alive")
+    await expect(page.locator("tbody tr")).to_have_count(2)
+
+
+async def test_cleaning_is_seen_before_it_is_done(visit: Visitors, base: Base) -> None:
+    """A look says what would change, with examples; then it is changed, and the page follows by itself."""
+    person = await visit(Role.SUPERVISOR)
+    page, work = person.page, Cleaning(base.database)
+    await person.open("/lists/quality")
+    await page.click("text=See what would change")
+    while await work.step(1) is not None:
+        pass
+    await expect(page.locator("#cleaning")).to_contain_text("would be changed")
+    await expect(page.locator("#cleaning tr", has_text="VINs")).to_contain_text("XTA210990Y2766389")
+    await shot(page, "cleaning")
+    await page.click("text=Change them")
+    while await work.step(1) is not None:
+        pass
+    await expect(page.locator("#cleaning")).to_contain_text("were changed")
+    assert await base.rows(t.contact, "id", last_name="ИВАНОВ") == []
+
+
+async def test_who_may_only_look(visit: Visitors, base: Base) -> None:
+    """An agent has none of these pages."""
+    person = await visit(Role.OPERATOR)
+    person.expected.add(403)
+    await person.open("/lists/quality")
+    await expect(person.page.locator("main")).to_contain_text("403")
