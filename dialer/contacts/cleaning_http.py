@@ -69,9 +69,11 @@ def cleaning_out(run: CleaningRun) -> CleaningOut:
 
 @routes.post("/cleanings", right=Right.CONTACTS_EDIT, status=202, errors=(Conflict,))
 async def clean(call: Call, body: CleaningIn) -> CleaningOut:
-    """Have all contacts looked through: a dry pass says what would change, a real one changes it, with each
-    old value in the contact's history. See `GET /cleanings/{cleaning_id}` or the event
-    `cleaning.progress`."""
+    """Have all contacts looked through, and changed unless the pass is dry.
+
+    A dry pass says what would change, a real one changes it, with each old value in the contact's history.
+    See `GET /cleanings/{cleaning_id}` or the event `cleaning.progress`.
+    """
     return cleaning_out(await call.app[CLEANING].begin(call.actor, dry=body.dry))
 
 

@@ -106,13 +106,17 @@ async def set_dead_number_rule(call: Call, body: DeadNumberRule) -> DeadNumberRu
 
 @routes.post("/dead-numbers/confirm", right=Right.CONTACTS_EDIT, errors=(BadNumber, NotFound))
 async def confirm_dead_number(call: Call, body: NumberIn) -> None:
-    """Say that a number leads to nobody: its leads are closed, and the contact's next number takes their
-    place."""
+    """Say that a number leads to nobody.
+
+    Its leads are closed, and the contact's next number takes their place.
+    """
     await call.app[DEAD_NUMBERS].confirm(call.actor, body.number)
 
 
 @routes.post("/dead-numbers/revive", right=Right.CONTACTS_EDIT, errors=(BadNumber, NotFound))
 async def revive_dead_number(call: Call, body: NumberIn) -> None:
-    """Say that a number is alive, whatever its calls came to until now: its leads are opened again, where no
-    other number of the contact has taken their place."""
+    """Say that a number is alive, whatever its calls came to until now.
+
+    Its leads are opened again, where no other number of the contact has taken their place.
+    """
     await call.app[DEAD_NUMBERS].revive(call.actor, body.number)

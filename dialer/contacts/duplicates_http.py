@@ -151,8 +151,11 @@ async def different(call: Call, pair_id: int) -> None:
 
 @routes.post("/merges", right=Right.CONTACTS_EDIT, status=201, errors=(NotFound,))
 async def merge(call: Call, body: MergeIn) -> MergeOut:
-    """Make two contacts one: numbers, lists, leads, calls, recordings, consents and history move to the
-    survivor. Of two leads in one campaign one is closed as a duplicate."""
+    """Make two contacts one.
+
+    Numbers, lists, leads, calls, recordings, consents and history move to the survivor. Of two leads in one
+    campaign one is closed as a duplicate.
+    """
     service = call.app[DUPLICATES]
     merge_id = await service.merge(call.actor, body.survivor_id, body.merged_id, body.take)
     return MergeOut.model_validate(await service.get_merge(call.actor, merge_id))

@@ -84,13 +84,9 @@ class DuplicateSearch:
 
     async def _look(self, conn: AsyncConnection, tenant_id: int, ids: Sequence[int]) -> None:
         mine = await store.people(conn, tenant_id, ids)
-        own = {
-            contact_id: keys(mine[contact_id]) if contact_id in mine else frozenset() for contact_id in ids
-        }
-        present = set(mine)
-        await store.write_keys(
-            conn, tenant_id, {contact_id: found for contact_id, found in own.items() if contact_id in present}
-        )
+        # Who was erased, or is gone, has none.
+        own = {one: keys(mine[one]) if one in mine else frozenset[str]() for one in ids}
+        await store.write_keys(conn, tenant_id, own)
         meeting = await store.meet(conn, tenant_id, frozenset[str]().union(*own.values()))
         wanted = {contact_id for block in meeting.values() for contact_id in block}
         known = mine | await store.people(conn, tenant_id, wanted - set(mine))

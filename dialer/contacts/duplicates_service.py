@@ -194,6 +194,7 @@ class DuplicateService:
             merge_id = await merging.merge(
                 conn, tenant_id, rows[survivor_id], rows[merged_id], new, actor.user_id
             )
+            await _nest(conn, tenant_id, merged_id, merge_id)
             await store.decide(conn, tenant_id, survivor_id, merged_id, PairStatus.MERGED, actor.user_id)
             await store.drop_open(conn, tenant_id, merged_id)
             await _renew(conn, tenant_id, [survivor_id])
@@ -229,6 +230,7 @@ class DuplicateService:
                 .where(c.tenant_id == tenant_id, c.id == merge_id)
                 .values(undone_at=func.now(), undone_by=actor.user_id)
             )
+            await _nest(conn, tenant_id, row.merged_id, None)
             await store.decide(conn, tenant_id, row.survivor_id, row.merged_id, PairStatus.OPEN, None)
             await _renew(conn, tenant_id, [row.survivor_id, row.merged_id])
             await self._tell(conn, actor, "merge_undone", merge_id, row.survivor_id, row.merged_id)
@@ -269,6 +271,16 @@ class DuplicateService:
         payload = {"merge_id": merge_id, "survivor_id": survivor, "merged_id": merged}
         await emit(conn, f"contact.{what}", payload, tenant_id=actor.tenant_id)
         await wake(conn, "campaigns", tenant_id=actor.tenant_id)
+
+
+async def _nest(conn: AsyncConnection, tenant_id: int, contact_id: int, merge_id: int | None) -> None:
+    """Say by which merge the survivor of earlier ones is gone: who forgets that one forgets them too."""
+    c = t.contact_merge.c
+    await conn.execute(
+        update(t.contact_merge)
+        .where(c.tenant_id == tenant_id, c.survivor_id == contact_id, c.undone_at.is_(None))
+        .values(inside_id=merge_id)
+    )
 
 
 def _masked(contact: Contact) -> Contact:

@@ -35,11 +35,11 @@ async def base(stage: Stage) -> Base:
     floor = Floor(stage.database, stage.campaign_id, stage.trunk_id, stage.list_id)
     base = Base(stage.database, floor)
     await base.contact(
-        "Иванов", "+79161112233", first_name="Иван", middle_name="Петрович", email="ivan@b.example",
+        "Ильинский", "+79161112233", first_name="Иван", middle_name="Петрович", email="ivan@b.example",
         custom={"VIN": "XTA210990Y2766389", "Город": "Омск"},
     )  # fmt: skip
     await base.contact(
-        "ИВАНОВ", "+79161112233", "+74957778899", first_name="Ваня", email="Ivan.P@B.example",
+        "ИЛЬИНСКИЙ", "+79161112233", "+74957778899", first_name="Ваня", email="Ivan.P@B.example",
         custom={"VIN": "xta210990y2766389", "Автомобиль": "Lada Vesta"},
     )  # fmt: skip
     await base.contact("Скворцова", "+79264445566", first_name="Ольга", middle_name="Ильинична")
@@ -71,12 +71,12 @@ async def test_a_pair_is_looked_at_side_by_side(visit: Visitors, base: Base) -> 
     await expect(page.locator("table")).to_contain_text("Skvortsova")
     await page.keyboard.press("Alt+2")
     await expect(page.locator("h1")).to_have_text("Возможные дубли")
-    rows = await base.rows(t.contact, "first_name", "email", last_name="Иванов")
+    rows = await base.rows(t.contact, "first_name", "email", last_name="Ильинский")
     assert rows == [("Иван", "Ivan.P@B.example")]
     await shot(page, "merged")
     await page.click("text=Отменить")
     await expect(page.locator("tr", has_text="отменено")).to_be_visible()
-    assert len(await base.rows(t.contact, "id", last_name="ИВАНОВ")) == 1
+    assert len(await base.rows(t.contact, "id", last_name="ИЛЬИНСКИЙ")) == 1
 
 
 async def test_dead_numbers_are_looked_through(visit: Visitors, base: Base) -> None:
@@ -112,7 +112,7 @@ async def test_cleaning_is_seen_before_it_is_done(visit: Visitors, base: Base) -
     while await work.step(1) is not None:
         pass
     await expect(page.locator("#cleaning")).to_contain_text("were changed")
-    assert await base.rows(t.contact, "id", last_name="ИВАНОВ") == []
+    assert await base.rows(t.contact, "id", last_name="ИЛЬИНСКИЙ") == []
 
 
 async def test_who_may_only_look(visit: Visitors, base: Base) -> None:

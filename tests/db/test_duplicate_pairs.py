@@ -96,6 +96,7 @@ async def test_an_erased_contact_is_nobodys_duplicate(base: Base, service: Dupli
         await conn.execute(t.contact.update().where(t.contact.c.id == two).values(**erased))
     await look(base)
     assert await open_pairs(service) == []
+    assert {row.contact_id for row in await base.rows(t.contact_key)} == {two - 1}
 
 
 async def test_who_differs_is_not_shown_again(base: Base, service: DuplicateService) -> None:
@@ -155,6 +156,18 @@ async def test_merges_are_undone_in_the_reverse_order(base: Base, service: Dupli
     for survivor, merged in ((one, one), (one, three + 1)):
         with pytest.raises((Invalid, NotFound)):
             await service.merge(BOSS, survivor, merged)
+
+
+async def test_forgetting_a_person_forgets_all_that_they_were_made_of(
+    base: Base, service: DuplicateService
+) -> None:
+    """The record of a merge goes with the record of the later one that took its survivor in."""
+    one, two, three = [await base.contact("Иванов", number) for number in (ONE, TWO, THREE)]
+    await service.merge(BOSS, two, three)
+    second = await service.merge(BOSS, one, two)
+    async with base.database.tenant(TENANT) as conn:
+        await conn.execute(t.contact_merge.delete().where(t.contact_merge.c.id == second))
+    assert await base.rows(t.contact_merge) == []
 
 
 async def test_a_client_is_asked_for_while_entered(base: Base, service: DuplicateService) -> None:

@@ -82,6 +82,10 @@ contact_merge = tenant_table(
     Column("record", JSONB, nullable=False),  # see dialer.contacts.merging
     time_at("undone_at"),
     Column("undone_by", BigInteger),
+    # The merge by which the survivor became part of somebody itself: whoever forgets that one forgets this.
+    Column("inside_id", BigInteger),
+    ref("contact_merge", "inside_id", on_delete="CASCADE"),
+    Index(None, "tenant_id", "inside_id", postgresql_where=text("inside_id IS NOT NULL")),
     Index(None, "tenant_id", "survivor_id"),
     Index(None, "tenant_id", "merged_id"),
 )

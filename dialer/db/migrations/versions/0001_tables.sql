@@ -213,9 +213,13 @@ CREATE TABLE contact_merge (
     record JSONB NOT NULL,
     undone_at TIMESTAMP WITH TIME ZONE,
     undone_by BIGINT,
+    inside_id BIGINT,
     CONSTRAINT contact_merge_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT contact_merge_tenant_id_inside_id_fkey FOREIGN KEY(tenant_id, inside_id) REFERENCES contact_merge (tenant_id, id) ON DELETE CASCADE,
     CONSTRAINT contact_merge_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
+
+CREATE INDEX contact_merge_tenant_id_inside_id_idx ON contact_merge (tenant_id, inside_id) WHERE inside_id IS NOT NULL;
 
 CREATE INDEX contact_merge_tenant_id_merged_id_idx ON contact_merge (tenant_id, merged_id);
 
