@@ -15,7 +15,13 @@ from dialer.settings import load
 from dialer.users.service import ensure_administrator
 
 #: What stands for the names of a path: ids that nothing has.
-NOBODY = {"format": "00000000-0000-7000-8000-000000000000", "integer": "999999999", "string": "nobody"}
+NOBODY = {
+    "format": "00000000-0000-7000-8000-000000000000",
+    "integer": "999999999",
+    "number": "0.5",
+    "boolean": "false",
+    "string": "nobody",
+}
 
 
 @pytest.fixture
