@@ -20,6 +20,7 @@ from rich.table import Table
 from dialer import __version__, settings, telemetry
 from dialer.bench.cli import bench
 from dialer.db.session import Database
+from dialer.donotcall_cli import dnc
 from dialer.errors import DozvonError, Invalid
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(bench, name="bench")
+app.add_typer(dnc, name="dnc")
 
 
 def main() -> None:
@@ -198,10 +200,9 @@ def simulate(
 ) -> None:
     """Try a rule of pacing in a simulated contact centre: days of it in seconds, the same for each seed.
 
-    With --replay it is your own centre: when agents were on duty, who answered after what ringing, talks and
-    wrap-ups are taken from the log of calls, around the same hour; what the log cannot know (how calls that
-    were taken back would have ended, how long abandoned customers would have talked) is drawn from what it
-    knows. The list does not end. Nothing is written to the database.
+    With --replay it is your own centre: shifts, answers, ringing, talks and wrap-ups are those of the log of
+    calls, around the same hour; what it cannot know (how calls taken back would have ended, how long the
+    abandoned would have talked) is drawn from what it knows. The list does not end. Nothing is written.
     """
     from dialer.pacing.simulator.command import Simulate
     from dialer.pacing.simulator.command import simulate as run_simulation

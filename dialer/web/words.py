@@ -130,6 +130,14 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "waiting": "waiting for the next attempt",
             "closed": "closed",
         },
+        "dnc_source": {
+            "operator": "by hand",
+            "disposition": "said in a call",
+            "key_press": "pressed a key",
+            "api": "by a program",
+            "import": "a file",
+            "registry": "a registry",
+        },
         "import": {
             "preview": "to be looked at",
             "queued": "queued",

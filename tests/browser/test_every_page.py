@@ -19,7 +19,7 @@ from dialer.web.keys import FILES
 
 PATHS = (
     "/campaigns", "/campaigns/new", "/campaigns/{campaign}", "/campaigns/{campaign}/edit",
-    "/campaigns/{campaign}/pace", "/campaigns/{campaign}/queue",
+    "/campaigns/{campaign}/pace", "/campaigns/{campaign}/queue", "/do-not-call",
     "/calls", "/contacts", "/contacts/{contact}", "/lists", "/lists/{list}", "/lists/mappings",
     "/agents", "/trunks", "/policies", "/users", "/tokens", "/me", "/desk",
     "/lists/quality", "/lists/duplicates", "/lists/dead-numbers",
