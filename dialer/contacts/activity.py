@@ -22,6 +22,7 @@ from dialer.db import tables as t
 #: Events that are looked at in one transaction.
 BATCH = 2000
 
+#: Attempts outlive a person who is gone from the base.
 _COUNTED = """
     INSERT INTO contact_activity (
         tenant_id, contact_id, attempts, talks, last_attempt_at, last_talk_at, last_result, last_code,
@@ -32,6 +33,7 @@ _COUNTED = """
            (array_agg(d.code ORDER BY a.created_at DESC, a.id DESC) FILTER (WHERE d.id IS NOT NULL))[1],
            (array_agg(d.kind ORDER BY a.created_at DESC, a.id DESC) FILTER (WHERE d.id IS NOT NULL))[1]
       FROM attempt a
+      JOIN contact c ON c.tenant_id = a.tenant_id AND c.id = a.contact_id
       LEFT JOIN disposition d ON d.tenant_id = a.tenant_id AND d.id = a.disposition_id
      WHERE a.tenant_id = :tenant_id AND a.contact_id IS NOT NULL AND a.result IS NOT NULL {which}
      GROUP BY a.tenant_id, a.contact_id
