@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
-import re
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,33 +18,18 @@ from dialer.contacts.mappings import fitting, get_mapping
 from dialer.contacts.model import ImportJob, ImportStatus, Wins
 from dialer.contacts.reading import AS_FOUND, Reading, check
 from dialer.contacts.rejects import Reject, RejectCode
+from dialer.contacts.spool import pieces, plain_filename, spooled
 from dialer.db.session import Database
-from dialer.errors import NotFound, TooLarge
+from dialer.errors import NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.settings import Settings
 
-#: Most bytes of a file: some four million rows.
-MAX_FILE_BYTES = 1 << 30
-MAX_FILENAME = 200
 #: The columns of the rejects file.
 REJECT_HEADER = ("row", "column", "code", "value")
-#: An upload that has not grown for so long is nobody's.
-ABANDONED_AFTER_S = 24 * 3600.0
 #: Between two looks at an import that another process runs.
 FOLLOW_EVERY_S = 0.5
 _REJECT_PAGE = 1000
-_CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file that has come whole."""
-
-    #: SHA-256, hex
-    fingerprint: str
-    #: by its line ends: a quoted cell with line breaks counts for more than one
-    about_rows: int
 
 
 class Imports:
@@ -91,7 +70,7 @@ class Imports:
             if mapping_id is not None:
                 saved = await get_mapping(conn, actor, mapping_id)
                 reading = replace(reading, mapping=saved.columns)
-        async with self._spooled(chunks) as (path, upload):
+        async with spooled(self._settings.data_dir / "imports", chunks) as (path, upload):
             layout = await asyncio.to_thread(look if preview else inspect, path, reading)
             async with self._database.tenant(actor.tenant_id) as conn:
                 await lock_list(conn, actor, list_id)
@@ -110,7 +89,7 @@ class Imports:
                     actor.tenant_id,
                     list_id=list_id,
                     campaign_id=campaign_id,
-                    filename=_plain_filename(filename),
+                    filename=plain_filename(filename),
                     fingerprint=upload.fingerprint,
                     created_by=actor.user_id,
                     about_rows=upload.about_rows if layout.kind is Kind.CSV else layout.about_rows,
@@ -142,7 +121,7 @@ class Imports:
         `progress` is called with the import after each batch. Raises as `add_import`, and OSError.
         """
         job = await self.add_import(
-            actor, list_id, path.name, _pieces(path), campaign_id, reading=reading, wins=wins
+            actor, list_id, path.name, pieces(path), campaign_id, reading=reading, wins=wins
         )
         while job.status in {ImportStatus.QUEUED, ImportStatus.RUNNING}:
             ran = await run_import(self._database, self._settings, actor.tenant_id, job.id, progress)
@@ -210,60 +189,9 @@ class Imports:
             after = page[-1][0]
             yield write_rows((one.row, one.column, one.code.value, one.value) for _, one in page)
 
-    @asynccontextmanager
-    async def _spooled(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[Path, Upload]]:
-        """The file under a name of its own; removed unless it was renamed."""
-        folder = self._settings.data_dir / "imports"
-        await asyncio.to_thread(_prepare, folder)
-        path = folder / f"{uuid4()}.part"
-        try:
-            yield path, await _spool(path, chunks)
-        finally:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-
 
 async def record_import(conn: AsyncConnection, actor: Actor, job: ImportJob) -> None:
     """Note in the log of changes that a file is brought into a list."""
     await audit.record(
         conn, actor, "list.import", f"list:{job.list_id}", import_id=job.id, filename=job.filename
     )
-
-
-def _prepare(folder: Path) -> None:
-    """The folder of files under way, without what a killed server left of uploads: it is people's data."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for part in folder.glob("*.part"):
-        with contextlib.suppress(FileNotFoundError):  # another upload has just ended
-            if time.time() - part.stat().st_mtime > ABANDONED_AFTER_S:
-                part.unlink()
-
-
-async def _spool(path: Path, chunks: AsyncIterator[bytes]) -> Upload:
-    digest, size, lines = hashlib.sha256(), 0, 0
-    file = await asyncio.to_thread(path.open, "xb")
-    try:
-        async for chunk in chunks:
-            size += len(chunk)
-            if size > MAX_FILE_BYTES:
-                raise TooLarge(limit=MAX_FILE_BYTES)
-            digest.update(chunk)
-            lines += chunk.count(b"\n")
-            await asyncio.to_thread(file.write, chunk)
-    finally:
-        await asyncio.to_thread(file.close)
-    return Upload(digest.hexdigest(), max(1, lines - 1))
-
-
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    file = await asyncio.to_thread(path.open, "rb")
-    try:
-        while chunk := await asyncio.to_thread(file.read, _CHUNK):
-            yield chunk
-    finally:
-        await asyncio.to_thread(file.close)
-
-
-def _plain_filename(name: str) -> str:
-    """The last part of a path, without control characters: it is shown, never opened."""
-    last = re.split(r"[\\/]", name)[-1]
-    return re.sub(r"[\x00-\x1f\x7f]", "", last)[:MAX_FILENAME].strip() or "contacts.csv"

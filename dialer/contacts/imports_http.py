@@ -10,10 +10,10 @@ from aiohttp import web
 from pydantic import Field
 
 from dialer import errors
-from dialer.contacts.imports import MAX_FILE_BYTES
 from dialer.contacts.keys import CONTACTS, only
 from dialer.contacts.model import ImportJob, ImportStatus, Wins
 from dialer.contacts.rejects import RejectCode
+from dialer.contacts.spool import MAX_FILE_BYTES
 from dialer.errors import DozvonError, NoPhoneColumn, NotFound, UnreadableFile
 from dialer.httpkit.access import Right
 from dialer.httpkit.i18n import message

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,9 +23,19 @@ ABANDONED_AFTER_S = 24 * 3600.0
 _CHUNK = 1 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that has come whole."""
+
+    #: SHA-256, hex
+    fingerprint: str
+    #: by its line ends: a quoted cell with line breaks counts for more than one
+    about_rows: int
+
+
 @asynccontextmanager
-async def spooled(folder: Path, chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[Path, str]]:
-    """The file in `folder`, with its SHA-256; removed unless it was renamed. Raises TooLarge."""
+async def spooled(folder: Path, chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[Path, Upload]]:
+    """The file in `folder` under a name of its own; removed unless it was renamed. Raises TooLarge."""
     await asyncio.to_thread(_prepare, folder)
     path = folder / f"{uuid4()}.part"
     try:
@@ -42,8 +53,8 @@ def _prepare(folder: Path) -> None:
                 part.unlink()
 
 
-async def _spool(path: Path, chunks: AsyncIterator[bytes]) -> str:
-    digest, size = hashlib.sha256(), 0
+async def _spool(path: Path, chunks: AsyncIterator[bytes]) -> Upload:
+    digest, size, lines = hashlib.sha256(), 0, 0
     file = await asyncio.to_thread(path.open, "xb")
     try:
         async for chunk in chunks:
@@ -51,10 +62,11 @@ async def _spool(path: Path, chunks: AsyncIterator[bytes]) -> str:
             if size > MAX_FILE_BYTES:
                 raise TooLarge(limit=MAX_FILE_BYTES)
             digest.update(chunk)
+            lines += chunk.count(b"\n")
             await asyncio.to_thread(file.write, chunk)
     finally:
         await asyncio.to_thread(file.close)
-    return digest.hexdigest()
+    return Upload(digest.hexdigest(), max(1, lines - 1))
 
 
 async def pieces(path: Path) -> AsyncIterator[bytes]:

@@ -234,7 +234,7 @@ class DoNotCallService:
             raise Invalid(field="campaign", reason="a registry is for all campaigns")
         async with self._database.tenant(actor.tenant_id) as conn:
             await check_campaign(conn, actor, said.campaign_id)  # before a long upload
-        async with spooled(self._settings.data_dir / "imports", chunks) as (path, fingerprint):
+        async with spooled(self._settings.data_dir / "imports", chunks) as (path, upload):
             await asyncio.to_thread(_check_file, path, self._settings.default_region)
             async with self._database.tenant(actor.tenant_id) as conn:
                 registry_id = None
@@ -246,7 +246,7 @@ class DoNotCallService:
                     replace(said, source=Source.REGISTRY if registry else Source.IMPORT),
                     registry_id=registry_id,
                     filename=plain_filename(filename),
-                    fingerprint=fingerprint,
+                    fingerprint=upload.fingerprint,
                     fewer=fewer,
                     added_by=actor.user_id,
                 )
