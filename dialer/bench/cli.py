@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dialer import telemetry
+
 bench = typer.Typer(
     help="Benches: what is lost when parts fail, and how much is carried. Each sets up a centre of its own.",
     no_args_is_help=True,
@@ -20,6 +22,12 @@ _Short = Annotated[bool, typer.Option("--short", help="the least that still mean
 _Resume = Annotated[bool, typer.Option("--resume", help="leave out what the results file has already")]
 _Json = Annotated[bool, typer.Option("--json", help="the last line of stdout is the summary as JSON")]
 _Docs = Annotated[bool, typer.Option("--docs", help="write its tables into docs/, run nothing")]
+
+
+@bench.callback()
+def _begin() -> None:
+    """Of the programs' own log only what fell is of use beside a bench's tables."""
+    telemetry.configure("error", "console", "bench")
 
 
 @bench.command()

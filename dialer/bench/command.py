@@ -14,7 +14,7 @@ from typing import cast
 
 from rich.console import Console
 
-from dialer import processes, telemetry
+from dialer import processes
 from dialer.bench import faults
 from dialer.bench.model import Row, Run, Sized, newest, summary
 from dialer.bench.results import Results, default_path
@@ -60,7 +60,6 @@ async def run_faults(options: Faults) -> int:
         raise Invalid(field="--only", reason="no row is part of this installation")
     results = Results(options.results or (None if options.short else default_path()))
     results.claim()
-    telemetry.configure("error", "console", "bench")
     # The terminal's table goes where the summary does not.
     console = Console(stderr=options.json_line)
     wanted = {row.name: _seeds(row, options, results) for row in rows}

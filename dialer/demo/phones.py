@@ -264,6 +264,7 @@ class _Softphones:
             case "stats":
                 self._answers[user] = Packets(int(str(event["sent"])), int(str(event["received"])))
             case "error" if user:
+                log.warning("phones.failed", user=user, reason=event["reason"])
                 self._answers[user] = str(event["reason"])
             case "error":
                 self._failure = str(event["reason"])

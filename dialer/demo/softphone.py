@@ -69,14 +69,21 @@ class Phone(pj.Account):  # type: ignore[misc]
             self.ended.append(old)
             self.say("call", user=self.user, state="down", code=0, reason="replaced by a new call")
         self.say("call", user=self.user, state="incoming")
-        answer = pj.CallOpParam()
-        answer.statusCode = pj.PJSIP_SC_OK
+        answer, decline = pj.CallOpParam(), pj.CallOpParam()
+        answer.statusCode, decline.statusCode = pj.PJSIP_SC_OK, pj.PJSIP_SC_INTERNAL_SERVER_ERROR
         try:
             self.call.answer(answer)
-            if old is not None:
-                old.hangup(pj.CallOpParam())
         except pj.Error as error:
-            self.say("error", user=self.user, reason=error.reason)
+            self.say("error", user=self.user, reason=f"cannot answer: {error.reason}")
+            self._let_go(self.call, decline)  # whoever calls hears of it now, and calls again
+        if old is not None:
+            self._let_go(old, pj.CallOpParam())
+
+    def _let_go(self, leg: Leg, how: Any) -> None:
+        try:
+            leg.hangup(how)
+        except pj.Error as error:
+            self.say("error", user=self.user, reason=f"cannot hang up: {error.reason}")
 
 
 class Leg(pj.Call):  # type: ignore[misc]

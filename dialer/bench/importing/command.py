@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from dialer import telemetry
 from dialer.bench.importing.measure import COLUMNS, MILLION, measure, summary
 from dialer.bench.load import results
 from dialer.bench.load.model import Measured, cell, newest, table
@@ -50,7 +48,6 @@ async def run_import(options: Import) -> int:
     if path is not None:
         results.claim(path)
     console = Console(stderr=True)
-    telemetry.configure("error", "console", "bench", sys.stderr)
     measured = []
     rows = min(options.rows, SHORT_ROWS) if options.short else options.rows
 

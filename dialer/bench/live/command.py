@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,6 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from dialer import telemetry
 from dialer.bench.lines import Lines
 from dialer.bench.live import centre, page
 from dialer.bench.live.model import (
@@ -94,7 +92,6 @@ async def run_live(options: Live) -> int:
         assert options.path is not None
         page.write(Lines(options.path).read(from_line))
         return 0
-    telemetry.configure("error", "console", "bench", sys.stderr)
     work = Work(options, Console(stderr=True))
     if options.path is not None:
         Lines(options.path).claim("--results")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from dialer import settings, telemetry
+from dialer import settings
 from dialer.bench.load import docs, results, rows
 from dialer.bench.load.model import Measured, NotMeasured, Row, Wish, cell, newest, summary
 from dialer.clock import utc_now
@@ -68,7 +67,6 @@ async def run_load(options: Load) -> int:
     if path is not None:
         results.claim(path)
     console = Console(stderr=True)
-    telemetry.configure("error", "console", "bench", sys.stderr)
     measured: list[Measured] = []
     failed: dict[str, str] = {}
     stop = until_signal()
