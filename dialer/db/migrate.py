@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import structlog
 from alembic import command
@@ -44,6 +45,9 @@ LOCK_WAIT_MS = 300
 PATIENCE_S = 120.0
 #: Between two tries, s.
 AGAIN_S = (0.2, 0.5, 1.0, 2.0)
+#: Alembic keeps what it is at in globals of the process (`op`, `context`), and a migration gives way at each
+#: statement: two at once, of two databases, would run statements in each other's.
+_ALEMBIC: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 #: A table is in use, or a deadlock was ended: the same transaction may succeed later.
 IN_USE = ("55P03", "40P01")
 
@@ -177,8 +181,9 @@ async def _once(
     conn: AsyncConnection, revision: str, more: Sequence[Path], say: Callable[[str], None]
 ) -> bool:
     """One try; False: a table was in use, and nothing was done."""
+    alembic = _ALEMBIC.setdefault(asyncio.get_running_loop(), asyncio.Lock())
     try:
-        async with conn.begin():
+        async with alembic, conn.begin():
             await conn.execute(text(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}"))
             await conn.run_sync(_upgrade, revision, more)
     except exc.DBAPIError as error:

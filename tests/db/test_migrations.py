@@ -81,6 +81,22 @@ async def test_two_servers_migrate_once(empty: FreshDatabase) -> None:
     await database.close()
 
 
+async def test_two_databases_migrate_beside_each_other(
+    postgres: EmbeddedPostgres, empty: FreshDatabase
+) -> None:
+    """In one process, as the bench of faults has two centres: each has its own statements, and is whole."""
+    async with fresh_database(postgres, template="template0") as other:
+        await asyncio.gather(*(migrate.upgrade(one.owner) for one in (empty, other)))
+        for one in (empty, other):
+            engine = create_engine(one.owner, pool=1)
+            try:
+                async with engine.begin() as conn:
+                    assert await conn.run_sync(_differences) == []
+            finally:
+                await engine.dispose()
+            assert await migrate.current(one.app) == migrate.head()
+
+
 async def test_a_failed_migration_leaves_nothing(empty: FreshDatabase) -> None:
     """An upgrade that breaks half-way is undone as a whole."""
     owner = await connect(empty.owner)
