@@ -11,7 +11,6 @@ many.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -24,16 +23,14 @@ from scheduler.changes import UNDER_QUOTA, What
 
 _Q = campaign_quota.c
 
-_FULL = Prepared(
-    f"""
-    SELECT n.e164, min(q.field || ' = ' || q.value)
-      FROM unnest(CAST(:numbers AS text[]), CAST(:contacts AS bigint[])) AS n (e164, contact_id)
-      JOIN contact c ON c.tenant_id = :tenant_id AND c.id = n.contact_id
-      JOIN campaign_quota q ON q.tenant_id = c.tenant_id AND {UNDER_QUOTA}
-     WHERE q.campaign_id = :campaign_id AND q.reached >= q.wanted
-     GROUP BY n.e164
-    """  # noqa: S608 - texts of ours
-)
+#: The first full quota of the campaign that the person n.contact_id falls under, as text; null: none.
+FULL = f"""
+    (SELECT min(q.field || ' = ' || q.value)
+       FROM contact c
+       JOIN campaign_quota q ON q.tenant_id = c.tenant_id AND {UNDER_QUOTA}
+      WHERE c.tenant_id = :tenant_id AND c.id = n.contact_id
+        AND q.campaign_id = :campaign_id AND q.reached >= q.wanted)
+"""  # noqa: S608 - texts of ours
 _COUNT = Prepared(
     f"""
     UPDATE campaign_quota q
@@ -80,15 +77,6 @@ async def quotas(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> lis
         .order_by(_Q.field, _Q.value)
     )
     return [Quota(row.id, row.field, row.value, row.wanted, tuple(row.counts), row.reached) for row in rows]
-
-
-async def full_for(
-    conn: AsyncConnection, tenant_id: int, campaign_id: int, people: Mapping[str, int | None]
-) -> dict[str, str]:
-    """Of these numbers, each with its contact, those whose person falls under a full quota, with the first
-    such."""
-    whose = {"numbers": list(people), "contacts": list(people.values())}
-    return dict(await _FULL.rows(conn, tenant_id=tenant_id, campaign_id=campaign_id, **whose))
 
 
 async def count(

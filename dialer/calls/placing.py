@@ -35,10 +35,10 @@ from dialer.calls.targets import ByHand, Target, new_attempt
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now
-from dialer.compliance.filters import Filter
+from dialer.compliance.filters import Filter, mode_allowed
 from dialer.compliance.model import Reason
+from dialer.contacts import dead_numbers_store
 from dialer.db.session import Database
-from dialer.donotcall import store as donotcall
 from dialer.errors import (
     ActionFailed,
     ActionTimeout,
@@ -88,7 +88,8 @@ class Placed:
     """What came of a wish to dial."""
 
     dialled: int
-    #: where that is 0: `no_leads`, `no_lines`, `not_running`, `not_ours`, or the cap that was reached
+    #: where that is 0: `no_leads`, `no_lines`, `not_running`, `not_ours`, `mode_forbidden`, or the cap that
+    #: was reached
     why_not: str = ""
 
 
@@ -127,6 +128,8 @@ class Placer:
         down.
         """
         self._must_be_up(node)
+        if mode_allowed(terms.rules) is not None:
+            return Placed(0, "mode_forbidden")
         now, began_s, heard = utc_now(), time.monotonic(), self.refusals_heard
         placed: list[Line] = []
         async with self.database.tenant(terms.tenant_id) as conn:
@@ -148,8 +151,7 @@ class Placer:
                 if near is not None:
                     leads = best_first(leads, partial(near, now=now), ask)
                 targets = [Target(lead.e164, lead.timezones, lead) for lead in leads]
-                numbers = [target.e164 for target in targets]
-                free = await donotcall.numbers_to_dial(conn, terms.tenant_id, numbers)
+                free = await admission.lock(conn, terms, targets)
                 if targets and not free:  # entries for them are being committed
                     return Placed(0, "no_lines")
                 ready = await self._sift(conn, terms, targets, free, now)
@@ -184,7 +186,7 @@ class Placer:
                 lead = await hopper.claim_one(conn, terms.tenant_id, terms.campaign_id, target.lead.id)
                 if lead is None:
                     raise NotFound(what="lead to dial", key=target.lead.id)
-            if not await donotcall.numbers_to_dial(conn, terms.tenant_id, [target.e164]):
+            if not await admission.lock(conn, terms, [target]):
                 raise NumberBusy  # somebody is just about to say that it is not to be called
             (judged,) = await admission.judge(conn, terms, [target], now)
             if judged.answer is not None and judged.answer.denied is not None:
@@ -235,7 +237,7 @@ class Placer:
     ) -> list[Target]:
         """The targets that every rule admits; the leads of the others are put off or closed. `free`: the
         numbers for which nobody commits an entry of do-not-call meanwhile."""
-        ready, unwanted = [], []
+        ready, unwanted, dead = [], [], []
         judged = await admission.judge(conn, terms, targets, now)
         for target, said in zip(targets, judged, strict=True):
             answer = said.answer
@@ -243,6 +245,9 @@ class Placer:
                 ready.append(replace(target, evidence=said.evidence))
             if answer is None or target.lead is None or (denied := answer.denied) is None:
                 continue  # else an entry for it is being committed: the next claim sees it
+            if denied.reason is Reason.DEAD_NUMBER:
+                dead.append(target.lead.id)
+                continue
             if denied.reason is Reason.DO_NOT_CALL and denied.until is None:
                 unwanted.append(target.lead.id)
                 continue
@@ -252,6 +257,9 @@ class Placer:
         if unwanted:
             await close_leads(conn, terms.tenant_id, unwanted)
             log.info("leads_not_to_be_called", campaign=terms.campaign_id, leads=len(unwanted))
+        if dead:  # their people's next numbers are among the next that are looked at
+            opened = await dead_numbers_store.close_these(conn, terms.tenant_id, dead)
+            log.info("leads_of_dead_numbers", campaign=terms.campaign_id, leads=len(dead), opened=opened)
         return ready
 
     @staticmethod

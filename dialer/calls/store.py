@@ -13,7 +13,6 @@ from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.model import Assignee, Call, CallState, HungUpBy, Result
-from dialer.compliance.filters import Tried
 from dialer.compliance.policies import CAREFUL
 from dialer.db.prepared import Prepared
 from dialer.db.tables import agent_session, attempt
@@ -75,23 +74,22 @@ _HOLD = Prepared(
     RETURNING e164
     """
 )
-_TRIED = Prepared(
-    """
-    SELECT n.e164, a.created_at, a.result, a.ended_at,
-           CASE WHEN d.id IS NOT NULL THEN a.disposed_at END AS refused_at
-      FROM unnest(CAST(:numbers AS text[]), CAST(:contacts AS bigint[])) AS n (e164, contact_id)
-     CROSS JOIN LATERAL (
-        SELECT id, created_at, result, ringing_at, ended_at, disposition_id, disposed_at FROM attempt
-         WHERE tenant_id = :tenant_id AND e164 = n.e164 AND created_at > :since
-         UNION
-        SELECT id, created_at, result, ringing_at, ended_at, disposition_id, disposed_at FROM attempt
-         WHERE tenant_id = :tenant_id AND contact_id = n.contact_id AND created_at > :since) a
-      LEFT JOIN disposition d
-             ON d.tenant_id = :tenant_id AND d.id = a.disposition_id AND d.kind = 'refusal'
-     WHERE a.result IS DISTINCT FROM 'canceled' OR a.ringing_at IS NOT NULL
-     ORDER BY a.created_at DESC
-    """
-)
+#: Earlier attempts in any campaign since :since, newest first, in an array of what `Tried` has: those at the
+#: number n.e164 and, where n.contact_id is given, at all numbers of that person.
+TRIED = """
+    ARRAY(
+        SELECT ROW(a.created_at, a.result, a.ended_at,
+                   CASE WHEN d.id IS NOT NULL THEN a.disposed_at END)
+          FROM (SELECT id, created_at, result, ringing_at, ended_at, disposition_id, disposed_at FROM attempt
+                 WHERE tenant_id = :tenant_id AND e164 = n.e164 AND created_at > :since
+                UNION
+                SELECT id, created_at, result, ringing_at, ended_at, disposition_id, disposed_at FROM attempt
+                 WHERE tenant_id = :tenant_id AND contact_id = n.contact_id AND created_at > :since) a
+          LEFT JOIN disposition d
+                 ON d.tenant_id = :tenant_id AND d.id = a.disposition_id AND d.kind = 'refusal'
+         WHERE a.result IS DISTINCT FROM 'canceled' OR a.ringing_at IS NOT NULL
+         ORDER BY a.created_at DESC)
+"""
 _RELEASE = Prepared(
     """
     DELETE FROM active_number
@@ -144,20 +142,6 @@ async def add(conn: AsyncConnection, tenant_id: int, attempts: Sequence[NewAttem
     for new in attempts:
         values = {name: getattr(new, name) for name in NewAttempt.__slots__}
         await _ADD.run(conn, tenant_id=tenant_id, state=CallState.DIALLING, created_at=now, **values)
-
-
-async def tried(
-    conn: AsyncConnection, tenant_id: int, people: Mapping[str, int | None], since: datetime
-) -> dict[str, list[Tried]]:
-    """Earlier attempts in any campaign, newest first, by number: those at the number and, where its contact
-    is given, at all numbers of that person."""
-    history: dict[str, list[Tried]] = {}
-    whose = {"numbers": list(people), "contacts": list(people.values())}
-    for row in await _TRIED.rows(conn, tenant_id=tenant_id, since=since, **whose):
-        history.setdefault(row.e164, []).append(
-            Tried(row.created_at, row.result, row.ended_at, row.refused_at)
-        )
-    return history
 
 
 # -- following a call -------------------------------------------------------------------------------------

@@ -33,8 +33,10 @@ _Span: TypeAlias = tuple[datetime, datetime]
 class Reason(StrEnum):
     """Why a number may not be dialled now."""
 
+    DEAD_NUMBER = "dead_number"
     DO_NOT_CALL = "do_not_call"
     NO_CONSENT = "no_consent"
+    MODE_FORBIDDEN = "mode_forbidden"
     NO_ZONE = "no_zone"
     UNKNOWN_ZONE = "unknown_zone"
     OUT_OF_HOURS = "out_of_hours"

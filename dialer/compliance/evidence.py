@@ -27,6 +27,7 @@ def evidence(subject: Subject, rules: Rules, now: datetime) -> dict[str, Any]:
         "at": now.isoformat(timespec="milliseconds"),
         "purpose": rules.purpose.value,
         "tried": times,
+        "dnc": subject.version,
     }
     if isinstance(places, list):
         found["places"] = {place.key: now.astimezone(place).isoformat(timespec="minutes") for place in places}

@@ -16,18 +16,23 @@ from typing import Final, TypeAlias
 
 from dialer.compliance.calendar import Calendar, Denied, Reason, places_of
 from dialer.compliance.consent import Consent, NotGiven, consent_for
-from dialer.compliance.model import attempts_allowed, redial_allowed, silence_kept
+from dialer.compliance.model import STARTED_BY_PERSON, attempts_allowed, redial_allowed, silence_kept
 from dialer.compliance.policy import ALL_DAY, Day, Limits, Policy, Purpose
 from dialer.compliance.timetable import Timetable
 
 
 class Filter(StrEnum):
-    """What is asked of a number, in this order. What may keep a lead waiting is a word of `lead.hold` too."""
+    """What is asked of a number, in this order. What may keep a lead waiting is a word of `lead.hold` too:
+    all but `number`, which closes the lead, and `mode`, which stops the whole campaign."""
 
+    #: does the number lead to anybody
+    NUMBER = "number"
     #: has somebody said that the number is not to be called
     DO_NOT_CALL = "do_not_call"
     #: has the person agreed to be called for this, where the policy asks for it
     CONSENT = "consent"
+    #: does the policy admit the way in which the campaign dials
+    MODE = "mode"
     #: is it known where the number is, so that its local time is known
     ZONE = "zone"
     #: do the hours of the campaign and of the policy admit a call there now
@@ -82,6 +87,10 @@ class Subject:
     contact: int | None = None
     #: local hours in which the phone may be called
     good: Day = ALL_DAY
+    #: calls have shown, or somebody has said, that it leads to nobody
+    dead: bool = False
+    #: the last entry of do-not-call when this was looked up
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,21 @@ class Answer:
     denied: Denied | None
 
 
+def mode_allowed(rules: Rules) -> Denied | None:
+    """None when the policy admits the way of dialling; it may have come to forbid it since the campaign was
+    started."""
+    forbidden = rules.mode in rules.policy.forbidden_modes
+    return Denied(Reason.MODE_FORBIDDEN, None, rules.mode) if forbidden else None
+
+
 _Rule: TypeAlias = Callable[[Subject, Rules, datetime], Denied | None]
+
+
+def _number(subject: Subject, rules: Rules, _now: datetime) -> Denied | None:
+    # A person may try: a call that rings brings the number back.
+    if not subject.dead or rules.mode in STARTED_BY_PERSON:
+        return None
+    return Denied(Reason.DEAD_NUMBER, None)
 
 
 def _do_not_call(subject: Subject, _rules: Rules, _now: datetime) -> Denied | None:
@@ -131,6 +154,10 @@ def _consent(subject: Subject, rules: Rules, now: datetime) -> Denied | None:
         return None
     said = consent_for(subject.consents, rules.purpose, now)
     return Denied(Reason.NO_CONSENT, said.until, said.reason) if isinstance(said, NotGiven) else None
+
+
+def _mode(_subject: Subject, rules: Rules, _now: datetime) -> Denied | None:
+    return mode_allowed(rules)
 
 
 def _zone(subject: Subject, _rules: Rules, _now: datetime) -> Denied | None:
@@ -165,8 +192,10 @@ def _quota(subject: Subject, _rules: Rules, _now: datetime) -> Denied | None:
 #: The rule of each filter.
 _RULES: Final[Mapping[Filter, _Rule]] = MappingProxyType(
     {
+        Filter.NUMBER: _number,
         Filter.DO_NOT_CALL: _do_not_call,
         Filter.CONSENT: _consent,
+        Filter.MODE: _mode,
         Filter.ZONE: _zone,
         Filter.HOURS: _hours,
         Filter.LIMITS: _limits,

@@ -217,7 +217,7 @@ _NEXT = Prepared(
     )
     SELECT l.tenant_id, l.campaign_id, l.list_id, l.contact_id, p.e164,
            CASE WHEN c.timezone IS NULL THEN p.timezones ELSE ARRAY[c.timezone] END,
-           l.priority, l.sort_key, l.attempts, now(), :far
+           l.priority, l.sort_key, l.attempts, least(l.open_from, now()), :far
       FROM lead l
       JOIN contact c ON c.tenant_id = l.tenant_id AND c.id = l.contact_id
       CROSS JOIN LATERAL (
@@ -232,6 +232,20 @@ _NEXT = Prepared(
         ON CONFLICT (tenant_id, campaign_id, e164) DO NOTHING
     """
 )
+
+
+_CLOSE_THESE = Prepared(
+    """
+    UPDATE lead SET status = 'closed', hold = NULL, closed_reason = 'dead_number'
+     WHERE tenant_id = :tenant_id AND id = ANY (CAST(:leads AS bigint[]))
+    """
+)
+
+
+async def close_these(conn: AsyncConnection, tenant_id: int, lead_ids: Sequence[int]) -> int:
+    """As `close_leads`, of leads that the caller has locked: their numbers are dead; how many came in."""
+    await _CLOSE_THESE.run(conn, tenant_id=tenant_id, leads=list(lead_ids))
+    return await _NEXT.run(conn, tenant_id=tenant_id, leads=list(lead_ids), far=FAR_FUTURE)
 
 
 async def close_leads(conn: AsyncConnection, tenant_id: int, numbers: Sequence[str]) -> tuple[int, int]:

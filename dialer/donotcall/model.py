@@ -204,11 +204,6 @@ def marks(number: str) -> list[str]:
     return [number, *(f"{number[:end]}*" for end in range(SHORTEST_PREFIX + 1, len(number)))]
 
 
-def covers(mark: str, number: str) -> bool:
-    """Whether an entry with this mark is for the number (E.164)."""
-    return number.startswith(mark[:-1]) and mark[:-1] != number if mark.endswith("*") else mark == number
-
-
 def lock_of(tenant_id: int, number: str = "") -> int:
     """The key of the advisory lock of a number, or of all numbers of the tenant: 64 bits, signed.
 

@@ -16,7 +16,6 @@ from dialer.donotcall.model import (
     Kind,
     Refusal,
     Source,
-    covers,
     in_force,
     lock_of,
     locks_of,
@@ -29,23 +28,12 @@ from scheduler import refused
 
 # -- the locks --------------------------------------------------------------------------------------------
 
-#: Nobody who dials ever waits for who adds an entry: so the two can hold each other up in no order.
-_TRY = Prepared(
-    "SELECT key FROM unnest(CAST(:keys AS bigint[])) AS k (key) WHERE pg_try_advisory_xact_lock_shared(key)"
-)
+#: Of who dials, who never waits for who adds an entry: so the two can hold each other up in no order. It
+#: gives those of the :keys that were had.
+TRY = """
+    SELECT key FROM unnest(CAST(:keys AS bigint[])) AS k (key) WHERE pg_try_advisory_xact_lock_shared(key)
+"""
 _LOCK = Prepared("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS k (key)")
-
-
-async def numbers_to_dial(conn: AsyncConnection, tenant_id: int, numbers: Sequence[str]) -> frozenset[str]:
-    """Those of these numbers (E.164) for which nobody commits an entry before this transaction has ended.
-
-    Ask what covers a number only in a statement after this one: it then sees every entry that was committed.
-    A number that is missing has an entry under way; all are while one for many numbers is.
-    """
-    everybody = lock_of(tenant_id)
-    keys = {number: lock_of(tenant_id, number) for number in numbers}
-    had = set(await _TRY.column(conn, keys=[everybody, *sorted(set(keys.values()))]))
-    return frozenset(number for number, key in keys.items() if key in had and everybody in had)
 
 
 async def lock_numbers(conn: AsyncConnection, tenant_id: int, numbers: Sequence[str]) -> None:
@@ -74,20 +62,29 @@ _NAMES = """
     (SELECT u.name FROM app_user u WHERE u.tenant_id = d.tenant_id AND u.id = d.added_by) AS added_by,
     (SELECT u.name FROM app_user u WHERE u.tenant_id = d.tenant_id AND u.id = d.removed_by) AS removed_by
 """
-#: Asked before each call: nothing that only people look at. Of an erased person nothing is kept but the
-#: digest of the number, so that is asked for too.
+#: What is said of the number n.e164, in an array: (id, campaign, source, from, until). `n.marks`: the marks
+#: of the number, with spaces between. Asked before each call: nothing that only people look at. Of an erased
+#: person nothing is kept but the digest of the number, so that is asked for too.
+SAID = f"""
+    ARRAY(
+        SELECT ROW(d.id, d.campaign_id, d.source, d.valid_from, d.valid_until)
+          FROM do_not_call d
+         WHERE d.tenant_id = :tenant_id AND d.mark = ANY (string_to_array(n.marks, ' '))
+           AND d.removed_at IS NULL
+         UNION ALL
+        SELECT ROW(CAST(0 AS bigint), CAST(NULL AS bigint), CAST('{ERASED}' AS text),
+                   CAST(NULL AS timestamptz), CAST(NULL AS timestamptz))
+          FROM forgotten_salt s
+          JOIN forgotten_number f
+            ON f.tenant_id = s.tenant_id AND f.digest = sha256(s.salt || convert_to(n.e164, 'UTF8'))
+         WHERE s.tenant_id = :tenant_id)
+"""  # noqa: S608 - texts of ours
+#: The last entry's id; kept with an attempt it says, with the time, what was asked.
+VERSION = "(SELECT coalesce(max(id), 0) FROM do_not_call WHERE tenant_id = :tenant_id)"
 _COVERING = Prepared(
     f"""
-    SELECT d.id, d.mark, d.campaign_id, d.source, d.valid_from, d.valid_until
-      FROM do_not_call d
-     WHERE d.tenant_id = :tenant_id AND d.mark = ANY (CAST(:marks AS text[])) AND d.removed_at IS NULL
-     UNION ALL
-    SELECT 0, n.e164, NULL, '{ERASED}', NULL, NULL
-      FROM forgotten_salt s
-      CROSS JOIN unnest(CAST(:numbers AS text[])) AS n (e164)
-      JOIN forgotten_number f
-        ON f.tenant_id = s.tenant_id AND f.digest = sha256(s.salt || convert_to(n.e164, 'UTF8'))
-     WHERE s.tenant_id = :tenant_id
+    SELECT n.e164, {SAID} AS said
+      FROM unnest(CAST(:numbers AS text[]), CAST(:marks AS text[])) AS n (e164, marks)
     """  # noqa: S608 - texts of ours
 )
 _OF_NUMBERS = Prepared(
@@ -112,7 +109,6 @@ _ONE = Prepared(
     SELECT {_COLUMNS}, {_NAMES} FROM do_not_call d WHERE d.tenant_id = :tenant_id AND d.id = :entry_id
     """  # noqa: S608 - texts of ours
 )
-_VERSION = Prepared("SELECT coalesce(max(id), 0) FROM do_not_call WHERE tenant_id = :tenant_id")
 
 
 def _entry(row: Any) -> Entry:
@@ -126,26 +122,31 @@ async def covering(
 ) -> Mapping[str, Unwanted]:
     """What keeps a campaign from dialling each of these numbers (E.164) at that moment; a number that
     nothing keeps is left out."""
-    asked = {mark for number in numbers for mark in marks(number)}
-    found: dict[str, list[Unwanted]] = {}
-    for row in await _COVERING.rows(conn, tenant_id=tenant_id, marks=list(asked), numbers=list(numbers)):
-        if row.campaign_id in (None, campaign_id) and in_force(row.valid_from, row.valid_until, now):
-            unwanted = Unwanted(row.id, row.source, row.valid_until)
-            for number in numbers:
-                if covers(row["mark"], number):
-                    found.setdefault(number, []).append(unwanted)
-    return {number: longest(every) for number, every in found.items()}
+    asked = {"numbers": list(numbers), "marks": marks_of(numbers)}
+    rows = await _COVERING.rows(conn, tenant_id=tenant_id, **asked)
+    found = ((row.e164, unwanted(row.said, campaign_id, now)) for row in rows)
+    return {number: said for number, said in found if said is not None}
+
+
+def marks_of(numbers: Sequence[str]) -> list[str]:
+    """The marks of each of these numbers (E.164), as `SAID` takes them."""
+    return [" ".join(marks(number)) for number in numbers]
+
+
+def unwanted(said: Sequence[tuple[Any, ...]], campaign_id: int, now: datetime) -> Unwanted | None:
+    """Of what `SAID` gives that which keeps the campaign from dialling the number at that moment."""
+    every = [
+        Unwanted(id_, source, until)
+        for id_, campaign, source, since, until in said
+        if campaign in (None, campaign_id) and in_force(since, until, now)
+    ]
+    return longest(every) if every else None
 
 
 async def entries_of(conn: AsyncConnection, tenant_id: int, numbers: Sequence[str]) -> list[Entry]:
     """Every entry that is or was for any of these numbers (E.164), the newest first."""
     asked = {mark for number in numbers for mark in marks(number)}
     return [_entry(row) for row in await _OF_NUMBERS.rows(conn, tenant_id=tenant_id, marks=list(asked))]
-
-
-async def version(conn: AsyncConnection, tenant_id: int) -> int:
-    """The id of the last entry; kept with an attempt it says, with the time, what was asked."""
-    return int(await _VERSION.value(conn, tenant_id=tenant_id))
 
 
 async def page(

@@ -289,6 +289,7 @@ PACE: Mapping[str, str] = MappingProxyType(
         "tenant_channels": mark("No call is placed: as many calls are on the lines as there may be at once."),
         "tenant_rate": mark("No call is placed: no more calls may be placed in this second."),
         "not_running": mark("No call is placed: the campaign was paused just now."),
+        "mode_forbidden": mark("No call is placed: the policy forbids this mode of dialling."),
         "no_leads": mark("No call is placed: no number may be called now, by hours or retry time."),
         "agents_free": mark("{dial} placed: {ready} ready, {in_air} in the air, ratio {ratio}."),
         "within_budget": mark(

@@ -33,6 +33,7 @@ from scheduler import hopper
 
 FIRST = "+79160000000"
 SECOND = "+79160000001"
+TARGET = Target(FIRST, ("Europe/Moscow",))
 
 
 @pytest.fixture
@@ -213,9 +214,10 @@ async def test_tenants_never_see_each_others(floor: Floor, owner_url: str) -> No
     async with floor.database.tenant(2) as theirs:
         await store.add(theirs, 2, [FIRST, "+7916*"], Refusal(Source.API), by=None, now=utc_now())
         async with floor.database.tenant(TENANT) as ours:  # while theirs holds its locks
-            assert await store.numbers_to_dial(ours, TENANT, [FIRST]) == {FIRST}
+            assert await admission.lock(ours, terms_of(floor), [TARGET]) == {FIRST}
             assert await store.entries_of(ours, TENANT, [FIRST]) == []
-            assert await store.version(ours, TENANT) == 0
+            (known,) = await admission.subjects(ours, terms_of(floor), [TARGET], utc_now())
+            assert (known.do_not_call, known.version) == (None, 0)
     line = Line(floor.database)
     assert await placer_of(floor, line).next_leads(terms_of(floor), 1, NODE) == Placed(1)
 
@@ -262,7 +264,7 @@ async def test_an_entry_waits_for_the_attempt_that_was_there_first(
 
     owner = await connect(owner_url)
     async with floor.database.tenant(TENANT) as dialling:
-        assert await store.numbers_to_dial(dialling, TENANT, [FIRST]) == {FIRST}
+        assert await admission.lock(dialling, terms_of(floor), [TARGET]) == {FIRST}
         adding = asyncio.create_task(entry())
         async with asyncio.timeout(10):
             while not await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110

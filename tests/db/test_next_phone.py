@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, text, update
 from support.floor import TENANT, Floor
+from support.placer import terms_of
 
 from dialer.agents.model import AgentState
-from dialer.calls import store
+from dialer.calls import admission
 from dialer.calls.model import Call, HungUp, Result
 from dialer.calls.service import CallService
+from dialer.calls.targets import Target
 from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.db.session import Database
@@ -137,15 +139,12 @@ async def test_a_disposition_leads_to_the_next_number(floor: Floor) -> None:
 
 
 async def test_a_person_counts_over_all_their_numbers(floor: Floor) -> None:
-    """How often a person was tried is known for each of their numbers; of others nothing."""
+    """How often a person was tried is known for each of their numbers; of other people nothing."""
     lead_id = await lead_of_three(floor, {"results": {"no_answer": ROUND}})
     await tried(floor, lead_id)
-    contact_id = (await floor.row(t.lead, lead_id)).contact_id
+    other = (await floor.row(t.lead, (await floor.leads(1, first=79261112233))[0])).e164
     async with floor.database.tenant(TENANT) as conn:
-        people = {NUMBERS[0]: None, NUMBERS[1]: contact_id, NUMBERS[2]: None}
-        found = await store.tried(conn, TENANT, people, utc_now().replace(year=2000))
-    assert {number: len(found.get(number, ())) for number in NUMBERS} == {
-        NUMBERS[0]: 1,
-        NUMBERS[1]: 1,
-        NUMBERS[2]: 0,
-    }
+        targets = [Target(number, ("UTC",)) for number in (*NUMBERS, other, "+79260000000")]
+        found = await admission.subjects(conn, terms_of(floor), targets, utc_now())
+    assert [len(one.tried) for one in found] == [1, 1, 1, 0, 0]
+    assert len({one.contact for one in found}) == 3  # theirs, the other's, nobody's

@@ -17,7 +17,7 @@ from support.floor import NODE, TENANT, Floor, Seat
 from dialer.agents.model import AgentState
 from dialer.asterisk.ami import AmiReply
 from dialer.asterisk.nodes import Node, Nodes
-from dialer.calls import store
+from dialer.calls import admission, store
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.lines import TrunkLines
 from dialer.calls.model import (
@@ -36,6 +36,7 @@ from dialer.calls.model import (
 )
 from dialer.calls.placing import Placer
 from dialer.calls.table import CallTable, Line
+from dialer.calls.targets import Target
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
 from dialer.campaigns.pace import Basis, Pace, traits_of_lead
@@ -251,8 +252,8 @@ async def test_a_rung_call_that_was_taken_back_leaves_its_lead_callable(floor: F
     assert (row.result, row.detail) == ("canceled", TAKEN_BACK)
     assert (lead.status, lead.attempts) == ("waiting", 0)
     async with floor.database.tenant(TENANT) as conn:
-        history = await store.tried(conn, TENANT, {lead.e164: None}, at - timedelta(days=1))
-    assert len(history[lead.e164]) == 1
+        (known,) = await admission.subjects(conn, terms_of(floor), [Target(lead.e164, ("UTC",))], utc_now())
+    assert len(known.tried) == 1
 
 
 # -- what the placer does for it ---------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select, text, update
 from support.floor import NODE, TENANT, Floor
 from support.placer import Line, placer_of, terms_of
 
@@ -15,10 +16,14 @@ from dialer.calls.model import Answered, Call, GaveUp, HungUp, Result
 from dialer.calls.placing import Placed
 from dialer.calls.targets import Target
 from dialer.clock import utc_now
+from dialer.compliance.filters import Filter
+from dialer.compliance.policy import ALL_DAY, Limits
+from dialer.contacts import dead_numbers_store
 from dialer.db import tables as t
-from dialer.db.session import Database, connect
+from dialer.db.session import Database, connect, driver_of
 from dialer.errors import DatabaseUnavailable
 from dialer.pacing.model import DialMode
+from scheduler import hopper
 from scheduler.hopper import ClaimedLead
 
 
@@ -142,3 +147,121 @@ async def test_what_is_dialled_counts_for_the_share_of_its_list(floor: Floor) ->
     assert await placer.next_leads(terms_of(floor, mixed=True), 3, NODE) == Placed(3)
     async with floor.database.tenant(TENANT) as conn:
         assert await conn.scalar(select(t.campaign_list.c.dialled)) == 3
+
+
+# -- what is asked before ----------------------------------------------------------------------------------
+
+
+async def dies(floor: Floor, number: str) -> None:
+    """The number is dead, and nobody has looked at its leads."""
+    async with floor.database.tenant(TENANT) as conn:
+        assert await dead_numbers_store.confirm(conn, TENANT, [number])
+
+
+async def second_number(floor: Floor, lead_id: int, number: str) -> None:
+    """The lead's person has another number."""
+    lead = await floor.row(t.lead, lead_id)
+    async with floor.database.tenant(TENANT) as conn:
+        await conn.execute(
+            insert(t.contact_phone).values(
+                tenant_id=TENANT,
+                contact_id=lead.contact_id,
+                position=2,
+                e164=number,
+                kind="mobile",
+                timezones=["Europe/Moscow"],
+            )
+        )
+
+
+async def test_a_dead_number_makes_way_for_the_next_one(floor: Floor) -> None:
+    """Its lead is closed, and the person's living number is called in the same look; one who has no other
+    number is left in peace."""
+    gone, alone, other = await floor.leads(3)
+    await second_number(floor, gone, "+79261112233")
+    await dies(floor, "+79160000000")
+    await dies(floor, "+79160000001")
+    line = Line(floor.database)
+    placer = placer_of(floor, line)
+    assert await placer.next_leads(terms_of(floor), 5, NODE) == Placed(1)
+    assert await placer.next_leads(terms_of(floor), 5, NODE) == Placed(1)
+    await placer.settled(NODE)
+    async with floor.database.tenant(TENANT) as conn:
+        dialled = set(await conn.scalars(select(t.attempt.c.e164)))
+    assert dialled == {"+79160000002", "+79261112233"}
+    assert (await floor.row(t.lead, other)).status == "dialling"
+    for lead_id in (gone, alone):
+        lead = await floor.row(t.lead, lead_id)
+        assert (lead.status, lead.closed_reason, lead.hold) == ("closed", "dead_number", None)
+
+
+async def test_a_person_may_try_a_dead_number(floor: Floor) -> None:
+    """What somebody dials by hand is not asked whether it lives."""
+    await floor.leads(1)
+    await dies(floor, "+79160000000")
+    target = Target("+79160000000", ("Europe/Moscow",))
+    async with floor.database.tenant(TENANT) as conn:
+        (by_hand,) = await admission.judge(conn, terms_of(floor, mode=DialMode.MANUAL), [target], utc_now())
+        (machine,) = await admission.judge(conn, terms_of(floor), [target], utc_now())
+    assert by_hand.answer is None
+    assert machine.answer is not None
+    assert machine.answer.filter is Filter.NUMBER
+
+
+async def test_a_mode_that_was_forbidden_since_dials_nothing(floor: Floor) -> None:
+    """No lead is put off for it: with another mode they are all there."""
+    (lead_id,) = await floor.leads(1)
+    strict = replace(terms_of(floor).policy, forbidden_modes=frozenset({"progressive"}))
+    placer = placer_of(floor, Line(floor.database))
+    assert await placer.next_leads(terms_of(floor, policy=strict), 1, NODE) == Placed(0, "mode_forbidden")
+    assert (await floor.row(t.lead, lead_id)).status == "new"
+    by_power = terms_of(floor, policy=strict, mode=DialMode.POWER)
+    assert await placer.next_leads(by_power, 1, NODE) == Placed(1)
+
+
+async def test_all_is_asked_by_one_statement_without_locks(floor: Floor) -> None:
+    """What is known of a batch, also where attempts at a person are limited, consents and quotas count: who
+    only wants to know holds nobody up."""
+    await floor.leads(3)
+    policy = replace(terms_of(floor).policy, asks_consent=True, limits=Limits(per_day=1))
+    terms = terms_of(floor, policy=policy, has_quotas=True)
+    targets = [Target(f"+{79160000000 + n}", ("Europe/Moscow",)) for n in range(3)]
+    asked: list[str] = []
+    async with floor.database.tenant(TENANT) as conn:
+        driver = driver_of(conn)
+        with driver.query_logger(lambda record: asked.append(record.query)):
+            known = await admission.subjects(conn, terms, targets, utc_now())
+        assert await conn.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")) == 0
+        assert await admission.lock(conn, terms, targets) == {target.e164 for target in targets}
+        assert await conn.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")) == 7
+    assert len(asked) == 1
+    assert len({one.contact for one in known} - {None}) == 3
+    assert [(one.dead, one.do_not_call, one.full, list(one.tried)) for one in known] == [
+        (False, None, "", [])
+    ] * 3
+
+
+async def test_each_number_is_told_of_its_own(floor: Floor) -> None:
+    """One number of two contacts is asked about for each of them: whose hours they are, who was tried."""
+    first, second = await floor.leads(2)
+    await second_number(floor, second, "+79160000000")
+    await floor.place(first)
+    now = utc_now()
+    async with floor.database.tenant(TENANT) as conn:
+        await conn.execute(
+            update(t.contact_phone)
+            .where(t.contact_phone.c.position == 2)
+            .values(good_from="18:00", good_until="20:00")
+        )
+        leads = [await hopper.claim_one(conn, TENANT, floor.campaign_id, second)]
+        assert leads[0] is not None
+        theirs = replace(leads[0], e164="+79160000000")
+        targets = [
+            Target(theirs.e164, theirs.timezones, theirs),
+            Target(leads[0].e164, theirs.timezones, leads[0]),
+            Target("+79160000000", theirs.timezones),
+        ]
+        shared, own, typed = await admission.subjects(conn, terms_of(floor), targets, now)
+    assert (shared.contact, len(shared.tried), str(shared.good)) == (theirs.contact_id, 1, "18:00-20:00")
+    assert (own.contact, len(own.tried), own.good) == (theirs.contact_id, 0, ALL_DAY)
+    assert (typed.contact, len(typed.tried), typed.good) == (theirs.contact_id - 1, 1, ALL_DAY)

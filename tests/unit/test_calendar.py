@@ -154,7 +154,8 @@ def test_the_proof_of_a_call_has_what_the_rules_went_by() -> None:
     now = utc("2026-06-03 08:00")
     tried = [Tried(now - timedelta(hours=30), "busy", None), Tried(now - timedelta(days=20), "busy", None)]
     rules = Rules(POLICIES["ru-230fz"], ALWAYS, "progressive", purpose=Purpose.COLLECTION)
-    assert evidence(Subject((MSK, "Asia/Omsk"), tried), rules, now) == {
+    assert evidence(Subject((MSK, "Asia/Omsk"), tried, version=7), rules, now) == {
+        "dnc": 7,
         "at": "2026-06-03T08:00:00.000+00:00",
         "purpose": "collection",
         "places": {MSK: "2026-06-03T11:00+03:00", "Asia/Omsk": "2026-06-03T14:00+06:00"},

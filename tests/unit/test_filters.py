@@ -84,9 +84,28 @@ def test_a_no_says_until_when() -> None:
     assert answer.denied == Denied(Reason.ATTEMPTS_PER_DAY, NOON + timedelta(hours=22))
 
 
+@pytest.mark.parametrize(
+    ("mode", "stops"), [("progressive", True), ("predictive", True), ("preview", False), ("manual", False)]
+)
+def test_a_dead_number_is_for_people_alone(mode: str, stops: bool) -> None:
+    """It is asked before anything else; a person may try it, as a call that rings brings it back."""
+    subject = Subject(("UTC",), OFTEN, Unwanted(7, "key_press", None), dead=True)
+    first = next(answers(subject, replace(RULES, mode=mode), NOON))
+    assert first == Answer(Filter.NUMBER, Denied(Reason.DEAD_NUMBER, None) if stops else None)
+
+
+def test_a_mode_that_the_policy_has_come_to_forbid_stops_all() -> None:
+    """Whatever the number; the answer names the mode."""
+    strict = replace(RULES, policy=replace(RULES.policy, forbidden_modes=frozenset({"predictive"})))
+    assert stopped(Subject(("UTC",)), strict, NOON) == Answer(
+        Filter.MODE, Denied(Reason.MODE_FORBIDDEN, None, "predictive")
+    )
+    assert stopped(Subject(("UTC",)), replace(strict, mode="progressive"), NOON) is None
+
+
 @pytest.mark.parametrize("until", [None, NOON + timedelta(days=30)])
-def test_do_not_call_is_asked_first(until: datetime | None) -> None:
-    """Whatever else stands against a number, that is told of first; and until when, if ever."""
+def test_do_not_call_is_asked_before_the_rest(until: datetime | None) -> None:
+    """Whatever else stands against a number that lives, that is told of first; and until when, if ever."""
     answer = stopped(Subject((), OFTEN, Unwanted(7, "key_press", until)), RULES, NOON)
     assert answer is not None
     assert answer.filter is Filter.DO_NOT_CALL
@@ -116,8 +135,9 @@ def test_a_full_quota_is_asked_last() -> None:
 
 
 def test_a_lead_can_wait_for_every_filter() -> None:
-    """What a filter puts off rests under its name, and the database knows all the names."""
-    assert {str(each) for each in Filter} < {str(each) for each in Hold}
+    """What a filter puts off rests under its name, and the database knows all the names. A dead number closes
+    its lead, a mode stops its campaign: nothing rests under these."""
+    assert {str(each) for each in Filter} - {str(each) for each in Hold} == {"number", "mode"}
     assert [str(each) for each in Hold] == list(LEAD_HOLDS)
 
 
