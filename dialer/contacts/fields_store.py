@@ -9,10 +9,13 @@ from typing import Any
 from sqlalchemy import case, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts import store
+from dialer.clock import utc_now
+from dialer.contacts import people_store, store
 from dialer.contacts.fields import Field, FieldSpec, FieldType, Misfit, Misfits, Reader, Typed
 from dialer.contacts.rejects import MAX_REJECT_VALUE
 from dialer.db import tables as t
+from dialer.db.events import wake
+from dialer.db.prepared import Prepared
 
 _FIELD = t.custom_field.c
 _MISFIT = t.contact_misfit.c
@@ -168,12 +171,16 @@ async def add_values(
     return misfits
 
 
+_HAS_QUOTAS = Prepared("SELECT EXISTS (SELECT FROM campaign_quota WHERE tenant_id = :tenant_id)")
+
+
 async def rewrite_values(
     conn: AsyncConnection, tenant_id: int, contact_ids: Sequence[int], field: Field | None = None
 ) -> dict[int, list[Misfit]]:
     """Read `contact.custom` of these contacts anew: after an edit, a merge; what does not fit, by contact.
+    Leads that rest for a quota are asked about anew: the quota may be of people of another kind now.
 
-    `field`: of this field only.
+    `field`: of this field only, as it has changed itself.
     """
     read = Reader([field]) if field is not None else await reader(conn, tenant_id)
     c = t.contact.c
@@ -186,6 +193,12 @@ async def rewrite_values(
     people = [(row.id, row.custom) for row in rows]
     only = {"tenant_id": tenant_id, "contact_ids": [one for one, _ in people]}
     await conn.execute(_DROP, {**only, "field_id": field.id if field is not None else None})
+    if (
+        field is None
+        and await _HAS_QUOTAS.value(conn, tenant_id=tenant_id)
+        and await people_store.look_again(conn, tenant_id, contact_ids, "quota", utc_now())
+    ):
+        await wake(conn, "campaigns", tenant_id=tenant_id)
     return await add_values(conn, tenant_id, read, people)
 
 

@@ -10,8 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.clock import utc_now
-from dialer.contacts import consents, history, people_store
+from dialer.contacts import consents, fields_store, history, people_store
 from dialer.contacts.consents import Record
+from dialer.contacts.fields import Field
 from dialer.contacts.history import Kind
 from dialer.contacts.numbers import BadNumber, PhoneNumber, read_number
 from dialer.contacts.people_model import Card, LeadOf, Membership, refit
@@ -33,6 +34,8 @@ class Person:
     lists: Sequence[Membership]
     leads: Sequence[LeadOf]
     consents: Sequence[Record]
+    #: the tenant's own fields in their order, without archived ones
+    fields: Sequence[Field]
     #: numbers are whole
     whole: bool
 
@@ -126,6 +129,7 @@ class People:
             lists=await people_store.lists_of(conn, tenant_id, contact_id),
             leads=leads,
             consents=await consents.records_of(conn, tenant_id, contact_id),
+            fields=[one for one in await fields_store.fields(conn, tenant_id) if not one.archived],
             whole=whole,
         )
 

@@ -40,7 +40,7 @@ class Consents(People):
                 await audit.record(
                     conn, actor, "consent.add", f"contact:{contact_id}", consent=consent_id, purpose=purpose
                 )
-            await people_store.look_again(conn, actor.tenant_id, contact_id, utc_now())
+            await people_store.look_again(conn, actor.tenant_id, [contact_id], "consent", utc_now())
             await wake(conn, "campaigns", tenant_id=actor.tenant_id)
             return await self._person(conn, actor, contact_id)
 

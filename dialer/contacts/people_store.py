@@ -315,17 +315,26 @@ async def owners(conn: AsyncConnection, tenant_id: int, numbers: Collection[str]
     return {row.e164: row.contact_id for row in await conn.execute(query)}
 
 
-_AGREED = Prepared(
+# In the order in which everybody locks leads.
+_LOOK_AGAIN = Prepared(
     """
     UPDATE lead SET hold = NULL, open_from = :now
-     WHERE tenant_id = :tenant_id AND contact_id = :contact_id AND hold = 'consent' AND status <> 'closed'
+     WHERE tenant_id = :tenant_id AND id = ANY (ARRAY(
+           SELECT id FROM lead
+            WHERE tenant_id = :tenant_id AND contact_id = ANY (CAST(:contact_ids AS bigint[]))
+              AND hold = CAST(:hold AS text) AND status <> 'closed'
+            ORDER BY id
+              FOR UPDATE))
     """
 )
 
 
-async def look_again(conn: AsyncConnection, tenant_id: int, contact_id: int, now: datetime) -> None:
-    """Ask anew about the leads of a person that rest for a consent."""
-    await _AGREED.run(conn, tenant_id=tenant_id, contact_id=contact_id, now=now)
+async def look_again(
+    conn: AsyncConnection, tenant_id: int, contact_ids: Sequence[int], hold: str, now: datetime
+) -> int:
+    """Have the placer ask anew about the leads of these people that rest under this word; how many."""
+    whose = {"tenant_id": tenant_id, "contact_ids": list(contact_ids)}
+    return await _LOOK_AGAIN.run(conn, **whose, hold=hold, now=now)
 
 
 # -- the leads that wait -----------------------------------------------------------------------------------

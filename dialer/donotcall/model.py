@@ -73,6 +73,8 @@ class Entry:
     removed_at: datetime | None = None
     removed_by: str | None = None
     removed_reason: str | None = None
+    #: name of the campaign
+    campaign: str | None = None
 
     def in_force(self, now: datetime) -> bool:
         """Whether it keeps calls from being made at that moment."""

@@ -198,13 +198,18 @@ class DoNotCallService:
         read = read_number(number, self._settings.default_region)
         if isinstance(read, BadNumber):
             raise BadNumberError(reason=read.code.value)
-        now = utc_now()
+        (found,) = await self.check_all(actor, [read.e164])
+        return found
+
+    async def check_all(self, actor: Actor, numbers: Sequence[str]) -> list[Check]:
+        """What is said of each of these numbers (E.164), in their order."""
+        actor.require(Right.CONTACTS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
-            entries = await store.entries_of(conn, actor.tenant_id, [read.e164])
+            entries = {one: await store.entries_of(conn, actor.tenant_id, [one]) for one in numbers}
             # A campaign that there is not: what counts for all.
-            found = (await store.covering(conn, actor.tenant_id, [read.e164], 0, now)).get(read.e164)
-        erased = found is not None and found.source == store.ERASED
-        return Check(read.e164, tuple(entries), erased, found is not None)
+            found = await store.covering(conn, actor.tenant_id, numbers, 0, utc_now())
+        erased = {one for one, said in found.items() if said.source == store.ERASED}
+        return [Check(one, tuple(entries[one]), one in erased, one in found) for one in numbers]
 
     async def _entry(self, conn: AsyncConnection, actor: Actor, entry_id: int) -> Entry:
         found = await store.get(conn, actor.tenant_id, entry_id)

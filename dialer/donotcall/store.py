@@ -58,6 +58,7 @@ _COLUMNS = """
     d.attempt_id, d.removed_at, d.removed_reason
 """
 _NAMES = """
+    (SELECT c.name FROM campaign c WHERE c.tenant_id = d.tenant_id AND c.id = d.campaign_id) AS campaign,
     (SELECT r.name FROM registry r WHERE r.tenant_id = d.tenant_id AND r.id = d.registry_id) AS registry,
     (SELECT u.name FROM app_user u WHERE u.tenant_id = d.tenant_id AND u.id = d.added_by) AS added_by,
     (SELECT u.name FROM app_user u WHERE u.tenant_id = d.tenant_id AND u.id = d.removed_by) AS removed_by

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +17,7 @@ from dialer.compliance.model import zone_of
 from dialer.compliance.policy import Purpose
 from dialer.contacts.consents import Record
 from dialer.contacts.erasure_http import ERASURE
+from dialer.contacts.history import Entry
 from dialer.contacts.people_base import Person
 from dialer.contacts.people_http import (
     PEOPLE,
@@ -25,12 +27,15 @@ from dialer.contacts.people_http import (
     NumberIn,
     PersonFields,
 )
+from dialer.donotcall.http import DO_NOT_CALL
 from dialer.errors import BadNumber, DozvonError, Invalid
-from dialer.httpkit.access import Right
+from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.i18n import translator
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.paging import cut, decode, encode
 from dialer.httpkit.problems import locale_of
 from dialer.web import forms
+from dialer.web.card_fields import card_fields, labels
 from dialer.web.keys import LIVE
 from dialer.web.render import page
 from dialer.web.views.door import see
@@ -103,13 +108,13 @@ async def add(request: web.Request) -> web.StreamResponse:
 
 @routes.get(ONE)
 async def one(request: web.Request) -> web.StreamResponse:
-    """The card of a person."""
-    return await _one(request)
+    """All about a person."""
+    return await card(request)
 
 
-async def _one(request: web.Request, form: str = "", error: DozvonError | None = None) -> web.StreamResponse:
+async def card(request: web.Request, form: str = "", error: DozvonError | None = None) -> web.StreamResponse:
     """The card; `error` stands at the form that was sent."""
-    actor, contact_id = page_actor(request), _id(request)
+    actor, contact_id = page_actor(request), id_of(request)
     service = request.app[PEOPLE]
     person = await service.person(actor, contact_id)
     key = decode(request.query.get("history"), datetime, str, str)
@@ -117,7 +122,7 @@ async def _one(request: web.Request, form: str = "", error: DozvonError | None =
         actor, contact_id, after=(key[0], key[1], key[2]) if key else None, limit=HISTORY + 1
     )
     entries, following = cut(told, HISTORY, lambda entry: (entry.at, entry.source, entry.key))
-    now = utc_now()
+    now, locale = utc_now(), locale_of(request)
     zones = {zone for number in person.card.numbers for zone in number.timezones}
     places = [zone_of(name) for name in ([person.card.timezone] if person.card.timezone else sorted(zones))]
     return await page(
@@ -138,7 +143,33 @@ async def _one(request: web.Request, form: str = "", error: DozvonError | None =
         purposes=list(Purpose),
         wrong={form: forms.faults(error, locale_of(request))} if error else {},
         may_edit=actor.may(Right.CONTACTS_EDIT),
+        custom=card_fields(
+            person.fields, person.card.custom, locale, *map(translator(locale).gettext, ("yes", "no"))
+        ),
+        labels=_labels(person, entries, locale),
+        **await _refused(request, actor, person),
     )
+
+
+def _labels(person: Person, entries: Sequence[Entry], locale: str) -> dict[str, str]:
+    """What the fields are called that the history names."""
+    named = {name for entry in entries for name in entry.detail if name.startswith("custom.")}
+    found = labels(person.fields, [name.removeprefix("custom.") for name in named], locale)
+    return {f"custom.{name}": label for name, label in found.items()}
+
+
+async def _refused(request: web.Request, actor: Actor, person: Person) -> dict[str, Any]:
+    """What is said of the person's numbers in the list of those who are not to be called."""
+    if not person.whole or person.card.erased_at is not None:
+        return {"refusals": None}
+    numbers = [number.e164 for number in person.card.numbers]
+    checks = await request.app[DO_NOT_CALL].check_all(actor, numbers)
+    entries = {entry.id: entry for check in checks for entry in check.entries}
+    return {
+        "refusals": sorted(entries.values(), key=lambda entry: -entry.id),
+        "refused": {check.e164 for check in checks if check.forbidden},
+        "their_campaigns": {lead.campaign_id: lead.campaign for lead in person.leads},
+    }
 
 
 def _agreed(person: Person) -> dict[str, bool]:
@@ -169,10 +200,10 @@ async def change(request: web.Request) -> web.StreamResponse:
     try:
         values: dict[str, Any] = {name: form[name] for name in NAMES if name in form}
         body = forms.read(PersonFields, {**values, "custom": _custom(form)})
-        await request.app[PEOPLE].change(actor, _id(request), body.given(), body.custom)
+        await request.app[PEOPLE].change(actor, id_of(request), body.given(), body.custom)
     except DozvonError as error:
-        return await _one(request, "card", error)
-    return _back(request)
+        return await card(request, "card", error)
+    return back(request)
 
 
 def _custom(form: MultiMapping[str]) -> dict[str, str | None]:
@@ -196,14 +227,14 @@ async def add_number(request: web.Request) -> web.StreamResponse:
         )
         await request.app[PEOPLE].add_number(
             actor,
-            _id(request),
+            id_of(request),
             body.number,
             label=body.label,
             good=body.good.hours() if body.good else None,
         )
     except DozvonError as error:
-        return await _one(request, "numbers", error)
-    return _back(request, "numbers")
+        return await card(request, "numbers", error)
+    return back(request, "numbers")
 
 
 @routes.post(ONE + "/numbers/{phone_id:[0-9]{1,18}}")
@@ -216,15 +247,15 @@ async def change_number(request: web.Request) -> web.StreamResponse:
         body = forms.read(NumberChange, values)
         await request.app[PEOPLE].change_number(
             actor,
-            _id(request),
+            id_of(request),
             phone_id,
             written=body.number,
             label=body.label,
             good=body.good.hours() if body.good else None,
         )
     except DozvonError as error:
-        return await _one(request, f"number-{phone_id}", error)
-    return _back(request, "numbers")
+        return await card(request, f"number-{phone_id}", error)
+    return back(request, "numbers")
 
 
 def _hours(form: MultiMapping[str]) -> dict[str, str] | None:
@@ -239,14 +270,14 @@ async def move_number(request: web.Request) -> web.StreamResponse:
     phone_id = int(request.match_info["phone_id"])
     try:
         if request.match_info["what"] == "remove":
-            await service.remove_number(actor, _id(request), phone_id)
+            await service.remove_number(actor, id_of(request), phone_id)
         else:
-            card = (await service.person(actor, _id(request))).card
+            card = (await service.person(actor, id_of(request))).card
             others = [number.id for number in card.numbers if number.id != phone_id]
-            await service.order_numbers(actor, _id(request), [phone_id, *others])
+            await service.order_numbers(actor, id_of(request), [phone_id, *others])
     except DozvonError as error:
-        return await _one(request, f"number-{phone_id}", error)
-    return _back(request, "numbers")
+        return await card(request, f"number-{phone_id}", error)
+    return back(request, "numbers")
 
 
 @routes.post(ONE + "/consents")
@@ -263,7 +294,7 @@ async def add_consent(request: web.Request) -> web.StreamResponse:
         body = forms.read(ConsentIn, values)
         await request.app[PEOPLE].add_consent(
             actor,
-            _id(request),
+            id_of(request),
             body.purpose,
             body.source,
             proof=body.proof,
@@ -271,16 +302,16 @@ async def add_consent(request: web.Request) -> web.StreamResponse:
             valid_until=body.valid_until,
         )
     except DozvonError as error:
-        return await _one(request, "consents", error)
-    return _back(request, "consents")
+        return await card(request, "consents", error)
+    return back(request, "consents")
 
 
 @routes.post(ONE + "/consents/{consent_id:[0-9]{1,18}}/withdraw")
 async def withdraw(request: web.Request) -> web.StreamResponse:
     """The person agrees no more."""
     consent_id = int(request.match_info["consent_id"])
-    await request.app[PEOPLE].withdraw_consent(page_actor(request), _id(request), consent_id)
-    return _back(request, "consents")
+    await request.app[PEOPLE].withdraw_consent(page_actor(request), id_of(request), consent_id)
+    return back(request, "consents")
 
 
 @routes.post(ONE + "/erase")
@@ -290,15 +321,17 @@ async def erase(request: web.Request) -> web.StreamResponse:
     try:
         if "sure" not in form:
             raise Invalid(field="sure", reason="tick the box: it cannot be undone")
-        await request.app[ERASURE].erase(actor, _id(request), never_again="never_again" in form)
+        await request.app[ERASURE].erase(actor, id_of(request), never_again="never_again" in form)
     except DozvonError as error:
-        return await _one(request, "erase", error)
-    return _back(request)
+        return await card(request, "erase", error)
+    return back(request)
 
 
-def _id(request: web.Request) -> int:
+def id_of(request: web.Request) -> int:
+    """Whose card is asked for."""
     return int(request.match_info["contact_id"])
 
 
-def _back(request: web.Request, part: str = "") -> web.StreamResponse:
-    return see(f"/contacts/{_id(request)}" + (f"#{part}" if part else ""))
+def back(request: web.Request, part: str = "") -> web.StreamResponse:
+    """To the card, at that part of it."""
+    return see(f"/contacts/{id_of(request)}" + (f"#{part}" if part else ""))

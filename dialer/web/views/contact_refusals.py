@@ -1,0 +1,84 @@
+"""What stands against calling a person, on their card: entries of do-not-call, and numbers that are dead."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from dialer.contacts.dead_numbers_http import DEAD_NUMBERS
+from dialer.contacts.people_http import PEOPLE
+from dialer.donotcall.http import DO_NOT_CALL, RemovalIn
+from dialer.donotcall.model import Refusal, Source
+from dialer.errors import DozvonError, Invalid, NotFound
+from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.identity import page_actor
+from dialer.web import forms
+from dialer.web.keys import LIVE
+from dialer.web.views.contacts import ONE, back, card, id_of
+
+routes = web.RouteTableDef()
+
+LONGEST_REASON = 500
+
+
+@routes.post(ONE + "/do-not-call")
+async def add(request: web.Request) -> web.StreamResponse:
+    """Have nobody call these of the person's numbers."""
+    actor = page_actor(request, Right.COMPLIANCE_EDIT)
+    form = await forms.texts(request)
+    try:
+        chosen = {forms.whole(one, "phone") for one in form.getall("phone", [])}
+        numbers = await _numbers(request, actor, chosen)
+        if not numbers:
+            raise Invalid(field="phone", reason="choose a number")
+        reason, campaign = form.get("reason", "").strip(), form.get("campaign", "")
+        if len(reason) > LONGEST_REASON or not reason.isprintable():
+            raise Invalid(field="reason", reason="does not have the right form")
+        zone = ZoneInfo(await request.app[LIVE].timezone(actor))
+        said = Refusal(
+            Source.OPERATOR,
+            campaign_id=forms.whole(campaign, "campaign") if campaign else None,
+            reason=reason,
+            valid_until=forms.moment(form.get("valid_until", ""), "valid_until", zone),
+        )
+        await request.app[DO_NOT_CALL].add(actor, numbers, [], said)
+    except DozvonError as error:
+        return await card(request, "refusals", error)
+    return back(request, "refusals")
+
+
+@routes.post(ONE + "/do-not-call/{entry_id:[0-9]{1,18}}/remove")
+async def remove(request: web.Request) -> web.StreamResponse:
+    """Let an entry count no more."""
+    actor = page_actor(request, Right.COMPLIANCE_EDIT)
+    entry_id, form = int(request.match_info["entry_id"]), await forms.texts(request)
+    try:
+        wanted = forms.read(RemovalIn, {"reason": form.get("reason", "")})
+        await request.app[DO_NOT_CALL].remove(actor, entry_id, wanted.reason)
+    except DozvonError as error:
+        return await card(request, f"refusal-{entry_id}", error)
+    return back(request, "refusals")
+
+
+@routes.post(ONE + "/numbers/{phone_id:[0-9]{1,18}}/{what:alive|dead}")
+async def living(request: web.Request) -> web.StreamResponse:
+    """Say that a number leads to somebody, or to nobody."""
+    actor = page_actor(request, Right.CONTACTS_EDIT)
+    phone_id = int(request.match_info["phone_id"])
+    try:
+        found = await _numbers(request, actor, {phone_id})
+        if not found:
+            raise NotFound(what="number", key=phone_id)
+        service = request.app[DEAD_NUMBERS]
+        say = service.revive if request.match_info["what"] == "alive" else service.confirm
+        await say(actor, found[0])
+    except DozvonError as error:
+        return await card(request, f"number-{phone_id}", error)
+    return back(request, "numbers")
+
+
+async def _numbers(request: web.Request, actor: Actor, phone_ids: set[int]) -> list[str]:
+    """Those of the person's numbers, E.164."""
+    person = await request.app[PEOPLE].person(actor, id_of(request))
+    return [number.e164 for number in person.card.numbers if number.id in phone_ids]
