@@ -13,12 +13,18 @@ from sqlalchemy import select
 from support import people as make
 from support.web import Caller, Web, serving
 
+from dialer.contacts import fields_store
+from dialer.contacts.dead_numbers_http import DEAD_NUMBERS
+from dialer.contacts.dead_numbers_service import DeadNumberService
 from dialer.contacts.erasure import ErasureService
 from dialer.contacts.erasure_http import ERASURE
+from dialer.contacts.fields import TEMPLATES
 from dialer.contacts.people import PersonService
 from dialer.contacts.people_http import PEOPLE
 from dialer.db import tables as t
 from dialer.db.session import Database
+from dialer.donotcall.http import DO_NOT_CALL
+from dialer.donotcall.service import DoNotCallService
 from dialer.httpkit.access import Role
 from dialer.settings import load
 from dialer.web.pages import add_pages
@@ -33,6 +39,8 @@ async def site(database: Database, database_url: str, tmp_path: Path) -> AsyncIt
     services: Mapping[web.AppKey[Any], Any] = {
         PEOPLE: PersonService(database, settings),
         ERASURE: ErasureService(database, tmp_path),
+        DO_NOT_CALL: DoNotCallService(database, settings),
+        DEAD_NUMBERS: DeadNumberService(database, settings),
     }
     async with serving(
         database, database_url, services=services, settings=settings, pages=add_pages
@@ -151,3 +159,83 @@ async def test_agents_see_nobody_by_choice(site: Web, contact_id: int) -> None:
     operator = await site.browser(Role.OPERATOR)
     for path in ("/contacts", f"/contacts/{contact_id}"):
         assert (await operator.call("GET", path)).status == 403
+
+
+# -- what stands against a call ----------------------------------------------------------------------------
+
+
+async def of_table(database: Database, table: Any, *names: str) -> list[tuple[Any, ...]]:
+    """These columns of all rows."""
+    async with database.tenant(1) as conn:
+        rows = await conn.execute(select(*(table.c[name] for name in names)).order_by(table.c.id))
+        return [tuple(row) for row in rows]
+
+
+async def test_an_entry_is_made_and_lifted_on_the_card(
+    supervisor: Caller, contact_id: int, database: Database
+) -> None:
+    """Of the numbers that are ticked; each entry says where it comes from and until when, and stays when it
+    is lifted."""
+    path = f"/contacts/{contact_id}"
+    assert "Nothing was ever said of this number." in (await supervisor.call("GET", path)).text
+    (phone_id,) = (row[0] for row in await of_table(database, t.contact_phone, "id"))
+    assert (await send(supervisor, path + "/do-not-call"))[0] == 422
+    asked = {"phone": str(phone_id), "reason": "позвонил сам", "valid_until": "2090-01-02T10:00"}
+    assert await send(supervisor, path + "/do-not-call", **asked) == (303, path + "#refusals")
+    page = (await supervisor.call("GET", path)).text
+    for words in ("позвонил сам", "by hand", "2090-01-02", "do not call"):
+        assert words in page, words
+    ((entry, mark),) = await of_table(database, t.do_not_call, "id", "mark")
+    assert mark == NUMBER
+    lift = f"{path}/do-not-call/{entry}/remove"
+    status, text = await send(supervisor, lift)
+    assert (status, "<details open><summary>Remove" in text) == (422, True)
+    assert await send(supervisor, lift, reason="передумал") == (303, path + "#refusals")
+    assert (await send(supervisor, lift, reason="передумал"))[0] == 409
+    page = (await supervisor.call("GET", path)).text
+    assert "передумал" in page
+    assert "do not call</span>" not in page
+
+
+async def test_nobody_else_s_number_is_entered_by_the_card(
+    supervisor: Caller, contact_id: int, database: Database
+) -> None:
+    """An id of another person's number is none of this card."""
+    async with database.tenant(1) as conn:
+        place = await make.ground(conn, campaigns=0)
+        await make.person(conn, place, ["+79160000007"])
+    theirs = (await of_table(database, t.contact_phone, "id"))[-1][0]
+    assert (await send(supervisor, f"/contacts/{contact_id}/do-not-call", phone=str(theirs)))[0] == 422
+    assert (await send(supervisor, f"/contacts/{contact_id}/numbers/{theirs}/dead"))[0] == 404
+    assert await of_table(database, t.do_not_call, "id") == []
+
+
+async def test_a_number_dies_and_lives_on_the_card(
+    supervisor: Caller, contact_id: int, database: Database
+) -> None:
+    """With its leads."""
+    path = f"/contacts/{contact_id}"
+    (phone_id,) = (row[0] for row in await of_table(database, t.contact_phone, "id"))
+    assert await send(supervisor, f"{path}/numbers/{phone_id}/dead") == (303, path + "#numbers")
+    assert "It is alive" in (await supervisor.call("GET", path)).text
+    assert await of_table(database, t.lead, "status", "closed_reason") == [("closed", "dead_number")]
+    assert (await send(supervisor, f"{path}/numbers/{phone_id}/alive"))[0] == 303
+    assert "It is dead" in (await supervisor.call("GET", path)).text
+    assert await of_table(database, t.lead, "status") == [("new",)]
+    assert (await send(supervisor, f"{path}/numbers/{phone_id}/alive"))[0] == 404
+
+
+async def test_fields_go_by_their_labels(supervisor: Caller, contact_id: int, database: Database) -> None:
+    """The tenant's fields come first, in the reader's language, also those without a value; a value keeps the
+    name that its file gave it, and the history says the label."""
+    async with database.tenant(1) as conn:
+        for spec in TEMPLATES["cars"]:
+            await fields_store.add_field(conn, 1, spec)
+    path = f"/contacts/{contact_id}"
+    page = (await supervisor.call("GET", path)).text
+    assert page.index(">Car make</label>") < page.index('value="Volvo"') < page.index(">Car model</label>")
+    assert 'name="custom_name" value="Марка"' in page
+    assert 'name="custom_name" value="car_model"' in page
+    assert (await send(supervisor, path, custom_name="Марка", custom_value="Škoda"))[0] == 303
+    page = (await supervisor.call("GET", path)).text
+    assert "Car make:</span> <del>Volvo</del> → <ins>Škoda</ins>" in page

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
-from support.floor import TENANT, Floor, Seat
+from support.floor import NODE, TENANT, Floor, Seat
+from support.placer import Line, placer_of
 
 from dialer.agents.model import AgentState
 from dialer.calls import admission
+from dialer.calls.placing import Placed
 from dialer.calls.service import CallService
 from dialer.calls.targets import Target
 from dialer.campaigns.leads import (
@@ -28,6 +30,7 @@ from dialer.campaigns.leads import (
 from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
 from dialer.compliance.filters import Filter
+from dialer.contacts.people import PersonService
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.errors import Forbidden, Invalid, NotFound, WrongState
@@ -158,6 +161,25 @@ async def test_a_new_quota_counts_the_talks_that_were_had(
     await talk(floor, two, "no-contact")
     assert await quota(service, boss, floor, 5) == 1
     assert await quota(service, boss, floor, 5, ["sale", "no_contact"]) == 2
+
+
+async def test_another_value_is_looked_at_again(floor: Floor, service: LeadService, boss: Actor) -> None:
+    """Who rests for a full quota and turns out to be of another kind may be called; who is still of that kind
+    rests on when the placer has asked."""
+    one, two, three = await leads_of(floor, ["Москва", "Москва", "Москва"])
+    await quota(service, boss, floor, 1)
+    await talk(floor, one, "sale")
+    await carry_out(floor)
+    assert await claimed(floor) == []
+    people = PersonService(floor.database, load())
+    moved, stayed = [(await floor.row(t.lead, lead_id)).contact_id for lead_id in (two, three)]
+    await people.change(boss, moved, {}, {"city": "Омск"})
+    assert await claimed(floor) == [two]
+    await people.change(boss, stayed, {}, {"city": "москва"})
+    terms = await DatabaseTermsBook(floor.database, Path()).terms(TENANT, floor.campaign_id)
+    line = Line(floor.database)
+    assert await placer_of(floor, line).next_leads(terms, 5, NODE) == Placed(1)
+    assert (await floor.row(t.lead, three)).hold == "quota"
 
 
 # -- recycling ---------------------------------------------------------------------------------------------
