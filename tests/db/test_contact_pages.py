@@ -202,8 +202,8 @@ async def test_nobody_else_s_number_is_entered_by_the_card(
 ) -> None:
     """An id of another person's number is none of this card."""
     async with database.tenant(1) as conn:
-        place = await make.ground(conn, campaigns=0)
-        await make.person(conn, place, ["+79160000007"])
+        (list_id,) = await conn.scalars(select(t.contact_list.c.id))
+        await make.person(conn, make.Ground(list_id, (), 0), ["+79160000007"])
     theirs = (await of_table(database, t.contact_phone, "id"))[-1][0]
     assert (await send(supervisor, f"/contacts/{contact_id}/do-not-call", phone=str(theirs)))[0] == 422
     assert (await send(supervisor, f"/contacts/{contact_id}/numbers/{theirs}/dead"))[0] == 404

@@ -252,7 +252,9 @@ async def test_a_rung_call_that_was_taken_back_leaves_its_lead_callable(floor: F
     assert (row.result, row.detail) == ("canceled", TAKEN_BACK)
     assert (lead.status, lead.attempts) == ("waiting", 0)
     async with floor.database.tenant(TENANT) as conn:
-        (known,) = await admission.subjects(conn, terms_of(floor), [Target(lead.e164, ("UTC",))], utc_now())
+        (known,) = await admission.subjects(
+            conn, await terms_of(floor), [Target(lead.e164, ("UTC",))], utc_now()
+        )
     assert len(known.tried) == 1
 
 

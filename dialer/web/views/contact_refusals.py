@@ -15,7 +15,7 @@ from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.web import forms
 from dialer.web.keys import LIVE
-from dialer.web.views.contacts import ONE, back, card, id_of
+from dialer.web.views.contacts import ONE, back, id_of, show_card
 
 routes = web.RouteTableDef()
 
@@ -44,7 +44,7 @@ async def add(request: web.Request) -> web.StreamResponse:
         )
         await request.app[DO_NOT_CALL].add(actor, numbers, [], said)
     except DozvonError as error:
-        return await card(request, "refusals", error)
+        return await show_card(request, "refusals", error)
     return back(request, "refusals")
 
 
@@ -57,7 +57,7 @@ async def remove(request: web.Request) -> web.StreamResponse:
         wanted = forms.read(RemovalIn, {"reason": form.get("reason", "")})
         await request.app[DO_NOT_CALL].remove(actor, entry_id, wanted.reason)
     except DozvonError as error:
-        return await card(request, f"refusal-{entry_id}", error)
+        return await show_card(request, f"refusal-{entry_id}", error)
     return back(request, "refusals")
 
 
@@ -74,7 +74,7 @@ async def living(request: web.Request) -> web.StreamResponse:
         say = service.revive if request.match_info["what"] == "alive" else service.confirm
         await say(actor, found[0])
     except DozvonError as error:
-        return await card(request, f"number-{phone_id}", error)
+        return await show_card(request, f"number-{phone_id}", error)
     return back(request, "numbers")
 
 

@@ -109,10 +109,12 @@ async def add(request: web.Request) -> web.StreamResponse:
 @routes.get(ONE)
 async def one(request: web.Request) -> web.StreamResponse:
     """All about a person."""
-    return await card(request)
+    return await show_card(request)
 
 
-async def card(request: web.Request, form: str = "", error: DozvonError | None = None) -> web.StreamResponse:
+async def show_card(
+    request: web.Request, form: str = "", error: DozvonError | None = None
+) -> web.StreamResponse:
     """The card; `error` stands at the form that was sent."""
     actor, contact_id = page_actor(request), id_of(request)
     service = request.app[PEOPLE]
@@ -202,7 +204,7 @@ async def change(request: web.Request) -> web.StreamResponse:
         body = forms.read(PersonFields, {**values, "custom": _custom(form)})
         await request.app[PEOPLE].change(actor, id_of(request), body.given(), body.custom)
     except DozvonError as error:
-        return await card(request, "card", error)
+        return await show_card(request, "card", error)
     return back(request)
 
 
@@ -233,7 +235,7 @@ async def add_number(request: web.Request) -> web.StreamResponse:
             good=body.good.hours() if body.good else None,
         )
     except DozvonError as error:
-        return await card(request, "numbers", error)
+        return await show_card(request, "numbers", error)
     return back(request, "numbers")
 
 
@@ -254,7 +256,7 @@ async def change_number(request: web.Request) -> web.StreamResponse:
             good=body.good.hours() if body.good else None,
         )
     except DozvonError as error:
-        return await card(request, f"number-{phone_id}", error)
+        return await show_card(request, f"number-{phone_id}", error)
     return back(request, "numbers")
 
 
@@ -276,7 +278,7 @@ async def move_number(request: web.Request) -> web.StreamResponse:
             others = [number.id for number in card.numbers if number.id != phone_id]
             await service.order_numbers(actor, id_of(request), [phone_id, *others])
     except DozvonError as error:
-        return await card(request, f"number-{phone_id}", error)
+        return await show_card(request, f"number-{phone_id}", error)
     return back(request, "numbers")
 
 
@@ -302,7 +304,7 @@ async def add_consent(request: web.Request) -> web.StreamResponse:
             valid_until=body.valid_until,
         )
     except DozvonError as error:
-        return await card(request, "consents", error)
+        return await show_card(request, "consents", error)
     return back(request, "consents")
 
 
@@ -323,7 +325,7 @@ async def erase(request: web.Request) -> web.StreamResponse:
             raise Invalid(field="sure", reason="tick the box: it cannot be undone")
         await request.app[ERASURE].erase(actor, id_of(request), never_again="never_again" in form)
     except DozvonError as error:
-        return await card(request, "erase", error)
+        return await show_card(request, "erase", error)
     return back(request)
 
 
