@@ -285,7 +285,7 @@ class Engine:
                     self.driving.look()
                     self._books.tenants = await self.database.tenants()
                     for tenant_id in self._books.tenants:
-                        for what in ("trunks", "shifts", "campaigns", "commands", "do_not_call"):
+                        for what in ("trunks", "shifts", "campaigns", "callbacks", "commands", "do_not_call"):
                             self._told(what, tenant_id)
             except DatabaseUnavailable as error:
                 log.warning("note_waits", note=note, reason=str(error))
@@ -332,6 +332,8 @@ class Engine:
             case "campaigns":
                 self.ownership.look_soon()  # one that was started may be nobody's yet
                 self.runner.campaigns_changed(tenant_id)
+            case "callbacks":
+                self.runner.callbacks_changed(tenant_id)
             case "shifts":  # one has begun or ended, or its phone is to be called
                 if not self.ownership.owns_phones(tenant_id):
                     self.ownership.look_soon()  # the tenant's first shift has begun, perhaps

@@ -130,6 +130,9 @@ class Settings(BaseSettings):
         le=120,
         description="how long a talking customer is kept for an agent whose phone was lost, s",
     )
+    callback_reminder_s: float = Field(
+        300.0, ge=0, le=86400, description="how long before a promised call its agent is told, seconds"
+    )
 
     keep_commands_days: int = Field(
         7, ge=1, description="days that what was asked of the engine is kept, with its replies"

@@ -30,6 +30,7 @@ from dialer.errors import DatabaseUnavailable
 from dialer.policies import store as policies
 from dialer.policies.fields import PolicyBody
 from dialer.policies.windows import opening
+from scheduler.holds import Hold
 
 log = structlog.get_logger(__name__)
 
@@ -236,6 +237,12 @@ async def _write(
 def times(row: Any, rules: Rules, now: datetime) -> tuple[datetime, datetime, str | None]:
     """What `open_from`, `open_until` and `hold` of a lead are to be."""
     zones, good = tuple(row.timezones), good_day(row.good_from, row.good_until)
+    if row.hold == Hold.CALLBACK:  # its callback says when; this is when it is looked at again
+        return (
+            row.open_from,
+            opening(rules.calendar, zones, max(now, row.open_from), good).open_until,
+            row.hold,
+        )
     if row.hold not in _CALENDARS and row.open_from > now:
         # It waits for something else until then. Where it is closed then, its window is over at that moment,
         # and it is looked at again.

@@ -20,9 +20,11 @@ import asyncpg
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.clock import utc_now
 from dialer.db.prepared import Prepared
 from dialer.db.session import driver_of
 from dialer.db.tables import lead
+from scheduler import promised
 from scheduler.holds import Hold
 from scheduler.mix import Share, deal
 from scheduler.refused import NOT_REFUSED
@@ -48,10 +50,12 @@ class ClaimedLead:
     last_result: str | None = None
     #: of the number: mobile, fixed_line, ...
     kind: str | None = None
+    #: the callback that it is claimed for
+    callback_id: int | None = None
 
 
 _LEAD = """
-    id, list_id, contact_id, e164, timezones, attempts, last_result,
+    lead.id, lead.list_id, lead.contact_id, lead.e164, lead.timezones, lead.attempts, lead.last_result,
     (SELECT p.kind FROM contact_phone p
       WHERE p.tenant_id = lead.tenant_id AND p.contact_id = lead.contact_id AND p.e164 = lead.e164) AS kind
 """
@@ -69,6 +73,7 @@ _NEXT = f"""
      LIMIT :wanted
 """  # noqa: S608 - no value is put in
 _PEEK = Prepared(_NEXT)
+_PROMISED, _PROMISED_BY = promised.claims(_LEAD)
 _AWAKE = f"{_NEXT} FOR UPDATE SKIP LOCKED"
 #: Public for the bench, which asks the database how it goes about it.
 CLAIM = Prepared(_AWAKE)
@@ -77,7 +82,7 @@ _WOKEN = """
          WHERE tenant_id = :tenant_id AND id = ANY (ARRAY(
                SELECT id FROM lead
                 WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
-                  AND hold IS NOT NULL AND open_from <= :now
+                  AND hold IS NOT NULL AND hold <> 'callback' AND open_from <= :now
                 ORDER BY open_from
                 LIMIT 500
                   FOR UPDATE SKIP LOCKED))
@@ -208,8 +213,8 @@ _TALKED = Prepared(
 
 
 def _claimed(row: Any) -> ClaimedLead:
-    id_, list_id, contact_id, e164, timezones, attempts, last_result, kind = row
-    return ClaimedLead(id_, list_id, contact_id, e164, tuple(timezones), attempts, last_result, kind)
+    id_, list_id, contact_id, e164, timezones, *others = row  # in the order of ClaimedLead
+    return ClaimedLead(id_, list_id, contact_id, e164, tuple(timezones), *others)
 
 
 async def claim(
@@ -220,10 +225,16 @@ async def claim(
     now: datetime,
     *,
     mixed: bool = False,
+    callbacks: bool = False,
 ) -> list[ClaimedLead]:
     """Lock up to `wanted` leads that may be dialled now, in the campaign's order. `mixed`: its lists have
-    shares."""
+    shares. `callbacks`: before them those who were promised a call, by nobody in particular."""
     whose = {"tenant_id": tenant_id, "campaign_id": campaign_id, "now": now}
+    if callbacks:
+        rows = await _PROMISED.rows(conn, **whose, wanted=wanted)
+        others = wanted - len(rows)
+        more = await claim(conn, tenant_id, campaign_id, others, now, mixed=mixed) if others else []
+        return [*map(_claimed, rows), *more]
     if mixed:
         await _WAKE.run(conn, **whose)
         return await _by_shares(conn, whose, wanted, CLAIM_LISTS, _CLAIM_OTHERS)
@@ -231,6 +242,15 @@ async def claim(
     if found[0][0]:  # they may come before those that were awake
         return [_claimed(row) for row in await CLAIM.rows(conn, **whose, wanted=wanted)]
     return [_claimed(row) for _, row in found if row[0] is not None]
+
+
+async def claim_promised(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, agent_id: int, now: datetime
+) -> ClaimedLead | None:
+    """Lock the lead that this agent has promised to call by now, the first of them."""
+    whose = {"tenant_id": tenant_id, "campaign_id": campaign_id, "agent_id": agent_id, "now": now}
+    row = await _PROMISED_BY.row(conn, **whose, wanted=1)
+    return _claimed(row) if row else None
 
 
 async def peek(
@@ -346,7 +366,9 @@ async def give_back(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None
 
 
 async def skip(conn: AsyncConnection, tenant_id: int, lead_id: int) -> None:
-    """The agent passed an offered lead on: it waits, behind all others."""
+    """The agent passed an offered lead on: it waits, behind all others; one that was promised a call, for a
+    few minutes."""
+    await promised.pass_on(conn, tenant_id, lead_id, utc_now())
     # By the index of the claim, from its other end.
     last = (
         select(lead.c.sort_key + 1)

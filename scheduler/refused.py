@@ -11,7 +11,9 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.clock import utc_now
 from dialer.db.prepared import Prepared
+from scheduler import promised
 
 #: Of a lead in the statement that claims, at `:now`: its number has no entry of its own. Entries for prefixes
 #: are asked for afterwards, with everything else.
@@ -50,7 +52,7 @@ _CLOSE = Prepared(
 )
 _PUT_OFF = Prepared(
     f"""
-    WITH due AS ({_DUE.format(which="l.status IN ('new', 'waiting')")})
+    WITH due AS ({_DUE.format(which="l.status IN ('new', 'waiting') AND l.hold IS DISTINCT FROM 'callback'")})
     UPDATE lead SET status = 'waiting', hold = 'do_not_call', open_from = greatest(open_from, :until)
      {_OF_DUE}
     """  # noqa: S608 - texts of ours
@@ -86,14 +88,17 @@ _OPEN_PREFIX = Prepared(
 async def close_numbers(
     conn: AsyncConnection, tenant_id: int, numbers: Sequence[str], campaign_id: int | None
 ) -> int:
-    """Dial these numbers (E.164) no more, in any campaign or in one; how many leads that closed."""
-    return await _CLOSE.run(conn, tenant_id=tenant_id, numbers=list(numbers), campaign_id=campaign_id)
+    """Dial these numbers (E.164) no more, in any campaign or in one; how many leads that closed. Nobody calls
+    them back either."""
+    closed = await _CLOSE.run(conn, tenant_id=tenant_id, numbers=list(numbers), campaign_id=campaign_id)
+    await promised.cancel_numbers(conn, tenant_id, numbers, campaign_id, "do_not_call", utc_now())
+    return closed
 
 
 async def put_off_numbers(
     conn: AsyncConnection, tenant_id: int, numbers: Sequence[str], campaign_id: int | None, until: datetime
 ) -> int:
-    """Do not dial these numbers before then."""
+    """Do not dial these numbers before then. A callback is put off when it is due."""
     whose = {"tenant_id": tenant_id, "numbers": list(numbers), "campaign_id": campaign_id}
     return await _PUT_OFF.run(conn, **whose, until=until)
 
@@ -108,6 +113,7 @@ async def open_numbers(
 async def close_leads(conn: AsyncConnection, tenant_id: int, lead_ids: Sequence[int]) -> None:
     """Dial these leads no more."""
     await _CLOSE_LEADS.run(conn, tenant_id=tenant_id, lead_ids=list(lead_ids))
+    await promised.cancel_leads(conn, tenant_id, lead_ids, "do_not_call", utc_now())
 
 
 async def slice_end(conn: AsyncConnection, tenant_id: int, after: int) -> int | None:

@@ -1,5 +1,5 @@
 """Long work, one piece after another: imports, changes of many leads, figures of past
-hours, the deletion of what is over."""
+hours, the deletion of what is over; and reminders of promised calls."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import asyncio
 import structlog
 
 from dialer.app import quality, segments
+from dialer.callbacks.reminding import Reminding
 from dialer.contacts.importing import run_next_import
 from dialer.contacts.old_previews import OldPreviews
 from dialer.db.listen import ENGINE, JOBS, MISSED, Listener
@@ -42,6 +43,7 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
         asyncio.create_task(OldPreviews(database, settings).run()),
         asyncio.create_task(changes.run()),
         asyncio.create_task(calendar.run()),
+        asyncio.create_task(Reminding(database, settings.callback_reminder_s).run()),
         asyncio.create_task(Closing(database, kept.agent_time).run()),
         *(asyncio.create_task(job.run()) for job in quality.jobs(database)),
         asyncio.create_task(segments.keeper(database, listener).run()),

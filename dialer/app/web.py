@@ -8,6 +8,8 @@ from dialer.agents import http as agents_http
 from dialer.agents.service import AgentService
 from dialer.app import quality, segments
 from dialer.asterisk.speech import Speaker
+from dialer.callbacks import http as callbacks_http
+from dialer.callbacks.service import CallbackService
 from dialer.calls import http as calls_http
 from dialer.calls import proofs_http
 from dialer.calls.commands import CommandDesk
@@ -80,6 +82,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             donotcall_http.routes,
             agents_http.routes,
             calls_http.routes,
+            callbacks_http.routes,
             proofs_http.routes,
             recordings_http.routes,
             reports_http.routes,
@@ -102,6 +105,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             **segments.services(database),
             donotcall_http.DO_NOT_CALL: DoNotCallService(database, settings),
             agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
+            callbacks_http.CALLBACKS: CallbackService(database),
             calls_http.CALLS: CallService(database, desk, settings),
             proofs_http.PROOFS: Proofs(database),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),

@@ -9,9 +9,11 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import Field
 
+from dialer.callbacks.http import CallbackOut, Time
 from dialer.calls.call_log import CallRow, Filter
 from dialer.calls.card import Card
 from dialer.calls.service import CallService, CallView
+from dialer.clock import utc_now
 from dialer.errors import (
     ActionTimeout,
     AsteriskUnavailable,
@@ -25,7 +27,7 @@ from dialer.errors import (
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Moment, Out
+from dialer.httpkit.schema import In, Line, Moment, Out
 
 CALLS = web.AppKey("calls", CallService)
 routes = Routes("calls")
@@ -199,6 +201,7 @@ class CallDetailsOut(CallOut):
     card: CardOut
     timeline: list[MomentOut]
     recording_url: str | None = Field(description="null: none that the reader may listen to")
+    callback: CallbackOut | None = Field(description="the call that was promised in it")
 
     @classmethod
     def of_view(cls, view: CallView) -> Self:
@@ -209,6 +212,7 @@ class CallDetailsOut(CallOut):
             card=CardOut.of(view.card),
             timeline=[MomentOut.model_validate(one) for one in view.timeline],
             recording_url=url,
+            callback=CallbackOut.of(view.callback, utc_now()) if view.callback else None,
         )
 
 
@@ -236,8 +240,17 @@ class DispositionIn(In):
 
     code: str = Field(min_length=1, max_length=50, description="one of the campaign's dispositions")
     note: str = Field(default="", max_length=2000)
-    callback_at: Moment | None = Field(
-        default=None, description="with a disposition of the kind callback: when the person wants it"
+    callback_at: Time | None = Field(
+        default=None,
+        description="with a disposition of the kind callback: when the person wants it; without an offset by "
+        "the clock of `callback_zone`",
+    )
+    callback_until: Time | None = Field(
+        default=None, description="the end of the window that the person named; null: at that moment"
+    )
+    callback_zone: Line = Field(default="", max_length=64, description="IANA name; empty: the person's")
+    callback_personal: bool = Field(
+        default=False, description="the agent of this talk calls back; else any agent"
     )
 
 
@@ -335,10 +348,23 @@ async def hang_up(call: Call, attempt_id: UUID) -> None:
     await call.app[CALLS].hang_up(call.actor, attempt_id)
 
 
-@routes.put("/calls/{attempt_id}/disposition", errors=(WrongState,))
+@routes.put("/calls/{attempt_id}/disposition", errors=(NotAllowed, WrongState))
 async def dispose(call: Call, attempt_id: UUID, body: DispositionIn) -> CallDetailsOut:
-    """Save what a talk came to. In wrap-up that ends it; saved again, it is changed."""
-    view = await call.app[CALLS].dispose(call.actor, attempt_id, body.code, body.note, body.callback_at)
+    """Save what a talk came to. In wrap-up that ends it; saved again, it is changed.
+
+    A call that was promised is in the reply (`callback`): a time out of hours is moved to the next that is
+    open, and says so.
+    """
+    view = await call.app[CALLS].dispose(
+        call.actor,
+        attempt_id,
+        body.code,
+        body.note,
+        body.callback_at,
+        callback_until=body.callback_until,
+        callback_zone=body.callback_zone,
+        personal=body.callback_personal,
+    )
     return CallDetailsOut.of_view(view)
 
 

@@ -30,7 +30,7 @@ from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
 from dialer.servers.ownership import Leases, Sole
 from dialer.trunks import loads
-from scheduler import hopper, retry
+from scheduler import callbacks, hopper, promised, retry
 
 log = structlog.get_logger(__name__)
 
@@ -216,7 +216,12 @@ async def _settle(conn: AsyncConnection, tenant_id: int, freed: Sequence[tuple[C
         )
         if lead.unwanted:  # it was being dialled when that was said: nothing has closed it
             fate = retry.Close(DO_NOT_CALL)
+        outcome = None
+        if lead.promise is not None:
+            outcome, fate = callbacks.after_try(lead.promise, result, fate, call.created_at, call.hung_up_at)
         await hopper.settle(conn, tenant_id, lead.lead_id, call.created_at, result, fate)
+        if lead.promise is not None and outcome is not None:
+            await promised.settle(conn, tenant_id, lead.promise.id, outcome, call.hung_up_at)
 
 
 async def _free_lines(conn: AsyncConnection, tenant_id: int, changes: Sequence[Change]) -> None:

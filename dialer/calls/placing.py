@@ -23,15 +23,16 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
-from dialer.asterisk.ami import variable
+from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.nodes import Nodes
 from dialer.calls import admission, store
 from dialer.calls.lines import Look, TrunkLines
-from dialer.calls.model import TAKEN_BACK, Assignee, Call, CancelAsked, NotPlaced, Result, Sent
+from dialer.calls.model import TAKEN_BACK, CancelAsked, NotPlaced, Result, Sent
+from dialer.calls.originating import originate
 from dialer.calls.store import NewAttempt
 from dialer.calls.switchboard import hang_up_channel
 from dialer.calls.table import CallTable, Change, Line
-from dialer.calls.targets import ByHand, Target, new_attempt
+from dialer.calls.targets import ByHand, Target, new_attempt, new_line
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now
@@ -54,8 +55,8 @@ from dialer.ids import new_id
 from dialer.servers.ownership import Leases
 from dialer.trunks import loads
 from dialer.trunks.caps import Refusal
-from dialer.trunks.model import Ask, Choice, Refused, Trunk, dial_string
-from scheduler import hopper
+from dialer.trunks.model import Ask, Choice, Refused, Trunk
+from scheduler import hopper, promised
 from scheduler.holds import Hold
 from scheduler.hopper import ClaimedLead
 from scheduler.order import best_first, looked_at
@@ -119,10 +120,18 @@ class Placer:
         return self.lines.left(terms.trunks, node)
 
     async def next_leads(
-        self, terms: CallTerms, wanted: int, node: str, told: Teller | None = None, near: Near | None = None
+        self,
+        terms: CallTerms,
+        wanted: int,
+        node: str,
+        told: Teller | None = None,
+        near: Near | None = None,
+        *,
+        callbacks: bool = False,
     ) -> Placed:
         """Dial up to `wanted` of the campaign's next leads from the node; `told` has their chances.
-        `near`: of more leads than are wanted those are dialled whose best hour is nearest.
+        `near`: of more leads than are wanted those are dialled whose best hour is nearest. `callbacks`: there
+        are people who were promised a call by now.
 
         Raises DatabaseUnavailable (nothing was dialled) and AsteriskUnavailable while the node's link is
         down.
@@ -146,10 +155,18 @@ class Placer:
             for _ in range(SIFTS):  # leads that a rule puts off must not hide those behind them
                 look_at = looked_at(ask) if near is not None else ask
                 leads = await hopper.claim(
-                    conn, terms.tenant_id, terms.campaign_id, look_at, now, mixed=terms.mixed
+                    conn,
+                    terms.tenant_id,
+                    terms.campaign_id,
+                    look_at,
+                    now,
+                    mixed=terms.mixed,
+                    callbacks=callbacks,
                 )
                 if near is not None:
-                    leads = best_first(leads, partial(near, now=now), ask)
+                    first = [lead for lead in leads if lead.callback_id is not None][:ask]
+                    others = [lead for lead in leads if lead.callback_id is None]
+                    leads = first + best_first(others, partial(near, now=now), ask - len(first))
                 targets = [Target(lead.e164, lead.timezones, lead) for lead in leads]
                 free = await admission.lock(conn, terms, targets)
                 if targets and not free:  # entries for them are being committed
@@ -167,6 +184,43 @@ class Placer:
         if placed:
             return Placed(len(placed))
         return Placed(0, (_why_not(refused) if refused else "no_lines") if ready else "no_leads")
+
+    async def promised(self, terms: CallTerms, shift: Shift) -> Placed:
+        """Dial who was promised a call by the shift's agent by now, for that agent, who must be ready.
+
+        Raises WrongState where the agent is not (nothing was dialled), DatabaseUnavailable,
+        AsteriskUnavailable.
+        """
+        node, by_hand = shift.node or "", ByHand(None, shift, promised=True)
+        self._must_be_up(node)
+        now, began_s, heard = utc_now(), time.monotonic(), self.refusals_heard
+        placed: list[Line] = []
+        async with self.database.tenant(terms.tenant_id) as conn:
+            if not await self.leases.still(conn, terms.tenant_id, (terms.campaign_id,)):
+                return Placed(0, "not_ours")
+            if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
+                return Placed(0, "not_running")
+            lead = await hopper.claim_promised(conn, terms.tenant_id, terms.campaign_id, shift.agent_id, now)
+            if lead is None:
+                return Placed(0, "no_leads")
+            free = await donotcall.numbers_to_dial(conn, terms.tenant_id, [lead.e164])
+            target = Target(lead.e164, lead.timezones, lead)
+            ready = await self._sift(conn, terms, [target], free, now)
+            await self._commit(conn, terms, ready, node, now, placed, by_hand=by_hand)
+            for line in placed:
+                if not await agents.move(
+                    conn,
+                    terms.tenant_id,
+                    shift.id,
+                    AgentState.RESERVED,
+                    now,
+                    leaving=(AgentState.READY,),
+                    attempt_id=line.call.attempt_id,
+                ):
+                    raise WrongState(what="The agent", state="not free", allowed="ready")
+            commit_s = _in_time(began_s)
+        self._send(terms, placed, commit_s, heard)
+        return Placed(len(placed), "" if placed else "no_lines")
 
     async def one(self, terms: CallTerms, target: Target, by_hand: ByHand) -> UUID:
         """Dial one number that a person asked for, for that person; its attempt's id.
@@ -266,7 +320,10 @@ class Placer:
     async def _put_off(
         conn: AsyncConnection, terms: CallTerms, lead: ClaimedLead, hold: Hold, reason: str, until: datetime
     ) -> None:
-        await hopper.postpone(conn, terms.tenant_id, lead.id, until, hold)
+        if lead.callback_id is not None:  # it rests for its callback, which waits as long
+            await promised.put_off(conn, terms.tenant_id, lead.callback_id, until, hold)
+        else:
+            await hopper.postpone(conn, terms.tenant_id, lead.id, until, hold)
         log.info("lead_postponed", lead=lead.id, hold=hold, reason=reason, until=until.isoformat())
 
     async def _commit(
@@ -310,7 +367,7 @@ class Placer:
             choice, today = answer
             # Not before: it may be another trunk than the campaign's first.
             known = told(target, choice.trunk, now) if told is not None else target
-            line = self._line(terms, known, choice.trunk, node, ids[target.e164], now, by_hand)
+            line = new_line(terms, known, choice.trunk, node, ids[target.e164], now, by_hand)
             line.fence = self.leases.fence(terms.tenant_id, terms.campaign_id)
             placed.append(line)
             new.append(new_attempt(terms, known, choice, node, ids[target.e164], today, by_hand))
@@ -319,6 +376,9 @@ class Placer:
             leads = [each.lead_id for each in new if each.lead_id is not None]
             if leads:
                 await hopper.dialling(conn, terms.tenant_id, leads, now)
+                if by_hand is not None or any(one.lead and one.lead.callback_id for one in free):
+                    made = [each.id for each in new if each.lead_id is not None]
+                    await promised.take(conn, terms.tenant_id, leads, made)
                 if terms.mixed:
                     dialled = [one.lead for one in free if one.lead is not None and one.lead.id in leads]
                     await hopper.count_dialled(conn, terms.tenant_id, terms.campaign_id, dialled)
@@ -343,7 +403,7 @@ class Placer:
         now: datetime,
         by_hand: ByHand | None,
     ) -> None:
-        if by_hand is not None:
+        if by_hand is not None and not by_hand.promised:
             async with self.database.tenant(terms.tenant_id) as apart:  # this transaction is rolled back
                 await self.lines.tell(apart, terms.tenant_id, refused)
             raise NotAllowed(reason=refused.reason.said)
@@ -366,31 +426,6 @@ class Placer:
         typed = await store.typed_since(conn, terms.tenant_id, by_hand.shift.agent_id, now - TYPED_IN)
         if typed >= most:
             raise NotAllowed(reason="the agent has dialled as many numbers by hand as one may in an hour")
-
-    @staticmethod
-    def _line(
-        terms: CallTerms,
-        target: Target,
-        trunk: Trunk,
-        node: str,
-        attempt_id: UUID,
-        now: datetime,
-        by_hand: ByHand | None,
-    ) -> Line:
-        shift = by_hand.shift if by_hand else None
-        call = Call(
-            attempt_id=attempt_id,
-            tenant_id=terms.tenant_id,
-            campaign_id=terms.campaign_id,
-            # A person who started the call listens already: no detector stands between.
-            screens=terms.screens and by_hand is None,
-            abandon_after_s=terms.policy.abandon_after_s,
-            created_at=now,
-            agent=Assignee(shift.id, shift.agent_id, shift.leg) if shift and shift.leg else None,
-        )
-        line = Line(call=call, terms=terms, e164=target.e164, trunk_id=trunk.id, node=node)
-        line.traits, line.answer_probability = target.traits, target.answer_probability
-        return line
 
     # -- after the commit ------------------------------------------------------------------------------
 
@@ -467,26 +502,3 @@ def _why_not(refusal: Refusal) -> str:
     """The word for pacing: what passes by itself is `no_lines`."""
     passing = (Refusal.NO_TRUNK, Refusal.UNREACHABLE, Refusal.PREFIX, Refusal.CHANNELS, Refusal.RATE)
     return "no_lines" if refusal in passing else refusal.value
-
-
-def originate(line: Line, trunk: Trunk, agi_address: str) -> dict[str, str | list[str]]:
-    """The AMI action that dials a committed attempt (Asterisk's Originate, Async; never EarlyMedia, which
-    would turn a 183 into an answer)."""
-    call, terms = line.call, line.terms
-    return {
-        "Action": "Originate",
-        "Channel": dial_string(trunk, line.e164),
-        "ChannelId": str(call.attempt_id),
-        "Context": "dozvon-customer",
-        "Exten": "s",
-        "Priority": "1",
-        "Timeout": str(terms.ring_timeout_s * 1000),
-        "CallerID": trunk.caller_id,
-        "Async": "true",
-        "Variable": [
-            variable("DOZVON_ATTEMPT", str(call.attempt_id)),
-            variable("DOZVON_AGI", agi_address),
-            variable("DOZVON_AMD", terms.amd_arguments if call.screens else ""),
-            variable("DOZVON_MESSAGE", terms.abandon_sound),
-        ],
-    }

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.compliance.model import zone_of
 from dialer.db.prepared import Prepared
-from scheduler import retry
+from scheduler import promised, retry
+from scheduler.callbacks import Promise
 from scheduler.retry import Retries, Tries
 
 
@@ -27,6 +28,8 @@ class LeadOfAttempt:
     trunk_faults: int
     #: somebody has said meanwhile that the number is not to be called, for good
     unwanted: bool
+    #: the callback that the attempt was made for
+    promise: Promise | None = None
 
 
 #: What the retry rule needs of the lead l, tried by attempt a, and its campaign c. What only a campaign's own
@@ -52,10 +55,12 @@ _LEADS = Prepared(
            EXISTS (SELECT FROM do_not_call d
                     WHERE d.tenant_id = a.tenant_id AND d.mark = a.e164 AND d.removed_at IS NULL
                       AND d.valid_until IS NULL AND (d.valid_from IS NULL OR d.valid_from <= now())
-                      AND (d.campaign_id IS NULL OR d.campaign_id = a.campaign_id)) AS unwanted
+                      AND (d.campaign_id IS NULL OR d.campaign_id = a.campaign_id)) AS unwanted,
+           {promised.PROMISE}
       FROM attempt a
       JOIN lead l ON l.tenant_id = a.tenant_id AND l.id = a.lead_id
       JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
+      LEFT JOIN callback b ON b.tenant_id = a.tenant_id AND b.attempt_id = a.id AND b.state = 'dialling'
      WHERE a.tenant_id = :tenant_id AND a.id = ANY(CAST(:attempt_ids AS uuid[]))
     """  # noqa: S608 - no value is put in
 )
@@ -81,7 +86,12 @@ async def leads_of(
 ) -> dict[UUID, LeadOfAttempt]:
     """The leads that attempts were made for, by attempt; one of a number typed by hand is left out."""
     found = await _LEADS.rows(conn, tenant_id=tenant_id, attempt_ids=list(attempt_ids))
-    return {row.id: LeadOfAttempt(row.lead_id, *told(row), row.trunk_faults, row.unwanted) for row in found}
+    return {
+        row.id: LeadOfAttempt(
+            row.lead_id, *told(row), row.trunk_faults, row.unwanted, promised.promise_of(row)
+        )
+        for row in found
+    }
 
 
 _OF_TALK = Prepared(

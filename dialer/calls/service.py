@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.agents import people
 from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Shift
+from dialer.callbacks import making
+from dialer.callbacks import store as callback_store
+from dialer.callbacks.making import Asked
+from dialer.callbacks.store import CallbackRow
 from dialer.calls import call_log, card, dispositions, refusals, retries
 from dialer.calls.call_log import CallRow, Filter
 from dialer.calls.card import Card, shown_number
@@ -35,10 +39,8 @@ from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.said import Said
 from dialer.settings import Settings
 from dialer.telemetry import mask_number
-from scheduler import hopper, quotas, retry
+from scheduler import hopper, promised, quotas, retry
 
-#: A callback later than this is a slip of the pen.
-CALLBACK_WITHIN = timedelta(days=366)
 #: Attempts of one piece of the CSV file.
 CSV_PAGE = 1000
 
@@ -82,6 +84,8 @@ class CallView:
     timeline: Sequence[Moment]
     #: a whole recording that the reader may listen to
     recording: bool
+    #: what was promised in it
+    callback: CallbackRow | None = None
 
 
 class CallService:
@@ -163,12 +167,22 @@ class CallService:
     # -- what it came to -----------------------------------------------------------------------------------
 
     async def dispose(
-        self, actor: Actor, attempt_id: UUID, code: str, note: str = "", callback_at: datetime | None = None
+        self,
+        actor: Actor,
+        attempt_id: UUID,
+        code: str,
+        note: str = "",
+        callback_at: datetime | None = None,
+        *,
+        callback_until: datetime | None = None,
+        callback_zone: str = "",
+        personal: bool = False,
     ) -> CallView:
         """Save what a talk came to; in wrap-up that ends it and frees the agent.
 
-        May be saved again, which changes it. When this returns, it is kept. Raises NotFound, Forbidden,
-        WrongState, Invalid.
+        With a disposition of the kind callback: the call that was promised, by the clock of the person where
+        a time says no other, `personal` by the agent of this talk. May be saved again, which changes it. When
+        this returns, it is kept. Raises NotFound, Forbidden, WrongState, Invalid, NotAllowed.
         """
         tenant_id, now = actor.tenant_id, utc_now()
         async with self._database.tenant(tenant_id) as conn:
@@ -179,7 +193,7 @@ class CallService:
             if talk.connected_at is None:
                 raise WrongState(what="The call", state=talk.state, allowed="connected with an agent")
             choice = _chosen(talk.choices, code)
-            _check_callback(choice, callback_at, now)
+            _check_callback(choice, callback_at, talk)
             if choice.kind == "do_not_call":  # first: its lock goes before those of leads
                 asked = Refusal(Source.DISPOSITION, reason=choice.label_ru, attempt_id=attempt_id)
                 await donotcall.add(conn, tenant_id, [talk.e164], asked, by=actor.user_id, now=now)
@@ -187,7 +201,11 @@ class CallService:
                 conn, talk, tenant_id, disposition_id=choice.id, note=note, by=actor.user_id, at=now
             )
             if talk.lead_id is not None:
-                await _settle_lead(conn, tenant_id, talk, choice, callback_at, now)
+                said = None
+                if callback_at is not None:
+                    agent_id = talk.agent_id if personal else None
+                    said = Asked(callback_at, callback_until, callback_zone, agent_id, note=note)
+                await _settle_lead(conn, actor, talk, choice, said, now)
             if talk.has_quotas and row.contact_id is not None:
                 was = next((one.kind for one in talk.choices if one.id == talk.disposition_id), None)
                 await quotas.count(
@@ -317,12 +335,15 @@ async def _view(
 ) -> CallView:
     """All about an attempt that the actor may read. `choices`: those of its campaign, if they are known."""
     found = await card.of_call(conn, actor.tenant_id, row, whole=actor.may(Right.CALLS_READ), choices=choices)
-    shown = _shown(actor, row)
+    shown, callback = _shown(actor, row), None
+    if row.disposition_kind == "callback" and row.lead_id is not None:
+        callback = await callback_store.made_in(conn, actor.tenant_id, row.id, row.lead_id)
     return CallView(
         call=shown,
         card=replace(found, call=shown),
         timeline=_timeline(row),
         recording=row.recording_status == "whole" and (own or actor.may(Right.RECORDINGS_LISTEN)),
+        callback=replace(callback, e164=shown.e164) if callback else None,
     )
 
 
@@ -389,27 +410,29 @@ def _chosen(choices: Sequence[Choice], code: str) -> Choice:
     )
 
 
-def _check_callback(choice: Choice, callback_at: datetime | None, now: datetime) -> None:
+def _check_callback(choice: Choice, callback_at: datetime | None, talk: Talk) -> None:
     if callback_at is None:
         return
     if choice.kind != "callback":
         raise Invalid(field="callback_at", reason="goes only with a disposition of the kind callback")
-    if not now < callback_at <= now + CALLBACK_WITHIN:
-        raise Invalid(field="callback_at", reason="must be in the future, within a year")
+    if talk.lead_id is None:
+        raise Invalid(field="callback_at", reason="the number is of nobody whom the campaign has")
 
 
 async def _settle_lead(
-    conn: AsyncConnection,
-    tenant_id: int,
-    talk: Talk,
-    choice: Choice,
-    callback_at: datetime | None,
-    now: datetime,
+    conn: AsyncConnection, actor: Actor, talk: Talk, choice: Choice, said: Asked | None, now: datetime
 ) -> None:
+    """What becomes of the lead, and of the callbacks that the talk was made for or in."""
     assert talk.lead_id is not None
+    tenant_id = actor.tenant_id
+    planned = await making.plan_in_talk(conn, tenant_id, talk.lead_id, said, now) if said else None
     tries, rules = await retries.of_talk(conn, tenant_id, talk.id)
-    fate = retry.after_talk(choice.code, choice.kind, tries, rules, now, callback_at)
+    due_at = planned.due_at if planned else None
+    fate = retry.after_talk(choice.code, choice.kind, tries, rules, now, due_at)
     await hopper.talked(conn, tenant_id, talk.lead_id, talk.created_at, fate)
+    await promised.end_of_talk(conn, tenant_id, talk.id, talk.lead_id, now, again=planned is not None)
+    if planned is not None:
+        await making.write(conn, tenant_id, planned, by=actor.user_id, now=now, made_in=talk.id)
 
 
 async def _free(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from dialer.agents.model import Shift
+from dialer.calls.model import Assignee, Call
 from dialer.calls.store import NewAttempt
+from dialer.calls.table import Line
 from dialer.calls.terms import CallTerms
 from dialer.db.session import encode_json
 from dialer.pacing.answering import Traits, words_of
-from dialer.trunks.model import Choice
+from dialer.trunks.model import Choice, Trunk
 from scheduler.hopper import ClaimedLead
 
 
@@ -37,6 +39,8 @@ class ByHand:
 
     user_id: int | None
     shift: Shift
+    #: the agent has promised the call, and the server dials it
+    promised: bool = False
 
 
 def new_attempt(
@@ -74,3 +78,29 @@ def new_attempt(
         traits=words_of(target.traits) or None,
         evidence=encode_json(dict(target.evidence)) if target.evidence is not None else None,
     )
+
+
+def new_line(
+    terms: CallTerms,
+    target: Target,
+    trunk: Trunk,
+    node: str,
+    attempt_id: UUID,
+    now: datetime,
+    by_hand: ByHand | None,
+) -> Line:
+    """The call as it stands with its row."""
+    shift = by_hand.shift if by_hand else None
+    call = Call(
+        attempt_id=attempt_id,
+        tenant_id=terms.tenant_id,
+        campaign_id=terms.campaign_id,
+        # A person who started the call listens already: no detector stands between.
+        screens=terms.screens and by_hand is None,
+        abandon_after_s=terms.policy.abandon_after_s,
+        created_at=now,
+        agent=Assignee(shift.id, shift.agent_id, shift.leg) if shift and shift.leg else None,
+    )
+    line = Line(call=call, terms=terms, e164=target.e164, trunk_id=trunk.id, node=node)
+    line.traits, line.answer_probability = target.traits, target.answer_probability
+    return line

@@ -15,6 +15,7 @@ from dialer.db.tables import CAMPAIGN_PURPOSES, DISPOSITION_KINDS, RESULTS
 from dialer.httpkit.said import Said
 from dialer.httpkit.schema import In, Line
 from dialer.policies.fields import Spans, read_day
+from scheduler.callbacks import Away
 from scheduler.order import Order
 from scheduler.retry import LONGEST_S
 
@@ -164,6 +165,20 @@ class CampaignIn(In):
         description="which lead is next: the oldest, the newest, the one of the highest priority, a random "
         "one, the one with the fewest attempts, or of the oldest those whose best hour is nearest",
     )
+    callback_away: Away = Field(
+        default=Away.ANYONE,
+        description="what happens to a callback whose agent is not there: after `callback_wait_s` anyone "
+        "calls; it waits for its agent; it waits and the supervisors are told",
+    )
+    callback_wait_s: int = Field(
+        default=600, ge=0, le=7 * 86400, description="how long the agent of a callback is waited for, seconds"
+    )
+    callback_tries: int = Field(
+        default=3, ge=1, le=20, description="how often a callback that nobody answers is tried"
+    )
+    callback_retry_s: int = Field(
+        default=600, ge=30, le=7 * 86400, description="between two tries of a callback, seconds"
+    )
     trunks: list[Id] = Field(
         default=[], max_length=20, description="ids of trunks in the order they are tried"
     )
@@ -254,6 +269,10 @@ class CampaignEdit(In):
     most_per_month: int | None = None
     retries: RetriesIn | None = None
     lead_order: Order | None = None
+    callback_away: Away | None = None
+    callback_wait_s: int | None = None
+    callback_tries: int | None = None
+    callback_retry_s: int | None = None
     trunks: list[int] | None = None
 
 

@@ -17,6 +17,7 @@ from dialer.httpkit.i18n import said
 from dialer.httpkit.paging import Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import Out
+from scheduler.callbacks import Away
 from scheduler.order import Order
 
 CAMPAIGNS = web.AppKey("campaigns", CampaignService)
@@ -60,6 +61,10 @@ class CampaignRow(Out):
     most_per_month: int | None
     retries: RetriesIn
     lead_order: Order
+    callback_away: Away
+    callback_wait_s: int
+    callback_tries: int
+    callback_retry_s: int
     created_at: datetime
     started_at: datetime | None = Field(description="first start")
     ended_at: datetime | None = Field(description="when it was stopped")

@@ -130,6 +130,13 @@ class Campaign:
     retries: Mapping[str, Any]
     #: which lead is next: a word of `scheduler.order.Order`
     lead_order: str
+    #: what happens to a callback whose agent is not there: a word of `scheduler.callbacks.Away`
+    callback_away: str
+    #: how long its agent is waited for
+    callback_wait_s: int
+    #: how often one that nobody answers is tried, and how long after the last try
+    callback_tries: int
+    callback_retry_s: int
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

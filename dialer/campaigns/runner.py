@@ -30,6 +30,7 @@ from dialer.calls.terms import CallTerms
 from dialer.campaigns import pool
 from dialer.campaigns.pace import Pace
 from dialer.campaigns.paces import Paces
+from dialer.campaigns.promises import Promises, show
 from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
 from dialer.db import events
@@ -115,14 +116,21 @@ class Runner:
     _stale_campaigns: set[int] = field(default_factory=set)
     _stale_agents: set[int] = field(default_factory=set)
     _look: asyncio.Event = field(default_factory=asyncio.Event)
+    promises: Promises = field(init=False)
 
     def __post_init__(self) -> None:
+        self.promises = Promises(self.database, self.calls, self.placer)
         self.calls.watchers.append(lambda _line, _change: self._look.set())
         self.paces.ready = self._look.set
 
     def campaigns_changed(self, tenant_id: int) -> None:
         """A campaign, its leads or its trunks were changed."""
         self._stale_campaigns.add(tenant_id)
+        self._look.set()
+
+    def callbacks_changed(self, tenant_id: int) -> None:
+        """Calls were promised, or are to be made at another time or by somebody else."""
+        self.promises.changed(tenant_id)
         self._look.set()
 
     def taken_over(self, tenant_id: int) -> None:
@@ -184,6 +192,7 @@ class Runner:
             except DatabaseUnavailable:
                 self._stale_agents.add(tenant_id)
                 raise
+        await self.promises.refresh({tenant_id for tenant_id, _ in self._running})
 
     def _shares(self, tenant_id: int) -> bool:
         """Whether another server paces some of the tenant's campaigns."""
@@ -252,6 +261,8 @@ class Runner:
         now_s = asyncio.get_running_loop().time()
         running = {key[1]: each for key, each in self._running.items() if key[0] == tenant_id}
         ours = {campaign_id for campaign_id in running if self.ownership.paces(tenant_id, campaign_id)}
+        terms = {campaign_id: each.terms for campaign_id, each in running.items()}
+        shifts = await self.promises.keep(tenant_id, shifts, terms, ours, node.name)
         sated = self._sated.get(tenant_id, frozenset())
         wanting = {
             campaign_id: each.terms.priority
@@ -261,7 +272,6 @@ class Runner:
         }
         found = pool.at_hand(shifts, self.calls, self.placer.tracker.hears)
         free = pool.spare_for_calls(found, self.calls, tenant_id, wanting, node.name)
-        terms = {campaign_id: each.terms for campaign_id, each in running.items()}
         usable = [pool.usable(each, terms) for each in free]
         ahead = {one for one in wanting.keys() & ours if self._may_dial_ahead(running[one])}
         spoken_for = pool.spoken_for(self.calls, tenant_id, node.name)
@@ -385,7 +395,10 @@ class Runner:
             learned = self.paces.of(each.terms)  # the other modes learn too, for that
             near = learned.nearness(each.terms.window.span) if learned is not None else None
         teller = self.paces.teller(learned, each.terms) if learned is not None else None
-        placed = await self.placer.next_leads(each.terms, decision.dial, node.name, teller, near)
+        owes = self.promises.due(each.terms.tenant_id, each.terms.campaign_id)
+        placed = await self.placer.next_leads(
+            each.terms, decision.dial, node.name, teller, near, callbacks=owes
+        )
         if pace is not None:
             del pace.next_leads[: placed.dialled]
         if placed.dialled:
@@ -407,30 +420,18 @@ class Runner:
             now = utc_now()
             async with self.database.tenant(terms.tenant_id) as conn:
                 leads = await hopper.claim(
-                    conn, terms.tenant_id, terms.campaign_id, 1, now, mixed=terms.mixed
+                    conn,
+                    terms.tenant_id,
+                    terms.campaign_id,
+                    1,
+                    now,
+                    mixed=terms.mixed,
+                    callbacks=self.promises.due(terms.tenant_id, terms.campaign_id),
                 )
                 if not leads:
                     each.dry_until_s = asyncio.get_running_loop().time() + DRY_S
                     return
-                if not await agents.move(
-                    conn,
-                    terms.tenant_id,
-                    agent.session_id,
-                    AgentState.RESERVED,
-                    now,
-                    leaving=(AgentState.READY,),
-                    lead_id=leads[0].id,
-                ):
-                    continue
-                await hopper.offered(conn, terms.tenant_id, leads[0].id)
-                await events.emit(
-                    conn,
-                    "lead.offered",
-                    {"lead_id": leads[0].id, "campaign_id": terms.campaign_id},
-                    tenant_id=terms.tenant_id,
-                    campaign_id=terms.campaign_id,
-                    agent_id=_agent_of(agent.session_id, shifts),
-                )
+                await show(conn, terms, leads[0], agent.session_id, _agent_of(agent.session_id, shifts), now)
 
     async def _keep_the_stop(self, each: _Running) -> None:
         """The last decision of a campaign that was paused or stopped does not hold any longer."""

@@ -214,20 +214,22 @@ def _once(rows: Sequence[tuple[str, int]]) -> list[int]:
 
 
 async def _close_leads(conn: AsyncConnection, tenant_id: int, kept: int) -> list[int]:
-    """Of a person's leads in one campaign one stays open: the one being called, else the one that was tried
-    most; none where a talk has closed another. The ids of those that were closed."""
+    """Of a person's leads in one campaign one stays open: the one being called, else one that was promised a
+    call, else the one that was tried most; none where a talk has closed another and no call is promised. The
+    ids of those that were closed."""
     rows = await driver_of(conn).fetch(
         """
         UPDATE lead SET status = 'closed', hold = NULL, closed_reason = 'duplicate'
          WHERE tenant_id = $1 AND id IN (
                SELECT id FROM (
-                   SELECT id, status, row_number() OVER (
+                   SELECT id, status, coalesce(hold = 'callback', false) AS promised, row_number() OVER (
                               PARTITION BY campaign_id, status <> 'closed'
-                              ORDER BY status IN ('dialling', 'offered') DESC, attempts DESC, id) AS place,
+                              ORDER BY status IN ('dialling', 'offered') DESC,
+                                       coalesce(hold = 'callback', false) DESC, attempts DESC, id) AS place,
                           bool_or(status = 'closed' AND last_result = 'answered')
                               OVER (PARTITION BY campaign_id) AS talked
                      FROM lead WHERE tenant_id = $1 AND contact_id = $2) l
-                WHERE status IN ('new', 'waiting') AND (place > 1 OR talked))
+                WHERE status IN ('new', 'waiting') AND (place > 1 OR (talked AND NOT promised)))
         RETURNING id
         """,
         tenant_id,

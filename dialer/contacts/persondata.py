@@ -146,6 +146,8 @@ def _recordings(whose: Whose) -> ColumnElement[bool]:
 
 
 _NO_JSON = cast(literal("{}"), JSONB)
+_OPEN_CALLBACK = t.callback.c.state.in_(("waiting", "dialling"))
+_NOT_OPEN = case((_OPEN_CALLBACK, "canceled"), else_=t.callback.c.state)
 _LEAD_NUMBER = literal(ERASED) + cast(t.lead.c.id, String)
 
 #: Every table with something of people in it, in the order in which an erasure goes through them.
@@ -172,6 +174,8 @@ PLACES: Final[Sequence[Place]] = (
             "closed_reason": "erased",
         },
     ),
+    # That a call was promised remains, as the call does.
+    Place(t.callback, _by(t.callback, "contact_id"), {"note": "", "state": _NOT_OPEN, "reason": "erased"}),
     # After everything that finds calls by their number.
     Place(t.recording, _recordings, {"status": "erasing"}),
     Place(t.attempt, _calls, {"e164": _called, "disposition_note": null()}),

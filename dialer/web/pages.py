@@ -16,6 +16,7 @@ from dialer.web.segment_pages import SEGMENT_VIEWS
 from dialer.web.static_files import StaticFiles
 from dialer.web.views import (
     agents,
+    callbacks,
     calls,
     campaigns,
     contact_refusals,
@@ -54,6 +55,7 @@ def add_pages(app: web.Application) -> None:
         pace,
         queue,
         donotcall,
+        callbacks,
         calls,
         contacts,
         contact_refusals,

@@ -8,6 +8,38 @@ from types import MappingProxyType
 #: kind (the message's context) -> name -> text
 PEOPLE_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
+        "callback": {
+            "waiting": "promised",
+            "due": "due",
+            "late": "late",
+            "dialling": "in a call",
+            "done": "done",
+            "missed": "not reached",
+            "canceled": "canceled",
+        },
+        "callback_away": {
+            "anyone": "after the wait any agent calls",
+            "wait": "it waits for its agent",
+            "supervisor": "it waits, and the supervisors are told",
+        },
+        "callback_moved": {
+            "hours": "Nobody may be called there at that time.",
+            "limits": "The person was called as often as is allowed.",
+            "redial": "After the last call nobody may call yet.",
+            "do_not_call": "The number is not called for a time.",
+            "consent": "The person has not agreed to calls.",
+            "zone": "Nobody knows in which zone the person is.",
+            "quota": "As many talks as are wanted were had.",
+            "trunk": "The trunks do not call this number.",
+        },
+        "callback_reason": {
+            "answered": "talked with",
+            "replaced": "another time was promised",
+            "do_not_call": "the person is not to be called",
+            "duplicate": "the person has another card",
+            "erased": "the person was erased",
+            "dead_number": "the number is dead",
+        },
         "history": {
             "created": "The card was made",
             "changed": "Changed",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dialer.db.tables.agents import AGENT_STATES, agent, agent_session, agent_time, pause_code
 from dialer.db.tables.base import metadata
+from dialer.db.tables.callbacks import CALLBACK_AWAY, CALLBACK_STATES, callback
 from dialer.db.tables.calls import CALL_STATES, RECORDING_STATUSES, RESULTS, active_number, attempt, recording
 from dialer.db.tables.campaigns import (
     CAMPAIGN_PURPOSES,
@@ -86,6 +87,8 @@ from dialer.db.tables.users import ROLES, api_token, app_user, audit, idempotenc
 
 __all__ = [
     "AGENT_STATES",
+    "CALLBACK_AWAY",
+    "CALLBACK_STATES",
     "CALL_STATES",
     "CAMPAIGN_PURPOSES",
     "CAMPAIGN_STATUSES",
@@ -119,6 +122,7 @@ __all__ = [
     "app_user",
     "attempt",
     "audit",
+    "callback",
     "campaign",
     "campaign_list",
     "campaign_quota",

@@ -18,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, time_at
+from dialer.db.tables.callbacks import CALLBACK_AWAY
 
 # The words of the state columns; the rules over them live in the model.py of their features.
 CAMPAIGN_STATUSES = ("draft", "running", "paused", "stopped")
@@ -86,6 +87,12 @@ campaign = tenant_table(
     Column("most_per_week", Integer),
     Column("most_per_month", Integer),
     Column("lead_order", Text, nullable=False, server_default="oldest"),  # which lead is next
+    # Callbacks: what happens when their agent is away, and how long they wait for that; how often and how
+    # soon one is tried again that was not answered.
+    Column("callback_away", Text, nullable=False, server_default="anyone"),
+    Column("callback_wait_s", Integer, nullable=False, server_default="600"),
+    Column("callback_tries", SmallInteger, nullable=False, server_default="3"),
+    Column("callback_retry_s", Integer, nullable=False, server_default="600"),
     now_at(),
     time_at("started_at"),
     time_at("ended_at"),
@@ -94,6 +101,7 @@ campaign = tenant_table(
     one_of("mode", DIAL_MODES),
     one_of("lead_order", LEAD_ORDERS),
     one_of("purpose", CAMPAIGN_PURPOSES),
+    one_of("callback_away", CALLBACK_AWAY),
 )
 
 #: The trunks of a campaign in the order they are tried.
@@ -178,7 +186,13 @@ lead = tenant_table(
         "open_until",
         postgresql_where=text("status IN ('new', 'waiting')"),
     ),
+    # What is woken when its time has come. What rests for a callback is not: that is claimed by itself.
     Index(
-        "lead_resting_idx", "tenant_id", "campaign_id", "open_from", postgresql_where=text("hold IS NOT NULL")
+        "lead_resting_idx",
+        "tenant_id",
+        "campaign_id",
+        "open_from",
+        postgresql_where=text("hold IS NOT NULL AND hold <> 'callback'"),
     ),
+    Index("lead_promised_idx", "tenant_id", "id", postgresql_where=text("hold = 'callback'")),
 )

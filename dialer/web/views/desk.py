@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -10,18 +10,24 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from dialer.agents.http import AGENTS
+from dialer.callbacks.http import CALLBACKS
+from dialer.callbacks.store import CallbackRow
 from dialer.calls.http import CALLS
 from dialer.campaigns.http import CAMPAIGNS
 from dialer.clock import utc_now
 from dialer.compliance.model import zone_of
 from dialer.errors import Invalid, NotFound
 from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.i18n import translator
 from dialer.httpkit.identity import page_actor
+from dialer.httpkit.keys import SETTINGS
+from dialer.httpkit.problems import locale_of
 from dialer.httpkit.schema import near
 from dialer.httpkit.stream import HUB
-from dialer.web import forms
+from dialer.web import formats, forms
 from dialer.web.keys import LIVE
 from dialer.web.render import is_fragment, page
+from dialer.web.views import callbacks
 from dialer.web.views.door import see
 
 routes = web.RouteTableDef()
@@ -56,6 +62,8 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
     now = utc_now()
     places = {name: zone_of(name) for name in extras.zones}
     codes = await app[CAMPAIGNS].pause_codes(actor)
+    zone = ZoneInfo(await app[LIVE].timezone(actor))
+    tomorrow = datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time(), zone)
     return {
         "agent": agent,
         "shift": shift,
@@ -63,6 +71,9 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
         "extras": extras,
         "codes": codes,
         "pauses": {code.code: code for code in codes},
+        "promised": await app[CALLBACKS].mine(actor, tomorrow),
+        "places": callbacks.places(extras.zones),
+        "soon": now + timedelta(seconds=app[SETTINGS].callback_reminder_s),
         "local_times": sorted({now.astimezone(zone).strftime("%H:%M") for zone in places.values() if zone}),
     }
 
@@ -127,28 +138,47 @@ async def dispose(request: web.Request) -> web.StreamResponse:
     if len(note) > LONGEST_NOTE:
         raise Invalid(field="note", reason="does not have the right form")
     attempt_id, code = await _attempt(request), await forms.field(request, "code")
-    callback_at = await _callback(request, actor, attempt_id, code)
-    await request.app[CALLS].dispose(actor, attempt_id, code, note, callback_at)
+    wanted: dict[str, Any] = {}
+    if (await forms.field(request, "callback_at")) and await _is_callback(request, actor, attempt_id, code):
+        wanted = {
+            "callback_at": await _clock(request, "callback_at"),
+            "callback_until": await _clock(request, "callback_until"),
+            "callback_zone": await forms.field(request, "callback_zone"),
+            "personal": (await forms.field(request, "callback_by")) == "me",
+        }
+    view = await request.app[CALLS].dispose(actor, attempt_id, code, note, **wanted)
+    if view.callback is not None and view.callback.moved and is_fragment(request):
+        return await _moved(request, view.callback)
     return _done(request)
 
 
-async def _callback(request: web.Request, actor: Actor, attempt_id: UUID, code: str) -> datetime | None:
-    """When the person wants to be called, by the centre's clock; other dispositions leave the field be."""
-    text = await forms.field(request, "callback_at")
+async def _moved(request: web.Request, row: CallbackRow) -> web.StreamResponse:
+    """Nobody may be called at the time that was promised: the agent hears of it while the person may still
+    be on the line."""
+    locale, here = locale_of(request), await request.app[LIVE].timezone(page_actor(request))
+    text = translator(locale).gettext("The call is moved: %(there)s there, %(here)s here.") % {
+        "there": formats.moment(row.due_at, row.zone, locale),
+        "here": formats.moment(row.due_at, here, locale),
+    }
+    headers = {"HX-Trigger": "refresh-all", "HX-Retarget": "#notices", "HX-Reswap": "beforeend"}
+    return await page(request, "parts/notice.html", headers=headers, text=text, tone="warn")
+
+
+async def _is_callback(request: web.Request, actor: Actor, attempt_id: UUID, code: str) -> bool:
+    """Whether the disposition promises a call; others leave the fields of a promise be."""
+    choices = (await request.app[CALLS].get(actor, attempt_id)).card.choices
+    return any(one.code == code and one.kind == "callback" for one in choices)
+
+
+async def _clock(request: web.Request, name: str) -> datetime | None:
+    """A reading of the person's clock."""
+    text = await forms.field(request, name)
     if not text:
         return None
-    choices = (await request.app[CALLS].get(actor, attempt_id)).card.choices
-    if not any(one.code == code and one.kind == "callback" for one in choices):
-        return None
-    zone = ZoneInfo(await request.app[LIVE].timezone(actor))
     try:
-        found = datetime.fromisoformat(text).replace(tzinfo=zone)
+        return near(datetime.fromisoformat(text))
     except ValueError:
-        raise Invalid(field="callback_at", reason="must be a date like 2026-01-31") from None
-    try:
-        return near(found)
-    except ValueError as error:
-        raise Invalid(field="callback_at", reason=str(error)) from None
+        raise Invalid(field=name, reason="must be a date like 2026-01-31") from None
 
 
 async def _attempt(request: web.Request) -> UUID:

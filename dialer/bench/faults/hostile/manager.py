@@ -29,7 +29,7 @@ from dialer.bench.faults.hostile import texts
 from dialer.bench.faults.hostile.block import Block
 from dialer.bench.faults.hostile.readers import Directive, actions, sections, variables, words
 from dialer.calls.model import Call
-from dialer.calls.placing import originate
+from dialer.calls.originating import originate
 from dialer.calls.table import Line
 from dialer.calls.terms import CallTerms
 from dialer.clock import utc_now
