@@ -9,7 +9,8 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import AfterValidator, Field, model_validator
 
-from dialer.callbacks.service import MOST, Asked, CallbackService, Change, Outlook
+from dialer.callbacks.making import Asked
+from dialer.callbacks.service import MOST, CallbackService, Change, Outlook
 from dialer.callbacks.store import CallbackRow, Which
 from dialer.clock import utc_now
 from dialer.errors import Invalid, NotAllowed, NotFound, WrongState

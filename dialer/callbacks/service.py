@@ -81,7 +81,7 @@ class CallbackService:
         """What the actor's own agent has to call back before then, and should have; none of another."""
         async with self._database.tenant(actor.tenant_id) as conn:
             own = await _own(conn, actor)
-            which = Which(agent_id=own.id, states=(State.WAITING, State.DIALLING, State.MISSED), until=until)
+            which = Which(agent_id=own.id, states=(State.WAITING, State.DIALLING), until=until)
             rows = await store.page(conn, actor.tenant_id, which, limit=limit)
         return [_shown(actor, row) for row in rows]
 

@@ -23,6 +23,7 @@ PATHS = (
     "/calls", "/contacts", "/contacts/{contact}", "/lists", "/lists/{list}", "/lists/mappings",
     "/agents", "/trunks", "/policies", "/users", "/tokens", "/me", "/desk",
     "/lists/quality", "/lists/duplicates", "/lists/dead-numbers",
+    "/callbacks", "/callbacks?view=day", "/contacts/{contact}/callback",
 )  # fmt: skip
 SEGMENT_PATHS = ("/segments", "/segments/new", "/fields", "/grids")
 AXE = MODULES / "axe-core/axe.min.js"

@@ -1,4 +1,4 @@
-"""Promised calls on a real Asterisk: before the list, by the agent who has promised, and through a restart."""
+"""Promised calls on a real Asterisk: before the list, by the agent who has promised, through a restart."""
 
 from __future__ import annotations
 
@@ -29,13 +29,10 @@ async def promise(
 
 async def an_hour_passes(centre: Centre) -> None:
     """What was promised for an hour from now is due."""
+    moved = ", ".join(f"{name} = {name} - interval '1 hour'" for name in ("from_at", "due_at", "open_at"))
+    due = "due_at > now() + interval '30 minutes'"
     async with centre.database.tenant(TENANT) as conn:
-        await conn.execute(
-            text(
-                "UPDATE callback SET due_at = due_at - interval '1 hour', open_at = open_at - interval '1 hour',"
-                " from_at = from_at - interval '1 hour' WHERE due_at > now() + interval '30 minutes'"
-            )
-        )
+        await conn.execute(text(f"UPDATE callback SET {moved} WHERE {due}"))
 
 
 async def until_state(centre: Centre, made: CallbackRow, wanted: State, *, tries: int = 0) -> CallbackRow:
