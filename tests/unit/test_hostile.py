@@ -113,7 +113,7 @@ def _no_escape(patch: pytest.MonkeyPatch) -> None:
         return f"{name}={value}"
 
     patch.setattr(manager, "variable", plain)
-    patch.setattr(placing, "variable", plain)
+    patch.setattr(originating, "variable", plain)
     patch.setattr(ami_framing, "_ITEM", re.compile(".*", re.DOTALL))
 
 
