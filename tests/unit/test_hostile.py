@@ -35,7 +35,7 @@ from dialer.bench.faults.hostile import (
 from dialer.bench.faults.hostile.block import Block
 from dialer.bench.faults.hostile.readers import Directive, actions, sections, variables, words
 from dialer.bench.model import Sized, case_of
-from dialer.calls import call_log, placing
+from dialer.calls import call_log, originating
 from dialer.contacts import csvfile
 
 
