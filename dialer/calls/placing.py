@@ -26,6 +26,7 @@ from dialer.agents import store as agents
 from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.nodes import Nodes
 from dialer.calls import admission, store
+from dialer.calls.by_hand import check_typed
 from dialer.calls.lines import Look, TrunkLines
 from dialer.calls.model import TAKEN_BACK, CancelAsked, NotPlaced, Result, Sent
 from dialer.calls.originating import originate
@@ -71,8 +72,6 @@ DECIDE_WITHIN_S = 5.0
 SIFT, SIFTS = 100, 5
 #: A lead whose zone nobody knows is not dialled; it is asked again after this, in case the record was mended.
 ASK_AGAIN = timedelta(days=1)
-#: Numbers typed by hand are counted over so long.
-TYPED_IN = timedelta(hours=1)
 #: Says of a target how likely a person answers a call of that moment over the trunk.
 Teller: TypeAlias = Callable[[Target, Trunk, datetime], Target]
 
@@ -137,15 +136,11 @@ class Placer:
         down.
         """
         self._must_be_up(node)
-        if mode_allowed(terms.rules) is not None:
-            return Placed(0, "mode_forbidden")
         now, began_s, heard = utc_now(), time.monotonic(), self.refusals_heard
         placed: list[Line] = []
         async with self.database.tenant(terms.tenant_id) as conn:
-            if not await self.leases.still(conn, terms.tenant_id, (terms.campaign_id,)):
-                return Placed(0, "not_ours")
-            if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
-                return Placed(0, "not_running")
+            if why := await self._why_not_at_all(conn, terms):
+                return Placed(0, why)
             look = await self.lines.look(conn, terms.tenant_id, terms.trunks, node)
             shut = await self.lines.shut(conn, terms.tenant_id, look)
             if shut is not None:
@@ -196,16 +191,14 @@ class Placer:
         now, began_s, heard = utc_now(), time.monotonic(), self.refusals_heard
         placed: list[Line] = []
         async with self.database.tenant(terms.tenant_id) as conn:
-            if not await self.leases.still(conn, terms.tenant_id, (terms.campaign_id,)):
-                return Placed(0, "not_ours")
-            if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
-                return Placed(0, "not_running")
+            if why := await self._why_not_at_all(conn, terms):
+                return Placed(0, why)
             lead = await hopper.claim_promised(conn, terms.tenant_id, terms.campaign_id, shift.agent_id, now)
             if lead is None:
                 return Placed(0, "no_leads")
-            free = await donotcall.numbers_to_dial(conn, terms.tenant_id, [lead.e164])
-            target = Target(lead.e164, lead.timezones, lead)
-            ready = await self._sift(conn, terms, [target], free, now)
+            targets = [Target(lead.e164, lead.timezones, lead)]
+            free = await admission.lock(conn, terms, targets)
+            ready = await self._sift(conn, terms, targets, free, now)
             await self._commit(conn, terms, ready, node, now, placed, by_hand=by_hand)
             for line in placed:
                 if not await agents.move(
@@ -272,6 +265,16 @@ class Placer:
         """Wait until every Originate that was begun on the node has its answer."""
         if begun := [task for task, where in self._sending.items() if where == node]:
             await asyncio.wait(begun)
+
+    async def _why_not_at_all(self, conn: AsyncConnection, terms: CallTerms) -> str:
+        """Why the campaign may not dial by itself; empty: it may, and until this transaction ends nobody can
+        take it over or pause it."""
+        if mode_allowed(terms.rules) is not None:
+            return "mode_forbidden"
+        if not await self.leases.still(conn, terms.tenant_id, (terms.campaign_id,)):
+            return "not_ours"
+        running = await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id)
+        return "" if running else "not_running"
 
     def _must_be_up(self, node: str) -> None:
         link, known = self.nodes.link(node), self.nodes.get(node)
@@ -350,7 +353,7 @@ class Placer:
         if by_hand is not None:
             # Before any trunk's row: the journal takes them in this order.
             await store.lock_shift(conn, terms.tenant_id, by_hand.shift.id)
-            await self._check_typed(conn, terms, targets[0], by_hand, now)
+            await check_typed(conn, terms, targets[0], by_hand, now)
         held = await store.hold_numbers(conn, terms.tenant_id, ids)
         free = [target for target in targets if target.e164 in held]
         if not free:
@@ -414,18 +417,6 @@ class Placer:
             await self._put_off(
                 conn, terms, target.lead, Hold.TRUNK, f"no_trunk_for_{refused.reason}", now + ASK_AGAIN
             )
-
-    @staticmethod
-    async def _check_typed(
-        conn: AsyncConnection, terms: CallTerms, target: Target, by_hand: ByHand, now: datetime
-    ) -> None:
-        """Refuse a number typed by hand when the agent has dialled as many of them as one may."""
-        if target.lead is not None:
-            return
-        most = await loads.typed_cap(conn, terms.tenant_id)
-        typed = await store.typed_since(conn, terms.tenant_id, by_hand.shift.agent_id, now - TYPED_IN)
-        if typed >= most:
-            raise NotAllowed(reason="the agent has dialled as many numbers by hand as one may in an hour")
 
     # -- after the commit ------------------------------------------------------------------------------
 
