@@ -23,6 +23,7 @@ from dialer.donotcall_cli import dnc
 from dialer.errors import DozvonError
 from dialer.servers_cli import node, servers
 from dialer.simulate_cli import simulate
+from dialer.whynot_cli import why
 
 app = typer.Typer(
     name="dozvon",
@@ -141,6 +142,7 @@ def demo(
 
 app.command()(simulate)
 app.command()(servers)
+app.command()(why)
 app.add_typer(node, name="node")
 
 

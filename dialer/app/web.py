@@ -50,6 +50,8 @@ from dialer.trunks.service import TrunkService
 from dialer.users import http as users_http
 from dialer.users.service import UserService
 from dialer.web.pages import add_pages
+from dialer.whynot import http as whynot_http
+from dialer.whynot.service import WhyNotService
 
 
 def build_web(settings: Settings, database_url: str) -> web.Application:
@@ -59,6 +61,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
     desk = CommandDesk(database, listener)
     users = UserService(database, session_hours=settings.session_hours)
     speaker = Speaker.of(settings)
+    why_not = WhyNotService(database, settings)
     app = build_application(
         settings,
         database,
@@ -86,12 +89,14 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             proofs_http.routes,
             recordings_http.routes,
             reports_http.routes,
+            whynot_http.routes,
         ),
         services={
             users_http.USERS: users,
             campaigns_http.CAMPAIGNS: CampaignService(
-                database, PromptSounds(speaker, settings.prompts_dir, settings.locale)
+                database, PromptSounds(speaker, settings.prompts_dir, settings.locale), why_not
             ),
+            whynot_http.WHY_NOT: why_not,
             leads_http.LEADS: LeadService(database),
             policies_http.POLICY_SERVICE: PolicyService(database),
             trunks_http.TRUNKS: TrunkService(database),

@@ -83,6 +83,9 @@ class CampaignOut(CampaignRow):
     trunks: list[int] = Field(description="ids of its trunks in the order they are tried")
     leads: dict[str, int] = Field(description="leads by status")
     ready_reasons: list[ReasonOut] = Field(description="why it may not start now; empty: it may")
+    warnings: list[ReasonOut] = Field(
+        description="in the reply to start and resume: it runs, and dials nothing now for these reasons"
+    )
 
     @classmethod
     def of(cls, view: CampaignView, locale: str) -> Self:
@@ -95,6 +98,7 @@ class CampaignOut(CampaignRow):
             trunks=list(view.trunks),
             leads=dict(view.leads),
             ready_reasons=reasons,
+            warnings=[ReasonOut(code=code, reason=text) for code, text in view.warnings],
         )
 
 
@@ -197,7 +201,10 @@ async def delete(call: Call, campaign_id: int) -> None:
     errors=(CampaignNotReady, WrongState, Conflict),
 )
 async def start(call: Call, campaign_id: int) -> CampaignOut:
-    """Begin to dial a draft; a refusal names every reason."""
+    """Begin to dial a draft; a refusal names every reason.
+
+    A campaign that starts and has nobody to dial, or nobody to talk with them, says so in `warnings`.
+    """
     return CampaignOut.of(await call.app[CAMPAIGNS].start(call.actor, campaign_id), call.locale)
 
 
@@ -213,7 +220,10 @@ async def pause(call: Call, campaign_id: int) -> CampaignOut:
     errors=(CampaignNotReady, WrongState, Conflict),
 )
 async def resume(call: Call, campaign_id: int) -> CampaignOut:
-    """Dial again after a pause."""
+    """Dial again after a pause.
+
+    `warnings` as for a start.
+    """
     return CampaignOut.of(await call.app[CAMPAIGNS].resume(call.actor, campaign_id), call.locale)
 
 

@@ -20,6 +20,7 @@ from dialer.compliance.policy import Purpose
 from dialer.compliance.readiness import StartSettings
 from dialer.compliance.timetable import Timetable
 from dialer.errors import WrongState
+from dialer.httpkit.access import Actor
 from dialer.trunks.model import Trunk
 
 
@@ -204,6 +205,14 @@ class AsteriskSounds(Protocol):
         Other words must get another path: a call that is under way may play the old one.
         Raises BadSound for words that cannot be spoken, PartMissing when no voice can be had.
         """
+        ...
+
+
+class Outlook(Protocol):
+    """Says of a campaign that was just started why it dials nothing; wired by the application."""
+
+    async def warnings(self, actor: Actor, campaign_id: int) -> Sequence[tuple[str, str]]:
+        """Each reason with its stable name, in the actor's language; none: it dials."""
         ...
 
 

@@ -8,7 +8,7 @@ dialled. What a reply shows is read afterwards: a count of many leads never dela
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -25,6 +25,7 @@ from dialer.campaigns.model import (
     AsteriskSounds,
     Campaign,
     Disposition,
+    Outlook,
     PauseCode,
     Status,
     after,
@@ -73,14 +74,20 @@ class CampaignView:
     ready_reasons: Sequence[Reason]
     #: the version of its policy that it goes by; the careful default's where there is none such any more
     policy: Policy
+    #: told by a start: it runs, and dials nothing for these reasons (stable name, sentence)
+    warnings: Sequence[tuple[str, str]] = ()
 
 
 class CampaignService:
-    """Campaigns of a tenant. `sounds` makes the message that people hear; without it none is asked for."""
+    """Campaigns of a tenant. `sounds` makes the message that people hear; without it none is asked for.
+    `outlook` says at a start why nothing is dialled."""
 
-    def __init__(self, database: Database, sounds: AsteriskSounds | None = None) -> None:
+    def __init__(
+        self, database: Database, sounds: AsteriskSounds | None = None, outlook: Outlook | None = None
+    ) -> None:
         self._database = database
         self._sounds = sounds
+        self._outlook = outlook
 
     # -- looking -------------------------------------------------------------------------------------------
 
@@ -243,7 +250,8 @@ class CampaignService:
     # -- running -------------------------------------------------------------------------------------------
 
     async def start(self, actor: Actor, campaign_id: int) -> CampaignView:
-        """Begin to dial. Raises NotFound, WrongState, CampaignNotReady with every reason."""
+        """Begin to dial; the view's `warnings` say why nothing is dialled yet. Raises NotFound, WrongState,
+        CampaignNotReady with every reason."""
         return await self._begin(actor, campaign_id, Action.START)
 
     async def resume(self, actor: Actor, campaign_id: int) -> CampaignView:
@@ -284,7 +292,10 @@ class CampaignService:
             await store.change(conn, actor.tenant_id, campaign_id, fields)
             await audit.record(conn, actor, f"campaign.{action.value}", _subject(campaign_id))
             await _tell(conn, actor, campaign_id, now.name, fields["status"])
-        return await self.campaign(actor, campaign_id)
+        view = await self.campaign(actor, campaign_id)
+        if self._outlook is None:
+            return view
+        return replace(view, warnings=await self._outlook.warnings(actor, campaign_id))
 
     async def _sound(self, actor: Actor, now: Campaign) -> tuple[str, str] | Problem | None:
         """Make the sound of the message where there is none: (words, path). Outside any transaction."""

@@ -114,19 +114,19 @@ async def _told(conn: AsyncConnection, tenant_id: int, rows: Sequence[Any]) -> l
     for rate in await conn.execute(rates.where(mine).order_by(trunk_rate.c.prefix)):
         one = {"prefix": rate.prefix, "per_minute": rate.per_minute, "per_call": rate.per_call}
         tariffs[rate.trunk_id].append(one)
-    silent = await _silent(conn)
+    quiet = await silent(conn)
     told = []
     for row in rows:
         values = dict(row._mapping)
         health = {"state": values.pop("health_state"), "since": values.pop("health_since")}
         health["why"] = values.pop("health_why")
-        if health["state"] == "good" and row.endpoint in silent:
-            health = {"state": "bad", "since": silent[row.endpoint], "why": UNREACHABLE}
+        if health["state"] == "good" and row.endpoint in quiet:
+            health = {"state": "bad", "since": quiet[row.endpoint], "why": UNREACHABLE}
         told.append(values | {"health": health, "rates": tariffs[row.id]})
     return told
 
 
-async def _silent(conn: AsyncConnection) -> dict[str, datetime]:
+async def silent(conn: AsyncConnection) -> dict[str, datetime]:
     """The endpoints that answer no Asterisk, as the engines say: no call goes over them. Since when."""
     said = process_status.c.status["nodes"]
     fresh = process_status.c.seen_at > func.clock_timestamp() - timedelta(seconds=SILENT_S)

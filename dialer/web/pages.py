@@ -33,6 +33,7 @@ from dialer.web.views import (
     queue,
     trunks,
     users,
+    whynot,
 )
 
 
@@ -67,6 +68,7 @@ def add_pages(app: web.Application) -> None:
         trunks,
         policies,
         users,
+        whynot,
     ):
         app.router.add_routes(view.routes)
     for more in SEGMENT_VIEWS:

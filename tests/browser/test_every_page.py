@@ -22,6 +22,7 @@ PATHS = (
     "/campaigns/{campaign}/pace", "/campaigns/{campaign}/queue", "/do-not-call",
     "/calls", "/contacts", "/contacts/{contact}", "/lists", "/lists/{list}", "/lists/mappings",
     "/agents", "/trunks", "/policies", "/users", "/tokens", "/me", "/desk",
+    "/why-not?number=89160000000", "/campaigns/{campaign}/why-not", "/contacts/{contact}/why-not",
     "/lists/quality", "/lists/duplicates", "/lists/dead-numbers",
     "/callbacks", "/callbacks?view=day", "/contacts/{contact}/callback",
 )  # fmt: skip

@@ -204,7 +204,18 @@ async def act(request: web.Request) -> web.StreamResponse:
     action, campaign_id = request.match_info["action"], _id(request)
     right = Right.CAMPAIGNS_EDIT if action == "delete" else Right.CAMPAIGNS_RUN
     actor = page_actor(request, right)
-    await getattr(request.app[CAMPAIGNS], action)(actor, campaign_id)
+    done = await getattr(request.app[CAMPAIGNS], action)(actor, campaign_id)
+    # The campaign's own page says it where it counts its leads.
+    elsewhere = not request.headers.get("HX-Current-URL", "").endswith(f"/campaigns/{campaign_id}")
+    if is_fragment(request) and action in ("start", "resume") and done.warnings and elsewhere:
+        headers = {"HX-Retarget": "#notices", "HX-Reswap": "innerHTML", "HX-Trigger": "refresh-all"}
+        return await page(
+            request,
+            "parts/nothing_dialled.html",
+            headers=headers,
+            warnings=done.warnings,
+            campaign_id=campaign_id,
+        )
     if is_fragment(request):
         return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
     back = "/campaigns" if action == "delete" else await forms.field(request, "back", "")

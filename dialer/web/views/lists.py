@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from dialer.campaigns.http import CAMPAIGNS
+from dialer.clock import utc_now
 from dialer.contacts.imports_http import import_out
 from dialer.contacts.keys import CONTACTS
-from dialer.db.tables import LEAD_STATUSES
 from dialer.errors import DozvonError, Invalid
 from dialer.httpkit.access import Right
 from dialer.httpkit.forms import read_form
@@ -20,8 +20,11 @@ from dialer.httpkit.paging import cut, decode
 from dialer.httpkit.problems import locale_of
 from dialer.httpkit.stream import HUB
 from dialer.web import forms
+from dialer.web.keys import LIVE
 from dialer.web.render import page
 from dialer.web.views.door import see
+from dialer.whynot.http import WHY_NOT
+from dialer.whynot.words import Words
 
 routes = web.RouteTableDef()
 LISTS = 50
@@ -118,9 +121,12 @@ async def funnel(request: web.Request) -> web.StreamResponse:
     """What has become of the list: a part that comes after the page, since it counts every row."""
     actor = page_actor(request, Right.CONTACTS_READ)
     found = await request.app[CONTACTS].funnel(actor, _id(request))
-    return await page(
-        request, "parts/funnel.html", funnel=found, list_id=_id(request), statuses=LEAD_STATUSES
-    )
+    counted = [
+        await request.app[WHY_NOT].campaign(actor, one.campaign_id, list_id=_id(request))
+        for one in found.campaigns
+    ]
+    said = Words(locale_of(request), await request.app[LIVE].timezone(actor), utc_now())
+    return await page(request, "parts/funnel.html", funnel=found, counted=counted, said=said)
 
 
 @routes.post("/lists/{list_id:[0-9]{1,18}}/imports")

@@ -1,0 +1,389 @@
+"""The SQL of why-not: the leads of a number, and a campaign's leads by what stops them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.db.prepared import Prepared
+from dialer.whynot.model import CampaignRef, Known
+from scheduler.hopper import ClaimedLead
+
+#: Leads before one that are counted; more are "more than".
+MOST_AHEAD = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """A callback that waits."""
+
+    due_at: datetime
+    #: from when on any agent may have it; None: its own alone
+    open_at: datetime | None
+    #: who has promised it; empty: nobody in particular
+    agent: str
+
+    def for_anybody(self, now: datetime) -> bool:
+        """Whether it is dialled before the list."""
+        return self.due_at <= now and self.open_at is not None and self.open_at <= now
+
+
+@dataclass(frozen=True, slots=True)
+class LeadFacts:
+    """A lead as its row stands."""
+
+    campaign: CampaignRef
+    lead: ClaimedLead
+    status: str
+    hold: str | None
+    open_from: datetime
+    open_until: datetime
+    last_attempt_at: datetime | None
+    closed_reason: str | None
+    sort_key: int
+    #: some campaign has the number on the line
+    busy: bool
+    #: the call that was promised and waits; None: none was
+    promised: Promised | None = None
+
+
+_LEADS = Prepared(
+    """
+    SELECT l.campaign_id, c.name, c.status AS campaign_status, c.mode, l.id, l.list_id, l.contact_id, l.e164,
+           l.timezones, l.attempts, l.last_result,
+           (SELECT p.kind FROM contact_phone p
+             WHERE p.tenant_id = l.tenant_id AND p.contact_id = l.contact_id AND p.e164 = l.e164) AS kind,
+           l.status, l.hold, l.open_from, l.open_until, l.last_attempt_at, l.closed_reason, l.sort_key,
+           EXISTS (SELECT FROM active_number n
+                    WHERE n.tenant_id = l.tenant_id AND n.e164 = l.e164) AS busy,
+           b.due_at, b.open_at,
+           (SELECT a.name FROM agent a WHERE a.tenant_id = b.tenant_id AND a.id = b.agent_id) AS agent
+      FROM (SELECT id FROM lead WHERE tenant_id = :tenant_id AND id = CAST(:lead_id AS bigint)
+             UNION
+            SELECT id FROM lead
+             WHERE tenant_id = :tenant_id AND contact_id = ANY (CAST(:contact_ids AS bigint[]))
+             UNION
+            SELECT x.id FROM campaign k
+              JOIN lead x ON x.tenant_id = k.tenant_id AND x.campaign_id = k.id AND x.e164 = :e164
+             WHERE k.tenant_id = :tenant_id) w
+      JOIN lead l ON l.tenant_id = :tenant_id AND l.id = w.id
+      JOIN campaign c ON c.tenant_id = l.tenant_id AND c.id = l.campaign_id
+      LEFT JOIN callback b ON b.tenant_id = l.tenant_id AND b.lead_id = l.id AND b.state = 'waiting'
+     WHERE CAST(:campaign_id AS bigint) IS NULL OR l.campaign_id = CAST(:campaign_id AS bigint)
+     ORDER BY c.status <> 'running', c.status = 'stopped', c.id DESC, l.id
+     LIMIT :most
+    """
+)
+_CAMPAIGN = Prepared(
+    """
+    SELECT id, name, status, mode, calendar_stamp, calendar_done
+      FROM campaign WHERE tenant_id = :tenant_id AND id = :campaign_id
+    """
+)
+_KNOWN = Prepared(
+    """
+    SELECT k.id, concat_ws(' ', nullif(k.last_name, ''), nullif(k.first_name, ''),
+                           nullif(k.middle_name, '')) AS name,
+           coalesce(bool_or(p.dead_since IS NOT NULL), false) AS dead,
+           ARRAY(SELECT t.name FROM list_contact m
+                   JOIN contact_list t ON t.tenant_id = m.tenant_id AND t.id = m.list_id
+                  WHERE m.tenant_id = k.tenant_id AND m.contact_id = k.id ORDER BY t.id LIMIT 20) AS lists
+      FROM contact k
+      JOIN contact_phone p ON p.tenant_id = k.tenant_id AND p.contact_id = k.id
+     WHERE k.tenant_id = :tenant_id
+       AND (p.e164 = CAST(:e164 AS text) OR k.id = CAST(:contact_id AS bigint))
+     GROUP BY k.tenant_id, k.id
+     ORDER BY k.id
+     LIMIT 20
+    """
+)
+_ZONES = Prepared(
+    """
+    SELECT CASE WHEN k.timezone IS NULL THEN p.timezones ELSE ARRAY[k.timezone] END
+      FROM contact_phone p JOIN contact k ON k.tenant_id = p.tenant_id AND k.id = p.contact_id
+     WHERE p.tenant_id = :tenant_id AND p.e164 = :e164
+     ORDER BY p.contact_id LIMIT 1
+    """
+)
+_BUSY = Prepared("SELECT true FROM active_number WHERE tenant_id = :tenant_id AND e164 = :e164")
+_AHEAD = Prepared(
+    """
+    SELECT count(*) FROM (
+        SELECT FROM lead
+         WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id
+           AND status IN ('new', 'waiting') AND hold IS NULL AND open_from <= :now AND open_until > :now
+           AND (sort_key, id) < (:sort_key, :lead_id)
+           AND (CAST(:list_id AS bigint) IS NULL OR list_id = CAST(:list_id AS bigint))
+         LIMIT :most) AS before_it
+    """
+)
+_CALLS = Prepared(
+    """
+    SELECT count(*) FROM attempt
+     WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND created_at > :since
+    """
+)
+_SHARED = Prepared(
+    "SELECT true FROM campaign_list WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id LIMIT 1"
+)
+
+
+def _facts(row: Any) -> LeadFacts:
+    return LeadFacts(
+        CampaignRef(row.campaign_id, row.name, row.campaign_status, row.mode),
+        ClaimedLead(
+            row.id,
+            row.list_id,
+            row.contact_id,
+            row.e164,
+            tuple(row.timezones),
+            row.attempts,
+            row.last_result,
+            row.kind,
+        ),
+        row.status,
+        row.hold,
+        row.open_from,
+        row.open_until,
+        row.last_attempt_at,
+        row.closed_reason,
+        row.sort_key,
+        row.busy,
+        Promised(row.due_at, row.open_at, row.agent or "") if row.due_at is not None else None,
+    )
+
+
+async def leads(
+    conn: AsyncConnection,
+    tenant_id: int,
+    *,
+    lead_id: int | None = None,
+    contact_ids: Collection[int] = (),
+    e164: str = "",
+    campaign_id: int | None = None,
+    most: int,
+) -> list[LeadFacts]:
+    """The lead, those of the contacts and those with the number; of running campaigns first."""
+    rows = await _LEADS.rows(
+        conn,
+        tenant_id=tenant_id,
+        lead_id=lead_id,
+        contact_ids=list(contact_ids),
+        e164=e164,
+        campaign_id=campaign_id,
+        most=most,
+    )
+    return [_facts(row) for row in rows]
+
+
+async def campaign(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> Any:
+    """The campaign's row: id, name, status, mode, and how far its leads have their windows; or None."""
+    return await _CAMPAIGN.row(conn, tenant_id=tenant_id, campaign_id=campaign_id)
+
+
+async def known(
+    conn: AsyncConnection, tenant_id: int, *, e164: str | None = None, contact_id: int | None = None
+) -> list[Known]:
+    """The contacts that have the number, or the contact."""
+    rows = await _KNOWN.rows(conn, tenant_id=tenant_id, e164=e164, contact_id=contact_id)
+    return [Known(row.id, row.name, row.dead and e164 is not None, tuple(row.lists)) for row in rows]
+
+
+async def zones(conn: AsyncConnection, tenant_id: int, e164: str) -> tuple[str, ...] | None:
+    """All zones of a number that a contact has, as a lead of it would have them."""
+    found = await _ZONES.value(conn, tenant_id=tenant_id, e164=e164)
+    return None if found is None else tuple(found)
+
+
+async def busy(conn: AsyncConnection, tenant_id: int, e164: str) -> bool:
+    """Whether the number is on the line."""
+    return bool(await _BUSY.value(conn, tenant_id=tenant_id, e164=e164))
+
+
+async def ahead(conn: AsyncConnection, tenant_id: int, one: LeadFacts, now: datetime) -> tuple[int, bool]:
+    """How many leads that are open come before it, at most MOST_AHEAD; whether only those of its list were
+    counted, since the campaign's lists have shares."""
+    campaign_id = one.campaign.id
+    shared = bool(await _SHARED.value(conn, tenant_id=tenant_id, campaign_id=campaign_id))
+    many = await _AHEAD.value(
+        conn,
+        tenant_id=tenant_id,
+        campaign_id=campaign_id,
+        now=now,
+        sort_key=one.sort_key,
+        lead_id=one.lead.id,
+        list_id=one.lead.list_id if shared else None,
+        most=MOST_AHEAD,
+    )
+    return int(many), shared
+
+
+async def calls_since(conn: AsyncConnection, tenant_id: int, campaign_id: int, since: datetime) -> int:
+    """Attempts of the campaign since then."""
+    return int(await _CALLS.value(conn, tenant_id=tenant_id, campaign_id=campaign_id, since=since))
+
+
+# -- counts -----------------------------------------------------------------------------------------------
+
+#: Each lead under the first step that stops it, by what is written on it and by what a set of rows says of
+#: all: one pass over the campaign's leads. What is `open` passes all of that; what is of the `calendar` has a
+#: window that is over, or one of old rules: its zones say more.
+_COUNTS = """
+    WITH unwanted AS (
+        SELECT DISTINCT kind, mark FROM do_not_call
+         WHERE tenant_id = :tenant_id AND removed_at IS NULL
+           AND (campaign_id IS NULL OR campaign_id = :campaign_id)
+           AND (valid_from IS NULL OR valid_from <= :now) AND (valid_until IS NULL OR valid_until > :now)
+    ), beginnings AS MATERIALIZED (
+        SELECT rtrim(mark, '*') AS mark FROM unwanted WHERE kind = 'prefix'
+    ), looked AS (
+        SELECT coalesce(b.due_at, l.open_from) AS open_from, l.timezones, l.status, l.closed_reason,
+               CASE WHEN b.due_at <= :now THEN 'callback_own' ELSE l.hold END AS hold,
+               CASE
+                 WHEN l.status = 'closed' THEN 'lead'
+                 WHEN l.status IN ('dialling', 'offered') OR n.e164 IS NOT NULL THEN 'call'
+                 {dead}
+                 WHEN d.mark IS NOT NULL
+                   OR EXISTS (SELECT FROM beginnings b
+                               WHERE starts_with(l.e164, b.mark) AND l.e164 <> b.mark) THEN 'do_not_call'
+                 {consent}
+                 WHEN b.due_at <= :now AND b.open_at <= :now THEN 'open'
+                 WHEN l.hold = 'callback' AND (b.lead_id IS NOT NULL OR l.open_from > :now) THEN 'wait'
+                 WHEN l.open_from > :now AND (l.hold IS NULL OR l.hold IN ('retry', 'trunk')) THEN 'wait'
+                 WHEN l.open_from > :now AND l.hold IN ('hours', 'zone') AND CAST(:stale AS boolean)
+                 THEN 'calendar'
+                 WHEN l.open_from > :now THEN l.hold
+                 WHEN l.open_until <= :now THEN 'calendar'
+                 ELSE 'open'
+               END AS step
+          FROM lead l
+          LEFT JOIN unwanted d ON d.kind = 'number' AND d.mark = l.e164 AND l.status <> 'closed'
+          LEFT JOIN active_number n ON n.tenant_id = l.tenant_id AND n.e164 = l.e164
+          LEFT JOIN callback b ON b.tenant_id = l.tenant_id AND b.lead_id = l.id AND b.state = 'waiting'
+               AND l.hold = 'callback'
+          {joins}
+         WHERE l.tenant_id = :tenant_id AND l.campaign_id = :campaign_id {only}
+    )
+    SELECT step,
+           CASE step WHEN 'lead' THEN coalesce(closed_reason, 'other')
+                     WHEN 'call' THEN CASE status WHEN 'dialling' THEN 'in_call' WHEN 'offered' THEN 'offered'
+                                                  ELSE 'number_busy' END
+                     WHEN 'wait' THEN coalesce(hold, 'later') ELSE '' END AS reason,
+           CASE step WHEN 'calendar' THEN timezones END AS zones,
+           count(*) AS leads, min(open_from) AS opens
+      FROM looked
+     GROUP BY 1, 2, 3
+"""
+_DEAD = "WHEN p.e164 IS NOT NULL THEN 'number'"
+_DEAD_JOIN = """
+    LEFT JOIN (SELECT DISTINCT e164 FROM contact_phone
+                WHERE tenant_id = :tenant_id AND dead_since IS NOT NULL) p ON p.e164 = l.e164
+"""
+_CONSENT = "WHEN a.contact_id IS NULL THEN 'consent'"
+#: Who has none that could cover the purpose; whether one of the others holds is asked of the rule.
+_CONSENT_JOIN = """
+    LEFT JOIN (SELECT DISTINCT contact_id FROM consent
+                WHERE tenant_id = :tenant_id AND purpose IN (:purpose, 'any')) a
+           ON a.contact_id = l.contact_id
+"""
+_OF_LIST = "AND l.list_id = :list_id"
+
+
+def _counts(*, dead: bool, consent: bool, of_list: bool) -> Prepared:
+    return Prepared(
+        _COUNTS.format(
+            dead=_DEAD if dead else "",
+            consent=_CONSENT if consent else "",
+            joins=(_DEAD_JOIN if dead else "") + (_CONSENT_JOIN if consent else ""),
+            only=_OF_LIST if of_list else "",
+        )
+    )
+
+
+#: Public for measurements: by whether dead numbers are a filter, consents are asked for, one list is meant.
+COUNTS = {
+    (dead, consent, of_list): _counts(dead=dead, consent=consent, of_list=of_list)
+    for dead in (False, True)
+    for consent in (False, True)
+    for of_list in (False, True)
+}
+_FIRST = Prepared(
+    """
+    SELECT timezones FROM lead
+     WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND hold = :hold AND open_from = :at LIMIT 1
+    """
+)
+#: Leads that rest and whose time has come: a claim wakes them, or takes who was promised a call.
+_DUE = Prepared(
+    """
+    SELECT l.id, l.list_id, l.contact_id, l.e164, l.timezones, l.attempts, l.last_result
+      FROM lead l
+     WHERE l.tenant_id = :tenant_id AND l.campaign_id = :campaign_id
+       AND (l.hold IS NOT NULL AND l.hold <> 'callback' AND l.open_from <= :now AND l.open_until > :now
+            OR l.hold = 'callback' AND EXISTS (
+                SELECT FROM callback b
+                 WHERE b.tenant_id = l.tenant_id AND b.lead_id = l.id AND b.state = 'waiting'
+                   AND b.due_at <= :now AND b.open_at <= :now))
+       AND l.status IN ('new', 'waiting')
+       AND NOT EXISTS (SELECT FROM active_number n WHERE n.tenant_id = l.tenant_id AND n.e164 = l.e164)
+     ORDER BY l.open_from
+     LIMIT :most
+    """
+)
+
+
+async def counts(
+    conn: AsyncConnection,
+    tenant_id: int,
+    campaign_id: int,
+    now: datetime,
+    *,
+    stale: bool,
+    dead: bool,
+    purpose: str | None,
+    list_id: int | None = None,
+) -> list[Any]:
+    """How many leads each step stops: step, reason, zones (of the calendar's), leads, opens.
+
+    `stale`: the windows on the leads are of old rules; `dead`: dead numbers are not dialled; `purpose`: that
+    a consent is asked for, None: none is.
+    """
+    statement = COUNTS[dead, purpose is not None, list_id is not None]
+    return await statement.rows(
+        conn,
+        tenant_id=tenant_id,
+        campaign_id=campaign_id,
+        now=now,
+        stale=stale,
+        purpose=purpose,
+        list_id=list_id,
+    )
+
+
+async def zones_of_first(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, hold: str, at: datetime
+) -> Sequence[str]:
+    """The zones of a lead that rests for `hold` until that moment."""
+    found = await _FIRST.value(conn, tenant_id=tenant_id, campaign_id=campaign_id, hold=hold, at=at)
+    return list(found or ())
+
+
+async def due(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, now: datetime, most: int
+) -> list[ClaimedLead]:
+    """Leads whose rest is over and that no claim has woken yet."""
+    rows = await _DUE.rows(conn, tenant_id=tenant_id, campaign_id=campaign_id, now=now, most=most)
+    return [
+        ClaimedLead(
+            row.id, row.list_id, row.contact_id, row.e164, tuple(row.timezones), row.attempts, row.last_result
+        )
+        for row in rows
+    ]
+
+
+#: Over what the pace of a campaign is told.
+HOUR = timedelta(hours=1)
