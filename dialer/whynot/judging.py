@@ -89,9 +89,9 @@ def _wait(one: LeadFacts, now: datetime) -> Answer:
     if one.status == "closed":
         return Answer(m.WAIT, values=values)
     zones, promised = one.lead.timezones, one.promised
+    if promised is not None and promised.for_anybody(now):
+        return Answer(m.WAIT, reason="promised", values=values)
     if one.hold == "callback" and promised is not None:
-        if promised.for_anybody(now):
-            return Answer(m.WAIT, reason="promised", values=values)
         own = promised.due_at <= now  # it is its agent's alone
         until = promised.open_at if own else promised.due_at
         place = m.place_of(zones, until) if until else ""
@@ -107,6 +107,8 @@ def _window(one: LeadFacts, denied: Mapping[str, Denied | None], now: datetime) 
     """What is written on the lead, where no rule says the same."""
     if one.status not in ("new", "waiting") or one.campaign.status != "running":
         return Answer(m.WINDOW)
+    if one.promised is not None and one.promised.for_anybody(now):
+        return Answer(m.WINDOW)  # its time is the callback's
     if one.hold == "callback":
         # Of a callback that is no more: it goes back to its list.
         lost = one.promised is None and one.open_from <= now

@@ -191,7 +191,7 @@ class WhyNotService:
         calls = await store.calls_since(conn, tenant_id, one.campaign.id, now - HOUR)
         pace = await live_store.last_pace(conn, tenant_id, one.campaign.id)
         values = {"ahead": many, "calls": calls, "pace": pace}
-        if one.promised is not None and one.hold == "callback":
+        if one.promised is not None and one.promised.for_anybody(now):
             return Answer(m.TURN, reason="promised", values=values)
         if many >= store.MOST_AHEAD:
             return Answer(m.TURN, reason="many", values=values)

@@ -241,8 +241,9 @@ _COUNTS = """
     ), beginnings AS MATERIALIZED (
         SELECT rtrim(mark, '*') AS mark FROM unwanted WHERE kind = 'prefix'
     ), looked AS (
-        SELECT coalesce(b.due_at, l.open_from) AS open_from, l.timezones, l.status, l.closed_reason,
-               CASE WHEN b.due_at <= :now THEN 'callback_own' ELSE l.hold END AS hold,
+        SELECT CASE WHEN l.hold = 'callback' THEN coalesce(b.due_at, l.open_from) ELSE l.open_from END
+                   AS open_from, l.timezones, l.status, l.closed_reason,
+               CASE WHEN l.hold = 'callback' AND b.due_at <= :now THEN 'callback_own' ELSE l.hold END AS hold,
                CASE
                  WHEN l.status = 'closed' THEN 'lead'
                  WHEN l.status IN ('dialling', 'offered') OR n.e164 IS NOT NULL THEN 'call'
@@ -264,7 +265,6 @@ _COUNTS = """
           LEFT JOIN unwanted d ON d.kind = 'number' AND d.mark = l.e164 AND l.status <> 'closed'
           LEFT JOIN active_number n ON n.tenant_id = l.tenant_id AND n.e164 = l.e164
           LEFT JOIN callback b ON b.tenant_id = l.tenant_id AND b.lead_id = l.id AND b.state = 'waiting'
-               AND l.hold = 'callback'
           {joins}
          WHERE l.tenant_id = :tenant_id AND l.campaign_id = :campaign_id {only}
     )
@@ -324,7 +324,7 @@ _DUE = Prepared(
       FROM lead l
      WHERE l.tenant_id = :tenant_id AND l.campaign_id = :campaign_id
        AND (l.hold IS NOT NULL AND l.hold <> 'callback' AND l.open_from <= :now AND l.open_until > :now
-            OR l.hold = 'callback' AND EXISTS (
+            OR EXISTS (
                 SELECT FROM callback b
                  WHERE b.tenant_id = l.tenant_id AND b.lead_id = l.id AND b.state = 'waiting'
                    AND b.due_at <= :now AND b.open_at <= :now))
