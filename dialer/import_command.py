@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dialer.contacts.agreed import Agreed
 from dialer.contacts.dryrun import Change, DryRun, Person, dry_run
 from dialer.contacts.files import Kind, Layout
 from dialer.contacts.model import ContactList, Counts, ImportJob, ImportStatus, Wins
@@ -250,6 +251,15 @@ def _examples(found: DryRun, wins: Wins) -> Iterable[tuple[str, Table]]:
                 ("row", "name", "column", "base", "file"),
                 [(str(one.row), one.name, one.column, one.before, one.after) for one in changes],
             )
+    if found.agreements:
+        yield _table(
+            f"consents that would be written down: the first {len(found.agreements)}",
+            ("row", "name", "to", "given at", "from", "until"),
+            [
+                (str(one.row), one.name, one.agreed.purpose, one.agreed.source, *_days(one.agreed))
+                for one in found.agreements
+            ],
+        )
     if found.rejects:
         codes = ", ".join(f"{code} {count}" for code, count in sorted(found.codes.items()))
         yield _table(
@@ -257,6 +267,10 @@ def _examples(found: DryRun, wins: Wins) -> Iterable[tuple[str, Table]]:
             ("row", "column", "code", "value"),
             [(str(one.row), one.column, one.code.value, one.value) for one in found.rejects],
         )
+
+
+def _days(agreed: Agreed) -> tuple[str, str]:
+    return str(agreed.since or "now"), str(agreed.until or "it is withdrawn")
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> tuple[str, Table]:
@@ -284,7 +298,10 @@ def _counts(counts: Counts, wish: Wish, into: str, rejects: Path | None) -> Tabl
         ("rejected", counts.rejected, "no number that can be called"),
         ("blank", counts.blank, "every cell is empty"),
         ("filled", counts.filled, "of the known and the duplicates: people who gained something"),
+        ("consents", counts.consents, "written down, of the new and of the known"),
     ):
+        if name == "consents" and not number:
+            continue
         table.add_row(name, f"{number:,}".replace(",", " "), escape(meaning))
     if rejects is not None:
         table.add_row("rejects", "", escape(f"each with its row, column, code and value: {rejects}"))

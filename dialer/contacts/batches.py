@@ -13,12 +13,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dialer.contacts.agreed import Agreed
 from dialer.contacts.columns import Column
 from dialer.contacts.files.layout import BadRecord, Record
 from dialer.contacts.model import NewContact
 from dialer.contacts.numbers import PhoneNumber
 from dialer.contacts.rejects import Reject
-from dialer.contacts.rows import read_row
+from dialer.contacts.rows import RowReader
 
 #: Rows of a batch, which is a transaction: a kill costs one at most.
 BATCH_ROWS = 5_000
@@ -28,6 +29,7 @@ _PLAIN = {written: meant for meant, written in _ESCAPES.items()}
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPED = re.compile(r"\\[\\tnr]")
 _NULL = r"\N"
+_JSON = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,11 @@ class Batch:
     rejects: tuple[Reject, ...]
     #: rows that are rejected whole
     rejected: int
+    #: what people agreed to, by their place among these
+    agreed: tuple[tuple[int, tuple[Agreed, ...]], ...] = ()
 
     def person(self, index: int) -> NewContact:
-        """The person of a line."""
+        """The person of a line, but for what they agreed to."""
         return person_of(self.lines[index], self.zones)
 
 
@@ -62,12 +66,16 @@ def read_batch(
     lines: list[bytes] = []
     zones: dict[tuple[str, ...], int] = {}
     rejects: list[Reject] = []
+    agreed: list[tuple[int, tuple[Agreed, ...]]] = []
+    read = RowReader(columns, region).read
     last = rejected = 0
     for record in itertools.islice(records, size):
         last = record.number
-        contact, found = read_row(record, columns, region)
+        contact, found = read(record)
         rejects.extend(found)
         if contact is not None:
+            if contact.agreed:
+                agreed.append((len(rows), contact.agreed))
             rows.append(last)
             numbers.append(tuple([phone.e164 for phone in contact.phones]))
             lines.append(line_of(contact, zones))
@@ -76,7 +84,9 @@ def read_batch(
     if not last:
         return None
     sets = tuple(",".join(one) for one in zones)
-    return Batch(last, tuple(rows), tuple(numbers), tuple(lines), sets, tuple(rejects), rejected)
+    return Batch(
+        last, tuple(rows), tuple(numbers), tuple(lines), sets, tuple(rejects), rejected, tuple(agreed)
+    )
 
 
 def line_of(contact: NewContact, zones: dict[tuple[str, ...], int]) -> bytes:
@@ -91,7 +101,7 @@ def line_of(contact: NewContact, zones: dict[tuple[str, ...], int]) -> bytes:
         _escaped(contact.email),
         _NULL if contact.timezone is None else _escaped(contact.timezone),
         _NULL if contact.external_id is None else _escaped(contact.external_id),
-        _escaped(json.dumps(contact.custom, ensure_ascii=False)) if contact.custom else "{}",
+        _escaped(_JSON(contact.custom)) if contact.custom else "{}",
         # Numbers and kinds have none of the characters that an array would have to escape.
         f"{{{','.join([phone.e164 for phone in phones])}}}",
         f"{{{','.join([phone.kind for phone in phones])}}}",

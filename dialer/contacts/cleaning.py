@@ -221,22 +221,32 @@ class Cleaned:
     meant: str = ""
 
 
+# As nearly every address is written: there is nothing to take off, nor any letter of another alphabet.
+_USUAL_EMAIL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+-]*@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
+
+
+def _bare_email(value: str) -> str:
+    text, before = plain(value), None
+    while text != before:
+        before, text = text, re.sub(r"^mailto:", "", text.strip(" <>\"',;."), flags=re.IGNORECASE)
+    return text
+
+
 def clean_email(value: str) -> Cleaned:
     """An address: trimmed, without `mailto:` and brackets, its domain small and in ASCII (IDNA).
 
     The part before the @ keeps its case, which may matter; `email_key` is for comparing. A likely slip in the
     domain is marked, never mended: "gmial.com" may be somebody's.
     """
-    text, before = plain(value), None
-    while text != before:
-        before, text = text, re.sub(r"^mailto:", "", text.strip(" <>\"',;."), flags=re.IGNORECASE)
+    usual = _USUAL_EMAIL.fullmatch(value) is not None
+    text = value if usual else _bare_email(value)
     if not text:
         return Cleaned("")
-    if not EMAIL.fullmatch(text):
+    if not (usual or EMAIL.fullmatch(text)):
         return Cleaned(text, Mark.EMAIL_FORM)
     local, _, domain = text.rpartition("@")
     domain = domain.lower()
-    if any(mixed(part) for part in (*local.split("."), *domain.split("."))):
+    if not usual and any(mixed(part) for part in (*local.split("."), *domain.split("."))):
         meant = f"{local.translate(TO_LATIN)}@{domain.translate(TO_LATIN)}"
         return Cleaned(f"{local}@{domain}", Mark.EMAIL_LETTERS, meant if meant.isascii() else "")
     try:

@@ -28,6 +28,14 @@ class Field(StrEnum):
     EMAIL = "email"
     TIMEZONE = "timezone"
     EXTERNAL_ID = "external_id"
+    #: what the person agreed to be called for, and where: see `agreed`
+    CONSENT_PURPOSE = "consent_purpose"
+    CONSENT_SOURCE = "consent_source"
+    #: its first day
+    CONSENT_FROM = "consent_from"
+    #: its last day
+    CONSENT_UNTIL = "consent_until"
+    CONSENT_PROOF = "consent_proof"
     #: kept in `contact.custom`
     CUSTOM = "custom"
     #: left out
@@ -66,6 +74,11 @@ _NAMES: dict[Field, frozenset[str]] = {
     ),
     Field.TIMEZONE: frozenset({"timezone", "time zone", "tz", "часовой пояс", "временная зона", "час пояс"}),
     Field.EXTERNAL_ID: frozenset({"external id", "crm id", "внешний id", "внешний код", "id клиента"}),
+    Field.CONSENT_PURPOSE: frozenset({"consent purpose", "consent for", "цель согласия", "согласие на"}),
+    Field.CONSENT_SOURCE: frozenset({"consent source", "источник согласия", "где дано согласие"}),
+    Field.CONSENT_FROM: frozenset({"consent from", "consent date", "дата согласия", "согласие с"}),
+    Field.CONSENT_UNTIL: frozenset({"consent until", "согласие до", "согласие по", "срок согласия"}),
+    Field.CONSENT_PROOF: frozenset({"consent proof", "подтверждение согласия", "документ согласия"}),
 }
 _FIELDS = {name: field for field, names in _NAMES.items() for name in names}
 # A header is a phone when it has one of the first words, and no words but these: "доп. телефон", "mobile
@@ -95,7 +108,26 @@ def columns_of(cells: Sequence[str]) -> list[Column]:
             field = Field.CUSTOM
         taken.add(field)
         columns.append(Column(field, _unused(" ".join(cell.split())[:MAX_HEADER] or f"#{position}", used)))
-    return columns
+    return columns if _tells_consents(columns) else [_no_consent(column) for column in columns]
+
+
+#: Columns that tell of a consent; the first two are needed.
+CONSENT = (
+    Field.CONSENT_PURPOSE,
+    Field.CONSENT_SOURCE,
+    Field.CONSENT_FROM,
+    Field.CONSENT_UNTIL,
+    Field.CONSENT_PROOF,
+)
+
+
+def _tells_consents(columns: Sequence[Column]) -> bool:
+    return {column.field for column in columns}.issuperset(CONSENT[:2])
+
+
+def _no_consent(column: Column) -> Column:
+    """A column of consents among too few of them: it is kept as it is written."""
+    return replace(column, field=Field.CUSTOM) if column.field in CONSENT else column
 
 
 def read_header(cells: Sequence[str]) -> list[Column]:
@@ -138,6 +170,17 @@ def mapped(columns: Sequence[Column], mapping: Mapping[str, str]) -> list[Column
             found.append(replace(column, field=Field.CUSTOM))
         else:
             found.append(column)
+    if not _tells_consents(found):
+        lost = next((one for one in found if one.field in CONSENT and one.name in chosen), None)
+        if lost is not None:
+            raise Invalid(
+                field="mapping",
+                reason=Said(
+                    "{header} is of a consent: what it was given for and its source must be columns too",
+                    header=lost.name,
+                ),
+            )
+        found = [_no_consent(column) for column in found]
     return with_phone(found)
 
 

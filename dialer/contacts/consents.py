@@ -12,22 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.clock import utc_now
 from dialer.compliance.consent import Consent
 from dialer.compliance.policy import Purpose
+from dialer.contacts.agreed import NewConsent
 from dialer.db.prepared import Prepared
-
-#: Longest source and proof, in characters.
-MAX_SOURCE, MAX_PROOF = 200, 2000
-
-
-@dataclass(frozen=True, slots=True)
-class NewConsent:
-    """A consent of a contact that is not on record yet."""
-
-    contact_id: int
-    purpose: Purpose
-    source: str
-    valid_from: datetime
-    valid_until: datetime | None = None
-    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +47,7 @@ _RECORDS = Prepared(
      ORDER BY c.valid_from DESC, c.id DESC
     """  # noqa: S608 - texts of ours
 )
-# The same consent brought again (the same file twice) is none more.
+# The same consent brought again (the same file twice) is none more, also where it was withdrawn since.
 _ADD = Prepared(
     """
     INSERT INTO consent (tenant_id, contact_id, purpose, source, proof, valid_from, valid_until, by_user)
@@ -69,12 +55,15 @@ _ADD = Prepared(
            n.valid_until, CAST(:by_user AS bigint)
       FROM unnest(
                CAST(:contact_ids AS bigint[]), CAST(:purposes AS text[]), CAST(:sources AS text[]),
-               CAST(:proofs AS text[]), CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[])
-           ) WITH ORDINALITY AS n (contact_id, purpose, source, proof, valid_from, valid_until, place)
+               CAST(:proofs AS text[]), CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[]),
+               CAST(:undated AS boolean[])
+           ) WITH ORDINALITY
+               AS n (contact_id, purpose, source, proof, valid_from, valid_until, undated, place)
      WHERE NOT EXISTS (
                SELECT FROM consent o
                 WHERE o.tenant_id = :tenant_id AND o.contact_id = n.contact_id AND o.purpose = n.purpose
-                  AND o.source = n.source AND o.proof = n.proof AND o.valid_from = n.valid_from
+                  AND o.source = n.source AND o.proof = n.proof
+                  AND (n.undated OR o.valid_from = n.valid_from)
                   AND o.valid_until IS NOT DISTINCT FROM n.valid_until)
      ORDER BY n.place
     RETURNING id
@@ -111,6 +100,7 @@ async def add_many(
         proofs=[one.proof for one in consents],
         froms=[one.valid_from for one in consents],
         untils=[one.valid_until for one in consents],
+        undated=[one.undated for one in consents],
     )
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dialer.contacts import fields_store, matching, peoplestore, store
+from dialer.clock import utc_now
+from dialer.compliance.consent import Consent
+from dialer.contacts import consents, fields_store, matching, peoplestore, store
+from dialer.contacts.agreed import Agreed, NewConsent, Place, is_known
 from dialer.contacts.batches import Batch
 from dialer.contacts.columns import Field
 from dialer.contacts.fields import Reader
@@ -23,6 +26,7 @@ from dialer.contacts.model import Counts, NewContact, Owner, Wins
 from dialer.contacts.parsing import parsing
 from dialer.contacts.reading import AS_FOUND, Reading
 from dialer.contacts.rejects import Reject, RejectCode
+from dialer.db import tenants
 from dialer.db.session import Database
 from dialer.errors import NotFound
 from dialer.settings import Settings
@@ -63,6 +67,18 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """A consent that a row would have written down."""
+
+    #: row of the file
+    row: int
+    #: None: they would be new
+    contact_id: int | None
+    name: str
+    agreed: Agreed
+
+
+@dataclass(frozen=True, slots=True)
 class DryRun:
     """What an import would do; of each kind the first few."""
 
@@ -80,6 +96,8 @@ class DryRun:
     filled: tuple[Change, ...]
     #: values that differ: those of the base stay, or those of the file win
     differing: tuple[Change, ...]
+    #: consents that are not on record yet
+    agreements: tuple[Agreement, ...]
 
 
 async def dry_run(
@@ -108,7 +126,8 @@ async def dry_run(
             raise NotFound(what="list", key=list_id)
         if campaign_id is not None and not await store.campaign_exists(conn, tenant_id, campaign_id):
             raise NotFound(what="campaign", key=campaign_id)
-    run = _Run(layout, wins, limit)
+        place = Place(utc_now(), await tenants.zone(conn, tenant_id))
+    run = _Run(layout, wins, limit, place)
     async with parsing(path, layout, settings.default_region, upto=rows) as batches:
         async for batch in batches:
             async with database.tenant(tenant_id) as conn:
@@ -118,8 +137,9 @@ async def dry_run(
                 ids = sorted({person for _, person in people.known if person > 0})
                 cards = await peoplestore.cards(conn, tenant_id, ids, hold=False)
                 read = await fields_store.reader(conn, tenant_id)
+                on_record = await consents.consents_of(conn, tenant_id, ids if batch.agreed else ())
             # Beside the loop, which the web process has for others too.
-            await asyncio.to_thread(run.take, batch, people, known, cards, read)
+            await asyncio.to_thread(run.take, batch, people, known, cards, read, on_record)
             if progress is not None:
                 progress(run.counts)
     return run.found(cut=rows is not None and run.counts.rows >= rows)
@@ -132,7 +152,8 @@ NO_LIST = 0
 class _Run:
     """What has been found so far."""
 
-    def __init__(self, layout: Layout, wins: Wins, limit: int) -> None:
+    def __init__(self, layout: Layout, wins: Wins, limit: int, place: Place) -> None:
+        self._place = place
         self._layout = layout
         self._wins = wins
         self._limit = limit
@@ -144,6 +165,7 @@ class _Run:
         self._joining: list[Person] = []
         self._filled: list[Change] = []
         self._differing: list[Change] = []
+        self._agreements: list[Agreement] = []
         # Nothing is written, so the base does not tell who stood higher in the file: numbers of those who
         # would be new or have got them, as integers, a fifth of the room that texts take; and who has joined.
         self._seen: set[int] = set()
@@ -156,6 +178,7 @@ class _Run:
         known: Mapping[str, Owner],
         cards: Mapping[int, Card],
         read: Reader,
+        on_record: Mapping[int, Sequence[Consent]],
     ) -> None:
         """A batch of the file and what the base says of it."""
         again = {
@@ -188,6 +211,7 @@ class _Run:
             self._seen.update(_as_int(one.after) for one in found.changes if one.field is Field.PHONE)
             self._reject(self._headers.rejects(row.row, found))
         self._reject(batch.rejects)
+        agreed = self._agree(batch, people, cards, on_record, again)
         counts = self.counts
         self.counts = Counts(
             rows=batch.last,
@@ -199,8 +223,37 @@ class _Run:
             + len(people.joining & self._joined),
             rejected=counts.rejected + batch.rejected,
             filled=counts.filled + gained.rows,
+            consents=counts.consents + agreed,
         )
         self._joined |= people.joining
+
+    def _agree(
+        self,
+        batch: Batch,
+        people: Sorted,
+        cards: Mapping[int, Card],
+        on_record: Mapping[int, Sequence[Consent]],
+        again: Collection[int],
+    ) -> int:
+        """How many consents of a batch are new."""
+        whose = dict(people.known)
+        told: dict[NewConsent, tuple[int, Agreed]] = {}
+        for place, every in batch.agreed:
+            person = whose.get(place, matching.person_at(place))
+            if (person > 0 and person not in cards) or (person < 0 and matching.person_at(person) in again):
+                continue
+            for agreed in every:
+                new = self._place.consent(person, agreed)
+                if new is None:
+                    header = self._headers.header(Field.CONSENT_UNTIL)
+                    value = str(agreed.until)
+                    self._reject([Reject.of(batch.rows[place], header, RejectCode.CONSENT_OVER, value)])
+                elif not is_known(new, on_record.get(person, ())):
+                    told.setdefault(new, (place, agreed))
+        for new, (place, agreed) in list(told.items())[: self._limit - len(self._agreements)]:
+            row, who = batch.person(place), new.contact_id
+            self._agreements.append(Agreement(row.row, who if who > 0 else None, _name(row), agreed))
+        return len(told)
 
     def _reject(self, rejects: Iterable[Reject]) -> None:
         for one in rejects:
@@ -224,6 +277,7 @@ class _Run:
             joining=tuple(self._joining),
             filled=tuple(self._filled),
             differing=tuple(self._differing),
+            agreements=tuple(self._agreements),
         )
 
 

@@ -11,26 +11,40 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts import fields_store, history, importstore, peoplestore, store
+from dialer.clock import utc_now
+from dialer.contacts import (
+    consents,
+    fields_store,
+    history,
+    importstore,
+    leadstore,
+    people_store,
+    peoplestore,
+    store,
+)
+from dialer.contacts.agreed import Place
 from dialer.contacts.batches import Batch, line_of, person_of
 from dialer.contacts.columns import Field
 from dialer.contacts.files import inspect
 from dialer.contacts.history import Kind
+from dialer.contacts.loading import Claim, load_next, load_one
 from dialer.contacts.matching import Gained, Headers, Sorted, gain_all, person_at, sort_people
 from dialer.contacts.model import Counts, ImportJob, ImportStatus, Owner
 from dialer.contacts.parsing import parsing
 from dialer.contacts.rejects import Reject, RejectCode
+from dialer.db import tenants
 from dialer.db.events import emit, wake
 from dialer.db.session import Database, encode_json
-from dialer.errors import DatabaseUnavailable, DozvonError, ImportInterrupted, NotFound, UnreadableFile
+from dialer.errors import DozvonError, ImportInterrupted, NotFound
 from dialer.settings import Settings, load
 
 log = structlog.stdlib.get_logger(__name__)
@@ -47,16 +61,9 @@ def file_of(settings: Settings, tenant_id: int, import_id: int) -> Path:
 
 
 async def run_next_import(database: Database, settings: Settings | None = None) -> bool:
-    """Load the oldest file that waits, or that a killed process left half done; False: there is none.
-
-    A file that cannot be read ends as a failed import. Raises DatabaseUnavailable; the import then goes on
-    with the next call. Needs two connections of the pool.
-    """
-    settings = settings or load()
-    for tenant_id in await database.tenants():
-        if await run_import(database, settings, tenant_id):
-            return True
-    return False
+    """Load the oldest file that waits, as `loading.load_next` says; False: there is none."""
+    known = settings or load()
+    return await load_next(database, lambda tenant_id: _claim(database, known, tenant_id))
 
 
 async def run_import(
@@ -67,58 +74,50 @@ async def run_import(
     progress: Progress | None = None,
 ) -> bool:
     """As `run_next_import`, of one tenant; of one import, if named. `progress` is called after each batch."""
-    async with database.tenant(tenant_id) as claim:
-        job = await importstore.claim_import(claim, tenant_id, import_id)
-        if job is None:
-            return False
-        path = file_of(settings, tenant_id, job.id)
-        run = _Run(database, tenant_id, job, settings.default_region, progress or (lambda _job: None))
-        error: DozvonError | None = None
-        try:
-            await run.load(path)
-        except DatabaseUnavailable:
-            raise  # the file stays, and the import is not over
-        except ImportInterrupted:
-            # The claim's connection was lost, and another process has taken over: the import is its own now.
-            log.warning("import_taken_over", import_id=job.id)
-            return True
-        except DozvonError as raised:
-            error = raised
-        except OSError as raised:
-            log.exception("import_file_lost", import_id=job.id)
-            error = UnreadableFile(reason=raised.strerror or "the disk refuses it")
-        except Exception:
-            # Our own fault: without an end it would be tried again for ever, and hold up those behind it.
-            log.exception("import_failed", import_id=job.id)
-            error = DozvonError()
-        await run.finish(error)
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-    return True
+    return await load_one(database, tenant_id, _claim(database, settings, tenant_id, import_id, progress))
+
+
+def _claim(
+    database: Database,
+    settings: Settings,
+    tenant_id: int,
+    import_id: int | None = None,
+    progress: Progress | None = None,
+) -> Claim:
+    async def claim(conn: AsyncConnection) -> _Run | None:
+        job = await importstore.claim_import(conn, tenant_id, import_id)
+        return job and _Run(database, settings, tenant_id, job, progress or (lambda _job: None))
+
+    return claim
 
 
 class _Run:
     """One import at work in this process."""
 
     def __init__(
-        self, database: Database, tenant_id: int, job: ImportJob, region: str, progress: Progress
+        self, database: Database, settings: Settings, tenant_id: int, job: ImportJob, progress: Progress
     ) -> None:
         self._database = database
         self._tenant_id = tenant_id
         self._job = job
-        self._region = region
+        self._region = settings.default_region
         self._progress = progress
         self._headers = Headers(())
+        self._place = Place(job.created_at, ZoneInfo("UTC"))
         self._told_at = float("-inf")
+        self.import_id = job.id
+        self.path = file_of(settings, tenant_id, job.id)
 
-    async def load(self, path: Path) -> None:
+    async def load(self) -> None:
         """Load what is left of the file. Raises UnreadableFile, ImportInterrupted, DatabaseUnavailable."""
-        layout = await asyncio.to_thread(inspect, path, self._job.reading)
+        layout = await asyncio.to_thread(inspect, self.path, self._job.reading)
         self._headers = Headers(layout.columns)
         async with self._database.tenant(self._tenant_id) as conn:
             await importstore.start_import(conn, self._tenant_id, self._job.id)
+            self._place = Place(self._job.created_at, await tenants.zone(conn, self._tenant_id))
             self._job = replace(self._job, status=ImportStatus.RUNNING)
             await self._tell(conn)
-        async with parsing(path, layout, self._region, after=self._job.counts.rows) as batches:
+        async with parsing(self.path, layout, self._region, after=self._job.counts.rows) as batches:
             async for batch in batches:
                 await self._store(batch)
 
@@ -132,16 +131,18 @@ class _Run:
             known = await store.known_numbers(conn, self._tenant_id, job.list_id, sorted(numbers))
             people = sort_people(batch.numbers, known)
             gained = await self._gained(conn, batch, people, known)
-            ids, rejects = await self._add(conn, batch, people, gained)
-            await store.join_list(conn, self._tenant_id, job.list_id, [*sorted(people.joining), *ids])
-            if job.campaign_id is not None and await store.add_leads(
-                conn,
-                self._tenant_id,
-                job.campaign_id,
-                job.list_id,
-                [*sorted(people.joining | people.listed), *ids],
-            ):
+            if people.joining:
+                await store.join_list(conn, self._tenant_id, job.list_id, sorted(people.joining))
+            ids, leads, rejects = await self._add(conn, batch, people, gained)
+            if job.campaign_id is not None:
+                known_people = sorted(people.joining | people.listed)
+                leads += await leadstore.add_leads(
+                    conn, self._tenant_id, job.campaign_id, job.list_id, known_people
+                )
+            agreed, over = await self._agree(conn, batch, people, gained, ids)
+            if leads or agreed:
                 await wake(conn, "campaigns", tenant_id=self._tenant_id)
+            rejects += over
             for row, _, found in gained.gains:
                 rejects += self._headers.rejects(row.row, found)
             rejects = sorted([*batch.rejects, *rejects], key=lambda one: one.row)
@@ -153,6 +154,7 @@ class _Run:
                 duplicates=job.counts.duplicates + people.duplicates,
                 rejected=job.counts.rejected + batch.rejected,
                 filled=job.counts.filled + gained.rows,
+                consents=job.counts.consents + agreed,
             )
             if not await importstore.advance_import(conn, self._tenant_id, job.id, job.counts, counts):
                 raise ImportInterrupted(import_id=job.id)
@@ -163,8 +165,10 @@ class _Run:
 
     async def _add(
         self, conn: AsyncConnection, batch: Batch, people: Sorted, gained: Gained
-    ) -> tuple[list[int], list[Reject]]:
-        """Insert who is new, as later rows of the batch have them; their ids, and what fits no field."""
+    ) -> tuple[list[int], int, list[Reject]]:
+        """Insert who is new, as later rows of the batch have them; their ids, how many leads were made, and
+        what fits no field."""
+        job = self._job
         lines, zones = list(batch.lines), {tuple(one.split(",")): n for n, one in enumerate(batch.zones, 1)}
         for person, card in gained.changed.items():
             if person < 0:
@@ -172,18 +176,47 @@ class _Run:
                 lines[place] = line_of(card.onto(batch.person(place)), zones)
         new = [lines[place] for place in people.new]
         sets = [",".join(one) for one in zones]
-        ids = await peoplestore.add_people(conn, self._tenant_id, new, sets)
+        ids = await peoplestore.add_people(conn, self._tenant_id, job.list_id, new, sets)
+        leads = 0
+        if ids and job.campaign_id is not None:
+            leads = await leadstore.add_leads_of_staged(
+                conn, self._tenant_id, job.campaign_id, job.list_id, sets
+            )
         read = await fields_store.reader(conn, self._tenant_id)
         if not read:
-            return ids, []
+            return ids, leads, []
         rows = [person_of(line, sets) for line in new]
         customs = zip(ids, [row.custom for row in rows], strict=True)
         misfits = await fields_store.add_values(conn, self._tenant_id, read, customs)
-        return ids, [
+        rejects = [
             Reject.of(row.row, wrong.name, RejectCode(wrong.code), wrong.value)
             for contact_id, row in zip(ids, rows, strict=True)
             for wrong in misfits.get(contact_id, ())
         ]
+        return ids, leads, rejects
+
+    async def _agree(
+        self, conn: AsyncConnection, batch: Batch, people: Sorted, gained: Gained, ids: Sequence[int]
+    ) -> tuple[int, list[Reject]]:
+        """Write down what the people of a batch agreed to; how many consents are new, and what was wrong."""
+        if not batch.agreed:
+            return 0, []
+        added = dict(zip(people.new, ids, strict=True))
+        whose = dict(people.known)
+        # Who has just been erased is among the known, and gains nothing.
+        there = {person for _, person, _ in gained.gains}
+        told = []
+        for place, agreed in batch.agreed:
+            person = whose.get(place, person_at(place))
+            contact_id = added[person_at(person)] if person < 0 else person
+            if person < 0 or person in there:
+                told.append((contact_id, batch.rows[place], agreed))
+        new, over = self._place.consents(told, self._headers.header(Field.CONSENT_UNTIL))
+        written = await consents.add_many(conn, self._tenant_id, new, self._job.created_by)
+        known = sorted({one.contact_id for one in new} - set(ids))
+        if written and known:
+            await people_store.look_again(conn, self._tenant_id, known, "consent", utc_now())
+        return len(written), over
 
     async def _gained(
         self, conn: AsyncConnection, batch: Batch, people: Sorted, known: Mapping[str, Owner]
@@ -241,6 +274,7 @@ class _Run:
             "duplicates": counts.duplicates,
             "rejected": counts.rejected,
             "filled": counts.filled,
+            "consents": counts.consents,
         }
         await emit(
             conn, "import.progress", payload, tenant_id=self._tenant_id, campaign_id=self._job.campaign_id

@@ -59,6 +59,7 @@ class ImportOut(Out):
     rejected: int = Field(description="rows that cannot be used; the rejects file says why")
     blank: int
     filled: int = Field(description="rows that changed somebody who was known")
+    consents: int = Field(description="consents that were written down")
     wins: Wins = Field(description="whose value stays where the file and the base differ")
     error: ImportErrorOut | None
     created_at: datetime
@@ -191,6 +192,7 @@ def import_out(job: ImportJob, locale: str) -> ImportOut:
         rejected=job.counts.rejected,
         blank=job.counts.blank,
         filled=job.counts.filled,
+        consents=job.counts.consents,
         wins=job.wins,
         error=error_out(job.error, locale),
         created_at=job.created_at,

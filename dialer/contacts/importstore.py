@@ -31,7 +31,9 @@ def _job(row: Row[Any]) -> ImportJob:
         status=ImportStatus(row.status),
         reading=Reading.from_json(row.reading),
         about_rows=row.about_rows,
-        counts=Counts(row.rows, row.loaded, row.joined, row.duplicates, row.rejected, row.filled),
+        counts=Counts(
+            row.rows, row.loaded, row.joined, row.duplicates, row.rejected, row.filled, row.consents
+        ),
         wins=Wins(row.wins),
         created_by=row.created_by,
         error=row.error,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts import funnelstore, store
+from dialer.contacts import funnelstore, leadstore, store
 from dialer.contacts.model import ContactList, Funnel
 from dialer.db.events import wake
 from dialer.db.session import Database
@@ -82,7 +82,7 @@ class Lists:
         async with self._database.tenant(actor.tenant_id) as conn:
             await get_list(conn, actor, list_id)
             await check_campaign(conn, actor, campaign_id)
-            added = await store.add_leads_of_list(conn, actor.tenant_id, campaign_id, list_id)
+            added = await leadstore.add_leads_of_list(conn, actor.tenant_id, campaign_id, list_id)
             await audit.record(
                 conn, actor, "campaign.add_list", f"campaign:{campaign_id}", list_id=list_id, leads=added
             )

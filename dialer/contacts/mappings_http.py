@@ -30,7 +30,8 @@ Columns = Annotated[
     Field(
         max_length=MAX_MAPPED,
         description="header → `phone`, `last_name`, `first_name`, `middle_name`, `full_name`, `email`, "
-        "`timezone`, `external_id`, `custom:<key>`, `custom` (under its header) or `skip`",
+        "`timezone`, `external_id`, `consent_purpose` (with `consent_source` at least; `consent_from`, "
+        "`consent_until`, `consent_proof`), `custom:<key>`, `custom` (under its header) or `skip`",
     ),
 ]
 

@@ -288,6 +288,10 @@ class Headers:
         whole = self._by_field.get(Field.FULL_NAME, "") if change.field in _NAMES else ""
         return self._by_field.get(change.field, whole)
 
+    def header(self, field: Field) -> str:
+        """The header of a field that one column is; empty where none is."""
+        return self._by_field.get(field, "")
+
     def rejects(self, row: int, found: Gain) -> list[Reject]:
         """What of a row was not taken."""
         return [

@@ -15,6 +15,8 @@ import says that the file wins. *filled* counts the rows that changed somebody.
 
 A cell that can be missed (an e-mail, a second number) and is wrong does not cost the person: the row loads
 without it, and an `import_reject` says so as well. So there may be more rejects than rejected rows.
+
+Columns of consents (`agreed`) write down what each person of the file agreed to, new or known.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from dialer.contacts.agreed import Agreed
 from dialer.contacts.numbers import PhoneNumber
 from dialer.contacts.reading import Reading
 
@@ -74,6 +77,8 @@ class NewContact:
     external_id: str | None = None
     #: columns that Dozvon has no field for, by their header
     custom: Mapping[str, str] = field(default_factory=dict)
+    #: what they agreed to be called for, as the row tells it
+    agreed: tuple[Agreed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class Counts:
     rejected: int = 0
     #: of the joined and the duplicates those that changed the person
     filled: int = 0
+    #: consents that were written down
+    consents: int = 0
 
     @property
     def blank(self) -> int:

@@ -85,8 +85,8 @@ def read_cell(cell: str, region: str) -> tuple[list[PhoneNumber], list[BadNumber
     if not cell or cell.isspace():
         return [], []
     # Most cells hold one number and nothing else: nothing is to be taken apart.
-    if _PLAIN.fullmatch(cell) and 3 <= _digits(cell) < 20:
-        found = _remembered(cell.strip(), region)
+    if _PLAIN.fullmatch(cell) and 3 <= len(digits := cell.translate(_BETWEEN)) < 20:
+        found = _remembered(cell.strip(), digits, region)
         return ([], [found]) if isinstance(found, BadNumber) else ([found], [])
     good: dict[str, PhoneNumber] = {}
     bad: list[BadNumber] = []
@@ -174,10 +174,9 @@ class _Memory:
 _memory = cache(_Memory)
 
 
-def _remembered(text: str, region: str) -> PhoneNumber | BadNumber:
-    """As `read_number`, of digits with nothing but brackets, blanks and dashes between them."""
-    digits, plus = text.translate(_BETWEEN), text[0] == "+"
-    memory = _memory(region)
+def _remembered(text: str, digits: str, region: str) -> PhoneNumber | BadNumber:
+    """As `read_number`, of `digits` with nothing but brackets, blanks and dashes between them in `text`."""
+    memory, plus = _memory(region), text[0] == "+"
     found = memory.find(text, plus, digits)
     if found is None:
         found = read_number(text, region)

@@ -9,8 +9,8 @@ from aiohttp import web
 from pydantic import AfterValidator, Field, model_validator
 
 from dialer.compliance.policy import Hours, Purpose
+from dialer.contacts.agreed import MAX_PROOF, MAX_SOURCE
 from dialer.contacts.cleaning import Mark, clean_email
-from dialer.contacts.consents import MAX_PROOF, MAX_SOURCE
 from dialer.contacts.model import MAX_CUSTOM, MAX_EMAIL, MAX_EXTERNAL_ID, MAX_NAME, MAX_PHONES
 from dialer.contacts.people import MAX_SEARCH, PersonService
 from dialer.contacts.people_base import Person

@@ -16,39 +16,51 @@ from dialer.contacts.matching import Card
 from dialer.db.prepared import Prepared
 from dialer.db.session import driver_of, encode_json
 
-#: Its columns in the order of `batches.line_of`.
+#: Columns of the staging table, in the order of `batches.line_of`.
+_COLUMNS = (
+    "row", "last_name", "first_name", "middle_name", "email", "timezone", "external_id", "custom", "e164",
+    "kind", "zones",
+)  # fmt: skip
+# The id is given when the row is copied: in the order of the file, and nothing has to be asked or joined to
+# know whose the numbers are.
 _STAGE = """
     CREATE TEMPORARY TABLE IF NOT EXISTS import_row (
         row integer NOT NULL, last_name text NOT NULL, first_name text NOT NULL, middle_name text NOT NULL,
         email text NOT NULL, timezone text, external_id text, custom jsonb NOT NULL, e164 text[] NOT NULL,
-        kind text[] NOT NULL, zones smallint[] NOT NULL
+        kind text[] NOT NULL, zones smallint[] NOT NULL,
+        id bigint NOT NULL DEFAULT nextval('public.contact_id_seq')
     ) ON COMMIT DELETE ROWS
 """
-
-# ORDER BY: ids are given in the order of the file.
 _ADD_CONTACTS = Prepared("""
     INSERT INTO contact (
-        tenant_id, external_id, last_name, first_name, middle_name, email, timezone, custom
+        tenant_id, id, external_id, last_name, first_name, middle_name, email, timezone, custom
     )
-    SELECT CAST(:tenant_id AS integer), external_id, last_name, first_name, middle_name, email, timezone,
+    SELECT CAST(:tenant_id AS integer), id, external_id, last_name, first_name, middle_name, email, timezone,
            custom
       FROM pg_temp.import_row
-     ORDER BY row
-    RETURNING id
 """)
 
+# Most people have one number: taking arrays apart is for the others only.
 _ADD_PHONES = Prepared("""
     INSERT INTO contact_phone (tenant_id, contact_id, position, e164, kind, timezones)
-    SELECT CAST(:tenant_id AS integer), n.id, p.position, p.e164, p.kind, z.zones
-      FROM (SELECT row_number() OVER (ORDER BY row) AS place, e164, kind, zones FROM pg_temp.import_row) AS r
-      JOIN unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS n (id, place) ON n.place = r.place
-     CROSS JOIN LATERAL unnest(r.e164, r.kind, r.zones)
-           WITH ORDINALITY AS p (e164, kind, zone, position)
+    SELECT CAST(:tenant_id AS integer), p.id, p.position, p.e164, p.kind, z.zones
+      FROM (SELECT id, 1 AS position, e164[1] AS e164, kind[1] AS kind, zones[1] AS zone
+              FROM pg_temp.import_row
+             UNION ALL
+            SELECT r.id, n.position, r.e164[n.position], r.kind[n.position], r.zones[n.position]
+              FROM pg_temp.import_row r
+             CROSS JOIN LATERAL generate_series(2, cardinality(r.e164)) AS n (position)
+             WHERE cardinality(r.e164) > 1) AS p
       JOIN (SELECT place, string_to_array(names, ',') AS zones
               FROM unnest(CAST(:zones AS text[])) WITH ORDINALITY AS s (names, place) OFFSET 0) AS z
         ON z.place = p.zone
-     ORDER BY n.id, p.position
 """)
+
+_JOIN_LIST = Prepared("""
+    INSERT INTO list_contact (tenant_id, list_id, contact_id)
+    SELECT CAST(:tenant_id AS integer), CAST(:list_id AS bigint), id FROM pg_temp.import_row
+""")
+_IDS = Prepared("SELECT array_agg(id ORDER BY id) FROM pg_temp.import_row")
 
 _CARDS = """
     SELECT c.id, c.last_name, c.first_name, c.middle_name, c.email, c.timezone, c.external_id, c.custom,
@@ -85,21 +97,24 @@ _MORE_PHONES = Prepared("""
 
 
 async def add_people(
-    conn: AsyncConnection, tenant_id: int, lines: Sequence[bytes], zones: Sequence[str]
+    conn: AsyncConnection, tenant_id: int, list_id: int, lines: Sequence[bytes], zones: Sequence[str]
 ) -> list[int]:
-    """Insert people with their numbers; their ids, in the order given.
+    """Insert people with their numbers into a list; their ids, in the order given.
 
     `lines` and `zones` as a Batch has them. Whether they are known already is the caller's to find out
-    (`store.lock_people`, then `store.known_numbers`).
+    (`store.lock_people`, then `store.known_numbers`). Once a transaction: they stay staged until its end.
     """
     if not lines:
         return []
     driver = driver_of(conn)
     await driver.execute(_STAGE)
-    await driver.copy_to_table("import_row", source=io.BytesIO(b"".join(lines)), schema_name="pg_temp")
-    ids = sorted(await _ADD_CONTACTS.column(conn, tenant_id=tenant_id))
-    await _ADD_PHONES.run(conn, tenant_id=tenant_id, ids=ids, zones=list(zones))
-    return ids
+    await driver.copy_to_table(
+        "import_row", source=io.BytesIO(b"".join(lines)), schema_name="pg_temp", columns=_COLUMNS
+    )
+    await _ADD_CONTACTS.run(conn, tenant_id=tenant_id)
+    await _ADD_PHONES.run(conn, tenant_id=tenant_id, zones=list(zones))
+    await _JOIN_LIST.run(conn, tenant_id=tenant_id, list_id=list_id)
+    return list(await _IDS.value(conn))
 
 
 async def cards(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -98,10 +98,11 @@ def person_of(
     )
 
 
-def clean_custom(header: str, value: str) -> str:
-    """A value of a custom column in its one form: a VIN or plate that is one beyond doubt; else as it is."""
+def custom_cleaner(header: str) -> Callable[[str], str] | None:
+    """What brings values of a custom column to their one form: a VIN or plate that is one beyond doubt, all
+    others stay as they are. None: all of them do."""
     clean = _CLEAN.get(kind_of(header) or "")
-    return value if clean is None or (found := clean(value)).mark else found.value
+    return clean and (lambda value: value if (found := clean(value)).mark else found.value)
 
 
 _CLEAN = {"vin": cleaning.clean_vin, "plate": cleaning.clean_plate}

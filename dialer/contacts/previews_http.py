@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from aiohttp import web
 from pydantic import Field
 
-from dialer.contacts.dryrun import DryRun
+from dialer.compliance.policy import Purpose
+from dialer.contacts.dryrun import Agreement, DryRun
 from dialer.contacts.files import BadRecord, Kind
 from dialer.contacts.imports_http import ImportErrorOut, ImportOut, RejectOut, import_out
 from dialer.contacts.keys import CONTACTS
@@ -87,6 +89,24 @@ class ChangeOut(Out):
     after: str = Field(description="what the file has")
 
 
+class AgreementOut(Out):
+    """A consent that a row would have written down."""
+
+    row: int
+    contact_id: int | None = Field(description="null: they would be new")
+    name: str = Field(description="who it is")
+    purpose: Purpose
+    source: str
+    proof: str
+    since: date | None = Field(description="its first day; null: the file does not say")
+    until: date | None = Field(description="its last day; null: until it is withdrawn")
+
+    @classmethod
+    def of(cls, one: Agreement) -> Self:
+        """The reply."""
+        return cls(row=one.row, contact_id=one.contact_id, name=one.name, **asdict(one.agreed))
+
+
 class TrialOut(Out):
     """What loading the first rows would do: rows = loaded + joined + duplicates + rejected + blank."""
 
@@ -98,12 +118,14 @@ class TrialOut(Out):
     rejected: int
     blank: int
     filled: int = Field(description="rows that would change somebody who is known")
+    consents: int = Field(description="consents that would be written down")
     codes: dict[str, int] = Field(description="rejects by their code: of rows and of cells")
     rejects: list[RejectOut] = Field(description="the first of them")
     new: list[PersonOut] = Field(description="the first of them")
     joining: list[PersonOut] = Field(description="the first of them")
     fillings: list[ChangeOut] = Field(description="what known people would get, the first of it")
     differing: list[ChangeOut] = Field(description="values that differ, the first of them")
+    agreements: list[AgreementOut] = Field(description="the first of the consents")
 
     @classmethod
     def of(cls, trial: DryRun) -> Self:
@@ -118,12 +140,14 @@ class TrialOut(Out):
             rejected=counts.rejected,
             blank=counts.blank,
             filled=counts.filled,
+            consents=counts.consents,
             codes=dict(trial.codes),
             rejects=[RejectOut.model_validate(one) for one in trial.rejects],
             new=[PersonOut.model_validate(one) for one in trial.new],
             joining=[PersonOut.model_validate(one) for one in trial.joining],
             fillings=[ChangeOut.model_validate(one) for one in trial.filled],
             differing=[ChangeOut.model_validate(one) for one in trial.differing],
+            agreements=[AgreementOut.of(one) for one in trial.agreements],
         )
 
 

@@ -26,6 +26,9 @@ class RejectCode(StrEnum):
     MANY_PHONES = "many_phones"  # more numbers than MAX_PHONES: the rest is left out
     EMAIL = "email"  # not an e-mail address
     TIMEZONE = "timezone"  # not a time zone
+    CONSENT_PURPOSE = "consent_purpose"  # no purpose of calls
+    CONSENT_SOURCE = "consent_source"  # a consent that was given nowhere
+    CONSENT_OVER = "consent_over"  # it ended before it began
     COLUMNS = "columns"  # more cells than the header has
     QUOTE = "quote"  # a quotation mark that is never closed
     DIFFERS = "differs"  # the person is known with another value, which stays

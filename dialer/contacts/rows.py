@@ -6,14 +6,16 @@ import re
 import zoneinfo
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from operator import gt
 
 from dialer.contacts import model
+from dialer.contacts.agreed import MAX_PROOF, MAX_SOURCE, Agreed, read_agreed
 from dialer.contacts.cleaning import Mark, clean_email, clean_name, split_full_name
-from dialer.contacts.columns import Column, Field
+from dialer.contacts.columns import CONSENT, Column, Field
 from dialer.contacts.files.layout import MAX_RECORD, BadRecord, Record
 from dialer.contacts.model import NewContact
 from dialer.contacts.numbers import PhoneNumber, read_cell
-from dialer.contacts.persons import clean_custom
+from dialer.contacts.persons import custom_cleaner
 from dialer.contacts.rejects import Reject, RejectCode
 
 _OFFSET = re.compile(
@@ -33,91 +35,135 @@ _LIMITS = {
     Field.TIMEZONE: model.MAX_NAME,
     Field.EXTERNAL_ID: model.MAX_EXTERNAL_ID,
     Field.PHONE: model.MAX_PHONE_CELL,
+    Field.CONSENT_PURPOSE: model.MAX_NAME,
+    Field.CONSENT_SOURCE: MAX_SOURCE,
+    Field.CONSENT_FROM: model.MAX_NAME,
+    Field.CONSENT_UNTIL: model.MAX_NAME,
+    Field.CONSENT_PROOF: MAX_PROOF,
     Field.CUSTOM: model.MAX_CUSTOM,
     Field.SKIP: MAX_RECORD,
 }
-# Columns that are no field of a contact.
-_APART = frozenset({Field.CUSTOM, Field.SKIP})
+# Fields that several columns may be.
+_APART = frozenset({Field.PHONE, Field.CUSTOM, Field.SKIP})
 
 
-def read_row(
-    record: Record | BadRecord, columns: Sequence[Column], region: str
-) -> tuple[NewContact | None, list[Reject]]:
-    """The contact of a row, and what of the row was not taken.
+class RowReader:
+    """Reads rows of a file with these columns; what can be told of the columns is told once.
 
-    (None, []) is a blank row; (None, rejects) a rejected one; (contact, rejects) has lost some cells that it
-    can do without. `region` is the country of numbers that are written without one.
+    `region` is the country of numbers that are written without one.
     """
-    if isinstance(record, BadRecord):
-        return None, [Reject.of(record.number, "", record.code, record.value)]
-    if record.blank:
-        return None, []
-    row = record.number
-    cells = list(zip(columns, record.cells, strict=True))
-    for column, cell in cells:
-        if len(cell) > _LIMITS[column.field]:
-            return None, [Reject.of(row, column.name, RejectCode.TOO_LONG, cell)]
 
-    phones, extensions, rejects = _phones(row, cells, region)
-    if not phones:
-        first = next(column.name for column in columns if column.field is Field.PHONE)
-        return None, rejects or [Reject.of(row, first, RejectCode.NO_PHONE, "")]
+    def __init__(self, columns: Sequence[Column], region: str) -> None:
+        self._names = [column.name for column in columns]
+        self._region = region
+        self._limits = [_LIMITS[column.field] for column in columns]
+        of = list(enumerate(column.field for column in columns))
+        self._phones = [place for place, field in of if field is Field.PHONE]
+        places = {field: place for place, field in of if field not in _APART}
+        self._last, self._first = places.get(Field.LAST_NAME), places.get(Field.FIRST_NAME)
+        self._middle, self._full = places.get(Field.MIDDLE_NAME), places.get(Field.FULL_NAME)
+        self._email, self._timezone = places.get(Field.EMAIL), places.get(Field.TIMEZONE)
+        self._external = places.get(Field.EXTERNAL_ID)
+        self._consent = {field: place for field, place in places.items() if field in CONSENT}
+        self._custom = [
+            (place, column.kept_as, custom_cleaner(column.kept_as))
+            for place, column in enumerate(columns)
+            if column.field is Field.CUSTOM
+        ]
 
-    plain = {column.field: clean(cell) for column, cell in cells if column.field not in _APART}
-    custom: dict[str, str] = {}
-    for column, cell in cells:
-        if column.field is Field.CUSTOM and (value := clean_custom(column.kept_as, clean(cell))):
-            custom.setdefault(column.kept_as, value)
-    names = {column.field: column.name for column in columns}
-    email, mark = plain.get(Field.EMAIL, ""), None
-    if email:
-        cleaned = clean_email(email)
-        email, mark = cleaned.value, cleaned.mark
-    if mark is Mark.EMAIL_FORM:
-        rejects.append(Reject.of(row, names[Field.EMAIL], RejectCode.EMAIL, email))
-        email = ""
-    timezone = None
-    if zone := plain.get(Field.TIMEZONE, ""):
-        timezone = read_timezone(zone)
-        if timezone is None:
-            rejects.append(Reject.of(row, names[Field.TIMEZONE], RejectCode.TIMEZONE, zone))
-    last, first_name, middle = split_name(plain.get(Field.FULL_NAME, ""))
-    contact = NewContact(
-        row=row,
-        phones=tuple(phones),
-        last_name=_name(plain.get(Field.LAST_NAME, "")) or last,
-        first_name=_name(plain.get(Field.FIRST_NAME, "")) or first_name,
-        middle_name=_name(plain.get(Field.MIDDLE_NAME, "")) or middle,
-        email=email,
-        timezone=timezone,
-        external_id=plain.get(Field.EXTERNAL_ID) or None,
-        custom={**custom, **extensions},
-    )
-    return contact, rejects
+    def read(self, record: Record | BadRecord) -> tuple[NewContact | None, list[Reject]]:
+        """The contact of a row, and what of the row was not taken.
 
+        (None, []) is a blank row; (None, rejects) a rejected one; (contact, rejects) has lost some cells that
+        it can do without.
+        """
+        if isinstance(record, BadRecord):
+            return None, [Reject.of(record.number, "", record.code, record.value)]
+        row, cells = record.number, record.cells
+        if any(map(gt, map(len, cells), self._limits)) and not record.blank:
+            place = next(at for at, cell in enumerate(cells) if len(cell) > self._limits[at])
+            return None, [Reject.of(row, self._names[place], RejectCode.TOO_LONG, cells[place])]
+        phones, extensions, rejects = self._numbers(row, cells)
+        if not phones:
+            if record.blank:
+                return None, []
+            first = self._names[self._phones[0]]
+            return None, rejects or [Reject.of(row, first, RejectCode.NO_PHONE, "")]
 
-def _phones(
-    row: int, cells: Sequence[tuple[Column, str]], region: str
-) -> tuple[list[PhoneNumber], dict[str, str], list[Reject]]:
-    """Every number of the phone columns in their order, extensions to be kept as text, and bad pieces."""
-    found: dict[str, PhoneNumber] = {}
-    extensions: dict[str, str] = {}
-    rejects: list[Reject] = []
-    for column, cell in cells:
-        if column.field is not Field.PHONE:
-            continue
-        good, bad = read_cell(cell if cell.isascii() else _INVISIBLE.sub("", cell), region)
-        rejects.extend(Reject.of(row, column.name, piece.code, piece.value) for piece in bad)
-        for number in good:
-            if number.e164 in found:
+        def cell(place: int | None) -> str:
+            return "" if place is None else clean(cells[place])
+
+        custom: dict[str, str] = {}
+        for place, key, cleaner in self._custom:
+            if value := clean(cells[place]):
+                custom.setdefault(key, cleaner(value) if cleaner else value)
+        last, first_name, middle = split_name(cell(self._full))
+        return (
+            NewContact(
+                row=row,
+                phones=phones,
+                last_name=_name(cell(self._last)) or last,
+                first_name=_name(cell(self._first)) or first_name,
+                middle_name=_name(cell(self._middle)) or middle,
+                email=self._address(row, cell(self._email), rejects),
+                timezone=self._zone(row, cell(self._timezone), rejects),
+                external_id=cell(self._external) or None,
+                custom=custom | extensions if extensions else custom,
+                agreed=self._agreed(row, cells, rejects) if self._consent else (),
+            ),
+            rejects,
+        )
+
+    def _numbers(
+        self, row: int, cells: Sequence[str]
+    ) -> tuple[tuple[PhoneNumber, ...], dict[str, str], list[Reject]]:
+        """Every number of the phone columns in their order, extensions to be kept as text, and bad pieces."""
+        found: dict[str, PhoneNumber] = {}
+        extensions: dict[str, str] = {}
+        rejects: list[Reject] = []
+        for place in self._phones:
+            cell = cells[place]
+            if not cell:
                 continue
-            if len(found) == model.MAX_PHONES:
-                rejects.append(Reject.of(row, column.name, RejectCode.MANY_PHONES, number.e164))
-                break
-            found[number.e164] = number
-            if number.extension:
-                extensions[f"{column.name} ext."] = number.extension
-    return list(found.values()), extensions, rejects
+            name = self._names[place]
+            good, bad = read_cell(cell if cell.isascii() else _INVISIBLE.sub("", cell), self._region)
+            rejects.extend(Reject.of(row, name, piece.code, piece.value) for piece in bad)
+            for number in good:
+                if number.e164 in found:
+                    continue
+                if len(found) == model.MAX_PHONES:
+                    rejects.append(Reject.of(row, name, RejectCode.MANY_PHONES, number.e164))
+                    break
+                found[number.e164] = number
+                if number.extension:
+                    extensions[f"{name} ext."] = number.extension
+        return tuple(found.values()), extensions, rejects
+
+    def _address(self, row: int, email: str, rejects: list[Reject]) -> str:
+        if not email:
+            return ""
+        cleaned = clean_email(email)
+        if cleaned.mark is not Mark.EMAIL_FORM:
+            return cleaned.value
+        assert self._email is not None
+        rejects.append(Reject.of(row, self._names[self._email], RejectCode.EMAIL, cleaned.value))
+        return ""
+
+    def _zone(self, row: int, zone: str, rejects: list[Reject]) -> str | None:
+        if not zone:
+            return None
+        found = read_timezone(zone)
+        if found is None:
+            assert self._timezone is not None
+            rejects.append(Reject.of(row, self._names[self._timezone], RejectCode.TIMEZONE, zone))
+        return found
+
+    def _agreed(self, row: int, cells: Sequence[str], rejects: list[Reject]) -> tuple[Agreed, ...]:
+        values = {field: clean(cells[place]) for field, place in self._consent.items()}
+        headers = {field: self._names[place] for field, place in self._consent.items()}
+        agreed, wrong = read_agreed(row, values, headers)
+        rejects.extend(wrong)
+        return agreed
 
 
 def clean(value: str) -> str:

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.clock import utc_now
-from dialer.contacts import fields_store, store
+from dialer.contacts import fields_store, leadstore
 from dialer.contacts.segments import Catalog, Expression, catalog
 from dialer.contacts.segments_sql import Compiler
 from dialer.db import tables as t
+from dialer.db import tenants
 
 _SEGMENT = t.segment.c
 _USE = t.campaign_segment.c
@@ -173,7 +173,7 @@ async def remove(conn: AsyncConnection, tenant_id: int, segment_id: int) -> bool
 async def compiler(conn: AsyncConnection, tenant_id: int) -> Compiler:
     """What makes SQL of the tenant's expressions, of this moment."""
     known: Catalog = catalog(await fields_store.fields(conn, tenant_id))
-    zone = ZoneInfo(await conn.scalar(select(t.tenant.c.timezone).where(t.tenant.c.id == tenant_id)) or "UTC")
+    zone = await tenants.zone(conn, tenant_id)
     now = utc_now()
     c = t.contact.c
     erased = await conn.scalar(select(exists().where(c.tenant_id == tenant_id, c.erased_at.is_not(None))))
@@ -393,7 +393,7 @@ class Led:
 
 async def lead(conn: AsyncConnection, tenant_id: int, what: Due, list_id: int) -> Led:
     """Make a campaign's leads like the segment's list."""
-    added = await store.add_leads_of_list(conn, tenant_id, what.campaign_id, list_id)
+    added = await leadstore.add_leads_of_list(conn, tenant_id, what.campaign_id, list_id)
     closed = opened = 0
     if what.follows or what.freeze:
         values = {"tenant_id": tenant_id, "campaign_id": what.campaign_id, "list_id": list_id}

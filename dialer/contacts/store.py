@@ -21,13 +21,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.clock import utc_now
 from dialer.contacts.model import Contact, ContactList, NewContact, Owner, Phone
 from dialer.db import tables as t
 from dialer.db.prepared import Prepared
 from dialer.db.session import encode_json
-from dialer.db.sort_key import sort_key
-from dialer.policies.windows import openings
 
 _LIST = t.contact_list.c
 _CONTACT = t.contact.c
@@ -265,55 +262,6 @@ _JOIN_LIST = text("""
     ON CONFLICT DO NOTHING
 """)
 
-# The zone of the record wins over the candidates of the number. A person whom the campaign has already, be it
-# by another number, gets no second lead. A file may have a column of priorities.
-_GIVEN = "coalesce({})".format(
-    ", ".join(f"c.custom->>'{name}'" for name in ("priority", "Priority", "приоритет", "Приоритет"))
-)
-_PRIORITY = f"CASE WHEN {_GIVEN} ~ '^[+-]?[0-9]{{{{1,3}}}}$' THEN CAST({_GIVEN} AS integer) ELSE 0 END"
-_PLACE = sort_key(
-    "k.lead_order",
-    priority="r.priority",
-    added_at="now()",
-    attempts="0",
-    contact_id="c.id",
-    campaign_id="k.id",
-)
-_ZONES = "CASE WHEN c.timezone IS NULL THEN p.timezones ELSE ARRAY[c.timezone] END"
-_OF_CONTACTS = " AND m.contact_id = ANY(CAST(:contact_ids AS bigint[]))"
-_PLACES = f"""
-    SELECT DISTINCT array_to_string({_ZONES}, ',') AS zones
-    FROM list_contact m
-    JOIN contact c ON c.tenant_id = m.tenant_id AND c.id = m.contact_id
-    JOIN contact_phone p ON p.tenant_id = c.tenant_id AND p.contact_id = c.id AND p.position = 1
-    WHERE m.tenant_id = :tenant_id AND m.list_id = :list_id
-"""  # noqa: S608 - texts of ours
-_ADD_LEADS = f"""
-    INSERT INTO lead (
-        tenant_id, campaign_id, list_id, contact_id, e164, timezones, priority, sort_key, open_from,
-        open_until, hold
-    )
-    SELECT c.tenant_id, k.id, m.list_id, c.id, p.e164, {_ZONES}, r.priority, {_PLACE},
-        coalesce(w.open_from, now()), coalesce(w.open_until, now()), w.hold
-    FROM campaign k
-    JOIN list_contact m ON m.tenant_id = k.tenant_id AND m.list_id = :list_id
-    JOIN contact c ON c.tenant_id = m.tenant_id AND c.id = m.contact_id
-    CROSS JOIN LATERAL (SELECT {_PRIORITY} AS priority) r
-    JOIN contact_phone p ON p.tenant_id = c.tenant_id AND p.contact_id = c.id AND p.position = 1
-    LEFT JOIN unnest(
-        CAST(:zones AS text[]), CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[]),
-        CAST(:holds AS text[])
-    ) AS w (zones, open_from, open_until, hold)
-        ON w.zones = array_to_string({_ZONES}, ',') AND p.good_from IS NULL
-    WHERE k.tenant_id = :tenant_id AND k.id = :campaign_id{{which}}
-      AND NOT EXISTS (
-        SELECT FROM lead l
-        WHERE l.tenant_id = c.tenant_id AND l.contact_id = c.id AND l.campaign_id = k.id
-      )
-    ORDER BY c.id
-    ON CONFLICT (tenant_id, campaign_id, e164) DO NOTHING
-"""  # noqa: S608 - texts of ours
-
 
 async def lock_people(conn: AsyncConnection, tenant_id: int) -> None:
     """Let no other transaction add contacts until this one ends: two files brought in at once, into whichever
@@ -364,37 +312,3 @@ async def join_list(conn: AsyncConnection, tenant_id: int, list_id: int, contact
     """Put contacts into a list; those that it has stay in it."""
     values = {"tenant_id": tenant_id, "list_id": list_id, "contact_ids": list(contact_ids)}
     await conn.execute(_JOIN_LIST, values)
-
-
-async def add_leads(
-    conn: AsyncConnection, tenant_id: int, campaign_id: int, list_id: int, contact_ids: Sequence[int]
-) -> int:
-    """Make a lead of the first number of each of these contacts of a list, where the campaign has none of it;
-    how many. Each gets the hours in which it may be dialled; what cannot be said of here, the calendar's
-    writer adds."""
-    whose = {"contact_ids": list(contact_ids)}
-    return await _add_leads(conn, tenant_id, campaign_id, list_id, _OF_CONTACTS, **whose)
-
-
-async def add_leads_of_list(conn: AsyncConnection, tenant_id: int, campaign_id: int, list_id: int) -> int:
-    """As `add_leads`, of every contact of a list."""
-    return await _add_leads(conn, tenant_id, campaign_id, list_id, "")
-
-
-async def _add_leads(
-    conn: AsyncConnection, tenant_id: int, campaign_id: int, list_id: int, which: str, **whose: object
-) -> int:
-    of = {"tenant_id": tenant_id, "list_id": list_id, **whose}
-    sets = await conn.scalars(text(_PLACES + which), of)
-    places = [tuple(filter(None, zones.split(","))) for zones in sets]
-    found = await openings(conn, tenant_id, campaign_id, places, utc_now())
-    times = {
-        "zones": [",".join(zones) for zones in found],
-        "froms": [each.open_from for each in found.values()],
-        "untils": [each.open_until for each in found.values()],
-        "holds": [each.hold and each.hold.value for each in found.values()],
-    }
-    done = await conn.execute(
-        text(_ADD_LEADS.format(which=which)), {**of, **times, "campaign_id": campaign_id}
-    )
-    return done.rowcount

@@ -23,12 +23,13 @@ from dialer.clock import utc_now
 from dialer.contacts.columns import Field
 from dialer.contacts.csvfile import detect_encoding, open_text
 from dialer.contacts.files import BadRecord, Record, inspect, read_records
+from dialer.contacts.loading import Claim, load_next, load_one
 from dialer.contacts.numbers import BadNumber, read_cell
 from dialer.db.events import emit, wake
 from dialer.db.session import Database, encode_json
 from dialer.donotcall import importstore, store
 from dialer.donotcall.model import ImportCounts, ImportStatus, NumbersImport
-from dialer.errors import DatabaseUnavailable, DozvonError, NoPhoneColumn, RegistryShrunk, UnreadableFile
+from dialer.errors import DozvonError, ImportInterrupted, NoPhoneColumn, RegistryShrunk
 from dialer.settings import Settings
 from scheduler import refused
 
@@ -42,10 +43,6 @@ MOST_GONE = 0.5
 _LINE = 1000
 
 Progress = Callable[[NumbersImport], None]
-
-
-class _TakenOver(Exception):
-    """Another process has the import now."""
 
 
 def file_of(settings: Settings, tenant_id: int, import_id: int) -> Path:
@@ -108,15 +105,8 @@ def read_batch(
 
 
 async def run_next_import(database: Database, settings: Settings) -> bool:
-    """Load the oldest file that waits, or that a killed process left half done; False: there is none.
-
-    A file that cannot be read ends as a failed import. Raises DatabaseUnavailable; the import then goes on
-    with the next call. Needs two connections of the pool.
-    """
-    for tenant_id in await database.tenants():
-        if await run_import(database, settings, tenant_id):
-            return True
-    return False
+    """Load the oldest file that waits, as `loading.load_next` says; False: there is none."""
+    return await load_next(database, lambda tenant_id: _claim(database, settings, tenant_id))
 
 
 async def run_import(
@@ -127,49 +117,40 @@ async def run_import(
     progress: Progress | None = None,
 ) -> bool:
     """As `run_next_import`, of one tenant; of one import, if named. `progress` is called after each batch."""
-    async with database.tenant(tenant_id) as claim:
-        job = await importstore.claim_import(claim, tenant_id, import_id)
-        if job is None:
-            return False
-        path = file_of(settings, tenant_id, job.id)
-        run = _Run(database, tenant_id, job, settings.default_region, progress or (lambda _job: None))
-        error: DozvonError | None = None
-        try:
-            await run.load(path)
-        except DatabaseUnavailable:
-            raise  # the file stays, and the import is not over
-        except _TakenOver:
-            log.warning("import_taken_over", import_id=job.id)
-            return True
-        except DozvonError as raised:
-            error = raised
-        except OSError as raised:
-            log.exception("import_file_lost", import_id=job.id)
-            error = UnreadableFile(reason=raised.strerror or "the disk refuses it")
-        except Exception:
-            # Our own fault: without an end it would be tried again for ever, and hold up those behind it.
-            log.exception("import_failed", import_id=job.id)
-            error = DozvonError()
-        await run.finish(error)
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-    return True
+    return await load_one(database, tenant_id, _claim(database, settings, tenant_id, import_id, progress))
+
+
+def _claim(
+    database: Database,
+    settings: Settings,
+    tenant_id: int,
+    import_id: int | None = None,
+    progress: Progress | None = None,
+) -> Claim:
+    async def claim(conn: AsyncConnection) -> _Run | None:
+        job = await importstore.claim_import(conn, tenant_id, import_id)
+        return job and _Run(database, settings, tenant_id, job, progress or (lambda _job: None))
+
+    return claim
 
 
 class _Run:
     """One import at work in this process."""
 
     def __init__(
-        self, database: Database, tenant_id: int, job: NumbersImport, region: str, progress: Progress
+        self, database: Database, settings: Settings, tenant_id: int, job: NumbersImport, progress: Progress
     ) -> None:
         self._database = database
         self._tenant_id = tenant_id
         self._job = job
-        self._region = region
+        self._region = settings.default_region
         self._progress = progress
+        self.import_id = job.id
+        self.path = file_of(settings, tenant_id, job.id)
 
-    async def load(self, path: Path) -> None:
-        """Load what is left of the file."""
-        rows = rows_of(path, after=self._job.counts.rows)
+    async def load(self) -> None:
+        """Load what is left of the file. Raises ImportInterrupted."""
+        rows = rows_of(self.path, after=self._job.counts.rows)
         # In a thread: numbers are all arithmetic, and the loop has connections to keep.
         while batch := await asyncio.to_thread(read_batch, rows, self._region):
             await self._store(batch)
@@ -223,7 +204,7 @@ class _Run:
         self, conn: AsyncConnection, counts: ImportCounts, rejects: Sequence[tuple[int, str]]
     ) -> None:
         if not await importstore.advance(conn, self._tenant_id, self._job, counts, rejects):
-            raise _TakenOver
+            raise ImportInterrupted(import_id=self._job.id)
         self._job = replace(self._job, counts=counts, status=ImportStatus.RUNNING)
         await self._tell(conn)
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer import __version__
 from dialer.clock import SILENT_S, utc_now
+from dialer.db import tenants
 from dialer.db.session import Database
 from dialer.db.tables import AGENT_STATES, CALL_STATES, IMPORT_STATUSES
 from dialer.errors import DatabaseUnavailable
@@ -127,7 +128,7 @@ async def _of_tenant(
     found["dozvon_attempts_total"] += [
         ((str(campaign), result), many) for (campaign, result), many in attempts.items()
     ]
-    zone = await figures_store.timezone(conn, tenant_id)
+    zone = await tenants.timezone(conn, tenant_id)
     midnight = datetime.combine(now.astimezone(ZoneInfo(zone)).date(), time(), ZoneInfo(zone)).astimezone(UTC)
     _total, today = await figures_store.counts(
         conn, figures_store.Scope(tenant_id, midnight, now), Group.CAMPAIGN, zone

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.db.tables import RESULTS, agent, campaign, contact_list, report_state, tenant, trunk
+from dialer.db.tables import RESULTS, agent, campaign, contact_list, report_state, trunk
 from dialer.reports import attempt_facts as facts
 from dialer.reports.attempt_facts import COUNTS, NO_KEY, SPREADS
 from dialer.reports.figures import NOTHING, Counts, Group, Spread
@@ -275,12 +275,6 @@ async def labels(conn: AsyncConnection, tenant_id: int, group: Group, keys: Sequ
         select(table.c.id, table.c.name).where(table.c.tenant_id == tenant_id, table.c.id.in_(keys))
     )
     return {row.id: row.name for row in rows}
-
-
-async def timezone(conn: AsyncConnection, tenant_id: int) -> str:
-    """The tenant's time zone, IANA name."""
-    found: str = (await conn.execute(select(tenant.c.timezone).where(tenant.c.id == tenant_id))).scalar_one()
-    return found
 
 
 async def campaign_exists(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> bool:

@@ -14,6 +14,7 @@ from dialer.agents.model import Agent, AgentState, Shift
 from dialer.calls.card import Card
 from dialer.campaigns.model import Campaign
 from dialer.clock import SILENT_S, utc_now
+from dialer.db import tenants
 from dialer.db.session import Database
 from dialer.errors import DatabaseFull
 from dialer.httpkit.access import Actor, Right
@@ -141,7 +142,7 @@ class LiveService:
         if kept is not None and time.monotonic() - kept[0] < ZONE_KEPT_S:
             return kept[1]
         async with self._database.tenant(actor.tenant_id) as conn:
-            zone = await store.timezone(conn, actor.tenant_id)
+            zone = await tenants.timezone(conn, actor.tenant_id)
         self._zones[actor.tenant_id] = (time.monotonic(), zone)
         return zone
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.db.tables import CALL_STATES, attempt, campaign, lead, pacing_tick, process_status, tenant
+from dialer.db.tables import CALL_STATES, attempt, campaign, lead, pacing_tick, process_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,6 @@ async def write_nothing(conn: AsyncConnection) -> None:
     async with conn.begin_nested() as undone:
         await conn.execute(update(process_status).values(status=p.status))
         await undone.rollback()
-
-
-async def timezone(conn: AsyncConnection, tenant_id: int) -> str:
-    """The tenant's time zone, IANA name."""
-    found: str = (await conn.execute(select(tenant.c.timezone).where(tenant.c.id == tenant_id))).scalar_one()
-    return found
 
 
 async def manual_campaigns(

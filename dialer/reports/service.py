@@ -9,6 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from dialer.clock import utc_now
+from dialer.db import tenants
 from dialer.db.session import Database
 from dialer.errors import Invalid, NotFound
 from dialer.httpkit.access import Actor, Right
@@ -49,7 +50,7 @@ class FigureService:
         actor.require(Right.REPORTS_READ)
         now = self._clock()
         async with self._database.tenant(actor.tenant_id) as conn:
-            zone = await store.timezone(conn, actor.tenant_id)
+            zone = await tenants.timezone(conn, actor.tenant_id)
             if since is None:
                 here = (until or now).astimezone(ZoneInfo(zone))
                 since = datetime.combine(here.date(), time(), here.tzinfo).astimezone(UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -65,6 +65,11 @@ def moment(value: datetime | None, zone: str, locale: str) -> str:
     return value.astimezone(ZoneInfo(zone)).strftime(form) if value else DASH
 
 
+def day(value: date | None, locale: str) -> str:
+    """A day."""
+    return value.strftime("%d.%m.%Y" if locale == "ru" else "%Y-%m-%d") if value else DASH
+
+
 def masked(e164: str | None) -> str:
     """A phone number that can be told from others and not dialled: +7 916 ••• •• 67."""
     if not e164:
@@ -96,6 +101,7 @@ def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
         "clock": clock,
         "precise": precise,
         "moment": lambda value, zone: moment(value, zone, locale),
+        "day": lambda value: day(value, locale),
         "masked": masked,
         "spaced": spaced,
         "epoch_ms": epoch_ms,

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 from support.floor import TENANT, Floor
 
 from dialer.clock import utc_now
-from dialer.contacts import store as contacts
+from dialer.contacts import leadstore
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.httpkit.access import Actor
@@ -75,7 +75,7 @@ async def test_new_leads_have_their_hours(floor: Floor) -> None:
                 )
             )
             await conn.execute(insert(t.list_contact).values(**keys, list_id=floor.list_id))
-        assert await contacts.add_leads_of_list(conn, TENANT, floor.campaign_id, floor.list_id) == 3
+        assert await leadstore.add_leads_of_list(conn, TENANT, floor.campaign_id, floor.list_id) == 3
         rows = list(await conn.execute(select(t.lead).order_by(t.lead.c.e164)))
     at_noon, at_night, unknown = rows
     assert (at_noon.hold, local(at_noon.open_until, noon)) == (None, 18)

@@ -14,7 +14,7 @@ from dialer.clock import utc_now
 from dialer.compliance.consent import Consent, Given, Lack, NotGiven, consent_for
 from dialer.compliance.policy import Purpose
 from dialer.contacts import consents, forgotten
-from dialer.contacts.consents import NewConsent
+from dialer.contacts.agreed import NewConsent
 from dialer.contacts.people import PersonService
 from dialer.db import tables as t
 from dialer.db.session import Database, connect

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from support.room import Client, room
 
 from dialer.contacts import http, imports_http, lists_http
 from dialer.contacts.importing import file_of, run_next_import
@@ -15,13 +14,8 @@ from dialer.contacts.keys import CONTACTS
 from dialer.contacts.service import ContactService
 from dialer.db.session import Database
 from dialer.httpkit import openapi
-from dialer.httpkit.access import Actor, Role
-from dialer.httpkit.binding import mount
-from dialer.httpkit.keys import ACTOR, DATABASE, SETTINGS
-from dialer.httpkit.problems import problems
 from dialer.settings import Settings, load
 
-Client = TestClient[web.Request, web.Application]
 TABLES = [lists_http.routes, imports_http.routes, http.routes]
 FILE = 'телефон;имя\n89161234567;Пётр\n=1+1;"Анна"\n'.encode("cp1251")
 
@@ -34,22 +28,9 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def client(database: Database, settings: Settings) -> AsyncIterator[Client]:
-    """The feature's routes behind a log-in that believes the header X-Role."""
-
-    @web.middleware
-    async def identify(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        role = Role(request.headers.get("X-Role", "supervisor"))
-        request[ACTOR] = Actor(1, None, role, "Somebody", "en")
-        return await handler(request)
-
-    app = web.Application(middlewares=[problems, identify])
-    app[SETTINGS] = settings
-    app[DATABASE] = database
-    app[CONTACTS] = ContactService(database, settings)
-    mount(app, TABLES)
-    async with TestClient(TestServer(app)) as opened:
+    """The feature's routes, for whom the header X-Role names."""
+    service = ContactService(database, settings)
+    async with room(database, settings, CONTACTS, service, TABLES) as opened:
         yield opened
 
 

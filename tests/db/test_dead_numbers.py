@@ -9,6 +9,7 @@ from support.base import Base
 
 from dialer.clock import utc_now
 from dialer.contacts import dead_numbers_store as store
+from dialer.contacts import leadstore
 from dialer.contacts.dead_numbers import DeadReason, ListCount
 from dialer.contacts.dead_numbers_service import DeadNumberSearch, DeadNumberService
 from dialer.db import tables as t
@@ -141,6 +142,26 @@ async def test_nobody_takes_the_place_of_a_person_who_is_called_anyway(base: Bas
         (dying + 1, "new"),
     ]
     assert await base.rows(t.lead, "status", id=busy) == [("dialling",)]
+
+
+async def test_a_lead_is_made_of_the_first_number_that_lives(base: Base, service: DeadNumberService) -> None:
+    """Dead numbers are passed over. Who has no other gets a lead that is closed, and counts as none: it opens
+    when the number is found alive."""
+    second = await base.contact("Иванов", ONE, TWO)
+    nobody = await base.contact("Петров", THREE)
+    for number in (ONE, THREE):
+        await service.confirm(BOSS, number)
+    campaign, members = base.floor.campaign_id, base.floor.list_id
+    async with base.database.tenant(1) as conn:
+        assert await leadstore.add_leads(conn, 1, campaign, members, [second, nobody]) == 1
+        assert await leadstore.add_leads_of_list(conn, 1, campaign, members) == 0
+    leads = ("contact_id", "e164", "status", "closed_reason")
+    assert await base.rows(t.lead, *leads) == [
+        (second, TWO, "new", None),
+        (nobody, THREE, "closed", "dead_number"),
+    ]
+    await service.revive(BOSS, THREE)
+    assert (await base.rows(t.lead, *leads))[1] == (nobody, THREE, "new", None)
 
 
 async def test_a_person_decides(base: Base, service: DeadNumberService) -> None:

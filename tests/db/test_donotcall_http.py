@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import func, select
 from support.floor import NODE, TENANT, Floor
 from support.placer import Line, placer_of, terms_of
+from support.room import Client, room
 
 from dialer.calls.placing import Placed
 from dialer.clock import utc_now
@@ -24,13 +23,9 @@ from dialer.donotcall.importing import rows_of, run_next_import
 from dialer.donotcall.model import MOST_LOCKS, NumbersImport
 from dialer.donotcall.service import DoNotCallService
 from dialer.errors import DatabaseUnavailable
-from dialer.httpkit.access import Actor, Role
-from dialer.httpkit.binding import mount
-from dialer.httpkit.keys import ACTOR, DATABASE, SETTINGS
-from dialer.httpkit.problems import problems
+from dialer.httpkit.keys import DATABASE
 from dialer.settings import Settings, load
 
-Client = TestClient[web.Request, web.Application]
 FIRST = "+79160000000"
 CSV = {"Content-Type": "text/csv"}
 
@@ -49,22 +44,9 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def client(database: Database, settings: Settings) -> AsyncIterator[Client]:
-    """The feature's routes behind a log-in that believes the header X-Role."""
-
-    @web.middleware
-    async def identify(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        role = Role(request.headers.get("X-Role", "supervisor"))
-        request[ACTOR] = Actor(1, None, role, "Somebody", "en")
-        return await handler(request)
-
-    app = web.Application(middlewares=[problems, identify])
-    app[SETTINGS] = settings
-    app[DATABASE] = database
-    app[DO_NOT_CALL] = DoNotCallService(database, settings)
-    mount(app, [http.routes])
-    async with TestClient(TestServer(app)) as opened:
+    """The feature's routes, for whom the header X-Role names."""
+    service = DoNotCallService(database, settings)
+    async with room(database, settings, DO_NOT_CALL, service, [http.routes]) as opened:
         yield opened
 
 

@@ -17,7 +17,7 @@ from support.web import Caller, Web, serving
 from dialer.clock import utc_now
 from dialer.compliance.policy import Purpose
 from dialer.contacts import consents
-from dialer.contacts.consents import NewConsent
+from dialer.contacts.agreed import NewConsent
 from dialer.contacts.erasure import ErasureService, delete_recordings
 from dialer.contacts.erasure_http import ERASURE, EXPORT
 from dialer.contacts.erasure_http import routes as erasure_routes

@@ -14,7 +14,7 @@ from support import people as make
 from dialer.clock import utc_now
 from dialer.compliance.policy import Purpose
 from dialer.contacts import consents, exporting
-from dialer.contacts.consents import NewConsent
+from dialer.contacts.agreed import NewConsent
 from dialer.contacts.erasure import ErasureService
 from dialer.contacts.exporting import ExportService
 from dialer.db import tables as t

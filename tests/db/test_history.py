@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from dialer.clock import utc_now
 from dialer.compliance.policy import Purpose
 from dialer.contacts import consents, history, store
-from dialer.contacts.consents import NewConsent
+from dialer.contacts.agreed import NewConsent
 from dialer.contacts.history import Kind
 from dialer.contacts.model import NewContact
 from dialer.contacts.numbers import PhoneNumber

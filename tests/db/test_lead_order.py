@@ -11,6 +11,7 @@ from sqlalchemy import func, insert, select, text, update
 from support.floor import FAR, TENANT, Floor
 
 from dialer.clock import utc_now
+from dialer.contacts import leadstore
 from dialer.contacts import store as contacts
 from dialer.db import tables as t
 from dialer.db.session import Database
@@ -152,13 +153,13 @@ async def test_new_leads_get_their_place_at_once(floor: Floor) -> None:
         floor, [{"priority": "-1"}, {"Приоритет": "5"}, {}, {"priority": "soon"}, {"priority": "+7"}]
     )
     async with floor.database.tenant(TENANT) as conn:
-        assert await contacts.add_leads_of_list(conn, TENANT, floor.campaign_id, floor.list_id) == 5
+        assert await leadstore.add_leads_of_list(conn, TENANT, floor.campaign_id, floor.list_id) == 5
         rows = await conn.execute(select(t.lead.c.priority, t.lead.c.sort_key).order_by(t.lead.c.id))
         assert [tuple(row) for row in rows] == [(-1, 1), (5, -5), (0, 0), (0, 0), (7, -7)]
     # Later ones come after those of the same priority.
     await people(floor, [{"priority": "5"}], first=79270000000)
     async with floor.database.tenant(TENANT) as conn:
-        assert await contacts.add_leads_of_list(conn, TENANT, floor.campaign_id, floor.list_id) == 1
+        assert await leadstore.add_leads_of_list(conn, TENANT, floor.campaign_id, floor.list_id) == 1
         order = select(t.lead.c.priority).order_by(t.lead.c.sort_key, t.lead.c.id)
         assert list(await conn.scalars(order)) == [7, 5, 5, 0, 0, -1]
 
@@ -186,9 +187,9 @@ async def test_a_person_has_one_lead_a_campaign(floor: Floor) -> None:
     """Also when the lead has gone on to another of their numbers."""
     (person,) = await people(floor, [{}])
     async with floor.database.tenant(TENANT) as conn:
-        assert await contacts.add_leads_of_list(conn, TENANT, floor.campaign_id, floor.list_id) == 1
+        assert await leadstore.add_leads_of_list(conn, TENANT, floor.campaign_id, floor.list_id) == 1
         await conn.execute(update(t.lead).values(e164="+79990000000"))
-        assert await contacts.add_leads(conn, TENANT, floor.campaign_id, floor.list_id, [person]) == 0
+        assert await leadstore.add_leads(conn, TENANT, floor.campaign_id, floor.list_id, [person]) == 0
         assert await conn.scalar(select(func.count()).select_from(t.lead)) == 1
 
 

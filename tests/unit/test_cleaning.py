@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialer.contacts import cleaning
 from dialer.contacts.cleaning import (
     Cleaned,
     FullName,
@@ -128,6 +131,23 @@ def test_a_clean_address_stays_as_it_is(text: str) -> None:
     """Cleaning an e-mail twice is cleaning it once."""
     once = clean_email(text)
     assert clean_email(once.value) == once
+
+
+@given(
+    st.one_of(
+        st.emails(),
+        st.from_regex(
+            r"[A-Za-z0-9._%+:,;<>' -]{1,8}@[A-Za-z0-9.-]{1,8}[.,][A-Za-z]{1,4}[.>]?", fullmatch=True
+        ),
+        st.text(st.sampled_from("aZ0.,-_%+@<> \"'mailto:ёЯ\u00ad"), max_size=20),
+    )
+)
+def test_a_usual_address_is_what_the_long_way_makes_of_it(text: str) -> None:
+    """Addresses that are taken as they are written come to what trimming and mending would make of them."""
+    found = clean_email(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cleaning, "_USUAL_EMAIL", re.compile(r"(?!)"))
+        assert clean_email(text) == found
 
 
 def test_a_slip_is_one_letter() -> None:

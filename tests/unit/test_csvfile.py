@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dialer.contacts.columns import Field, field_of, read_header
+from dialer.contacts import csvfile
+from dialer.contacts.columns import Field, columns_of, field_of, read_header
 from dialer.contacts.csvfile import (
     MAX_RECORD_LINES,
     detect_encoding,
@@ -21,7 +22,7 @@ from dialer.contacts.files import BadRecord, Layout, Record, inspect, read_recor
 from dialer.contacts.files.layout import MAX_RECORD
 from dialer.contacts.reading import DELIMITERS
 from dialer.contacts.rejects import RejectCode
-from dialer.contacts.rows import clean, read_row, read_timezone, split_name
+from dialer.contacts.rows import RowReader, clean, read_timezone, split_name
 from dialer.errors import NoPhoneColumn, UnreadableFile
 
 TABLE = "Фамилия;Имя;Телефон\nЁлкин;Пётр;89161234567\nЩукина;Анна;84951234567\n"
@@ -157,6 +158,27 @@ def test_row_at_the_limit_is_read(file: Path) -> None:
     assert codes(records) == [(1, "good"), (2, "too_long")]
 
 
+@given(
+    st.lists(st.text(st.sampled_from('ab;,\t"\r\n\0\ufeff\ufffd 1'), max_size=12), max_size=12),
+    st.sampled_from(DELIMITERS),
+    st.integers(1, 4),
+)
+def test_a_plain_line_is_what_the_csv_module_makes_of_it(
+    lines: list[str], delimiter: str, width: int
+) -> None:
+    """Lines without quotation marks are taken apart directly, and come to the same rows."""
+    text = "\n".join(["h", *lines])
+    layout = Layout("utf-8-sig", delimiter, tuple(columns_of([f"c{n}" for n in range(width)])))
+
+    def rows() -> list[Record | BadRecord]:
+        return list(csvfile.read_records(io.StringIO(text, newline=None), layout))
+
+    found = rows()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csvfile._Lines, "plain", lambda _self: None)
+        assert rows() == found
+
+
 def test_widths(file: Path) -> None:
     """A short row is filled up, empty cells too many are left out, filled ones are refused with the first."""
     _, records = read(file, b"name;phone;note\na;1\nb;2;c;;\nd;3;e;;f\n")
@@ -206,7 +228,7 @@ def test_any_bytes_are_read(file: Path, content: bytes) -> None:
     for one in records:
         if isinstance(one, Record):
             assert len(one.cells) == len(layout.columns)
-        contact, rejects = read_row(one, layout.columns, "RU")
+        contact, rejects = RowReader(layout.columns, "RU").read(one)
         assert contact is None or contact.phones
         assert contact or rejects or (isinstance(one, Record) and one.blank)
         assert "\0" not in "".join(reject.value for reject in rejects)
@@ -309,7 +331,7 @@ def test_row_becomes_a_contact() -> None:
     """Each cell goes to its field, unknown columns and an extension to `custom`; phones keep their order."""
     columns = read_header(["ФИО", "Телефон", "Раб. телефон", "Почта", "Часовой пояс", "Авто", "Пусто"])
     cells = (" Иванов  Пётр Ильич", "8 916 123-45-67", "84951234567 доб. 12", "p@x.ru", "МСК+2", "Лада", " ")
-    contact, rejects = read_row(Record(7, cells), columns, "RU")
+    contact, rejects = RowReader(columns, "RU").read(Record(7, cells))
     assert rejects == []
     assert contact is not None
     assert (contact.row, contact.last_name, contact.first_name, contact.middle_name) == (
@@ -326,7 +348,7 @@ def test_row_becomes_a_contact() -> None:
 def test_cells_that_can_be_missed_do_not_cost_the_person() -> None:
     """A wrong e-mail, zone or second number is named in the rejects, and the contact loads without it."""
     columns = read_header(["phone", "phone2", "email", "timezone"])
-    contact, rejects = read_row(Record(3, ("89161234567", "123", "нет", "Марс")), columns, "RU")
+    contact, rejects = RowReader(columns, "RU").read(Record(3, ("89161234567", "123", "нет", "Марс")))
     assert contact is not None
     assert (len(contact.phones), contact.email, contact.timezone) == (1, "", None)
     assert [(one.row, one.column, one.code.value, one.value) for one in rejects] == [
@@ -347,7 +369,7 @@ def test_cells_that_can_be_missed_do_not_cost_the_person() -> None:
 )
 def test_row_that_cannot_be_used(cells: tuple[str, str], column: str, code: str) -> None:
     """Without a number, or with a value over its limit, a row is rejected, with the column to blame."""
-    contact, rejects = read_row(Record(1, cells), read_header(["phone", "first_name"]), "RU")
+    contact, rejects = RowReader(read_header(["phone", "first_name"]), "RU").read(Record(1, cells))
     assert contact is None
     assert [(one.column, one.code.value) for one in rejects] == [(column, code)]
 
@@ -355,7 +377,7 @@ def test_row_that_cannot_be_used(cells: tuple[str, str], column: str, code: str)
 def test_more_numbers_than_kept() -> None:
     """Of eleven numbers ten are kept in order, the eleventh is named."""
     numbers = [f"+7916123450{n}" for n in range(9)] + ["+79161234510", "+79161234511"]
-    contact, rejects = read_row(Record(1, (", ".join(numbers),)), read_header(["phone"]), "RU")
+    contact, rejects = RowReader(read_header(["phone"]), "RU").read(Record(1, (", ".join(numbers),)))
     assert contact is not None
     assert [phone.e164 for phone in contact.phones] == numbers[:10]
     assert [(one.code.value, one.value) for one in rejects] == [("many_phones", numbers[10])]

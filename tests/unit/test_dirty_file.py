@@ -22,12 +22,12 @@ def test_the_page_tells_the_truth_of_it() -> None:
     shown = [
         json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     ]
-    unmapped, mapped = (block["trial"] for block in shown if "trial" in block)
+    unmapped, mapped, _consents = (block["trial"] for block in shown if "trial" in block)
     both = {"rows": truth.rows, "duplicates": truth.duplicates, "blank": truth.blank}
     assert unmapped == {"cut": False, **both, "loaded": truth.loaded, "rejected": truth.rejected}
     loaded, rejected = truth.loaded + truth.unless_mapped, truth.rejected - truth.unless_mapped
     assert mapped == {**both, "loaded": loaded, "rejected": rejected}
-    first, again = (block for block in shown if block.get("status") == "done")
+    first, again, _consents = (block for block in shown if block.get("status") == "done")
     assert first == {"status": "done", **mapped}
     assert again == first | {"loaded": 0, "duplicates": loaded + truth.duplicates}
     (funnel,) = (block for block in shown if "phones" in block)

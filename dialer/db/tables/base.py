@@ -53,12 +53,19 @@ def tenant_table(
 ) -> Table:
     """A business table: `tenant_id` first, and first in the primary key.
 
-    `fillfactor` leaves room in each page for the new versions of rows that are written all the time.
+    Its tenant exists: a reference says so, its own or, where each row has one, that to another such table. A
+    reference costs a look into another table for each row that is written. `fillfactor` leaves room in each
+    page for the new versions of rows that are written all the time.
     """
+    always = {one.name for one in columns if isinstance(one, Column) and not one.nullable} | {"tenant_id"}
+    implied = any(
+        isinstance(one, ForeignKeyConstraint) and always.issuperset(one.column_keys) for one in columns
+    )
+    tenant = () if implied else (ForeignKey("tenant.id"),)
     return Table(
         name,
         metadata,
-        Column("tenant_id", Integer, ForeignKey("tenant.id"), nullable=False),
+        Column("tenant_id", Integer, *tenant, nullable=False),
         *columns,
         PrimaryKeyConstraint("tenant_id", *key),
         postgresql_with={"fillfactor": fillfactor} if fillfactor else {},

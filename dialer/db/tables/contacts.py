@@ -118,6 +118,7 @@ import_job = tenant_table(
     Column("duplicates", Integer, nullable=False, server_default="0"),
     Column("rejected", Integer, nullable=False, server_default="0"),
     Column("filled", Integer, nullable=False, server_default="0"),  # rows that changed a known person
+    Column("consents", Integer, nullable=False, server_default="0"),  # written down
     Column("wins", Text, nullable=False, server_default="base"),  # where the file and the base differ
     Column("error", Text),
     Column("created_by", BigInteger),

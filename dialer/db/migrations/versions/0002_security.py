@@ -136,6 +136,8 @@ def upgrade() -> None:
     # Imports stage their rows in a temporary table: COPY is refused where there is row security.
     database = op.get_bind().scalar(text("SELECT quote_ident(current_database())"))
     op.execute(f"GRANT TEMPORARY ON DATABASE {database} TO {APP}")
+    # There they get their ids.
+    op.execute(f"GRANT USAGE ON SEQUENCE contact_id_seq TO {APP}")
     op.execute(f"GRANT SELECT ON tenant, alembic_version TO {APP}")
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON process_status, server, node TO {APP}")
     for table in _tables_with_tenant():
