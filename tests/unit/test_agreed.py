@@ -18,15 +18,11 @@ from dialer.errors import Invalid
 
 ADS, SERVICE, ANY = Purpose.ADVERTISING, Purpose.SERVICE, Purpose.ANY
 HEADERS = dict(zip(CONSENT, ("Цель", "Где", "С", "По", "Чем"), strict=True))
-FORM = {Field.CONSENT_SOURCE: "form"}
 
 
 def read(purpose: str, **cells: str) -> tuple[tuple[Agreed, ...], list[tuple[str, str, str]]]:
     """The consents of a row, and its rejects as (column, code, value)."""
-    given = {
-        Field.CONSENT_PURPOSE: purpose,
-        **{Field(f"consent_{name}"): cell for name, cell in cells.items()},
-    }
+    given = {Field(f"consent_{name}"): cell for name, cell in {"purpose": purpose, **cells}.items()}
     agreed, rejects = read_agreed(3, given, HEADERS)
     assert all(one.row == 3 for one in rejects)
     return agreed, [(one.column, one.code.value, one.value) for one in rejects]
@@ -71,8 +67,8 @@ def test_what_a_person_agreed_to(purpose: str, agreed: list[Purpose]) -> None:
 def test_what_is_wrong_costs_the_consent(
     purpose: str, cells: dict[str, str], kept: list[Purpose], wrong: tuple[str, str, str]
 ) -> None:
-    """A word that is no purpose, no source, a day that is none, an end before the beginning: each is told with
-    its column."""
+    """A word that is no purpose, no source, a day that is none, an end before the beginning: each is told
+    with its column."""
     agreed, rejects = read(purpose, **cells)
     assert [one.purpose for one in agreed] == kept
     assert rejects == [wrong]
