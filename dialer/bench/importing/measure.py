@@ -41,6 +41,7 @@ COLUMNS: Final = (
     ("db_cpu_s", "PostgreSQL"),
     ("copy_s", "plain COPY, s"),
     ("times_copy", "times COPY"),
+    ("load", "load before"),
 )
 Say = Callable[[str], None]
 
@@ -165,7 +166,8 @@ async def _run(
         name: value for name, value in os.environ.items() if not name.startswith("DOZVON_DATABASE")
     } | {"DOZVON_DATA_DIR": str(data)}
     server = {"db": [postgres.pid or 0]}
-    before, began = spent(server), time.perf_counter()
+    before, children, began = spent(server), _children_s(), time.perf_counter()
+    load = os.getloadavg()[0]
     process = await asyncio.create_subprocess_exec(
         *argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -174,27 +176,20 @@ async def _run(
     seconds, said = time.perf_counter() - began, output.decode()
     if process.returncode:
         raise UnreadableFile(reason=said[-500:])
-    children = os.times()
     return {
+        "load": load,
         "seconds": seconds,
         "peak_mb": memory.peak_mb,
         "processes": memory.processes,
-        "cpu_s": children.children_user + children.children_system - _Ended.cpu_s(),
+        "cpu_s": _children_s() - children,
         "db_cpu_s": spent(server).since(before)["db"],
     }, said
 
 
-class _Ended:
-    """CPU of children that have ended, counted once each."""
-
-    _seen = 0.0
-
-    @classmethod
-    def cpu_s(cls) -> float:
-        """What earlier calls have seen."""
-        now = os.times()
-        before, cls._seen = cls._seen, now.children_user + now.children_system
-        return before
+def _children_s() -> float:
+    """CPU of the children of this process that have ended."""
+    now = os.times()
+    return now.children_user + now.children_system
 
 
 async def _plain_copy(owner_url: str, path: Path, rows: int) -> float:
