@@ -125,12 +125,11 @@ class Place:
 
     def consents(
         self, told: Iterable[tuple[int, int, Sequence[Agreed]]], header: str
-    ) -> tuple[list[NewConsent], list[Reject]]:
-        """The consents of (contact, row of the file, what it tells), each once, and what was not taken.
-
-        `header` is that of the column of last days.
+    ) -> tuple[dict[NewConsent, tuple[int, Agreed]], list[Reject]]:
+        """The consents of (contact, row of the file, what it tells), each once with the row that tells of it,
+        and what was not taken. `header` is that of the column of last days.
         """
-        found: dict[NewConsent, None] = {}
+        found: dict[NewConsent, tuple[int, Agreed]] = {}
         over: list[Reject] = []
         for contact_id, row, every in told:
             for agreed in every:
@@ -138,8 +137,8 @@ class Place:
                 if consent is None:
                     over.append(Reject.of(row, header, RejectCode.CONSENT_OVER, str(agreed.until)))
                 else:
-                    found[consent] = None
-        return list(found), over
+                    found.setdefault(consent, (row, agreed))
+        return found, over
 
     def _midnight(self, day: date) -> datetime:
         return datetime.combine(day, time.min, self.zone)

@@ -16,7 +16,7 @@ from pathlib import Path
 from dialer.clock import utc_now
 from dialer.compliance.consent import Consent
 from dialer.contacts import consents, fields_store, matching, peoplestore, store
-from dialer.contacts.agreed import Agreed, NewConsent, Place, is_known
+from dialer.contacts.agreed import Agreed, Place, is_known
 from dialer.contacts.batches import Batch
 from dialer.contacts.columns import Field
 from dialer.contacts.fields import Reader
@@ -237,23 +237,20 @@ class _Run:
     ) -> int:
         """How many consents of a batch are new."""
         whose = dict(people.known)
-        told: dict[NewConsent, tuple[int, Agreed]] = {}
+        told = []
         for place, every in batch.agreed:
             person = whose.get(place, matching.person_at(place))
-            if (person > 0 and person not in cards) or (person < 0 and matching.person_at(person) in again):
-                continue
-            for agreed in every:
-                new = self._place.consent(person, agreed)
-                if new is None:
-                    header = self._headers.header(Field.CONSENT_UNTIL)
-                    value = str(agreed.until)
-                    self._reject([Reject.of(batch.rows[place], header, RejectCode.CONSENT_OVER, value)])
-                elif not is_known(new, on_record.get(person, ())):
-                    told.setdefault(new, (place, agreed))
-        for new, (place, agreed) in list(told.items())[: self._limit - len(self._agreements)]:
-            row, who = batch.person(place), new.contact_id
-            self._agreements.append(Agreement(row.row, who if who > 0 else None, _name(row), agreed))
-        return len(told)
+            higher = person < 0 and matching.person_at(person) in again
+            if not higher and (person < 0 or person in cards):
+                told.append((person, batch.rows[place], every))
+        found, over = self._place.consents(told, self._headers.header(Field.CONSENT_UNTIL))
+        self._reject(over)
+        new = {one: of for one, of in found.items() if not is_known(one, on_record.get(one.contact_id, ()))}
+        for one, (row, agreed) in list(new.items())[: self._limit - len(self._agreements)]:
+            name = _name(batch.person(batch.rows.index(row)))
+            who = one.contact_id if one.contact_id > 0 else None
+            self._agreements.append(Agreement(row, who, name, agreed))
+        return len(new)
 
     def _reject(self, rejects: Iterable[Reject]) -> None:
         for one in rejects:

@@ -212,7 +212,7 @@ class _Run:
             if person < 0 or person in there:
                 told.append((contact_id, batch.rows[place], agreed))
         new, over = self._place.consents(told, self._headers.header(Field.CONSENT_UNTIL))
-        written = await consents.add_many(conn, self._tenant_id, new, self._job.created_by)
+        written = await consents.add_many(conn, self._tenant_id, list(new), self._job.created_by)
         known = sorted({one.contact_id for one in new} - set(ids))
         if written and known:
             await people_store.look_again(conn, self._tenant_id, known, "consent", utc_now())

@@ -14,6 +14,7 @@ from dialer.contacts.csvfile import write_rows
 from dialer.contacts.files import Kind, inspect, look
 from dialer.contacts.importing import Progress, file_of, run_import
 from dialer.contacts.lists import check_campaign, get_list, lock_list
+from dialer.contacts.loading import load_now
 from dialer.contacts.mappings import fitting, get_mapping
 from dialer.contacts.model import ImportJob, ImportStatus, Wins
 from dialer.contacts.reading import AS_FOUND, Reading, check
@@ -27,8 +28,6 @@ from dialer.settings import Settings
 
 #: The columns of the rejects file.
 REJECT_HEADER = ("row", "column", "code", "value")
-#: Between two looks at an import that another process runs.
-FOLLOW_EVERY_S = 0.5
 _REJECT_PAGE = 1000
 
 
@@ -123,15 +122,12 @@ class Imports:
         job = await self.add_import(
             actor, list_id, path.name, pieces(path), campaign_id, reading=reading, wins=wins
         )
-        while job.status in {ImportStatus.QUEUED, ImportStatus.RUNNING}:
-            ran = await run_import(self._database, self._settings, actor.tenant_id, job.id, progress)
-            job = await self.get_import(actor, job.id)
-            if not ran and progress is not None:
-                progress(job)
-            if not ran and job.finished_at is None:
-                # The server's jobs process was faster. A look now and then: this is for a person who waits.
-                await asyncio.sleep(FOLLOW_EVERY_S)
-        return job
+        show = progress or (lambda _job: None)
+        return await load_now(
+            lambda: run_import(self._database, self._settings, actor.tenant_id, job.id, show),
+            lambda: self.get_import(actor, job.id),
+            show,
+        )
 
     async def get_import(self, actor: Actor, import_id: int) -> ImportJob:
         """An import. Raises NotFound."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -40,6 +41,21 @@ class Loading(Protocol):
         """Write the end: all is loaded, or what has ended it."""
         ...
 
+
+#: Between two looks at a file that another process loads.
+FOLLOW_EVERY_S = 0.5
+
+
+class Job(Protocol):
+    """An import as its feature shows it."""
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When it ended; None: it has not."""
+        ...
+
+
+AnyJob = TypeVar("AnyJob", bound=Job)
 
 #: Takes the oldest file that waits, or that a killed process left half done; None: there is none.
 Claim = Callable[[AsyncConnection], Awaitable[Loading | None]]
@@ -84,3 +100,20 @@ async def load_one(database: Database, tenant_id: int, claim: Claim) -> bool:
         await loading.finish(error)
         await asyncio.to_thread(loading.path.unlink, missing_ok=True)
     return True
+
+
+async def load_now(
+    run: Callable[[], Awaitable[bool]],
+    look: Callable[[], Awaitable[AnyJob]],
+    progress: Callable[[AnyJob], None],
+) -> AnyJob:
+    """Load a file here by `run`, or follow the process that was faster: for a person who waits. The import as
+    it ended; `progress` is called with each look."""
+    while True:
+        ran = await run()
+        job = await look()
+        progress(job)
+        if job.finished_at is not None:
+            return job
+        if not ran:
+            await asyncio.sleep(FOLLOW_EVERY_S)

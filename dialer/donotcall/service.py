@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.clock import utc_now
 from dialer.contacts.lists import check_campaign
+from dialer.contacts.loading import load_now
 from dialer.contacts.numbers import BadNumber, read_number
 from dialer.contacts.spool import pieces, plain_filename, spooled
 from dialer.db.session import Database
@@ -19,7 +20,6 @@ from dialer.donotcall import importstore, store
 from dialer.donotcall.importing import Progress, file_of, read_batch, rows_of, run_import
 from dialer.donotcall.model import (
     Entry,
-    ImportStatus,
     Kind,
     NumbersImport,
     Refusal,
@@ -44,8 +44,6 @@ MOST = 10_000
 MOST_PREFIXES = 20
 #: Numbers whose leads are closed in one transaction.
 SLICE = 1000
-#: Between two looks at an import that another process runs.
-FOLLOW_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,13 +272,12 @@ class DoNotCallService:
     ) -> NumbersImport:
         """Bring a file in and wait for it: for the command line. Raises as `add_import`, and OSError."""
         job = await self.add_import(actor, path.name, pieces(path), said, registry=registry, fewer=fewer)
-        while job.status in {ImportStatus.QUEUED, ImportStatus.RUNNING}:
-            ran = await run_import(self._database, self._settings, actor.tenant_id, job.id, progress)
-            job = await self.get_import(actor, job.id)
-            if not ran and job.finished_at is None:
-                # The server's jobs process was faster. A look now and then: this is for a person who waits.
-                await asyncio.sleep(FOLLOW_EVERY_S)
-        return job
+        show = progress or (lambda _job: None)
+        return await load_now(
+            lambda: run_import(self._database, self._settings, actor.tenant_id, job.id, show),
+            lambda: self.get_import(actor, job.id),
+            show,
+        )
 
     async def get_import(self, actor: Actor, import_id: int) -> NumbersImport:
         """An import. Raises NotFound."""
