@@ -537,8 +537,7 @@ CREATE TABLE agent (
     CONSTRAINT agent_rank_check CHECK (rank BETWEEN 1 AND 9),
     CONSTRAINT agent_endpoint_key UNIQUE (endpoint),
     CONSTRAINT agent_tenant_id_user_id_key UNIQUE (tenant_id, user_id),
-    CONSTRAINT agent_tenant_id_user_id_fkey FOREIGN KEY(tenant_id, user_id) REFERENCES app_user (tenant_id, id),
-    CONSTRAINT agent_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT agent_tenant_id_user_id_fkey FOREIGN KEY(tenant_id, user_id) REFERENCES app_user (tenant_id, id)
 );
 
 CREATE TABLE api_token (
@@ -552,8 +551,7 @@ CREATE TABLE api_token (
     revoked_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT api_token_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT api_token_token_hash_key UNIQUE (token_hash),
-    CONSTRAINT api_token_tenant_id_user_id_fkey FOREIGN KEY(tenant_id, user_id) REFERENCES app_user (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT api_token_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT api_token_tenant_id_user_id_fkey FOREIGN KEY(tenant_id, user_id) REFERENCES app_user (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE TABLE campaign_list (
@@ -566,8 +564,7 @@ CREATE TABLE campaign_list (
     CONSTRAINT campaign_list_pkey PRIMARY KEY (tenant_id, campaign_id, list_id),
     CONSTRAINT campaign_list_tenant_id_campaign_id_fkey FOREIGN KEY(tenant_id, campaign_id) REFERENCES campaign (tenant_id, id) ON DELETE CASCADE,
     CONSTRAINT campaign_list_tenant_id_list_id_fkey FOREIGN KEY(tenant_id, list_id) REFERENCES contact_list (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT campaign_list_share_check CHECK (share > 0),
-    CONSTRAINT campaign_list_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT campaign_list_share_check CHECK (share > 0)
 );
 
 CREATE TABLE campaign_quota (
@@ -583,8 +580,7 @@ CREATE TABLE campaign_quota (
     CONSTRAINT campaign_quota_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT campaign_quota_tenant_id_campaign_id_field_value_key UNIQUE (tenant_id, campaign_id, field, value),
     CONSTRAINT campaign_quota_tenant_id_campaign_id_fkey FOREIGN KEY(tenant_id, campaign_id) REFERENCES campaign (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT campaign_quota_wanted_check CHECK (wanted >= 0),
-    CONSTRAINT campaign_quota_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT campaign_quota_wanted_check CHECK (wanted >= 0)
 );
 
 CREATE TABLE campaign_trunk (
@@ -594,8 +590,7 @@ CREATE TABLE campaign_trunk (
     trunk_id BIGINT NOT NULL,
     CONSTRAINT campaign_trunk_pkey PRIMARY KEY (tenant_id, campaign_id, position),
     CONSTRAINT campaign_trunk_tenant_id_campaign_id_fkey FOREIGN KEY(tenant_id, campaign_id) REFERENCES campaign (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT campaign_trunk_tenant_id_trunk_id_fkey FOREIGN KEY(tenant_id, trunk_id) REFERENCES trunk (tenant_id, id),
-    CONSTRAINT campaign_trunk_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT campaign_trunk_tenant_id_trunk_id_fkey FOREIGN KEY(tenant_id, trunk_id) REFERENCES trunk (tenant_id, id)
 );
 
 CREATE TABLE consent (
@@ -613,8 +608,7 @@ CREATE TABLE consent (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT consent_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT consent_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT consent_purpose_check CHECK (purpose IN ('service', 'advertising', 'collection', 'survey', 'any')),
-    CONSTRAINT consent_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT consent_purpose_check CHECK (purpose IN ('service', 'advertising', 'collection', 'survey', 'any'))
 );
 
 CREATE INDEX consent_tenant_id_contact_id_idx ON consent (tenant_id, contact_id);
@@ -630,8 +624,7 @@ CREATE TABLE contact_activity (
     last_code TEXT,
     last_kind TEXT,
     CONSTRAINT contact_activity_pkey PRIMARY KEY (tenant_id, contact_id),
-    CONSTRAINT contact_activity_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT contact_activity_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT contact_activity_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE TABLE contact_event (
@@ -643,8 +636,7 @@ CREATE TABLE contact_event (
     by_user BIGINT,
     detail JSONB DEFAULT '{}' NOT NULL,
     CONSTRAINT contact_event_pkey PRIMARY KEY (tenant_id, id),
-    CONSTRAINT contact_event_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT contact_event_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT contact_event_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE INDEX contact_event_tenant_id_contact_id_at_idx ON contact_event (tenant_id, contact_id, at);
@@ -654,8 +646,7 @@ CREATE TABLE contact_key (
     key TEXT COLLATE "C" NOT NULL,
     contact_id BIGINT NOT NULL,
     CONSTRAINT contact_key_pkey PRIMARY KEY (tenant_id, key, contact_id),
-    CONSTRAINT contact_key_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT contact_key_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT contact_key_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE INDEX contact_key_tenant_id_contact_id_idx ON contact_key (tenant_id, contact_id);
@@ -668,8 +659,7 @@ CREATE TABLE contact_misfit (
     value TEXT NOT NULL,
     CONSTRAINT contact_misfit_pkey PRIMARY KEY (tenant_id, contact_id, field_id),
     CONSTRAINT contact_misfit_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT contact_misfit_tenant_id_field_id_fkey FOREIGN KEY(tenant_id, field_id) REFERENCES custom_field (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT contact_misfit_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT contact_misfit_tenant_id_field_id_fkey FOREIGN KEY(tenant_id, field_id) REFERENCES custom_field (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE INDEX contact_misfit_tenant_id_field_id_contact_id_idx ON contact_misfit (tenant_id, field_id, contact_id);
@@ -693,8 +683,7 @@ CREATE TABLE contact_phone (
     CONSTRAINT contact_phone_good_hours_check CHECK ((good_from IS NULL) = (good_until IS NULL)),
     CONSTRAINT contact_phone_dead_check CHECK ((dead_since IS NULL) = (dead_reason IS NULL)),
     CONSTRAINT contact_phone_dead_reason_check CHECK (dead_reason IN ('invalid', 'confirmed')),
-    CONSTRAINT contact_phone_tenant_id_contact_id_e164_key UNIQUE (tenant_id, contact_id, e164),
-    CONSTRAINT contact_phone_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT contact_phone_tenant_id_contact_id_e164_key UNIQUE (tenant_id, contact_id, e164)
 );
 
 CREATE INDEX contact_phone_dead_idx ON contact_phone (tenant_id, e164) WHERE dead_since IS NOT NULL;
@@ -710,8 +699,7 @@ CREATE TABLE contact_value (
     text TEXT,
     CONSTRAINT contact_value_pkey PRIMARY KEY (tenant_id, contact_id, field_id),
     CONSTRAINT contact_value_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT contact_value_tenant_id_field_id_fkey FOREIGN KEY(tenant_id, field_id) REFERENCES custom_field (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT contact_value_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT contact_value_tenant_id_field_id_fkey FOREIGN KEY(tenant_id, field_id) REFERENCES custom_field (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE INDEX contact_value_day_idx ON contact_value (tenant_id, field_id, day, contact_id) WHERE day IS NOT NULL;
@@ -732,8 +720,7 @@ CREATE TABLE disposition (
     CONSTRAINT disposition_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT disposition_tenant_id_campaign_id_code_key UNIQUE (tenant_id, campaign_id, code),
     CONSTRAINT disposition_tenant_id_campaign_id_fkey FOREIGN KEY(tenant_id, campaign_id) REFERENCES campaign (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT disposition_kind_check CHECK (kind IN ('sale', 'interest', 'callback', 'refusal', 'wrong_person', 'no_contact', 'do_not_call', 'other')),
-    CONSTRAINT disposition_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT disposition_kind_check CHECK (kind IN ('sale', 'interest', 'callback', 'refusal', 'wrong_person', 'no_contact', 'do_not_call', 'other'))
 );
 
 CREATE TABLE do_not_call_import (
@@ -780,6 +767,7 @@ CREATE TABLE import_job (
     duplicates INTEGER DEFAULT '0' NOT NULL,
     rejected INTEGER DEFAULT '0' NOT NULL,
     filled INTEGER DEFAULT '0' NOT NULL,
+    consents INTEGER DEFAULT '0' NOT NULL,
     wins TEXT DEFAULT 'base' NOT NULL,
     error TEXT,
     created_by BIGINT,
@@ -788,8 +776,7 @@ CREATE TABLE import_job (
     CONSTRAINT import_job_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT import_job_status_check CHECK (status IN ('preview', 'queued', 'running', 'done', 'failed')),
     CONSTRAINT import_job_wins_check CHECK (wins IN ('base', 'file')),
-    CONSTRAINT import_job_tenant_id_list_id_fkey FOREIGN KEY(tenant_id, list_id) REFERENCES contact_list (tenant_id, id),
-    CONSTRAINT import_job_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT import_job_tenant_id_list_id_fkey FOREIGN KEY(tenant_id, list_id) REFERENCES contact_list (tenant_id, id)
 );
 
 CREATE TABLE lead (
@@ -817,8 +804,7 @@ CREATE TABLE lead (
     CONSTRAINT lead_tenant_id_list_id_fkey FOREIGN KEY(tenant_id, list_id) REFERENCES contact_list (tenant_id, id),
     CONSTRAINT lead_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE,
     CONSTRAINT lead_status_check CHECK (status IN ('new', 'offered', 'dialling', 'waiting', 'closed')),
-    CONSTRAINT lead_hold_check CHECK (hold IN ('do_not_call', 'consent', 'zone', 'hours', 'limits', 'redial', 'trunk', 'retry', 'callback', 'quota')),
-    CONSTRAINT lead_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT lead_hold_check CHECK (hold IN ('do_not_call', 'consent', 'zone', 'hours', 'limits', 'redial', 'trunk', 'retry', 'callback', 'quota'))
 );
 
 CREATE INDEX lead_hopper_idx ON lead (tenant_id, campaign_id, sort_key, id) WHERE status IN ('new', 'waiting') AND hold IS NULL;
@@ -846,8 +832,7 @@ CREATE TABLE lead_change (
     finished_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT lead_change_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT lead_change_what_check CHECK (what IN ('order', 'quota', 'recycle')),
-    CONSTRAINT lead_change_tenant_id_campaign_id_fkey FOREIGN KEY(tenant_id, campaign_id) REFERENCES campaign (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT lead_change_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT lead_change_tenant_id_campaign_id_fkey FOREIGN KEY(tenant_id, campaign_id) REFERENCES campaign (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE INDEX lead_change_open_idx ON lead_change (tenant_id, id) WHERE finished_at IS NULL;
@@ -859,8 +844,7 @@ CREATE TABLE list_contact (
     added_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT list_contact_pkey PRIMARY KEY (tenant_id, list_id, contact_id),
     CONSTRAINT list_contact_tenant_id_list_id_fkey FOREIGN KEY(tenant_id, list_id) REFERENCES contact_list (tenant_id, id),
-    CONSTRAINT list_contact_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT list_contact_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT list_contact_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE INDEX list_contact_tenant_id_contact_id_idx ON list_contact (tenant_id, contact_id);
@@ -875,8 +859,7 @@ CREATE TABLE pacing_tick (
     why TEXT NOT NULL,
     inputs JSONB NOT NULL,
     CONSTRAINT pacing_tick_pkey PRIMARY KEY (tenant_id, id),
-    CONSTRAINT pacing_tick_tenant_id_campaign_id_fkey FOREIGN KEY(tenant_id, campaign_id) REFERENCES campaign (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT pacing_tick_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT pacing_tick_tenant_id_campaign_id_fkey FOREIGN KEY(tenant_id, campaign_id) REFERENCES campaign (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE INDEX pacing_tick_tenant_id_campaign_id_at_idx ON pacing_tick (tenant_id, campaign_id, at);
@@ -898,8 +881,7 @@ CREATE TABLE rfm_grid (
     CONSTRAINT rfm_grid_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT rfm_grid_tenant_id_name_key UNIQUE (tenant_id, name),
     CONSTRAINT rfm_grid_tenant_id_money_field_id_fkey FOREIGN KEY(tenant_id, money_field_id) REFERENCES custom_field (tenant_id, id),
-    CONSTRAINT rfm_grid_tenant_id_day_field_id_fkey FOREIGN KEY(tenant_id, day_field_id) REFERENCES custom_field (tenant_id, id),
-    CONSTRAINT rfm_grid_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT rfm_grid_tenant_id_day_field_id_fkey FOREIGN KEY(tenant_id, day_field_id) REFERENCES custom_field (tenant_id, id)
 );
 
 CREATE TABLE trunk_load (
@@ -920,8 +902,7 @@ CREATE TABLE trunk_load (
     probe_every_s INTEGER DEFAULT '0' NOT NULL,
     CONSTRAINT trunk_load_pkey PRIMARY KEY (tenant_id, trunk_id),
     CONSTRAINT trunk_load_tenant_id_trunk_id_fkey FOREIGN KEY(tenant_id, trunk_id) REFERENCES trunk (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT trunk_load_health_check CHECK (health IN ('good', 'bad')),
-    CONSTRAINT trunk_load_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT trunk_load_health_check CHECK (health IN ('good', 'bad'))
 )
  WITH (fillfactor = 50);
 
@@ -932,8 +913,7 @@ CREATE TABLE trunk_rate (
     per_minute NUMERIC(20, 4) NOT NULL,
     per_call NUMERIC(20, 4) DEFAULT '0' NOT NULL,
     CONSTRAINT trunk_rate_pkey PRIMARY KEY (tenant_id, trunk_id, prefix),
-    CONSTRAINT trunk_rate_tenant_id_trunk_id_fkey FOREIGN KEY(tenant_id, trunk_id) REFERENCES trunk (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT trunk_rate_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT trunk_rate_tenant_id_trunk_id_fkey FOREIGN KEY(tenant_id, trunk_id) REFERENCES trunk (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE TABLE user_session (
@@ -945,8 +925,7 @@ CREATE TABLE user_session (
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
     CONSTRAINT user_session_pkey PRIMARY KEY (tenant_id, token_hash),
     CONSTRAINT user_session_token_hash_key UNIQUE (token_hash),
-    CONSTRAINT user_session_tenant_id_user_id_fkey FOREIGN KEY(tenant_id, user_id) REFERENCES app_user (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT user_session_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT user_session_tenant_id_user_id_fkey FOREIGN KEY(tenant_id, user_id) REFERENCES app_user (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE TABLE agent_session (
@@ -968,8 +947,7 @@ CREATE TABLE agent_session (
     CONSTRAINT agent_session_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT agent_session_tenant_id_agent_id_fkey FOREIGN KEY(tenant_id, agent_id) REFERENCES agent (tenant_id, id),
     CONSTRAINT agent_session_state_check CHECK (state IN ('calling', 'paused', 'ready', 'reserved', 'talking', 'wrap_up', 'lost', 'offline')),
-    CONSTRAINT agent_session_next_state_check CHECK (next_state IN ('paused', 'offline')),
-    CONSTRAINT agent_session_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT agent_session_next_state_check CHECK (next_state IN ('paused', 'offline'))
 );
 
 CREATE UNIQUE INDEX agent_session_open_key ON agent_session (tenant_id, agent_id) WHERE logged_out_at IS NULL;
@@ -1032,8 +1010,7 @@ CREATE TABLE attempt (
     CONSTRAINT attempt_state_check CHECK (state IN ('dialling', 'ringing', 'answered', 'screening', 'waiting', 'connected', 'wrap_up', 'ended')),
     CONSTRAINT attempt_result_check CHECK (result IN ('answered', 'busy', 'no_answer', 'invalid', 'congestion', 'declined', 'machine', 'abandoned', 'caller_hung_up', 'failed', 'canceled', 'unknown')),
     CONSTRAINT attempt_ended_check CHECK ((state = 'ended') = (ended_at IS NOT NULL)),
-    CONSTRAINT attempt_ended_result_check CHECK (state <> 'ended' OR result IS NOT NULL),
-    CONSTRAINT attempt_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT attempt_ended_result_check CHECK (state <> 'ended' OR result IS NOT NULL)
 );
 
 CREATE INDEX attempt_contact_idx ON attempt (tenant_id, contact_id, created_at) WHERE contact_id IS NOT NULL;
@@ -1140,8 +1117,7 @@ CREATE TABLE import_reject (
     code TEXT NOT NULL,
     value TEXT NOT NULL,
     CONSTRAINT import_reject_pkey PRIMARY KEY (tenant_id, id),
-    CONSTRAINT import_reject_tenant_id_import_id_fkey FOREIGN KEY(tenant_id, import_id) REFERENCES import_job (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT import_reject_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT import_reject_tenant_id_import_id_fkey FOREIGN KEY(tenant_id, import_id) REFERENCES import_job (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE INDEX import_reject_tenant_id_import_id_idx ON import_reject (tenant_id, import_id);
@@ -1174,8 +1150,7 @@ CREATE TABLE agent_time (
     started_at TIMESTAMP WITH TIME ZONE NOT NULL,
     ended_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT agent_time_pkey PRIMARY KEY (tenant_id, id),
-    CONSTRAINT agent_time_tenant_id_session_id_fkey FOREIGN KEY(tenant_id, session_id) REFERENCES agent_session (tenant_id, id),
-    CONSTRAINT agent_time_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT agent_time_tenant_id_session_id_fkey FOREIGN KEY(tenant_id, session_id) REFERENCES agent_session (tenant_id, id)
 );
 
 CREATE UNIQUE INDEX agent_time_open_key ON agent_time (tenant_id, session_id) WHERE ended_at IS NULL;
@@ -1194,8 +1169,7 @@ CREATE TABLE campaign_segment (
     frozen_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT campaign_segment_pkey PRIMARY KEY (tenant_id, campaign_id, segment_id),
     CONSTRAINT campaign_segment_tenant_id_campaign_id_fkey FOREIGN KEY(tenant_id, campaign_id) REFERENCES campaign (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT campaign_segment_tenant_id_segment_id_fkey FOREIGN KEY(tenant_id, segment_id) REFERENCES segment (tenant_id, id),
-    CONSTRAINT campaign_segment_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT campaign_segment_tenant_id_segment_id_fkey FOREIGN KEY(tenant_id, segment_id) REFERENCES segment (tenant_id, id)
 );
 
 CREATE INDEX campaign_segment_tenant_id_segment_id_idx ON campaign_segment (tenant_id, segment_id);
@@ -1213,8 +1187,7 @@ CREATE TABLE recording (
     CONSTRAINT recording_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT recording_tenant_id_path_key UNIQUE (tenant_id, path),
     CONSTRAINT recording_tenant_id_attempt_id_fkey FOREIGN KEY(tenant_id, attempt_id) REFERENCES attempt (tenant_id, id),
-    CONSTRAINT recording_status_check CHECK (status IN ('writing', 'whole', 'lost', 'erasing')),
-    CONSTRAINT recording_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT recording_status_check CHECK (status IN ('writing', 'whole', 'lost', 'erasing'))
 );
 
 CREATE INDEX recording_tenant_id_attempt_id_idx ON recording (tenant_id, attempt_id);
