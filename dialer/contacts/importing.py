@@ -86,7 +86,9 @@ def _claim(
 ) -> Claim:
     async def claim(conn: AsyncConnection) -> _Run | None:
         job = await importstore.claim_import(conn, tenant_id, import_id)
-        return job and _Run(database, settings, tenant_id, job, progress or (lambda _job: None))
+        if job is None:
+            return None
+        return _Run(database, settings, tenant_id, job, progress or (lambda _job: None))
 
     return claim
 

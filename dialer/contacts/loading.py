@@ -108,11 +108,12 @@ async def load_now(
     progress: Callable[[AnyJob], None],
 ) -> AnyJob:
     """Load a file here by `run`, or follow the process that was faster: for a person who waits. The import as
-    it ended; `progress` is called with each look."""
+    it ended; `progress` is told what is seen of another process."""
     while True:
         ran = await run()
         job = await look()
-        progress(job)
+        if not ran:
+            progress(job)
         if job.finished_at is not None:
             return job
         if not ran:

@@ -90,24 +90,22 @@ class RowReader:
             first = self._names[self._phones[0]]
             return None, rejects or [Reject.of(row, first, RejectCode.NO_PHONE, "")]
 
-        def cell(place: int | None) -> str:
-            return "" if place is None else clean(cells[place])
-
+        cells = tidied(cells)
         custom: dict[str, str] = {}
         for place, key, cleaner in self._custom:
-            if value := clean(cells[place]):
+            if value := cells[place]:
                 custom.setdefault(key, cleaner(value) if cleaner else value)
-        last, first_name, middle = split_name(cell(self._full))
+        last, first, middle = ("", "", "") if self._full is None else split_name(cells[self._full])
         return (
             NewContact(
                 row=row,
                 phones=phones,
-                last_name=_name(cell(self._last)) or last,
-                first_name=_name(cell(self._first)) or first_name,
-                middle_name=_name(cell(self._middle)) or middle,
-                email=self._address(row, cell(self._email), rejects),
-                timezone=self._zone(row, cell(self._timezone), rejects),
-                external_id=cell(self._external) or None,
+                last_name=_name_at(cells, self._last) or last,
+                first_name=_name_at(cells, self._first) or first,
+                middle_name=_name_at(cells, self._middle) or middle,
+                email="" if self._email is None else self._address(row, cells[self._email], rejects),
+                timezone=None if self._timezone is None else self._zone(row, cells[self._timezone], rejects),
+                external_id=None if self._external is None else cells[self._external] or None,
                 custom=custom | extensions if extensions else custom,
                 agreed=self._agreed(row, cells, rejects) if self._consent else (),
             ),
@@ -127,7 +125,8 @@ class RowReader:
                 continue
             name = self._names[place]
             good, bad = read_cell(cell if cell.isascii() else _INVISIBLE.sub("", cell), self._region)
-            rejects.extend(Reject.of(row, name, piece.code, piece.value) for piece in bad)
+            if bad:
+                rejects.extend(Reject.of(row, name, piece.code, piece.value) for piece in bad)
             for number in good:
                 if number.e164 in found:
                     continue
@@ -159,22 +158,33 @@ class RowReader:
         return found
 
     def _agreed(self, row: int, cells: Sequence[str], rejects: list[Reject]) -> tuple[Agreed, ...]:
-        values = {field: clean(cells[place]) for field, place in self._consent.items()}
+        values = {field: cells[place] for field, place in self._consent.items()}
         headers = {field: self._names[place] for field, place in self._consent.items()}
         agreed, wrong = read_agreed(row, values, headers)
         rejects.extend(wrong)
         return agreed
 
 
+def tidied(cells: Sequence[str]) -> Sequence[str]:
+    """Every cell as `clean` makes it."""
+    whole = "|".join(cells)
+    # As nearly every row is: all that can be wrong of it are blanks at the ends of cells.
+    return list(map(str.strip if whole.isprintable() and "  " not in whole else clean, cells))
+
+
 def clean(value: str) -> str:
     """A value without control characters and with single spaces."""
     if value.isprintable() and "  " not in value and value == value.strip():
-        return value  # as nearly every value is
+        return value
     return " ".join(_CONTROL.sub(" ", _INVISIBLE.sub("", value)).split())
 
 
 # A million people have a few thousand names.
 _name = lru_cache(maxsize=50_000)(clean_name)
+
+
+def _name_at(cells: Sequence[str], place: int | None) -> str:
+    return "" if place is None else _name(cells[place])
 
 
 @lru_cache(maxsize=10_000)

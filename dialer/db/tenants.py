@@ -13,7 +13,8 @@ from dialer.db import tables as t
 async def timezone(conn: AsyncConnection, tenant_id: int) -> str:
     """The tenant's time zone, IANA name."""
     tenant = t.tenant.c
-    return (await conn.execute(select(tenant.timezone).where(tenant.id == tenant_id))).scalar_one()
+    found: str = (await conn.execute(select(tenant.timezone).where(tenant.id == tenant_id))).scalar_one()
+    return found
 
 
 async def zone(conn: AsyncConnection, tenant_id: int) -> ZoneInfo:
