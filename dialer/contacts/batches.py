@@ -93,7 +93,7 @@ def line_of(contact: NewContact, zones: dict[tuple[str, ...], int]) -> bytes:
     """A person as a line of COPY's text format; sets of zones not met before are added to `zones`."""
     phones = contact.phones
     places = [str(zones.setdefault(phone.timezones, len(zones) + 1)) for phone in phones]
-    cells = (
+    cells: Sequence[str] = (
         contact.last_name,
         contact.first_name,
         contact.middle_name,
@@ -103,7 +103,7 @@ def line_of(contact: NewContact, zones: dict[tuple[str, ...], int]) -> bytes:
         _json(contact.custom),
     )
     if _SPECIAL.search("".join(cells)):
-        cells = tuple(map(_escaped, cells))
+        cells = [_escaped(cell) for cell in cells]
     last, first, middle, email, timezone, external, custom = cells
     # Numbers and kinds have none of the characters that an array would have to escape.
     numbers, kinds = ",".join([phone.e164 for phone in phones]), ",".join([phone.kind for phone in phones])

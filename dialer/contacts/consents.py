@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,6 +47,9 @@ _RECORDS = Prepared(
      ORDER BY c.valid_from DESC, c.id DESC
     """  # noqa: S608 - texts of ours
 )
+_OF = Prepared(
+    f"SELECT n.contact_id, {AGREED} AS agreed FROM unnest(CAST(:contact_ids AS bigint[])) AS n (contact_id)"  # noqa: S608 - texts of ours
+)
 # The same consent brought again (the same file twice) is none more, also where it was withdrawn since.
 _ADD = Prepared(
     """
@@ -82,6 +85,16 @@ async def records_of(conn: AsyncConnection, tenant_id: int, contact_id: int) -> 
     """The consents of a contact with who wrote them down, the latest first."""
     rows = await _RECORDS.rows(conn, tenant_id=tenant_id, contact_id=contact_id)
     return [Record(read(tuple(row)[:7]), row.created_at, row.by, row.withdrawn_by) for row in rows]
+
+
+async def consents_of(
+    conn: AsyncConnection, tenant_id: int, contact_ids: Collection[int]
+) -> dict[int, list[Consent]]:
+    """Every consent of each of these contacts, also those that are over; a contact without any has none."""
+    if not contact_ids:
+        return {}
+    rows = await _OF.rows(conn, tenant_id=tenant_id, contact_ids=list(contact_ids))
+    return {row.contact_id: [read(one) for one in row.agreed] for row in rows}
 
 
 async def add_many(

@@ -7,7 +7,7 @@ from datetime import datetime
 from dialer.clock import utc_now
 from dialer.compliance.policy import Purpose
 from dialer.contacts import consents, people_store
-from dialer.contacts.consents import NewConsent
+from dialer.contacts.agreed import NewConsent
 from dialer.contacts.people_base import People, Person
 from dialer.db.events import wake
 from dialer.errors import Invalid, NotFound

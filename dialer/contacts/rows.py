@@ -90,7 +90,7 @@ class RowReader:
             first = self._names[self._phones[0]]
             return None, rejects or [Reject.of(row, first, RejectCode.NO_PHONE, "")]
 
-        cells = tidied(cells)
+        cells = tidied(record.cells)
         custom: dict[str, str] = {}
         for place, key, cleaner in self._custom:
             if value := cells[place]:
@@ -165,11 +165,11 @@ class RowReader:
         return agreed
 
 
-def tidied(cells: Sequence[str]) -> Sequence[str]:
+def tidied(cells: Sequence[str]) -> tuple[str, ...]:
     """Every cell as `clean` makes it."""
     whole = "|".join(cells)
     # As nearly every row is: all that can be wrong of it are blanks at the ends of cells.
-    return list(map(str.strip if whole.isprintable() and "  " not in whole else clean, cells))
+    return tuple(map(str.strip if whole.isprintable() and "  " not in whole else clean, cells))
 
 
 def clean(value: str) -> str:
