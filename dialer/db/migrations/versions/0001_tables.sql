@@ -1061,8 +1061,7 @@ CREATE TABLE callback (
     CONSTRAINT callback_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE,
     CONSTRAINT callback_tenant_id_agent_id_fkey FOREIGN KEY(tenant_id, agent_id) REFERENCES agent (tenant_id, id),
     CONSTRAINT callback_state_check CHECK (state IN ('waiting', 'dialling', 'done', 'missed', 'canceled')),
-    CONSTRAINT callback_away_check CHECK (away IN ('anyone', 'wait', 'supervisor')),
-    CONSTRAINT callback_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+    CONSTRAINT callback_away_check CHECK (away IN ('anyone', 'wait', 'supervisor'))
 );
 
 CREATE INDEX callback_attempt_idx ON callback (tenant_id, attempt_id) WHERE state = 'dialling';
