@@ -74,22 +74,23 @@ _HOLD = Prepared(
     RETURNING e164
     """
 )
+_SINCE = "(SELECT CAST(:since AS timestamptz))"
 #: Earlier attempts in any campaign since :since, newest first, in an array of what `Tried` has: those at the
 #: number n.e164 and, where n.contact_id is given, at all numbers of that person.
-TRIED = """
+TRIED = f"""
     ARRAY(
         SELECT ROW(a.created_at, a.result, a.ended_at,
                    CASE WHEN d.id IS NOT NULL THEN a.disposed_at END)
           FROM (SELECT id, created_at, result, ringing_at, ended_at, disposition_id, disposed_at FROM attempt
-                 WHERE tenant_id = :tenant_id AND e164 = n.e164 AND created_at > :since
+                 WHERE tenant_id = :tenant_id AND e164 = n.e164 AND created_at > {_SINCE}
                 UNION
                 SELECT id, created_at, result, ringing_at, ended_at, disposition_id, disposed_at FROM attempt
-                 WHERE tenant_id = :tenant_id AND contact_id = n.contact_id AND created_at > :since) a
+                 WHERE tenant_id = :tenant_id AND contact_id = n.contact_id AND created_at > {_SINCE}) a
           LEFT JOIN disposition d
                  ON d.tenant_id = :tenant_id AND d.id = a.disposition_id AND d.kind = 'refusal'
          WHERE a.result IS DISTINCT FROM 'canceled' OR a.ringing_at IS NOT NULL
          ORDER BY a.created_at DESC)
-"""
+"""  # noqa: S608 - texts of ours
 _RELEASE = Prepared(
     """
     DELETE FROM active_number

@@ -267,3 +267,19 @@ async def test_each_number_is_told_of_its_own(floor: Floor) -> None:
     assert (shared.contact, len(shared.tried), str(shared.good)) == (theirs.contact_id, 1, "18:00-20:00")
     assert (own.contact, len(own.tried), own.good) == (theirs.contact_id, 0, ALL_DAY)
     assert (typed.contact, len(typed.tried), typed.good) == (theirs.contact_id - 1, 1, ALL_DAY)
+
+
+async def test_what_is_asked_is_planned_once(floor: Floor) -> None:
+    """PostgreSQL keeps the plan, whatever is asked about: to plan costs more than to answer."""
+    await floor.leads(30)
+    async with floor.database.tenant(TENANT) as conn:
+        for many in (1, 2, 20, 1, 5, 1, 3, 1, 9):
+            targets = [Target(f"+{79160000000 + n}", ("Europe/Moscow",)) for n in range(many)]
+            await admission.subjects(conn, terms_of(floor), targets, utc_now())
+        plans = await conn.execute(
+            text(
+                "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
+                " WHERE statement LIKE '%good_from%' AND statement NOT LIKE '%pg_prepared%'"
+            )
+        )
+    assert [tuple(row) for row in plans] == [(4, 5)]
