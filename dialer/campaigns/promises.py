@@ -40,6 +40,8 @@ AHEAD = timedelta(seconds=60)
 #: One that could not be dialled (no line is free, its number is in another call) is tried again after this;
 #: its agent works for the others until then.
 AGAIN_S = 15.0
+#: An agent is kept free for a promise that another server is to keep, and no longer than this.
+OTHERS_S = 30.0
 
 
 @dataclass(slots=True)
@@ -112,7 +114,7 @@ class Promises:
             return False
         first = able[0]
         if first.campaign_id not in ours:
-            return True  # its owner dials it
+            return _now_s() - since_s < OTHERS_S  # its owner dials it
         self.changed(shift.tenant_id)
         try:
             done = await self._call(first, shift)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from playwright.async_api import expect
@@ -102,7 +103,9 @@ async def test_the_desk_has_the_own_calls_of_today(visit: Visitors, stage: Stage
     await expect(person.page.locator("h2", has_text="Другое время")).to_be_visible()
     await person.page.select_option("#agent", "anyone")
     await person.page.click("form button.main")
-    await expect(person.page.locator("dl")).to_contain_text("любой оператор")
+    await expect(person.page).to_have_url(re.compile("/callbacks$"))  # it is nobody's own now
+    async with stage.database.tenant(TENANT) as conn:
+        assert await conn.scalar(select(t.callback.c.agent_id)) is None
 
 
 async def test_a_time_out_of_hours_is_said_to_the_agent_at_once(visit: Visitors, stage: Stage) -> None:

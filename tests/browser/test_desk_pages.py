@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from playwright.async_api import expect
 from sqlalchemy import select, update
 from support.browser import Visitor, Visitors
+from support.promises import ROUND_THE_CLOCK
 from support.stage import TENANT, Stage, add_person
 
 from dialer.clock import utc_now
@@ -86,7 +87,9 @@ async def test_a_disposition_is_saved_by_its_key_with_the_note(visit: Visitors, 
 
 
 async def test_a_call_back_is_kept_with_its_time(visit: Visitors, stage: Stage) -> None:
-    """The time is of the centre's place; the lead waits for it."""
+    """The time is of the person's place; the lead waits for it."""
+    async with stage.database.tenant(TENANT) as conn:
+        await conn.execute(update(t.campaign).values(ROUND_THE_CLOCK))
     person = await at_desk(visit, stage)
     page, agent_id = person.page, stage.agents[0]
     attempt_id = await talk(stage, agent_id)

@@ -18,7 +18,7 @@ from dialer.callbacks.store import CallbackRow, Which
 from dialer.clock import utc_now
 from dialer.compliance.model import zone_of
 from dialer.contacts.people_http import PEOPLE
-from dialer.errors import DozvonError, Invalid, NotFound
+from dialer.errors import DozvonError, Forbidden, Invalid, NotFound
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.problems import locale_of
@@ -226,6 +226,10 @@ async def change(request: web.Request) -> web.StreamResponse:
         await request.app[CALLBACKS].change(actor, _id(request), wanted)
     except DozvonError as error:
         return await _one(request, "change", error)
+    try:
+        await request.app[CALLBACKS].get(actor, _id(request))
+    except Forbidden:  # it is a colleague's now
+        return see("/callbacks")
     return see(f"/callbacks/{_id(request)}?made=1")
 
 
