@@ -7,8 +7,9 @@ import contextlib
 import json
 import sys
 import time
+import traceback
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +20,7 @@ from dialer.bench import faults
 from dialer.bench.model import Row, Run, Sized, newest, summary
 from dialer.bench.results import Results, default_path
 from dialer.bench.screen import Screen, told, write_docs
-from dialer.errors import Invalid
+from dialer.errors import DozvonError, Invalid
 
 PAGE = Path("docs/faults.md")
 #: A row waits for most of its time: two beside each other take little more than one.
@@ -64,6 +65,8 @@ async def run_faults(options: Faults) -> int:
     console = Console(stderr=options.json_line)
     wanted = {row.name: _seeds(row, options, results) for row in rows}
     screen = Screen(console, rows, {name: len(seeds) for name, seeds in wanted.items()})
+    if options.resume and not any(wanted.values()):
+        screen.print(f"nothing is left to run: {results.path} has every seed that is asked for")
     work = Work(options, rows, wanted, results, screen)
     stop = processes.until_signal()
     working = asyncio.create_task(work.run())
@@ -87,11 +90,16 @@ def _sized(row: Row, options: Faults) -> Row:
     return row
 
 
+def _small(row: Row, options: Faults) -> bool:
+    """Whether the row's runs are smaller than those of the long form, or of a size of their own."""
+    return options.short or (options.minutes is not None and isinstance(row, Sized))
+
+
 def _seeds(row: Row, options: Faults, results: Results) -> list[int]:
     if options.seed is not None:
         return [options.seed]
     count = options.runs or (row.short_runs if options.short else row.long_runs)
-    had = results.seeds(row.name) if options.resume else set()
+    had = results.seeds(row.name, short=_small(row, options)) if options.resume else set()
     return [seed for seed in range(1, count + 1) if seed not in had]
 
 
@@ -146,13 +154,18 @@ class Work:
         try:
             runs = cast("AsyncGenerator[Run]", row.runs(seeds, say))
             async with contextlib.aclosing(runs):
-                async for run in runs:
+                async for one in runs:
                     made += 1
+                    run = replace(one, short=_small(row, self.options))
                     self.results.append(run)
                     self.screen.add(run)
                     say(f"{made} of {len(seeds)} runs")
         except Exception as error:
-            return f"could not go on after {made} of {len(seeds)} runs: {type(error).__name__}: {error}"
+            if not isinstance(error, DozvonError):
+                # Nobody has foreseen it: its place is worth more than its words, which may be many lines.
+                self.screen.print("".join(traceback.format_exception(error)).rstrip(), style="dim")
+            why = (str(error).splitlines() or [""])[0]
+            return f"could not go on after {made} of {len(seeds)} runs: {type(error).__name__}: {why}"
         if made != len(seeds):
             return f"made {made} runs of {len(seeds)}"
         return ""
@@ -185,8 +198,8 @@ def _docs(path: Path) -> int:
     """Write the tables of all rows, whichever are asked for: the page has all of them. Raises Invalid."""
     if not PAGE.is_file():
         raise Invalid(field="--docs", reason=f"there is no {PAGE} here: run it in a checkout")
-    runs = newest(Results(path).read())
+    runs = [run for run in newest(Results(path).read()) if not run.short]
     if not runs:
-        raise Invalid(field="--results", reason=f"{path} has no runs to be shown")
+        raise Invalid(field="--results", reason=f"{path} has no runs of the long form to be shown")
     write_docs(PAGE, faults.rows(()), runs)
     return 0

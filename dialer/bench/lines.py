@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from dialer.errors import Invalid, UnreadableFile
 
 Line = dict[str, Any]
 T = TypeVar("T")
+#: What a field may hold, by its annotation.
+KINDS: dict[str, Any] = {"str": str, "int": int, "bool": bool, "float | None": int | float | None}
+FIGURES = "Mapping[str, float]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class Lines:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         said = json.dumps(line, ensure_ascii=False).encode()
         with self.path.open("ab+") as file:
+            # Another bench may write to it: what it is about to end is no line that a break has cut.
+            fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             rest = file.read().rpartition(b"\n")[2]
             if _cut(rest):
@@ -70,6 +76,19 @@ class Lines:
             file.write((b"\n" if rest else b"") + said + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def checked(made: T) -> T:
+    """The same dataclass, if each field is of its kind. Raises TypeError that names one that is not."""
+    for each in fields(cast("Any", made)):
+        value = getattr(made, each.name)
+        if each.type == FIGURES:
+            right = isinstance(value, Mapping) and all(isinstance(one, int | float) for one in value.values())
+        else:
+            right = isinstance(value, KINDS[str(each.type)])
+        if not right:
+            raise TypeError(f"{each.name} is {value!r}")
+    return made
 
 
 def _object(raw: bytes) -> Line:

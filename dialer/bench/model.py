@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, runtime_checkable
 
+from dialer.bench.lines import checked
+
 Say = Callable[[str], None]
 
 #: How long after the recovery an attempt may still be without an end, seconds.
@@ -62,6 +64,8 @@ class Run:
     figures: Mapping[str, float] = field(default_factory=dict)
     #: What did not hold, in words; empty: all held.
     broken: str = ""
+    #: Made in the short form, or of a size of its own (`--minutes`): never stands for a run of the long form.
+    short: bool = False
 
     @property
     def losses(self) -> int:
@@ -217,8 +221,8 @@ def _place(name: str) -> tuple[int, str]:
 
 
 def newest(runs: Iterable[Run]) -> list[Run]:
-    """One run of each row and seed: the last one stands, as a seed is run again after a mend."""
-    return list({(run.fault, run.seed): run for run in runs}.values())
+    """One run of each row, seed and form: the last one stands, as a seed is run again after a mend."""
+    return list({(run.fault, run.seed, run.short): run for run in runs}.values())
 
 
 def summary(runs: Iterable[Run]) -> dict[str, Any]:
@@ -265,6 +269,9 @@ def to_line(run: Run) -> dict[str, Any]:
 
 
 def from_line(line: Mapping[str, Any]) -> Run:
-    """The run that `to_line` has written; fields that a later version knows are passed over."""
+    """The run that `to_line` has written; fields that a later version knows are passed over.
+
+    Raises TypeError for a line that is no run.
+    """
     known = {each.name for each in fields(Run)}
-    return Run(**{name: value for name, value in line.items() if name in known})
+    return checked(Run(**{name: value for name, value in line.items() if name in known}))

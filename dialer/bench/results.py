@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +42,6 @@ class Results:
         if self.path is not None:
             Lines(self.path).append(to_line(run) | {"at": f"{utc_now():%Y-%m-%dT%H:%M:%SZ}"})
 
-    def seeds(self, fault: str) -> set[int]:
-        """The seeds that a row has runs of."""
-        return seeds_of(self.read(), fault)
-
-
-def seeds_of(runs: Iterable[Run], fault: str) -> set[int]:
-    """The seeds among these runs that are of one row."""
-    return {run.seed for run in runs if run.fault == fault}
+    def seeds(self, fault: str, *, short: bool = False) -> set[int]:
+        """The seeds that a row has runs of, of the short form or of the long one."""
+        return {run.seed for run in self.read() if (run.fault, run.short) == (fault, short)}

@@ -56,7 +56,9 @@ class Screen:
 
     def print(self, line: str, style: str | None = None) -> None:
         """A line that stays, above the table where that is alive."""
-        self.console.print(line, style=style, highlight=False, markup=False)
+        # A log is searched by lines: only a terminal has them broken.
+        whole = not self.console.is_terminal
+        self.console.print(line, style=style, highlight=False, markup=False, soft_wrap=whole)
 
     def add(self, run: Run) -> None:
         """A run is known."""
@@ -73,6 +75,8 @@ class Screen:
             table.add_column(name, justify="right")
         found = by_fault(self.runs)
         for row in self.rows:
+            if not self.wanted[row.name]:
+                continue  # nothing is asked of it: no short form, or the results file has all its seeds
             sums = totals(found.get(row.name, ()))
             table.add_row(
                 row.name,
@@ -104,7 +108,7 @@ def told(run: Run) -> str:
     ]
     words += [run.broken] if run.broken else []
     case = f" ({run.case})" if run.case else ""
-    again = f"dozvon bench faults --only {run.fault} --seed {run.seed}"
+    again = f"dozvon bench faults --only {run.fault} --seed {run.seed}{' --short' if run.short else ''}"
     return f"{run.fault}, seed {run.seed}{case}: {'; '.join(words)}. Again: {again}"
 
 

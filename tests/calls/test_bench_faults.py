@@ -42,6 +42,17 @@ async def test_a_row_makes_its_faults_and_nothing_is_lost(name: str, tmp_path: P
         assert line["calls"] >= len(runs), "a campaign dialled through all faults"
 
 
+@pytest.mark.timeout(420)
+async def test_two_rows_have_their_centres_beside_each_other(tmp_path: Path) -> None:
+    """As the short form has them: one process sets both up at once, and neither is in the way."""
+    words = ("--only", "asterisk", "--only", "agents", "--runs", "1", "--at-once", "2", "--json")
+    status, said = await dozvon("bench", "faults", *words, "--results", str(tmp_path / "runs.jsonl"))
+    line = json.loads(said.splitlines()[-1])
+    told = f"{line['what_broke']} {line['failed']}"
+    assert (status, line["faults"], line["runs"]) == (0, 2, 2), told
+    assert min(row["calls"] for row in line["rows"].values()) > 0
+
+
 async def test_a_seed_that_is_known_is_not_run_again(tmp_path: Path) -> None:
     """`--resume` leaves out what the results file has: here there is nothing left to do, and no centre."""
     results = tmp_path / "runs.jsonl"

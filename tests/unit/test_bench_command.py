@@ -174,13 +174,17 @@ async def test_a_row_that_falls_over_is_told_and_the_next_is_run(
     """Exit status 1 with the reason; the runs before the fall are kept, the other rows are run."""
     options = replace(PLAIN, results=tmp_path / "runs.jsonl")
     rows = [Made(falls_at=3), Made("ami")]
-    status, line, _ = await command(monkeypatch, capsys, rows, options)
+    status, line, told = await command(monkeypatch, capsys, rows, options)
     assert status == 1
     assert line["failed"] == {
         "kill": "could not go on after 2 of 4 runs: OSError: the machine is out of something"
     }
     assert line["rows"]["ami"]["runs"] == 4
     assert len(Results(options.results).read()) == 6
+    assert (
+        told.count("OSError: the machine is out of something\n") == 3
+    )  # at once, with its place, at the end
+    assert "in runs\n    raise OSError" in told
 
 
 @pytest.mark.parametrize(
@@ -200,6 +204,36 @@ async def test_a_row_of_one_long_run_is_sized(
     assert line["figures"]["lasted_s"] == lasts_s
 
 
+@pytest.mark.parametrize(
+    ("options", "row"),
+    [
+        (replace(PLAIN, short=True), Made()),
+        (replace(PLAIN, minutes=5, runs=2), MadeSized()),
+    ],
+)
+async def test_a_smaller_run_never_stands_for_the_long_form(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    options: Faults,
+    row: Made,
+) -> None:
+    """Kept in the same file it is resumed by its own form only, and the page has nothing of it."""
+    page, results = a_checkout(monkeypatch, tmp_path), tmp_path / "runs.jsonl"
+    options = replace(options, results=results, resume=True)
+    assert (await command(monkeypatch, capsys, [row], options))[1]["runs"] == 2
+    with pytest.raises(Invalid, match="no runs of the long form"):
+        await run_faults(replace(PLAIN, docs=True, results=results))
+    status, line, said = await command(monkeypatch, capsys, [row], options)
+    assert (status, line["runs"]) == (0, 0)
+    assert f"nothing is left to run: {results} has every seed that is asked for\n" in said
+    assert (await command(monkeypatch, capsys, [row], replace(PLAIN, results=results, resume=True)))[1][
+        "runs"
+    ] == 4
+    assert await run_faults(replace(PLAIN, docs=True, results=results)) == 0
+    assert "| **kill**: a fault | all | 4 | 4 |" in page.read_text(encoding="utf-8")
+
+
 # -- nothing run, nothing lost -------------------------------------------------------------------------
 
 
@@ -212,7 +246,9 @@ async def test_a_row_without_a_short_form_is_told(
     status, line, told = await command(monkeypatch, capsys, rows, replace(short, only=("nodes", "kill")))
     assert (status, line["runs"], line["failed"]) == (1, 2, {"nodes": "has no short form"})
     assert "nodes: has no short form" in told
-    assert (await command(monkeypatch, capsys, rows, short))[0] == 0
+    status, _, told = await command(monkeypatch, capsys, rows, short)
+    assert status == 0
+    assert "nodes" not in told, "the table has rows that are run"
     assert (await command(monkeypatch, capsys, rows[:1], short))[0] == 1
 
 

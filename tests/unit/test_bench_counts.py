@@ -100,9 +100,9 @@ def test_a_summary_has_all_that_programs_ask_for() -> None:
 
 
 def test_a_seed_that_was_run_again_counts_once() -> None:
-    """The last run of a row's seed stands; the same seed of another row is another run."""
-    again = Run("kill", 2, "before", calls=4)
-    assert newest((*RUNS, again)) == [RUNS[0], again, RUNS[2], RUNS[3]]
+    """The last run of a row's seed stands; that of another row, or of the short form, is another run."""
+    again, small = Run("kill", 2, "before", calls=4), Run("kill", 2, "before", short=True)
+    assert newest((*RUNS, again, small)) == [RUNS[0], again, RUNS[2], RUNS[3], small]
 
 
 def test_cases_come_in_turn() -> None:
@@ -323,6 +323,7 @@ def test_a_broken_run_says_how_to_make_it_again() -> None:
     line = told(Run("kill", 7, "random", double_dials=2, broken="late"))
     assert line.startswith("kill, seed 7 (random): 2 numbers dialled twice; late.")
     assert line.endswith("dozvon bench faults --only kill --seed 7")
+    assert told(Run("kill", 7, broken="late", short=True)).endswith("--seed 7 --short")
 
 
 def test_the_page_says_what_the_results_file_says() -> None:

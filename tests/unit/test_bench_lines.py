@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import threading
 from pathlib import Path
 
 import pytest
 
 from dialer.bench.lines import Lines
+from dialer.bench.model import from_line
 from dialer.errors import Invalid, UnreadableFile
 
 
@@ -52,6 +55,41 @@ def test_a_line_of_something_else_is_named(lines: Lines, wrong: str) -> None:
         file.write(f"\n{wrong}\n")
     with pytest.raises(UnreadableFile, match="line 3"):
         lines.read(dict)
+
+
+def test_two_who_write_at_once_wait_for_each_other(lines: Lines) -> None:
+    """A line that another bench is in the middle of is not taken for one that a break has cut."""
+    lines.append({"n": 1})
+    with lines.path.open("ab", buffering=0) as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write(b'{"n": ')
+        writing = threading.Thread(target=lines.append, args=({"n": 3},))
+        writing.start()
+        writing.join(0.3)
+        other.write(b"2}\n")
+    writing.join()
+    assert lines.read(dict) == [{"n": 1}, {"n": 2}, {"n": 3}]
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ({"fault": "kill", "seed": "1"}, "seed"),
+        ({"fault": "kill", "seed": 1, "calls": None}, "calls"),
+        ({"fault": "kill", "seed": 1, "recover_s": "soon"}, "recover_s"),
+        ({"fault": "kill", "seed": 1, "figures": {"tries": "many"}}, "figures"),
+        ({"fault": "kill", "seed": 1, "figures": 3}, "figures"),
+        ({"fault": "kill"}, "seed"),
+    ],
+)
+def test_a_line_whose_fields_are_of_another_kind_is_named(
+    lines: Lines, line: dict[str, object], named: str
+) -> None:
+    """At the reading, by its number and the field: not by a fall when its figures are summed up."""
+    lines.append({"fault": "kill", "seed": 1})
+    lines.append(line)
+    with pytest.raises(UnreadableFile, match=f"line 2: .*{named}"):
+        lines.read(from_line)
 
 
 def test_a_path_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:

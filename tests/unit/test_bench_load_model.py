@@ -169,6 +169,16 @@ def test_a_rows_table_is_put_between_its_marks() -> None:
     assert made.endswith("\n\nNot measured yet.\n<!-- /load:air -->\nend\n")
 
 
+def test_a_table_has_its_cases_in_the_order_of_their_numbers() -> None:
+    """Whichever of them was measured again, last; a case without a number stands below them."""
+    page = "<!-- load:air -->\n<!-- /load:air -->\n"
+    cases = ("in_air=1", "sustained", "in_air=1000", "in_air=100", "in_air=100, again")
+    made = docs.render(page, [Measured("air", case, 1, figures={"in_air": 1.0}) for case in cases])
+    assert [line.split("|")[1].strip() for line in made.splitlines() if " yes |" in line] == [
+        "in_air=1", "in_air=100", "in_air=100, again", "in_air=1000", "sustained",
+    ]  # fmt: skip
+
+
 def test_cpu_of_a_process_has_that_of_its_children() -> None:
     """What a process and its children have spent is one sum; one that is not there has spent nothing."""
     before = spent({"us": [os.getpid()], "nobody": [2**22 + 1]})

@@ -37,7 +37,8 @@ class NodesRow:
         "three Asterisk servers and three servers: a node lost, drained, lost with the server beside it"
     )
     must_hold: str = (
-        "its calls end, its agents work at another node, the others carry on; nothing dialled twice"
+        "its calls end, the others dial on within 10 s, its agents work at another node within 40 s; nothing "
+        "dialled twice"
     )
     cases: tuple[str, ...] = (LOST, DRAINED, SERVER_TOO)
     long_runs: int = 60

@@ -33,8 +33,8 @@ class Together:
         "node, a server, both, or the primary lost; a node drained"
     )
     must_hold: str = (
-        "nothing dialled twice, every attempt ends, no disposition lost; dialling back in 10 s, in 40 s "
-        "after the loss of the primary"
+        "nothing dialled twice, every attempt ends, no disposition lost; all back 10 s after the loss of a "
+        "server, 40 s after that of the primary or a node; the other nodes dial on within 10 s"
     )
     cases: tuple[str, ...] = (PRIMARY, SERVER, LOST, SERVER_TOO, DRAINED)
     long_runs: int = 50

@@ -28,9 +28,7 @@ ROWS: Final = {
 def rows(only: Sequence[str]) -> list[Row]:
     """The rows of these names, all where none is named, in their order. Raises Invalid."""
     if unknown := set(only) - set(NAMES):
-        raise Invalid(
-            field="--only", reason=f"must be of {', '.join(NAMES)}, not {', '.join(sorted(unknown))}"
-        )
+        raise Invalid(field="--only", reason=f"must be one of {', '.join(NAMES)}, not {sorted(unknown)[0]!r}")
     found = []
     for name in NAMES:
         if not only or name in only:

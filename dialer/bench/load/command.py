@@ -153,5 +153,7 @@ def tables(row: Row, found: Sequence[Measured], width: int) -> Iterator[Table]:
         for one in part:
             table.add_column(one.case, justify="right", min_width=_FIGURE, no_wrap=True)
         for name, head in shown:
+            if not any(name in one.figures for one in part):
+                continue
             table.add_row(head, *(cell(one.figures.get(name)) for one in part))
         yield table

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -27,10 +29,13 @@ def write(path: Path) -> None:
 
 
 def render(page: str, measured: Sequence[Measured]) -> str:
-    """The page with its tables: the last measurement of each case in the long form stands."""
+    """The page with its tables: the last measurement of each case in the long form stands.
+
+    Cases that are a number stand in its order, whichever was measured again; others as they were measured.
+    """
     kept = newest(one for one in measured if not one.short)
     for row in rows(()):
-        of_row = [one for one in kept.values() if one.row == row.name]
+        of_row = sorted((one for one in kept.values() if one.row == row.name), key=_number)
         begin, end = f"<!-- load:{row.name} -->", f"<!-- /load:{row.name} -->"
         shown = table(row.columns, of_row) if of_row else "Not measured yet."
         text = f"{begin}\n{row.title}.\n\n{shown}\n{end}"
@@ -39,3 +44,9 @@ def render(page: str, measured: Sequence[Measured]) -> str:
         if found:
             page = f"{before}{text}{after}"
     return page
+
+
+def _number(one: Measured) -> float:
+    """The number of a case (`rate=20`, `leads=10000, by shares`); one that has none comes after those."""
+    found = re.search(r"=(\d+)", one.case)
+    return float(found[1]) if found else math.inf

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
+from dialer.bench.lines import checked
 from dialer.errors import DozvonError
 
 Say = Callable[[str], None]
@@ -246,9 +247,12 @@ def to_line(one: Measured) -> dict[str, Any]:
 
 
 def from_line(line: Mapping[str, Any]) -> Measured:
-    """The measurement that `to_line` has written; fields that a later version knows are passed over."""
+    """The measurement that `to_line` has written; fields that a later version knows are passed over.
+
+    Raises TypeError for a line that is none.
+    """
     known = {each.name for each in fields(Measured)}
-    return Measured(**{name: value for name, value in line.items() if name in known})
+    return checked(Measured(**{name: value for name, value in line.items() if name in known}))
 
 
 def table(columns: Sequence[tuple[str, str]], every: Sequence[Measured]) -> str:
