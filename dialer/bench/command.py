@@ -92,7 +92,7 @@ def _sized(row: Row, options: Faults) -> Row:
 
 def _small(row: Row, options: Faults) -> bool:
     """Whether the row's runs are smaller than those of the long form, or of a size of their own."""
-    return options.short or (options.minutes is not None and isinstance(row, Sized))
+    return options.short or (isinstance(row, Sized) and row.sized(short=False, minutes=None) != row)
 
 
 def _seeds(row: Row, options: Faults, results: Results) -> list[int]:

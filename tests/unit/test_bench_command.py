@@ -60,7 +60,7 @@ class MadeSized(Made):
 
     def sized(self, *, short: bool, minutes: float | None) -> Row:
         """As the soak has it."""
-        return replace(self, lasts_s=minutes * 60 if minutes is not None else 20.0)
+        return replace(self, lasts_s=minutes * 60 if minutes is not None else 20.0 if short else 60.0)
 
 
 async def command(
@@ -232,6 +232,17 @@ async def test_a_smaller_run_never_stands_for_the_long_form(
     ] == 4
     assert await run_faults(replace(PLAIN, docs=True, results=results)) == 0
     assert "| **kill**: a fault | all | 4 | 4 |" in page.read_text(encoding="utf-8")
+
+
+async def test_minutes_that_make_no_odds_to_a_row_leave_its_run_a_long_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Be it that the row has no length, or that it has just that one."""
+    options = replace(PLAIN, results=tmp_path / "runs.jsonl", minutes=1, seed=1)
+    await command(monkeypatch, capsys, [Made(), MadeSized("soak")], options)
+    assert {run.fault: run.short for run in Results(options.results).read()} == {
+        "kill": False, "soak": False,
+    }  # fmt: skip
 
 
 # -- nothing run, nothing lost -------------------------------------------------------------------------
