@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,7 +27,7 @@ from dialer.errors import BadNumber as BadNumberError
 from dialer.errors import NotFound
 from dialer.httpkit.access import Actor, Right
 from dialer.pacing.model import DialMode
-from dialer.policies.windows import opening
+from dialer.policies.windows import Opening, opening
 from dialer.reports import live_store
 from dialer.reports.live import LiveService, Trouble
 from dialer.settings import Settings
@@ -64,6 +63,18 @@ class _Now:
     at: datetime
     shifts: Sequence[Shift]
     troubles: Sequence[Trouble]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the rules say to the next leads of a campaign."""
+
+    #: they may be dialled
+    passed: int
+    #: what stops the others, without those that are counted by their rows
+    counts: Sequence[Count] = ()
+    #: it stops every lead, whichever is asked
+    every: Filter | None = None
 
 
 class WhyNotService:
@@ -223,55 +234,53 @@ class WhyNotService:
                 list_id=list_id,
             )
             found = [judging.of_campaign(campaign), judging.of_policy(terms)]
-            if terms is None:
-                asked: Counter[tuple[str, str]] = Counter()
-            else:
-                asked = await self._asked(conn, terms, now.at) if list_id is None else Counter()
+            asked = _Asked(0)
+            if terms is not None:
+                if list_id is None:
+                    asked = await self._asked(conn, terms, now.at)
                 lines = await judging.lines_of(conn, terms, ())
                 found += self._powers(terms, now, judging.of_lines(lines, None))
-            counts = await _timed(conn, tenant_id, campaign_id, _counted(rows, rules, now.at), now.at)
+        counts = _counted(rows, rules, now.at)
         ready = sum(each.leads for each in rows if each.step == "open")
-        looked = asked.total()
-        passed = asked.pop((m.TURN, ""), 0)
-        if (Filter.MODE.value, "") in asked:  # it is every lead that may not be dialled so
-            passed, asked = 0, Counter({(Filter.MODE.value, ""): ready})
-        counts += [Count(step, reason, many) for (step, reason), many in asked.items()]
+        if asked.every is not None:
+            asked = _Asked(0, [Count(asked.every.value, "", ready)])
+        stops = sum(one.leads for one in asked.counts)
+        counts += asked.counts
         return Funnel(
             campaign,
             sum(each.leads for each in rows),
             m.in_order(_together(counts)),
-            max(ready - asked.total(), 0),
-            passed,
+            max(ready - stops, 0),
+            asked.passed,
             tuple(found),
-            unknown=not looked,
+            unknown=not asked.passed + stops,
             policy=terms.policy.code if terms else "",
             purpose=rules.purpose.value if rules else "",
             by_hand=terms is not None and terms.mode is DialMode.MANUAL,
         )
 
     @staticmethod
-    async def _asked(conn: AsyncConnection, terms: CallTerms, now: datetime) -> Counter[tuple[str, str]]:
-        """What stops the next leads, as a claim would give them; under (TURN, "") those that nothing does."""
+    async def _asked(conn: AsyncConnection, terms: CallTerms, now: datetime) -> _Asked:
+        """Put every rule to the next leads, as a claim would give them."""
         whose = (conn, terms.tenant_id, terms.campaign_id)
         leads = await hopper.peek(*whose, LOOKED_AT, now, mixed=terms.mixed)
         if len(leads) < LOOKED_AT:
             leads += await store.due(*whose, now, LOOKED_AT - len(leads))
         targets = [Target(lead.e164, lead.timezones, lead) for lead in leads]
-        found: Counter[tuple[str, str]] = Counter()
-        if not targets:
-            return found
         lines = await judging.lines_of(conn, terms, [one.e164 for one in targets])
+        passed, found = 0, []
         facts = await admission.subjects(conn, terms, targets, now)
         for target, subject in zip(targets, facts, strict=True):
             said = stopped(subject, terms.rules, now)
-            if said is not None:
-                if not _counted_already(said, subject, terms.rules):
-                    found[said.filter.value, ""] += 1
-            elif lines.never_take(target.e164):
-                found[m.WAIT, "trunk"] += 1
-            else:
-                found[m.TURN, ""] += 1
-        return found
+            if said is None and not lines.never_take(target.e164):
+                passed += 1
+            elif said is None:
+                found.append(Count(m.WAIT, "trunk", 1))
+            elif said.filter is Filter.MODE:
+                return _Asked(0, every=Filter.MODE)
+            elif not _counted_already(said, subject, terms.rules):
+                found.append(_denied(said, subject, terms.rules, now))
+        return _Asked(passed, _together(found))
 
     # -- when a campaign starts ----------------------------------------------------------------------------
 
@@ -316,6 +325,15 @@ def _counted_already(said: Said, subject: Subject, rules: Rules) -> bool:
     return said.filter is Filter.NUMBER
 
 
+def _denied(said: Said, subject: Subject, rules: Rules, now: datetime) -> Count:
+    """One lead that a filter stops, with the time from which it may be dialled."""
+    count = Count(said.filter.value, "", 1)
+    until = m.near(said.denied.until, now) if said.denied is not None else None
+    if until is None:
+        return count
+    return _opens(count, subject.zones, opening(rules.calendar, subject.zones, max(until, now), subject.good))
+
+
 def _counted(rows: Sequence[Any], rules: Rules | None, now: datetime) -> list[Count]:
     """The counts of the rows, without those that are open; a window that is over is looked up."""
     found = []
@@ -323,8 +341,7 @@ def _counted(rows: Sequence[Any], rules: Rules | None, now: datetime) -> list[Co
         if row.step == "open":
             continue
         if row.step != "calendar":
-            opens = m.near(row.opens, now) if (row.step, row.reason) in _PASS_BY_THEMSELVES else None
-            found.append(Count(row.step, row.reason, row.leads, opens))
+            found.append(_timed(row, rules, now))
         elif rules is None:
             found.append(Count(m.WINDOW, "being_written", row.leads))
         else:
@@ -332,10 +349,25 @@ def _counted(rows: Sequence[Any], rules: Rules | None, now: datetime) -> list[Co
             if window.hold is None:
                 found.append(Count(m.WINDOW, "being_written", row.leads))
             else:
-                opens = window.open_from if window.open_until > window.open_from else None
-                place = m.place_of(row.zones, opens) if opens else ""
-                found.append(Count(window.hold.value, "", row.leads, opens, place))
+                found.append(_opens(Count(window.hold.value, "", row.leads), row.zones, window))
     return found
+
+
+def _timed(row: Any, rules: Rules | None, now: datetime) -> Count:
+    """With the time from which the first may be dialled: what it waits for is over then, and it is open."""
+    count = Count(row.step, row.reason, row.leads)
+    if (row.step, row.reason) not in _PASS_BY_THEMSELVES or rules is None:
+        return count
+    passes = m.near(row.opens, now)
+    if passes is None:
+        return count
+    return _opens(count, row.zones, opening(rules.calendar, row.zones, max(passes, now)))
+
+
+def _opens(count: Count, zones: Sequence[str], window: Opening) -> Count:
+    if window.open_until <= window.open_from:  # nobody knows
+        return count
+    return replace(count, opens=window.open_from, place=m.place_of(zones, window.open_from))
 
 
 def _together(counts: Sequence[Count]) -> list[Count]:
@@ -349,18 +381,3 @@ def _together(counts: Sequence[Count]) -> list[Count]:
         first = min((one, other), key=lambda each: each.opens or m.NEVER)
         found[one.step, one.reason] = replace(first, leads=one.leads + other.leads)
     return list(found.values())
-
-
-async def _timed(
-    conn: AsyncConnection, tenant_id: int, campaign_id: int, counts: Sequence[Count], now: datetime
-) -> list[Count]:
-    """With the place by whose clock the first of each opens."""
-    found = []
-    for one in counts:
-        if one.opens is None or one.place or one.opens <= now:
-            found.append(one)
-            continue
-        hold = one.reason if one.step == m.WAIT else one.step
-        zones = await store.zones_of_first(conn, tenant_id, campaign_id, hold, one.opens)
-        found.append(replace(one, place=m.place_of(zones, one.opens)))
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -230,8 +230,9 @@ async def calls_since(conn: AsyncConnection, tenant_id: int, campaign_id: int, s
 # -- counts -----------------------------------------------------------------------------------------------
 
 #: Each lead under the first step that stops it, by what is written on it and by what a set of rows says of
-#: all: one pass over the campaign's leads. What is `open` passes all of that; what is of the `calendar` has a
-#: window that is over, or one of old rules: its zones say more.
+#: all: one pass over the campaign's leads, in which they are put together by kind (the planner knows how few
+#: kinds there are), then a step for each kind. What is `open` passes all of that; what is of the `calendar`
+#: has a window that is over, or one of old rules: its zones say more.
 _COUNTS = """
     WITH unwanted AS (
         SELECT DISTINCT kind, mark FROM do_not_call
@@ -240,50 +241,59 @@ _COUNTS = """
            AND (valid_from IS NULL OR valid_from <= :now) AND (valid_until IS NULL OR valid_until > :now)
     ), beginnings AS MATERIALIZED (
         SELECT rtrim(mark, '*') AS mark FROM unwanted WHERE kind = 'prefix'
-    ), looked AS (
-        SELECT CASE WHEN l.hold = 'callback' THEN coalesce(b.due_at, l.open_from) ELSE l.open_from END
-                   AS open_from, l.timezones, l.status, l.closed_reason,
-               CASE WHEN l.hold = 'callback' AND b.due_at <= :now THEN 'callback_own' ELSE l.hold END AS hold,
-               CASE
-                 WHEN l.status = 'closed' THEN 'lead'
-                 WHEN l.status IN ('dialling', 'offered') OR n.e164 IS NOT NULL THEN 'call'
-                 {dead}
-                 WHEN d.mark IS NOT NULL
-                   OR EXISTS (SELECT FROM beginnings b
-                               WHERE starts_with(l.e164, b.mark) AND l.e164 <> b.mark) THEN 'do_not_call'
-                 {consent}
-                 WHEN b.due_at <= :now AND b.open_at <= :now THEN 'open'
-                 WHEN l.hold = 'callback' AND (b.lead_id IS NOT NULL OR l.open_from > :now) THEN 'wait'
-                 WHEN l.open_from > :now AND (l.hold IS NULL OR l.hold IN ('retry', 'trunk')) THEN 'wait'
-                 WHEN l.open_from > :now AND l.hold IN ('hours', 'zone') AND CAST(:stale AS boolean)
-                 THEN 'calendar'
-                 WHEN l.open_from > :now THEN l.hold
-                 WHEN l.open_until <= :now THEN 'calendar'
-                 ELSE 'open'
-               END AS step
+    ), kinds AS (
+        SELECT l.status, l.hold, l.closed_reason, l.timezones,
+               l.open_from > :now AS rests, l.open_until <= :now AS over, n.e164 IS NOT NULL AS busy,
+               d.mark IS NOT NULL OR EXISTS (
+                   SELECT FROM beginnings b WHERE starts_with(l.e164, b.mark) AND l.e164 <> b.mark
+               ) AS refused,
+               {dead} AS dead, {consent} AS unasked, c.lead_id IS NOT NULL AS promised,
+               coalesce(c.due_at <= :now, false) AS due, coalesce(c.open_at <= :now, false) AS for_anybody,
+               count(*) AS leads,
+               min(CASE WHEN l.hold = 'callback' THEN coalesce(c.due_at, l.open_from)
+                        ELSE l.open_from END) AS opens
           FROM lead l
           LEFT JOIN unwanted d ON d.kind = 'number' AND d.mark = l.e164 AND l.status <> 'closed'
           LEFT JOIN active_number n ON n.tenant_id = l.tenant_id AND n.e164 = l.e164
-          LEFT JOIN callback b ON b.tenant_id = l.tenant_id AND b.lead_id = l.id AND b.state = 'waiting'
+          LEFT JOIN callback c ON c.tenant_id = l.tenant_id AND c.lead_id = l.id AND c.state = 'waiting'
           {joins}
          WHERE l.tenant_id = :tenant_id AND l.campaign_id = :campaign_id {only}
+         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
+    ), looked AS (
+        SELECT timezones, status, closed_reason, leads, opens,
+               CASE WHEN hold = 'callback' AND due THEN 'callback_own' ELSE hold END AS hold,
+               CASE
+                 WHEN status = 'closed' THEN 'lead'
+                 WHEN status IN ('dialling', 'offered') OR busy THEN 'call'
+                 WHEN dead THEN 'number'
+                 WHEN refused THEN 'do_not_call'
+                 WHEN unasked THEN 'consent'
+                 WHEN due AND for_anybody THEN 'open'
+                 WHEN hold = 'callback' AND (promised OR rests) THEN 'wait'
+                 WHEN rests AND (hold IS NULL OR hold IN ('retry', 'trunk')) THEN 'wait'
+                 WHEN rests AND hold IN ('hours', 'zone') AND CAST(:stale AS boolean) THEN 'calendar'
+                 WHEN rests THEN hold
+                 WHEN over THEN 'calendar'
+                 ELSE 'open'
+               END AS step
+          FROM kinds
     )
     SELECT step,
            CASE step WHEN 'lead' THEN coalesce(closed_reason, 'other')
                      WHEN 'call' THEN CASE status WHEN 'dialling' THEN 'in_call' WHEN 'offered' THEN 'offered'
                                                   ELSE 'number_busy' END
                      WHEN 'wait' THEN coalesce(hold, 'later') ELSE '' END AS reason,
-           CASE step WHEN 'calendar' THEN timezones END AS zones,
-           count(*) AS leads, min(open_from) AS opens
+           CASE WHEN step IN ('calendar', 'wait', 'hours', 'limits', 'redial') THEN timezones END AS zones,
+           CAST(sum(leads) AS bigint) AS leads, min(opens) AS opens
       FROM looked
      GROUP BY 1, 2, 3
 """
-_DEAD = "WHEN p.e164 IS NOT NULL THEN 'number'"
+_DEAD = "p.e164 IS NOT NULL"
 _DEAD_JOIN = """
     LEFT JOIN (SELECT DISTINCT e164 FROM contact_phone
                 WHERE tenant_id = :tenant_id AND dead_since IS NOT NULL) p ON p.e164 = l.e164
 """
-_CONSENT = "WHEN a.contact_id IS NULL THEN 'consent'"
+_CONSENT = "a.contact_id IS NULL"
 #: Who has none that could cover the purpose; whether one of the others holds is asked of the rule.
 _CONSENT_JOIN = """
     LEFT JOIN (SELECT DISTINCT contact_id FROM consent
@@ -296,8 +306,8 @@ _OF_LIST = "AND l.list_id = :list_id"
 def _counts(*, dead: bool, consent: bool, of_list: bool) -> Prepared:
     return Prepared(
         _COUNTS.format(
-            dead=_DEAD if dead else "",
-            consent=_CONSENT if consent else "",
+            dead=_DEAD if dead else "false",
+            consent=_CONSENT if consent else "false",
             joins=(_DEAD_JOIN if dead else "") + (_CONSENT_JOIN if consent else ""),
             only=_OF_LIST if of_list else "",
         )
@@ -311,12 +321,6 @@ COUNTS = {
     for consent in (False, True)
     for of_list in (False, True)
 }
-_FIRST = Prepared(
-    """
-    SELECT timezones FROM lead
-     WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND hold = :hold AND open_from = :at LIMIT 1
-    """
-)
 #: Leads that rest and whose time has come: a claim wakes them, or takes who was promised a call.
 _DUE = Prepared(
     """
@@ -347,7 +351,7 @@ async def counts(
     purpose: str | None,
     list_id: int | None = None,
 ) -> list[Any]:
-    """How many leads each step stops: step, reason, zones (of the calendar's), leads, opens.
+    """How many leads each step stops: step, reason, zones (where it has a time), leads, opens (their first).
 
     `stale`: the windows on the leads are of old rules; `dead`: dead numbers are not dialled; `purpose`: that
     a consent is asked for, None: none is.
@@ -362,14 +366,6 @@ async def counts(
         purpose=purpose,
         list_id=list_id,
     )
-
-
-async def zones_of_first(
-    conn: AsyncConnection, tenant_id: int, campaign_id: int, hold: str, at: datetime
-) -> Sequence[str]:
-    """The zones of a lead that rests for `hold` until that moment."""
-    found = await _FIRST.value(conn, tenant_id=tenant_id, campaign_id=campaign_id, hold=hold, at=at)
-    return list(found or ())
 
 
 async def due(

@@ -74,7 +74,7 @@ class Words:
 
     def _clocks(self, zones: Iterable[str]) -> str:
         told: dict[str, list[str]] = {}
-        for zone in zones:
+        for zone in sorted(zones, key=lambda one: self._now.astimezone(ZoneInfo(one)).replace(tzinfo=None)):
             told.setdefault(f"{self._now.astimezone(ZoneInfo(zone)):%H:%M}", []).append(self.city(zone))
         return "; ".join(f"{time} {self._cities(names)}" for time, names in told.items())
 
@@ -207,7 +207,7 @@ class Words:
             if not funnel.leads:
                 found.append(("no-leads", self.get(mark("The campaign has no leads: add a list to it."))))
             elif not funnel.dials:
-                said = self.get(mark("Nobody can be dialled now: {sentence}.")).format(
+                said = self.get(mark("Nobody can be dialled now. {sentence}.")).format(
                     sentence=self.sentence(funnel)
                 )
                 found.append(("nothing-ready", f"{said} {self.first(funnel)}".strip()))

@@ -25,7 +25,7 @@ from support.whynot import (
     open_floor,
     tried_twice,
     unwanted,
-)  # fmt: skip
+)
 
 from dialer.agents.model import AgentState
 from dialer.calls import admission

@@ -16,9 +16,10 @@ from support.whynot import (
     change,
     engine,
     open_floor,
+    promised_now,
     retry,
     tried_twice,
-)  # fmt: skip
+)
 
 from dialer.agents.model import AgentState
 from dialer.campaigns.service import CampaignService
@@ -187,3 +188,29 @@ async def test_a_policy_that_asks_for_consents_says_so_at_the_start(
     assert (
         "own asks for a consent to service calls; for 2 of 2 leads none is on record" in said["no-consents"]
     )
+
+
+async def test_a_mode_that_the_policy_forbids_stops_every_lead(
+    database: Database, why: WhyNotService
+) -> None:
+    """It is said of the campaign's leads as one, however many were asked."""
+    floor = await open_floor(database, replace(OWN, forbidden_modes=frozenset({"progressive"})))
+    leads = await floor.leads(3)
+    found = await why.campaign(BOSS, floor.campaign_id)
+    assert [(one.step, one.leads) for one in found.counts] == [("mode", 3)]
+    assert (found.ready, found.asked, found.dials) == (0, 0, False)
+    said = await why.lead(BOSS, floor.campaign_id, leads[0])
+    assert said.stopped is not None
+    assert (said.stopped.step, said.not_before) == ("mode", None)
+
+
+async def test_who_was_promised_a_call_is_dialled_before_the_list(floor: Floor, why: WhyNotService) -> None:
+    """Such a lead is ready, and its turn is before all others."""
+    leads, now = await floor.leads(2), utc_now()
+    await promised_now(floor, await floor.row(t.lead, leads[1]), now)
+    await engine(floor)
+    await floor.seat(AgentState.READY)
+    assert (await why.campaign(BOSS, floor.campaign_id)).asked == 2
+    found = await why.lead(BOSS, floor.campaign_id, leads[1])
+    assert found.stopped is None
+    assert [one.reason for one in found.answers if one.step in (m.WAIT, m.TURN)] == ["promised", "promised"]

@@ -152,5 +152,5 @@ async def test_a_lists_funnel_has_what_stops_its_leads(site: Web, floor: Floor) 
     """By campaign, under the same words."""
     person = await site.browser(Role.SUPERVISOR)
     part = (await person.call("GET", f"/lists/{floor.list_id}/funnel")).text
-    for words in ("waiting for retry", "do-not-call", "ready"):
+    for words in ("waiting for retry", "do-not-call", "in the queue"):
         assert words in part
