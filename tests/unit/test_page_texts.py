@@ -11,6 +11,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from dialer.clock import utc_now
+from dialer.compliance.policies import POLICIES
 from dialer.httpkit.i18n import FOLDER, translator
 from dialer.reports.live_store import Pace
 from dialer.web import formats, words
@@ -48,6 +49,13 @@ def test_every_word_of_a_state_has_russian_words() -> None:
     russian = translator("ru")
     found = [(kind, text) for kind, names in words.WORDS.items() for text in names.values()]
     assert [one for one in found if russian.pgettext(*one) == one[1]] == []
+
+
+def test_every_policy_that_comes_along_says_its_source_in_russian() -> None:
+    """Where its numbers come from, and what forbids a mode."""
+    russian = translator("ru")
+    said = [text for policy in POLICIES.values() for text in (policy.source, policy.forbidden_by) if text]
+    assert [text for text in said if russian.gettext(text) == text] == []
 
 
 def test_no_text_of_the_pages_is_translated_in_vain() -> None:

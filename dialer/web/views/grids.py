@@ -39,8 +39,15 @@ async def _list(
         status=status,
         grids=await request.app[SEGMENTS].grids(actor),
         fields=fields,
-        money=[one for one in fields.values() if one.spec.type.is_number and not one.archived],
-        days=[one for one in fields.values() if one.spec.type is FieldType.DATE and not one.archived],
+        # What most probably is meant comes first, and is chosen.
+        money=sorted(
+            (one for one in fields.values() if one.spec.type.is_number and not one.archived),
+            key=lambda one: (one.key != "revenue", one.spec.type is not FieldType.MONEY),
+        ),
+        days=sorted(
+            (one for one in fields.values() if one.spec.type is FieldType.DATE and not one.archived),
+            key=lambda one: one.key != "last_visit",
+        ),
         values={"name": "", "money_field": "", "day_field": "", "money_bands": 3, "day_bands": 3} | values,
         faults=faults,
     )
