@@ -122,7 +122,7 @@ class Pace:
         self.budget = Budget(windows_of(self.basis.limit, self.basis.window_s), zone=past.zone, **guess)
         for at, answered, abandoned in past.settled:
             self.budget.recall(at, answered, abandoned)
-        timed: list[tuple[Fact, PastCall]] = []
+        timed: list[tuple[datetime, int, Fact | None, PastCall]] = []
         for one in past.calls:
             call, known = one.call, list(facts(one.call, one.traits))
             if call.connected_at is not None and call.hung_up_at is not None:
@@ -132,11 +132,19 @@ class Pace:
                     owes = _WrapUp(call.attempt_id, call.hung_up_at, call.talked_by)
                     self._wrap_ups[one.session_id] = owes
             self._told[call.attempt_id] = {fact.kind for fact in known}
-            timed += [(fact, one) for fact in known]
-        timed.sort(key=lambda each: each[0].at)
-        for fact, one in timed:
-            self._take(fact, by_price=one.why is None or one.why in BY_PRICE)
-            self.learner.knowledge()  # it renews its laws when it is asked
+            timed.append((call.created_at, 0, None, one))
+            timed += [(fact.at, 1, fact, one) for fact in known]
+            if call.hung_up_at is not None:
+                timed.append((call.hung_up_at, 2, None, one))
+        timed.sort(key=lambda each: each[:2])
+        for _, what, fact, one in timed:
+            if fact is not None:
+                self._take(fact, one.call.attempt_id, by_price=one.why is None or one.why in BY_PRICE)
+            elif what == 0:
+                self.learner.dialled(one.call.attempt_id, one.call.created_at, self.chance(one.traits))
+            else:
+                self.learner.gone(one.call.attempt_id)
+            self.learner.renew()
 
     def catch_up(self, changes: Iterable[tuple[Call, Traits]], on_lines: Collection[UUID]) -> None:
         """Be told what happened while the past was read; some of it stands there already."""
@@ -149,15 +157,19 @@ class Pace:
 
     def changed(self, call: Call, of: Traits) -> None:
         """A call of the campaign has changed."""
-        told = self._told.setdefault(call.attempt_id, set())
+        told = self._told.get(call.attempt_id)
+        if told is None:
+            told = self._told[call.attempt_id] = set()
+            self.learner.dialled(call.attempt_id, call.created_at, self.chance(of))
         for fact in facts(call, of):
             if fact.kind not in told:
                 told.add(fact.kind)
-                self._take(fact, by_price=not self.why or self.why in BY_PRICE)
+                self._take(fact, call.attempt_id, by_price=not self.why or self.why in BY_PRICE)
                 if fact.kind is Kind.TALK and call.talked is not None:
                     self._wrap_ups[call.talked] = _WrapUp(call.attempt_id, fact.at, call.talked_by)
         if call.hung_up_at is not None:
             del self._told[call.attempt_id]
+            self.learner.gone(call.attempt_id)
 
     def shifts_read(self, shifts: Mapping[UUID, Shift]) -> None:
         """The shifts of the tenant as their rows stand: who has wrapped up is done."""
@@ -169,9 +181,9 @@ class Pace:
                 del self._wrap_ups[session_id]
                 self._take(wrapped_up(wrap_up.hung_up_at, shift.state_since, wrap_up.agent_id))
 
-    def _take(self, fact: Fact, *, by_price: bool = True) -> None:
+    def _take(self, fact: Fact, call: UUID | None = None, *, by_price: bool = True) -> None:
         if fact.seen is not None:
-            self.learner.see(fact.seen)
+            self.learner.see(fact.seen, call)
         else:
             self.budget.settle(fact.at, abandoned=fact.abandoned, by_price=by_price)
 

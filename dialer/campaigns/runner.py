@@ -328,7 +328,7 @@ class Runner:
     def _chance(self, each: _Running) -> float:
         """That a person answers a call of the campaign, on average."""
         pace = self.paces.of(each.terms)
-        return pool.USUAL_CHANCE if pace is None else pace.learner.knowledge().answer_probability
+        return pool.USUAL_CHANCE if pace is None else pace.learner.answer_probability()
 
     async def _say_wants(self, each: _Running, now_s: float) -> None:
         """Tell the other servers, who share the agents with the campaign, whether it asks for any."""

@@ -23,7 +23,7 @@ HALF_LIFE: Final = 2000.0
 #: Values that are kept; further ones count as never seen.
 MOST_VALUES: Final = 2000
 #: What is assumed of the campaign's level weighs as many dials.
-FIRST_DIALS: Final = 20.0
+FIRST_DIALS: Final = 8.0
 #: A lead's chance is never taken for certain.
 LEAST: Final = 0.002
 

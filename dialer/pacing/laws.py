@@ -13,6 +13,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from dialer.pacing.dials import Recent
+
 
 def lognormal_cdf(x: float, mean: float, cv: float) -> float:
     """Share of a lognormal duration of that mean and coefficient of variation that is over by `x`."""
@@ -127,5 +129,9 @@ class Knowledge:
     person_probability: float = 1.0
     #: part of the answer probability that is still assumed, 0 to 1
     prior: float = 1.0
+    #: how many dials what is known of the answer probability weighs
+    dials: float = 8.0
+    #: what the latest dials tell that is not in it yet
+    recent: Recent = field(default_factory=Recent)
     #: agent -> which of the laws' tempos; who is not in it has the usual one
     agents: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))

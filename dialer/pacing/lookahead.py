@@ -23,10 +23,14 @@ from uuid import UUID
 
 import numpy as np
 
+from dialer.pacing.answering import log_odds
 from dialer.pacing.chances import EXACT_TERMS, Floats, exact_tails, normal_tails
+from dialer.pacing.level import Level, chances, level, shifted
 from dialer.pacing.model import CallInAir, DialMode, Plan, Snapshot, plan
 from dialer.pacing.tables import AGES, Tables, tables
 
+#: Of a call that the learner was not told of.
+_UNTOLD: Final = (math.nan, math.nan)
 #: Calls that nobody has answered.
 _UNANSWERED: Final = ("dialling", "ringing")
 #: A ringing call is taken back where its own price is over this many times the allowed one, and over the
@@ -46,7 +50,7 @@ def lookahead(snapshot: Snapshot, now: datetime) -> Plan:
 
 def _tails(terms: list[Floats], more: Floats, least: int) -> Floats:
     """P(D >= least) at each moment, without and with the first 1, 2, ... of `more`: (j + 1, moments)."""
-    rows = np.concatenate(terms) if len(terms) != 1 else terms[0]
+    rows = np.concatenate(terms)
     if len(rows) + len(more) <= EXACT_TERMS:
         return exact_tails(rows, more, least)
     # The sums of all, then one more term a row.
@@ -55,6 +59,18 @@ def _tails(terms: list[Floats], more: Floats, least: int) -> Floats:
     cubes = np.concatenate([np.einsum("nk,nk,nk->k", rows, rows, rows)[None, :], more * more * more])
     mean, square, cube = (np.cumsum(each, axis=0) for each in (steps, squares, cubes))
     return normal_tails(mean, mean - square, mean - 3 * square + 2 * cube, least)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """How it may stand with the campaign's level."""
+
+    #: of the log-odds of an answer
+    shift: float
+    #: how likely it stands so, 0 to 1
+    weight: float
+    #: terms of D then
+    terms: list[Floats]
 
 
 @dataclass(slots=True)
@@ -66,6 +82,8 @@ class _Look:
     table: Tables
     #: that a person answers a call of whose lead nothing is known
     mean_answer: float
+    #: how far all chances of an answer are from what was told, and the doubt of it
+    level: Level
     price: float
     ready: int
     #: calls that nobody has answered, and those of others
@@ -84,11 +102,13 @@ class _Look:
             [call for call in each if call.state in _UNANSWERED] for each in (snapshot.calls, snapshot.others)
         )
         answered = [call for call in (*snapshot.calls, *snapshot.others) if call.state not in _UNANSWERED]
+        table = tables(snapshot.knowledge.laws, snapshot.slack_s)
         return cls(
             snapshot,
             now,
-            tables(snapshot.knowledge.laws, snapshot.slack_s),
+            table,
             snapshot.knowledge.answer_probability,
+            level(snapshot.knowledge, table, now.timestamp()),
             snapshot.budget.price,
             sum(agent.state == "ready" for agent in snapshot.agents),
             calls,
@@ -99,24 +119,27 @@ class _Look:
 
     def plan(self) -> Plan:
         """The plan."""
-        busy = self._busy()
+        busy, answered = self._busy(), self._answered()
         ages = np.array(
             [(self.now - call.created_at).total_seconds() for call in (*self.calls, *self.others)]
         )
-        rows, coming, bins = self._rows(ages)
-        terms = [busy, self._answered(), rows]
-        own = len(self.calls)
-        droppable = self._droppable(ages[:own])
+        bins = self.table.bins(ages)
+        (likeliest, _), *_ = nodes = self.level.nodes()
+        rows, coming = self._rows(bins, likeliest)
+        own, kept = len(self.calls), np.ones(len(rows), dtype=bool)
         cancel: tuple[UUID, ...] = ()
+        droppable = self._droppable(ages[:own])
         if droppable:
-            kept = np.ones(len(rows), dtype=bool)
             kept[droppable] = False
-            terms[2] = rows[kept]
+            terms = [busy, answered, rows[kept]]
             keep = self._worth_keeping(terms, rows[droppable], bins[droppable])
-            terms.append(rows[droppable[:keep]])
             cancel = tuple(self.calls[i].attempt_id for i in reversed(droppable[keep:]))
             coming[droppable[keep:]] = 0.0
-        dial, price = self._dials([term for term in terms if len(term)] or [busy], len(cancel))
+            kept[droppable[:keep]] = True
+        cases = [_Case(likeliest, nodes[0][1], [busy, answered, rows[kept]])]
+        for shift, weight in nodes[1:]:
+            cases.append(_Case(shift, weight, [busy, answered, self._rows(bins, shift)[0][kept]]))
+        dial, price = self._dials(cases, len(cancel))
         soon = self.table.soon
         inputs: dict[str, float] = {
             "ready": self.ready,
@@ -128,7 +151,7 @@ class _Look:
             "expected_free": len(self.snapshot.agents) - float(busy[:, soon].sum()),
             "price": price,
             "allowed": self.price,
-            "answer_probability": self.mean_answer,
+            "answer_probability": float(shifted(np.array([self.mean_answer]), likeliest)[0]),
             "lines_left": self.snapshot.lines_left,
             "taken_back": len(cancel),
         }
@@ -174,19 +197,31 @@ class _Look:
         needs = [call.takes * (person if call.state == "screening" else 1.0) for call in self.answered]
         return np.array(needs)[:, None] * self.table.talk[0, :1]
 
-    def _rows(self, ages: Floats) -> tuple[Floats, Floats, np.ndarray]:
-        """Of the unanswered calls, others' last: terms of D, chances of an answer, bins of their ages."""
-        mean, calls = self.mean_answer, (*self.calls, *self.others)
-        bins = np.maximum(ages / self.table.step_s, 0.0).astype(int)
-        # No call is so old: the clock was set, or its end was not heard of. It counts as one just dialled.
-        bins[bins >= len(self.table.answer_left)] = 0
-        p = np.array([mean if call.answer_probability is None else call.answer_probability for call in calls])
+    def _rows(self, bins: np.ndarray, shift: float) -> tuple[Floats, Floats]:
+        """Of the unanswered calls, others' last: terms of D, and chances of an answer."""
+        mean, own = self.mean_answer, len(self.calls)
+        p = np.array(
+            [
+                mean if call.answer_probability is None else call.answer_probability
+                for call in (*self.calls, *self.others)
+            ]
+        )
+        # Only its own: what others' calls come to is not this campaign's to tell.
+        p[:own] = shifted(self._now_known(p[:own]), shift)
         yes = p * self.table.answer_left[bins]
         rest = np.maximum(yes + (1.0 - p) * self.table.failure_left[bins], 1e-9)
         held = p / rest
         if self.others:
-            held[len(self.calls) :] *= [call.takes for call in self.others]
-        return self.table.call[bins] * held[:, None], yes / rest, bins
+            held[own:] *= [call.takes for call in self.others]
+        return self.table.call[bins] * held[:, None], yes / rest
+
+    def _now_known(self, told: Floats) -> Floats:
+        """The chances of the campaign's calls by what is known of its mean now, where `told` was known when
+        they were dialled."""
+        assert self.snapshot.knowledge is not None
+        in_air, mean = self.snapshot.knowledge.recent.in_air, log_odds(self.mean_answer)
+        differ = [in_air.get(call.attempt_id, _UNTOLD)[1] for call in self.calls]
+        return np.where(np.isnan(differ), told, chances(mean + np.array(differ)))
 
     # -- what to do ----------------------------------------------------------------------------------------
 
@@ -211,7 +246,7 @@ class _Look:
         over = prices > max(min(DROP_AT * self.price, (1.0 + self.price) / 2), DROP_LEAST)
         return int(over.argmax()) if over.any() else len(rows)
 
-    def _dials(self, terms: list[Floats], taken_back: int) -> tuple[int, float]:
+    def _dials(self, cases: list[_Case], taken_back: int) -> tuple[int, float]:
         """How many to dial, and the price of one more."""
         agents = len(self.snapshot.agents)
         most = min(self.snapshot.lines_left, agents and 10 * agents + 10)
@@ -220,14 +255,9 @@ class _Look:
         most = max(most, 0)
         floor = min(max(0, self._free() + taken_back), most)
         assert self.snapshot.budget is not None
-        weights = self.table.weights[0]
-        fresh = self.table.call[0]
         look = min(max(FIRST_LOOK, floor), most)
         while True:
-            p = np.full(look, self.mean_answer)
-            known = self.snapshot.next_leads[:look]
-            p[: len(known)] = known
-            prices = _tails(terms, p[:, None] * fresh[None, :], agents) @ weights
+            prices = self._prices(cases, look)
             if self.snapshot.budget.spent:
                 return floor, float(prices[floor])
             over = prices > self.price
@@ -238,6 +268,20 @@ class _Look:
             if look == most:
                 return most, float(prices[most])
             look = min(4 * look, most)
+
+    def _prices(self, cases: list[_Case], look: int) -> Floats:
+        """The price of one dial more than the first 0, 1, ... `look`."""
+        leads = np.full(look + 1, self.mean_answer)
+        known = self.snapshot.next_leads[: look + 1]
+        leads[: len(known)] = known
+        lost = answers = np.zeros(look + 1)
+        for case in cases:
+            p = shifted(leads, case.shift)
+            dials = p[:look, None] * self.table.call[0][None, :]
+            tails = _tails(case.terms, dials, len(self.snapshot.agents)) @ self.table.weights[0]
+            # Where more answer, more are lost: a price is of one answer.
+            lost, answers = lost + case.weight * p * tails, answers + case.weight * p
+        return lost / answers
 
     def _free(self) -> int:
         """Free agents for whom no call is in the air; below 0: more calls than free agents."""

@@ -53,6 +53,13 @@ class Tables:
     #: (age bins, moments): where the answer of a call of that age lies; rows sum to 1
     weights: Floats
 
+    def bins(self, ages_s: Floats) -> np.ndarray:
+        """The age bins of calls. None is so old as to have none: the clock was set, or its end was not heard
+        of. It counts as one just dialled."""
+        bins = np.maximum(ages_s / self.step_s, 0.0).astype(int)
+        bins[bins >= len(self.answer_left)] = 0
+        return bins
+
 
 def survival(law: Law, ages_s: Floats) -> Floats:
     """Share that lasts longer, for many ages at once."""

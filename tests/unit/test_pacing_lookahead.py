@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dialer.pacing.answering import chance_of, log_odds
 from dialer.pacing.budget import BudgetState
 from dialer.pacing.laws import USUAL, Tempo
 from dialer.pacing.learner import Learner
@@ -19,7 +21,8 @@ from dialer.pacing.model import AgentInPool, CallInAir, DialMode, Snapshot, plan
 from dialer.pacing.tables import AGES, tables
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-KNOWN = Learner(answer_probability=0.3).knowledge()
+#: Of so many dials that there is no doubt.
+KNOWN = replace(Learner(answer_probability=0.3).knowledge(), dials=1e6)
 #: Whatever its price would be.
 SPENT = BudgetState(0.5, 0.027, spent="day")
 
@@ -60,7 +63,7 @@ def look(
     )
 
 
-def price_by_adding(pool: list[AgentInPool], calls: list[CallInAir], new: int) -> float:
+def price_by_adding(pool: list[AgentInPool], calls: list[CallInAir], new: int, chance: float = 0.3) -> float:
     """The price of one more dial after `new` others, one term after another over the same tables."""
     table = tables(KNOWN.laws, 2.0)
     terms = []
@@ -72,8 +75,8 @@ def price_by_adding(pool: list[AgentInPool], calls: list[CallInAir], new: int) -
         terms.append(rows[max(n for n, low in enumerate(AGES) if low <= age)])
     for age in [(NOW - call.created_at).total_seconds() for call in calls] + [0.0] * new:
         b = int(age / table.step_s)
-        still = 0.3 * table.answer_left[b] + 0.7 * table.failure_left[b]
-        terms.append(table.call[b] * 0.3 / still)
+        still = chance * table.answer_left[b] + (1 - chance) * table.failure_left[b]
+        terms.append(table.call[b] * chance / still)
     have = [np.ones_like(table.moments_s)] + [np.zeros_like(table.moments_s) for _ in terms]
     for term in terms:
         for k in range(len(terms), 0, -1):
@@ -101,6 +104,23 @@ def test_it_dials_while_the_price_is_allowed(price: float) -> None:
     assert prices[-1] > price
     assert decided.dial == 0 or prices[-2] <= price
     assert decided.why == ("within_budget" if decided.dial else "price_over")
+
+
+@pytest.mark.parametrize("dials", [8, 20, 40])
+def test_doubt_about_the_level_is_priced(dials: int) -> None:
+    """With few dials behind it the price is the mean over what the level may be, by the answers at each."""
+    pool, calls = agents(ready=4, talking=(50.0, 90.0)), ringing(3.0, 9.0)
+    doubtful = replace(look(pool, calls), knowledge=replace(KNOWN, dials=float(dials)))
+    decided = plan(doubtful, NOW)
+    away = math.sqrt(3 / (dials * 0.3 * 0.7))
+    lost = answers = 0.0
+    for shift, weight in ((-away, 1 / 6), (0.0, 2 / 3), (away, 1 / 6)):
+        chance = chance_of(log_odds(0.3) + shift)
+        lost += weight * chance * price_by_adding(pool, calls, decided.dial, chance)
+        answers += weight * chance
+    assert decided.inputs["price"] == pytest.approx(lost / answers, rel=1e-6)
+    assert price_by_adding(pool, calls, decided.dial) < decided.inputs["price"]
+    assert decided.dial <= plan(look(pool, calls), NOW).dial
 
 
 def test_free_agents_have_a_call_each_whatever_the_price() -> None:

@@ -54,7 +54,7 @@ class Planned(Pacer):
             if call.chance is None:
                 call.chance = self.chance(call.lead)
             shown = call.shown = CallInAir(
-                UUID(int=_ID + call.number),
+                _id(call),
                 call.state,
                 call.created_wall,
                 call.chance,
@@ -96,6 +96,8 @@ class Predictive(Planned):
     def __init__(self, world: World, limits: Limits) -> None:
         super().__init__(DialMode.PREDICTIVE)
         self._world, self._limits = world, limits
+        #: the last call that the learner was told of
+        self._told = -1
         if world.agents > _LARGE:
             self.gather_s = _GATHER_LARGE_S
         self.learner = self._new_learner()
@@ -121,8 +123,13 @@ class Predictive(Planned):
         self.learner.agents = view.staffed
         differ = self._world.kinds_known or self._world.traits_known
         leads = islice(view.next_leads(), 2 * view.staffed) if differ else ()
+        seen = super().snapshot(view)
+        for call in view.calls.values():
+            if call.number > self._told:
+                self.learner.dialled(_id(call), call.created_wall, call.chance)
+                self._told = call.number
         return replace(
-            super().snapshot(view),
+            seen,
             next_leads=[chance for lead in leads if (chance := self.chance(lead)) is not None],
             knowledge=self.learner.knowledge(),
             budget=self._budget.state(view.wall),
@@ -146,7 +153,8 @@ class Predictive(Planned):
         self._dialled(Seen.TAKEN_BACK, call, view.now)
 
     def _dialled(self, what: Seen, call: Call, ended_s: float) -> None:
-        self.learner.see(Observation(what, ended_s - call.dialled_s, call.lead.traits))
+        seen = Observation(what, ended_s - call.dialled_s, call.lead.traits)
+        self.learner.see(seen, _id(call))
 
     def talk_ended(self, view: View, seat: Seat, talk_s: float) -> None:
         self._worked(Seen.TALKED, seat, talk_s)
@@ -163,6 +171,10 @@ class Predictive(Planned):
 
     def forget(self) -> None:
         self.learner = self._new_learner()
+
+
+def _id(call: Call) -> UUID:
+    return UUID(int=_ID + call.number)
 
 
 def _agent(seat: Seat) -> AgentInPool:
