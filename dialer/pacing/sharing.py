@@ -110,9 +110,9 @@ class Turns:
     """One look of predictive campaigns that put their agents together: who dials next, and how much.
 
     Who has least of its fair share comes first and dials up to that share, then the next; what the rules
-    still allow after that is dialled in the same order. But a campaign whose whole share is at work waits for
-    one that may use the same agents, has less than its share at work and is held back by the price alone:
-    else the one to which the risk looks smaller would push it up for the other, for good.
+    still allow after that is dialled in the same order. But a campaign waits for one that may use the same
+    agents, is more than an agent behind it, each by its share, and is held back by the price alone: else the
+    one to which the risk looks smaller would push it up for the other, for good.
     """
 
     def __init__(
@@ -147,8 +147,8 @@ class Turns:
         left = fair - works - self._coming[campaign]
         if rivals and left > _NOTHING and campaign not in self._cut:
             return left
-        waits = works >= fair and any(
-            one in self._held and self._works[one] < self.shares[one] for one in rivals
+        waits = any(
+            one in self._held and (self._works[one] + 1.0) * fair < works * self.shares[one] for one in rivals
         )
         return 0.0 if waits else None
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 from uuid import UUID
 
+import pytest
+
+from dialer.bench.pacing.verdict import OVER_BY, allowances
 from dialer.pacing.model import CallInAir, Plan, Snapshot, plan
 from dialer.pacing.sharing import Has, Turns, calls_for, share, takes, together
 from dialer.pacing.simulator.centre import Centre
-from dialer.pacing.simulator.figures import Run
+from dialer.pacing.simulator.figures import LEAST_ANSWERS, Run
 from dialer.pacing.simulator.pacer import Call, Decision, Pacer, Seat, View
 from dialer.pacing.simulator.planned import Limits, Predictive
 from dialer.pacing.simulator.world import HOUR_S, Drawn, Lead, World
@@ -245,23 +248,46 @@ def work(
 
 
 EVERYBODY = frozenset(range(10))
+#: One run of an hour or two says as much by chance as by its rule.
+SEEDS = (1, 2, 3)
 
 
+def works(skills: Skills, *, hours: float) -> tuple[float, list[Floor]]:
+    """The same over several seeds: occupancy on average, 0 to 1, and the floors."""
+    runs = [work(skills, hours=hours, seed=seed) for seed in SEEDS]
+    return sum(run.total.occupancy for run, _ in runs) / len(runs), [floor for _, floor in runs]
+
+
+def talks(floors: Sequence[Floor], campaign: int) -> float:
+    """The campaign's part of all talks, 0 to 1."""
+    return sum(floor.talk_s[campaign] for floor in floors) / sum(sum(one.talk_s.values()) for one in floors)
+
+
+def keeps_its_limit(floor: Floor, campaign: int) -> bool:
+    """By what the product promises: half a point over it at most, of few answers what chance gives."""
+    live, abandoned = floor.live[campaign], floor.abandoned[campaign]
+    if live < LEAST_ANSWERS:
+        return abandoned <= allowances(0.03)[live]
+    return abandoned <= (0.03 + OVER_BY) * live
+
+
+@pytest.mark.timeout(400)
 def test_two_campaigns_over_ten_agents_pace_as_one_team_of_ten() -> None:
     """Universal agents are kept busier than two teams of five are, no campaign abandons more than its limit
-    and an allowance for few answers, and both have about half of the talks."""
-    together_, floor = work({1: EVERYBODY, 2: EVERYBODY}, hours=2)
-    apart, _ = work({1: frozenset(range(5)), 2: frozenset(range(5, 10))}, hours=2)
-    assert together_.total.occupancy > apart.total.occupancy + 0.015
+    allows, and both have about half of the talks."""
+    together_, floors = works({1: EVERYBODY, 2: EVERYBODY}, hours=1.5)
+    apart, _ = works({1: frozenset(range(5)), 2: frozenset(range(5, 10))}, hours=1.5)
+    assert together_ > apart + 0.015
     for campaign in (1, 2):
-        assert floor.abandoned[campaign] <= 0.03 * floor.live[campaign] + 3
-        assert floor.talk_s[campaign] >= 0.35 * sum(floor.talk_s.values())
+        assert all(keeps_its_limit(floor, campaign) for floor in floors)
+        assert talks(floors, campaign) >= 0.4
 
 
+@pytest.mark.timeout(400)
 def test_a_campaign_of_universal_agents_alone_keeps_its_limit() -> None:
     """Five of twenty agents are all that one of two campaigns has: the other's calls leave it its part, and
     its customers are abandoned no more often than may be."""
-    _, floor = work({1: frozenset(range(20)), 2: frozenset(range(15, 20))}, hours=1.5)
-    assert floor.talk_s[2] >= 0.4 * 5 / 20 * sum(floor.talk_s.values())
+    _, floors = works({1: frozenset(range(20)), 2: frozenset(range(15, 20))}, hours=1.5)
+    assert talks(floors, 2) >= 0.4 * 5 / 20
     for campaign in (1, 2):
-        assert floor.abandoned[campaign] <= 0.03 * floor.live[campaign] + 3
+        assert all(keeps_its_limit(floor, campaign) for floor in floors)

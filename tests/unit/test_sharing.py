@@ -148,13 +148,13 @@ def test_who_has_the_least_comes_first_and_dials_up_to_its_share() -> None:
 
 @pytest.mark.parametrize(
     ("held", "works", "room"),
-    [(True, 2.0, 0.0), (True, 1.9, None), (False, 2.0, None)],
+    [(True, 1.6, 0.0), (True, 1.5, None), (False, 1.6, None)],
 )
-def test_who_has_its_share_at_work_waits_for_who_has_less_and_is_held_by_the_price(
+def test_who_is_more_than_an_agent_ahead_waits_for_who_is_held_by_the_price(
     held: bool, works: float, room: float | None
 ) -> None:
     """Else the one with the higher price would take all agents for good. Who is not held (it has no leads, no
-    lines) is not waited for, and nobody waits whose own share is not at work yet."""
+    lines) is not waited for, and nobody waits who is ahead by an agent or less."""
     turns = Turns(ALL, {1: Has(works, 1.0), 2: Has(0.5)})
     assert turns.next() == 2
     turns.had(2, 0.0, cut=False, held=held)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -248,6 +249,24 @@ def test_a_bench_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     assert lines[1]["figures"]["abandon_rate"] <= 0.03
     with pytest.raises(Invalid):
         go("three", resume=False)
+
+
+def test_a_start_is_told_by_its_stretches() -> None:
+    """Stretches of a case are told apart and sum up to all of it; the page has them by the team."""
+    case = next(cases.start())
+    case = replace(case, runs=2, stretches_s=((0.0, 600.0), (600.0, 1800.0)))
+    figures = cases.measure(case)["figures"]
+    first, second = figures["stretches"]
+    runs = run_seeds(case.job, 2)
+    assert first["live"] + second["live"] == sum(run.total.live for run in runs)
+    assert first["abandoned"] + second["abandoned"] == sum(run.total.abandoned for run in runs)
+    duty = [run.between(0.0, 600.0).duty_s for run in runs]
+    busy = [run.between(0.0, 600.0).occupancy for run in runs]
+    assert first["occupancy"] == pytest.approx(sum(map(operator.mul, duty, busy)) / sum(duty))
+    told = [{"live": 50, "abandoned": 2, "occupancy": 0.61}] * 3
+    lines = {("start", f"5 {rate}"): {"figures": {"stretches": told}} for rate in cases.START_RATES}
+    assert "| 5 | 4.0 at 61 / 4.0 at 61 / 4.0 at 61 | 4.0" in table.start(lines)
+    assert "4.0" not in table.start(dict(list(lines.items())[:2])), "a cell that is not whole says nothing"
 
 
 def test_a_line_that_is_no_measurement_is_named(tmp_path: Path) -> None:

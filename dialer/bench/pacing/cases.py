@@ -9,7 +9,7 @@ from typing import Any, Final
 from dialer.bench.pacing import verdict
 from dialer.clock import utc_now
 from dialer.pacing.simulator import switches
-from dialer.pacing.simulator.figures import Run, minutes_within, summary
+from dialer.pacing.simulator.figures import Run, minutes_within, summary, together
 from dialer.pacing.simulator.planned import Limits
 from dialer.pacing.simulator.rules import Terms
 from dialer.pacing.simulator.runs import Job, run_seeds
@@ -22,13 +22,17 @@ HOURS: Final = {1: 160.0, 5: 80.0, 10: 40.0, 20: 24.0, 50: 12.0, 100: 8.0, 200: 
 #: The fixed number of calls a free agent is tuned in these steps.
 _RATIO_STEP: Final = 0.05
 _AFTER_S: Final = 900.0
+#: Of a campaign that nothing is known of: its stretches, worked seconds, and how many starts are looked at.
+STARTS_S: Final = ((0.0, 120.0), (120.0, 600.0), (600.0, 1800.0))
+STARTS: Final = {5: 60, 10: 40, 20: 24, 50: 12}
+START_RATES: Final = (0.2, 0.3, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One line of the results."""
 
-    #: the table that it stands in: `reference` or `robust`
+    #: the table that it stands in: `reference`, `start` or `robust`
     part: str
     #: its name there; no two cases of a part have the same
     row: str
@@ -38,6 +42,8 @@ class Case:
     with_: tuple[str, ...] = ()
     #: worked seconds at which something changes; the stretch after each is looked at
     changes_s: tuple[float, ...] = ()
+    #: stretches of worked seconds that are told apart
+    stretches_s: tuple[tuple[float, float], ...] = ()
     #: whether its ratio is to be tuned
     tuned: bool = False
 
@@ -149,9 +155,18 @@ def robust() -> Iterator[Case]:
         yield replace(case, row=f"{case.row} (progressive)", job=beside)
 
 
+def start() -> Iterator[Case]:
+    """Predictive from the first call on, with nothing learned."""
+    for agents, runs in STARTS.items():
+        for rate in START_RATES:
+            world = World(agents=agents, answer_rate=rate, warm_up_s=0.0)
+            job = Job("predictive", world, hours=STARTS_S[-1][1] / HOUR_S)
+            yield Case("start", f"{agents} {rate}", job, runs, stretches_s=STARTS_S)
+
+
 def cases() -> list[Case]:
     """All, the most telling first."""
-    return [*reference(), *robust()]
+    return [*reference(), *start(), *robust()]
 
 
 def measure(case: Case) -> dict[str, Any]:
@@ -166,6 +181,8 @@ def measure(case: Case) -> dict[str, Any]:
         figures |= verdict.windows(runs, job.terms.limits.share)
     if case.changes_s:
         figures |= _after(runs, case.changes_s) | verdict.recovery(runs, case.changes_s)
+    if case.stretches_s:
+        figures["stretches"] = [_stretch(runs, *each) for each in case.stretches_s]
     if job.terms.ratio is not None:
         figures["ratio"] = job.terms.ratio
     del figures["seeds"]
@@ -184,6 +201,13 @@ def measure(case: Case) -> dict[str, Any]:
         "at": utc_now().isoformat(timespec="seconds"),
         "figures": figures,
     }
+
+
+def _stretch(runs: Sequence[Run], from_s: float, until_s: float) -> dict[str, object]:
+    """All runs together, between two worked times."""
+    all_ = together([run.between(from_s, until_s) for run in runs])
+    figures = {"live": all_.live, "abandoned": all_.abandoned, "occupancy": all_.occupancy}
+    return {"from_s": from_s, "until_s": until_s, **figures}
 
 
 def _tune(job: Job) -> tuple[Job, list[Run]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from dialer.bench.pacing import verdict
-from dialer.bench.pacing.cases import RATES, TEAMS
+from dialer.bench.pacing.cases import RATES, START_RATES, STARTS, STARTS_S, TEAMS
 from dialer.errors import Invalid
 from dialer.pacing.simulator.plot import chart
 
@@ -69,6 +69,7 @@ def render(page: str, results: Results) -> str:
         ("held", held(results)),
         ("passed", passed(results)),
         ("one-percent", one_percent(results)),
+        ("start", start(results)),
         ("robust", robust(results)),
     ):
         begin, end = f"<!-- pacing:{name} -->", f"<!-- /pacing:{name} -->"
@@ -129,6 +130,24 @@ def _by_team(
             cells.append("-" if set(each) == {"-"} else " / ".join(each))
         body.append((str(agents), *cells))
     return markdown(("agents", *(head for head, _ in columns)), body)
+
+
+def start(results: Results) -> str:
+    """A line a team: of each stretch what was abandoned of how many, and occupancy; answer rates beside."""
+
+    def of(agents: int, at: int) -> str:
+        lines = [results.get(("start", f"{agents} {rate}")) for rate in START_RATES]
+        each = [line["figures"]["stretches"][at] for line in lines if line]
+        if len(each) < len(lines):
+            return "-"
+        return " / ".join(
+            f"{100 * one['abandoned'] / max(one['live'], 1):.1f} at {100 * one['occupancy']:.0f}"
+            for one in each
+        )
+
+    heads = [f"minutes {from_s / 60:.0f} to {until_s / 60:.0f}" for from_s, until_s in STARTS_S]
+    body = [(str(agents), *(of(agents, at) for at in range(len(heads)))) for agents in STARTS]
+    return markdown(("agents", *heads), body)
 
 
 def robust(results: Results) -> str:
