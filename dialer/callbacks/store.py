@@ -13,6 +13,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db.prepared import Prepared
+from dialer.db.sort_key import sort_key
 from dialer.db.tables import callback, lead
 from scheduler import promised
 from scheduler.callbacks import Away, Stage, State, Terms, stage
@@ -152,12 +153,17 @@ _REST = Prepared(
      WHERE tenant_id = :tenant_id AND id = :lead_id AND status IN ('new', 'waiting', 'closed')
     """
 )
+_PLACE = sort_key(
+    "k.lead_order", priority="0", added_at="now()", attempts="0", contact_id="c.id", campaign_id="k.id"
+)
 #: A person whom the campaign did not have: by the first number, for the list that they have been in longest.
 _ADD_LEAD = text(
-    """
-    INSERT INTO lead (tenant_id, campaign_id, list_id, contact_id, e164, timezones, open_from, open_until)
+    f"""
+    INSERT INTO lead (
+        tenant_id, campaign_id, list_id, contact_id, e164, timezones, sort_key, open_from, open_until
+    )
     SELECT c.tenant_id, k.id, m.list_id, c.id, p.e164,
-           CASE WHEN c.timezone IS NULL THEN p.timezones ELSE ARRAY[c.timezone] END, now(), now()
+           CASE WHEN c.timezone IS NULL THEN p.timezones ELSE ARRAY[c.timezone] END, {_PLACE}, now(), now()
       FROM campaign k, contact c
       JOIN contact_phone p ON p.tenant_id = c.tenant_id AND p.contact_id = c.id AND p.dead_since IS NULL
       JOIN list_contact m ON m.tenant_id = c.tenant_id AND m.contact_id = c.id
@@ -167,7 +173,7 @@ _ADD_LEAD = text(
      LIMIT 1
     ON CONFLICT (tenant_id, campaign_id, e164) DO NOTHING
     RETURNING id
-    """
+    """  # noqa: S608 - texts of ours
 )
 _TALKED_WITH = Prepared(
     """

@@ -73,7 +73,8 @@ async def test_a_promise_by_hand_shows_both_clocks(visit: Visitors, stage: Stage
     person = await visit(Role.SUPERVISOR)
     page = person.page
     await person.open(f"/contacts/{made.contact_id}")
-    await page.click("text=Promise a call")
+    await expect(page.locator("#promises .promised")).to_contain_text("promised")
+    await page.click("#promises a.button")
     tomorrow = (utc_now() + timedelta(days=1)).strftime("%Y-%m-%dT12:00")
     await page.fill("#f-at", tomorrow)
     await page.press("#f-at", "Tab")

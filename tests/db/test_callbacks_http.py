@@ -149,10 +149,12 @@ async def test_a_person_whom_the_campaign_had_not(floor: Floor, site: Web) -> No
     contact_id = (await floor.row(t.lead, lead_id)).contact_id
     async with floor.database.tenant(TENANT) as conn:
         await conn.execute(t.lead.delete())
+        await conn.execute(update(t.campaign).values(lead_order="newest"))
     body = {"campaign_id": floor.campaign_id, "contact_id": contact_id, "at": at_noon().isoformat()}
     made = (await boss.call("POST", "~/callbacks", body)).json
     lead = await floor.row(t.lead, made["lead_id"])
     assert (lead.contact_id, lead.hold, lead.status) == (contact_id, "callback", "waiting")
+    assert lead.sort_key < 0  # its place among those of its list, for when nobody calls back
 
 
 async def test_an_ill_agents_callbacks_at_once(floor: Floor, site: Web) -> None:
@@ -257,7 +259,7 @@ async def test_pages_move_hand_over_and_cancel(floor: Floor, site: Web) -> None:
     assert "Another time or another agent" in (await agent.call("GET", page)).text
     noon = at_noon().replace(hour=12, tzinfo=None).isoformat()[:16]
     status, where = await send(agent, page, at=noon, zone="Europe/Moscow", agent="anyone", note="важно")
-    assert (status, where) == (303, f"{page}?made=1")
+    assert (status, where) == (303, "/callbacks")  # it is nobody's own now
     one = await row(floor, made.id)
     assert (one.agent_id, one.note, one.due_at) == (None, "важно", at_noon())
     status, text = await send(boss, page, at="2020-01-01T10:00", zone="Europe/Moscow", agent="anyone")
@@ -298,6 +300,8 @@ async def test_a_card_promises(floor: Floor, site: Web) -> None:
     status, where = await send(boss, form, **fields)
     assert status == 303
     assert "Saved" in (await boss.call("GET", where)).text
+    shown = (await boss.call("GET", f"/contacts/{contact_id}/callbacks")).text
+    assert where.partition("?")[0] in shown
     status, text = await send(boss, form, **{**fields, "at": "nonsense"})
     assert status == 422
 

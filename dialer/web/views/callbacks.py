@@ -35,6 +35,8 @@ ONE = "/callbacks/{callback_id:[0-9]{1,18}}"
 MOST = 500
 #: Missed ones are shown for so long.
 MISSED_FOR = timedelta(days=7)
+#: Promises to one person; few have had so many.
+ON_CARD = 100
 OPEN = (State.WAITING, State.DIALLING)
 
 
@@ -260,6 +262,15 @@ def _when(form: MultiMapping[str]) -> dict[str, Any]:
 
 
 # -- a new one ---------------------------------------------------------------------------------------------
+
+
+@routes.get("/contacts/{contact_id:[0-9]{1,18}}/callbacks")
+async def of_card(request: web.Request) -> web.StreamResponse:
+    """On the card of a person: what they were promised, the latest first; an agent sees the own promises."""
+    contact_id = int(request.match_info["contact_id"])
+    which = Which(contact_id=contact_id)
+    rows = await request.app[CALLBACKS].callbacks(page_actor(request), which, limit=ON_CARD)
+    return await page(request, "parts/card_callbacks.html", rows=rows[::-1], contact_id=contact_id)
 
 
 @routes.get("/contacts/{contact_id:[0-9]{1,18}}/callback")
