@@ -43,16 +43,17 @@ async def why_command(
             words = Words("en", await service.timezone(actor), utc_now())
             if number is not None:
                 report = await service.number(actor, number, campaign_id)
-                return _tell_report(console, words, report, json_line=json_line)
+                return tell_report(console, words, report, json_line=json_line)
             if campaign_id is None:
                 raise Invalid(field="number", reason="give a number, or --campaign ID, or both")
             funnel = await service.campaign(actor, campaign_id)
-            return _tell_funnel(console, words, funnel, json_line=json_line)
+            return tell_funnel(console, words, funnel, json_line=json_line)
         finally:
             await database.close()
 
 
-def _tell_report(console: Console, words: Words, report: Report, *, json_line: bool) -> int:
+def tell_report(console: Console, words: Words, report: Report, *, json_line: bool) -> int:
+    """Say what was found of a number; the exit status."""
     if json_line:
         console.out(ReportOut.of(report, words).model_dump_json(), highlight=False)
         return int(not report.dialled)
@@ -87,7 +88,8 @@ def _steps(words: Words, answers: tuple[Answer, ...], first: Answer | None) -> T
     return table
 
 
-def _tell_funnel(console: Console, words: Words, funnel: Funnel, *, json_line: bool) -> int:
+def tell_funnel(console: Console, words: Words, funnel: Funnel, *, json_line: bool) -> int:
+    """Say what stops the leads of a campaign; the exit status."""
     dials = funnel.dials and not any(one.stops for one in funnel.answers)
     if json_line:
         console.out(FunnelOut.of(funnel, words).model_dump_json(), highlight=False)

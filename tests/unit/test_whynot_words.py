@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from dialer.calls.model import Result
 from dialer.compliance.calendar import Reason
@@ -18,8 +20,9 @@ from dialer.httpkit.i18n import translator
 from dialer.trunks.caps import Refusal
 from dialer.whynot import model as m
 from dialer.whynot import texts
-from dialer.whynot.model import Answer, CampaignRef, Count, Finding, Funnel
+from dialer.whynot.model import Answer, CampaignRef, Count, Finding, Funnel, Known, Report
 from dialer.whynot.words import CONTEXT, Words
+from dialer.whynot_command import tell_funnel, tell_report
 from scheduler.holds import Hold
 
 #: 10:00 in Moscow, 12:00 in Yekaterinburg, of a Monday
@@ -208,3 +211,23 @@ def test_every_text_has_russian_words() -> None:
     used = {message for _file, _line, message, _comments, _context in found if isinstance(message, str)}
     assert len(used) > 100
     assert [one for one in sorted(used) if russian.pgettext(CONTEXT, one) == one] == []
+
+
+def test_the_terminal_has_each_step_and_the_exit_status() -> None:
+    """The reason on top, every step with its mark; 0 where there is somebody to dial, else 1."""
+    stop = Answer("hours", True, "out_of_hours", datetime(2026, 11, 23, 8, 0, tzinfo=UTC), URAL)
+    there = Answer(m.CAMPAIGN, reason="running")
+    finding = Finding(CAMPAIGN, "+79160000000", 7, 1, (URAL,), (there, stop))
+    report = Report("+79160000000", (Known(1, "Петров [x]", dead=False, lists=("A",)),), False, (finding,))
+    text = io.StringIO()
+    console = Console(file=text, width=120)
+    assert tell_report(console, words(), report, json_line=False) == 1
+    said = text.getvalue()
+    assert "Петров [x]; on the lists A." in said
+    assert "campaign 1, lead 7, +79160000000" in said
+    assert said.index("It opens 13:00 in Yekaterinburg") < said.index("The campaign runs.")
+    assert "✗" in said
+    counts = funnel(Count("hours", "", 5, stop.until, URAL), ready=2, asked=2)
+    assert tell_funnel(console, words(), counts, json_line=False) == 0
+    assert "the first 13:00 in Yekaterinburg (11:00 Moscow)" in text.getvalue()
+    assert tell_funnel(console, words(), funnel(counts.counts[0]), json_line=True) == 1
