@@ -307,3 +307,4 @@ def test_a_chart_is_svg_with_a_line_for_each_name() -> None:
     assert ups[0][1] == ups[1][1]
     labels = {one.text: float(one.attrib["y"]) for one in root.iter(f"{name}text")}
     assert abs(labels["a < b"] - labels["c"]) >= 15
+    assert "polyline" not in chart("nothing measured yet", "x", "y", {"a": []}, (60, 100))

@@ -29,8 +29,8 @@ def chart(
     labels: int = LABELS,
 ) -> str:
     """Points joined in the order given, with a mark at each x that occurs; x on a logarithmic scale, or on an
-    `even` one. `labels`: room for the lines' names at the right, pixels."""
-    values = sorted({x for points in lines.values() for x, _ in points})
+    `even` one. `labels`: room for the lines' names at the right, pixels. Without points it is empty."""
+    values = sorted({x for points in lines.values() for x, _ in points}) or [1.0]
 
     def scaled(x: float) -> float:
         return x if even else math.log(x)
