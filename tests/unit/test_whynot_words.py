@@ -176,7 +176,7 @@ def answers_with_words() -> list[tuple[str, str]]:
     lines = [(m.LINES, one.value) for one in Refusal]
     waits = [(m.WAIT, one) for one in m.OWN_WAITS]
     servers = [(m.SERVER, one) for one in ("engine_down", "asterisk_down", "disk_full")]
-    return [(step, str(reason)) for step, reason in filters] + lines + waits + servers
+    return sorted([(step, str(reason)) for step, reason in filters] + lines + waits + servers)
 
 
 @pytest.mark.parametrize(("step", "reason"), answers_with_words())
