@@ -35,7 +35,7 @@ _ALL = (
         purpose=Purpose.ANY,
         title_ru="Осторожные значения для любой страны",
         title_en="Careful values for any country",
-        source="The strictest common values: 2 s from the answer, 3 % over 30 days, 15 s of ringing, 9 to 21",
+        source="The strictest common values: 2 s from the answer, 3 %, in 30 days, 15 s of ringing, 9 to 21",
         read_on=_READ,
         clock=ClockStart.ANSWER,
         abandon_after_s=2.0,
@@ -89,8 +89,8 @@ _ALL = (
         purpose=Purpose.ANY,
         title_ru="Великобритания: политика Ofcom о назойливых вызовах",
         title_en="United Kingdom: Ofcom's policy on persistent misuse",
-        source="Ofcom, persistent misuse policy. Since 1 March 2017 no share of abandoned calls is safe: 3 % "
-        "in 24 hours is the former line. The hours are this product's own",
+        source="Ofcom, persistent misuse policy. Since 1 March 2017 no share of abandoned calls is safe: "
+        "the former line was 3 %, in 24 hours. The hours are this product's own",
         read_on=_READ,
         clock=ClockStart.GREETING_END,
         abandon_after_s=2.0,
