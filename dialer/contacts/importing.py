@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,23 +35,20 @@ from dialer.contacts.batches import Batch, line_of, person_of
 from dialer.contacts.columns import Field
 from dialer.contacts.files import inspect
 from dialer.contacts.history import Kind
-from dialer.contacts.loading import Claim, load_next, load_one
+from dialer.contacts.loading import Loader, Loading
 from dialer.contacts.matching import Gained, Headers, Sorted, gain_all, person_at, sort_people
 from dialer.contacts.model import Counts, ImportJob, ImportStatus, Owner
 from dialer.contacts.parsing import parsing
 from dialer.contacts.rejects import Reject, RejectCode
 from dialer.db import tenants
 from dialer.db.events import emit, wake
-from dialer.db.session import Database, encode_json
-from dialer.errors import DozvonError, ImportInterrupted, NotFound
-from dialer.settings import Settings, load
+from dialer.errors import ImportInterrupted, NotFound
+from dialer.settings import Settings
 
 log = structlog.stdlib.get_logger(__name__)
 
 #: Least time between two progress events of an import.
 PROGRESS_EVERY_S = 0.5
-
-Progress = Callable[[ImportJob], None]
 
 
 def file_of(settings: Settings, tenant_id: int, import_id: int) -> Path:
@@ -60,55 +56,18 @@ def file_of(settings: Settings, tenant_id: int, import_id: int) -> Path:
     return settings.data_dir / "imports" / f"{tenant_id}-{import_id}.csv"
 
 
-async def run_next_import(database: Database, settings: Settings | None = None) -> bool:
-    """Load the oldest file that waits, as `loading.load_next` says; False: there is none."""
-    known = settings or load()
-    return await load_next(database, lambda tenant_id: _claim(database, known, tenant_id))
-
-
-async def run_import(
-    database: Database,
-    settings: Settings,
-    tenant_id: int,
-    import_id: int | None = None,
-    progress: Progress | None = None,
-) -> bool:
-    """As `run_next_import`, of one tenant; of one import, if named. `progress` is called after each batch."""
-    return await load_one(database, tenant_id, _claim(database, settings, tenant_id, import_id, progress))
-
-
-def _claim(
-    database: Database,
-    settings: Settings,
-    tenant_id: int,
-    import_id: int | None = None,
-    progress: Progress | None = None,
-) -> Claim:
-    async def claim(conn: AsyncConnection) -> _Run | None:
-        job = await importstore.claim_import(conn, tenant_id, import_id)
-        if job is None:
-            return None
-        return _Run(database, settings, tenant_id, job, progress or (lambda _job: None))
-
-    return claim
-
-
-class _Run:
+@dataclass(slots=True)
+class _Run(Loading[ImportJob]):
     """One import at work in this process."""
 
-    def __init__(
-        self, database: Database, settings: Settings, tenant_id: int, job: ImportJob, progress: Progress
-    ) -> None:
-        self._database = database
-        self._tenant_id = tenant_id
-        self._job = job
-        self._region = settings.default_region
-        self._progress = progress
-        self._headers = Headers(())
-        self._place = Place(job.created_at, ZoneInfo("UTC"))
-        self._told_at = float("-inf")
-        self.import_id = job.id
-        self.path = file_of(settings, tenant_id, job.id)
+    _headers: Headers = field(init=False)
+    _place: Place = field(init=False)
+    _told_at: float = float("-inf")
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return file_of(self._settings, self._tenant_id, self._job.id)
 
     async def load(self) -> None:
         """Load what is left of the file. Raises UnreadableFile, ImportInterrupted, DatabaseUnavailable."""
@@ -119,7 +78,8 @@ class _Run:
             self._place = Place(self._job.created_at, await tenants.zone(conn, self._tenant_id))
             self._job = replace(self._job, status=ImportStatus.RUNNING)
             await self._tell(conn)
-        async with parsing(self.path, layout, self._region, after=self._job.counts.rows) as batches:
+        region = self._settings.default_region
+        async with parsing(self.path, layout, region, after=self._job.counts.rows) as batches:
             async for batch in batches:
                 await self._store(batch)
 
@@ -253,13 +213,12 @@ class _Run:
             await fields_store.rewrite_values(conn, self._tenant_id, sorted(retyped))
         return gained
 
-    async def finish(self, error: DozvonError | None) -> None:
+    async def finish(self, error: str | None) -> None:
         """Write the end."""
-        said = encode_json({"id": error.id, "details": error.details}) if error else None
         status = ImportStatus.FAILED if error else ImportStatus.DONE
         async with self._database.tenant(self._tenant_id) as conn:
-            await importstore.finish_import(conn, self._tenant_id, self._job.id, said)
-            self._job = replace(self._job, status=status, error=said)
+            await importstore.finish_import(conn, self._tenant_id, self._job.id, error)
+            self._job = replace(self._job, status=status, error=error)
             await self._tell(conn)
         log.info("import_ended", import_id=self._job.id, status=status.value, rows=self._job.counts.rows)
         self._progress(self._job)
@@ -282,3 +241,7 @@ class _Run:
             conn, "import.progress", payload, tenant_id=self._tenant_id, campaign_id=self._job.campaign_id
         )
         self._told_at = time.monotonic()
+
+
+LOADER = Loader(importstore.claim_import, _Run)
+run_next_import, run_import = LOADER.next, LOADER.one

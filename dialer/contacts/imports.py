@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.contacts import importstore, mappingstore
 from dialer.contacts.csvfile import write_rows
 from dialer.contacts.files import Kind, inspect, look
-from dialer.contacts.importing import Progress, file_of, run_import
+from dialer.contacts.importing import LOADER, file_of
 from dialer.contacts.lists import check_campaign, get_list, lock_list
-from dialer.contacts.loading import load_now
+from dialer.contacts.loading import Progress
 from dialer.contacts.mappings import fitting, get_mapping
 from dialer.contacts.model import ImportJob, ImportStatus, Wins
 from dialer.contacts.reading import AS_FOUND, Reading, check
@@ -110,7 +111,7 @@ class Imports:
         list_id: int,
         path: Path,
         campaign_id: int | None = None,
-        progress: Progress | None = None,
+        progress: Progress[ImportJob] | None = None,
         *,
         reading: Reading = AS_FOUND,
         wins: Wins = Wins.BASE,
@@ -122,12 +123,8 @@ class Imports:
         job = await self.add_import(
             actor, list_id, path.name, pieces(path), campaign_id, reading=reading, wins=wins
         )
-        show = progress or (lambda _job: None)
-        return await load_now(
-            lambda: run_import(self._database, self._settings, actor.tenant_id, job.id, show),
-            lambda: self.get_import(actor, job.id),
-            show,
-        )
+        look = partial(self.get_import, actor, job.id)
+        return await LOADER.now(self._database, self._settings, actor.tenant_id, job.id, look, progress)
 
     async def get_import(self, actor: Actor, import_id: int) -> ImportJob:
         """An import. Raises NotFound."""

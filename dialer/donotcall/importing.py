@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,13 +23,12 @@ from dialer.clock import utc_now
 from dialer.contacts.columns import Field
 from dialer.contacts.csvfile import detect_encoding, open_text
 from dialer.contacts.files import BadRecord, Record, inspect, read_records
-from dialer.contacts.loading import Claim, load_next, load_one
+from dialer.contacts.loading import Loader, Loading
 from dialer.contacts.numbers import BadNumber, read_cell
 from dialer.db.events import emit, wake
-from dialer.db.session import Database, encode_json
 from dialer.donotcall import importstore, store
 from dialer.donotcall.model import ImportCounts, ImportStatus, NumbersImport
-from dialer.errors import DozvonError, ImportInterrupted, NoPhoneColumn, RegistryShrunk
+from dialer.errors import ImportInterrupted, NoPhoneColumn, RegistryShrunk
 from dialer.settings import Settings
 from scheduler import refused
 
@@ -41,8 +40,6 @@ BATCH_ROWS = 2000
 MOST_GONE = 0.5
 #: Longest line of a plain list of numbers.
 _LINE = 1000
-
-Progress = Callable[[NumbersImport], None]
 
 
 def file_of(settings: Settings, tenant_id: int, import_id: int) -> Path:
@@ -104,57 +101,20 @@ def read_batch(
     return Batch(last, tuple(numbers), tuple(rejects)) if last else None
 
 
-async def run_next_import(database: Database, settings: Settings) -> bool:
-    """Load the oldest file that waits, as `loading.load_next` says; False: there is none."""
-    return await load_next(database, lambda tenant_id: _claim(database, settings, tenant_id))
-
-
-async def run_import(
-    database: Database,
-    settings: Settings,
-    tenant_id: int,
-    import_id: int | None = None,
-    progress: Progress | None = None,
-) -> bool:
-    """As `run_next_import`, of one tenant; of one import, if named. `progress` is called after each batch."""
-    return await load_one(database, tenant_id, _claim(database, settings, tenant_id, import_id, progress))
-
-
-def _claim(
-    database: Database,
-    settings: Settings,
-    tenant_id: int,
-    import_id: int | None = None,
-    progress: Progress | None = None,
-) -> Claim:
-    async def claim(conn: AsyncConnection) -> _Run | None:
-        job = await importstore.claim_import(conn, tenant_id, import_id)
-        if job is None:
-            return None
-        return _Run(database, settings, tenant_id, job, progress or (lambda _job: None))
-
-    return claim
-
-
-class _Run:
+@dataclass(slots=True)
+class _Run(Loading[NumbersImport]):
     """One import at work in this process."""
 
-    def __init__(
-        self, database: Database, settings: Settings, tenant_id: int, job: NumbersImport, progress: Progress
-    ) -> None:
-        self._database = database
-        self._tenant_id = tenant_id
-        self._job = job
-        self._region = settings.default_region
-        self._progress = progress
-        self.import_id = job.id
-        self.path = file_of(settings, tenant_id, job.id)
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return file_of(self._settings, self._tenant_id, self._job.id)
 
     async def load(self) -> None:
         """Load what is left of the file. Raises ImportInterrupted."""
         rows = rows_of(self.path, after=self._job.counts.rows)
         # In a thread: numbers are all arithmetic, and the loop has connections to keep.
-        while batch := await asyncio.to_thread(read_batch, rows, self._region):
+        while batch := await asyncio.to_thread(read_batch, rows, self._settings.default_region):
             await self._store(batch)
         if self._job.registry_id is not None:
             await self._drop_missing()
@@ -210,13 +170,12 @@ class _Run:
         self._job = replace(self._job, counts=counts, status=ImportStatus.RUNNING)
         await self._tell(conn)
 
-    async def finish(self, error: DozvonError | None) -> None:
+    async def finish(self, error: str | None) -> None:
         """Write the end."""
-        said = encode_json({"id": error.id, "details": error.details}) if error else None
         status = ImportStatus.FAILED if error else ImportStatus.DONE
         async with self._database.tenant(self._tenant_id) as conn:
-            await importstore.finish(conn, self._tenant_id, self._job, status, said)
-            self._job = replace(self._job, status=status, error=said)
+            await importstore.finish(conn, self._tenant_id, self._job, status, error)
+            self._job = replace(self._job, status=status, error=error)
             await wake(conn, "campaigns", tenant_id=self._tenant_id)
             await self._tell(conn)
         log.info("numbers_imported", import_id=self._job.id, status=status, rows=self._job.counts.rows)
@@ -231,3 +190,7 @@ class _Run:
             "added": job.counts.added,
         }
         await emit(conn, "do_not_call.import", payload, tenant_id=self._tenant_id)
+
+
+LOADER = Loader(importstore.claim_import, _Run)
+run_next_import, run_import = LOADER.next, LOADER.one

@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.clock import utc_now
 from dialer.contacts.lists import check_campaign
-from dialer.contacts.loading import load_now
+from dialer.contacts.loading import Progress
 from dialer.contacts.numbers import BadNumber, read_number
 from dialer.contacts.spool import pieces, plain_filename, spooled
 from dialer.db.session import Database
 from dialer.donotcall import importstore, store
-from dialer.donotcall.importing import Progress, file_of, read_batch, rows_of, run_import
+from dialer.donotcall.importing import LOADER, file_of, read_batch, rows_of
 from dialer.donotcall.model import (
     Entry,
     Kind,
@@ -268,16 +269,12 @@ class DoNotCallService:
         *,
         registry: str | None = None,
         fewer: bool = False,
-        progress: Progress | None = None,
+        progress: Progress[NumbersImport] | None = None,
     ) -> NumbersImport:
         """Bring a file in and wait for it: for the command line. Raises as `add_import`, and OSError."""
         job = await self.add_import(actor, path.name, pieces(path), said, registry=registry, fewer=fewer)
-        show = progress or (lambda _job: None)
-        return await load_now(
-            lambda: run_import(self._database, self._settings, actor.tenant_id, job.id, show),
-            lambda: self.get_import(actor, job.id),
-            show,
-        )
+        look = partial(self.get_import, actor, job.id)
+        return await LOADER.now(self._database, self._settings, actor.tenant_id, job.id, look, progress)
 
     async def get_import(self, actor: Actor, import_id: int) -> NumbersImport:
         """An import. Raises NotFound."""
