@@ -21,6 +21,7 @@ from dialer.agents.model import (
     Candidate,
     Shift,
 )
+from dialer.agents.own import own_agent
 from dialer.asterisk.config import ha1
 from dialer.clock import utc_now
 from dialer.db import events
@@ -76,16 +77,9 @@ class AgentService:
             return found, await store.shift_of_agent(conn, actor.tenant_id, agent_id)
 
     async def own_id(self, actor: Actor) -> int:
-        """The agent that the actor is. Raises NotFound."""
+        """The agent that the actor is. Raises Forbidden, NotFound."""
         async with self._database.tenant(actor.tenant_id) as conn:
-            found = (
-                await people.agent_of_user(conn, actor.tenant_id, actor.user_id)
-                if actor.user_id is not None
-                else None
-            )
-        if found is None:
-            raise NotFound(what="agent for the user", key=actor.name)
-        return found.id
+            return (await own_agent(conn, actor)).id
 
     async def create(
         self,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import people
-from dialer.agents.model import Agent
+from dialer.agents.own import own_agent
 from dialer.callbacks import making, store
 from dialer.callbacks.making import Asked, Plan, Wish
 from dialer.callbacks.store import CallbackRow, Which
@@ -72,7 +72,7 @@ class CallbackService:
         """Callbacks, by when they are due; without the right to read all calls, the actor's own."""
         async with self._database.tenant(actor.tenant_id) as conn:
             if not actor.may(Right.CALLS_READ):
-                own = await _own(conn, actor)
+                own = await own_agent(conn, actor)
                 which = replace(which, own=(own.id, actor.user_id or 0))
             rows = await store.page(conn, actor.tenant_id, which, after=after, limit=limit)
         return [_shown(actor, row) for row in rows]
@@ -80,7 +80,7 @@ class CallbackService:
     async def mine(self, actor: Actor, until: datetime, limit: int = 20) -> list[CallbackRow]:
         """What the actor's own agent has to call back before then, and should have; none of another."""
         async with self._database.tenant(actor.tenant_id) as conn:
-            own = await _own(conn, actor)
+            own = await own_agent(conn, actor)
             which = Which(agent_id=own.id, states=(State.WAITING, State.DIALLING), until=until)
             rows = await store.page(conn, actor.tenant_id, which, limit=limit)
         return [_shown(actor, row) for row in rows]
@@ -275,21 +275,11 @@ def _moved(row: CallbackRow, agent_id: int | None, by: timedelta | None, *, anyo
     return Change(at, until, agent_id=agent_id, anyone=anyone)
 
 
-async def _own(conn: AsyncConnection, actor: Actor) -> Agent:
-    actor.require(Right.WORK)
-    found = None
-    if actor.user_id is not None:
-        found = await people.agent_of_user(conn, actor.tenant_id, actor.user_id)
-    if found is None:
-        raise NotFound(what="agent for the user", key=actor.name)
-    return found
-
-
 async def _reach(conn: AsyncConnection, actor: Actor, row: CallbackRow | None, right: Right) -> None:
     """Raise Forbidden unless the callback is the actor's own or the actor has the right over all."""
     if actor.may(right):
         return
-    own = await _own(conn, actor)
+    own = await own_agent(conn, actor)
     made_for_all = row is not None and row.agent_id is None and row.made_by == actor.user_id
     if row is None or not (row.agent_id == own.id or made_for_all):
         actor.require(right)
@@ -298,7 +288,7 @@ async def _reach(conn: AsyncConnection, actor: Actor, row: CallbackRow | None, r
 async def _reach_person(conn: AsyncConnection, actor: Actor, contact_id: int) -> None:
     if actor.may(Right.CONTACTS_READ):
         return
-    own = await _own(conn, actor)
+    own = await own_agent(conn, actor)
     if not await store.has_talked_with(conn, actor.tenant_id, own.id, contact_id):
         actor.require(Right.CONTACTS_READ)
 
@@ -313,7 +303,7 @@ async def _check_agent(
         raise NotFound(what="agent", key=agent_id)
     if handing_over or actor.may(Right.AGENTS_CONTROL):
         return
-    if (await _own(conn, actor)).id != agent_id:
+    if (await own_agent(conn, actor)).id != agent_id:
         actor.require(Right.AGENTS_CONTROL)
 
 

@@ -11,9 +11,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.agents import people
 from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Shift
+from dialer.agents.own import agent_of, own_agent
 from dialer.callbacks import making
 from dialer.callbacks import store as callback_store
 from dialer.callbacks.making import Asked
@@ -109,7 +109,7 @@ class CallService:
         """Attempts, newest first; without the right to read all, those of the actor's own talks."""
         async with self._database.tenant(actor.tenant_id) as conn:
             if not actor.may(Right.CALLS_READ):
-                which = replace(which, agent_id=(await _own_agent(conn, actor)).id)
+                which = replace(which, agent_id=(await own_agent(conn, actor)).id)
             rows = await call_log.page(conn, actor.tenant_id, which, after=after, limit=limit)
         return [_shown(actor, row) for row in rows]
 
@@ -125,7 +125,7 @@ class CallService:
         actor.require(Right.WORK)
         whole, tenant_id = actor.may(Right.CALLS_READ), actor.tenant_id
         async with self._database.tenant(tenant_id) as conn:
-            own = await _own_agent(conn, actor)
+            own = await own_agent(conn, actor)
             shift = await agents.shift_of_agent(conn, tenant_id, own.id)
             if shift is None:
                 return None
@@ -319,10 +319,8 @@ class CallService:
     async def _readable(conn: AsyncConnection, actor: Actor, attempt_id: UUID) -> tuple[CallRow, bool]:
         """The attempt, and whether it is the actor's own, if the actor may read it."""
         row = await call_log.find(conn, actor.tenant_id, attempt_id)
-        own = False
-        if actor.user_id is not None and row is not None and row.agent_id is not None:
-            found = await people.agent_of_user(conn, actor.tenant_id, actor.user_id)
-            own = found is not None and found.id == row.agent_id
+        agent = await agent_of(conn, actor)
+        own = row is not None and agent is not None and row.agent_id == agent.id
         if not own:
             actor.require(Right.CALLS_READ)
         if row is None:
@@ -347,19 +345,9 @@ async def _view(
     )
 
 
-async def _own_agent(conn: AsyncConnection, actor: Actor) -> Agent:
-    actor.require(Right.WORK)
-    found = None
-    if actor.user_id is not None:
-        found = await people.agent_of_user(conn, actor.tenant_id, actor.user_id)
-    if found is None:
-        raise NotFound(what="agent for the user", key=actor.name)
-    return found
-
-
 async def _free_shift(conn: AsyncConnection, actor: Actor) -> tuple[Agent, Shift]:
     """The actor's own agent and shift, when a call may be placed for it. The engine asks the state again."""
-    own = await _own_agent(conn, actor)
+    own = await own_agent(conn, actor)
     shift = await agents.shift_of_agent(conn, actor.tenant_id, own.id)
     if shift is None:
         raise WrongState(what="The agent", state="not logged in", allowed="logged in")
