@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from aiohttp import FormData
 from support.floor import Floor
-from support.web import Caller, Reply, Web, cheap_passwords
+from support.web import Caller, Reply, Web, whole_site
 
-from dialer.app.web import build_web
 from dialer.contacts.importing import run_next_import
 from dialer.db.session import Database
 from dialer.httpkit.access import Role
-from dialer.httpkit.application import serve
 from dialer.settings import load
-from dialer.users.service import UserService
 
 FILE = "тел;имя;авто\n89161234567;Пётр;Kia\nнет;<b>Анна</b>;Lada\n=1+1;Иван;\n".encode("cp1251")
 
@@ -26,16 +22,8 @@ FILE = "тел;имя;авто\n89161234567;Пётр;Kia\nнет;<b>Анна</b>
 @pytest.fixture
 async def web(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[Web]:
     """The web process as the server builds it."""
-    settings = load(data_dir=tmp_path)
-    app = build_web(settings, database_url)
-    users = UserService(database, session_hours=1, passwords=cheap_passwords())
-    running = await serve(app, "127.0.0.1", 0)
-    try:
-        async with AsyncExitStack() as stack:
-            yield Web(running.url, app, database, users, settings, stack)
-    finally:
-        await running.close()
-        users.close()
+    async with whole_site(database, database_url, load(data_dir=tmp_path)) as running:
+        yield running
 
 
 @pytest.fixture

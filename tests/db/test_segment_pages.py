@@ -10,13 +10,12 @@ import pytest
 from aiohttp import ClientSession, CookieJar
 from sqlalchemy import insert, select
 from support.floor import TENANT, Floor
+from support.web import whole_site
 
-from dialer.app.web import build_web
 from dialer.contacts import fields_store
 from dialer.contacts.keeping import Keeper
 from dialer.db import tables as t
 from dialer.db.session import Database
-from dialer.httpkit.application import serve
 from dialer.settings import load
 from dialer.users.service import ensure_administrator
 
@@ -54,20 +53,17 @@ class Browser:
 async def browser(database: Database, database_url: str, data_folder: Path) -> AsyncIterator[Browser]:
     """Logged in, in English."""
     settings = load(data_dir=data_folder, asterisk="external")
-    site = await serve(build_web(settings, database_url), "127.0.0.1", 0)
     password = await ensure_administrator(database)
-    try:
-        async with ClientSession(
-            cookie_jar=CookieJar(unsafe=True), headers={"Accept-Language": "en"}
-        ) as http:
-            log_in = {"login": "admin", "password": password}
-            async with http.post(f"{site.url}/api/v1/session", json=log_in) as reply:
-                csrf = (await reply.json())["csrf_token"]
-            made = Browser(http, site.url, csrf)
-            await made.post("/language", {"lang": "en", "next": "/me"})
-            yield made
-    finally:
-        await site.close()
+    async with (
+        whole_site(database, database_url, settings) as site,
+        ClientSession(cookie_jar=CookieJar(unsafe=True), headers={"Accept-Language": "en"}) as http,
+    ):
+        log_in = {"login": "admin", "password": password}
+        async with http.post(f"{site.url}/api/v1/session", json=log_in) as reply:
+            csrf = (await reply.json())["csrf_token"]
+        made = Browser(http, site.url, csrf)
+        await made.post("/language", {"lang": "en", "next": "/me"})
+        yield made
 
 
 async def people(database: Database, *customs: dict[str, str]) -> None:

@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 from support.floor import TENANT, Floor
-from support.web import Web, cheap_passwords
+from support.web import Web, whole_site
 from support.whynot import change, open_floor, retry, unwanted
 
-from dialer.app.web import build_web
 from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.httpkit.access import Role
-from dialer.httpkit.application import serve
-from dialer.settings import load
-from dialer.users.service import UserService
 
 
 @pytest.fixture
 async def site(database: Database, database_url: str) -> AsyncIterator[Web]:
     """The web process as the server builds it, without the engine."""
-    settings = load()
-    app = build_web(settings, database_url)
-    users = UserService(database, session_hours=1, passwords=cheap_passwords())
-    running = await serve(app, "127.0.0.1", 0)
-    try:
-        async with AsyncExitStack() as stack:
-            yield Web(running.url, app, database, users, settings, stack)
-    finally:
-        await running.close()
-        users.close()
+    async with whole_site(database, database_url) as running:
+        yield running
 
 
 @pytest.fixture

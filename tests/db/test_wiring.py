@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, CookieJar
+from support.web import Web, whole_site
 
-from dialer.app.web import build_web
 from dialer.db.session import Database
-from dialer.httpkit.application import Site, serve
 from dialer.settings import load
 from dialer.users.service import ensure_administrator
 
@@ -25,15 +24,14 @@ NOBODY = {
 
 
 @pytest.fixture
-async def built(database_url: str, data_folder: Path) -> AsyncIterator[Site]:
+async def built(database: Database, database_url: str, data_folder: Path) -> AsyncIterator[Web]:
     """The application of `dialer.app`, with all that it wires."""
     settings = load(data_dir=data_folder, asterisk="external")
-    site = await serve(build_web(settings, database_url), "127.0.0.1", 0)
-    yield site
-    await site.close()
+    async with whole_site(database, database_url, settings) as running:
+        yield running
 
 
-async def test_every_route_finds_its_service(built: Site, database: Database) -> None:
+async def test_every_route_finds_its_service(built: Web, database: Database) -> None:
     """Every GET of the API and every POST without a body answers an administrator without a fault of ours."""
     password = await ensure_administrator(database)
     faults, asked = [], 0

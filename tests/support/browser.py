@@ -6,24 +6,20 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
-from dialer.app.web import build_web
 from dialer.db.session import Database
 from dialer.debian.packages import PackageSet, unpack
 from dialer.httpkit.access import Actor, Role
-from dialer.httpkit.application import serve
 from dialer.settings import load
 from dialer.users.model import User
-from dialer.users.service import UserService
 from dialer.web import frontend
 from support.stage import Stage, set_stage
-from support.web import PASSWORD, Web, cheap_passwords
+from support.web import PASSWORD, Web, whole_site
 
 __all__ = ["Visitor", "Visitors", "_frontend", "browser", "chromium", "pages", "stage", "visit"]
 
@@ -92,16 +88,8 @@ def _frontend() -> None:
 @pytest.fixture
 async def pages(_frontend: None, database: Database, database_url: str) -> AsyncIterator[Web]:
     """The web process as the server builds it, on a free port."""
-    settings = load()
-    app = build_web(settings, database_url)
-    users = UserService(database, session_hours=1, passwords=cheap_passwords())
-    running = await serve(app, "127.0.0.1", 0)
-    try:
-        async with AsyncExitStack() as stack:
-            yield Web(running.url, app, database, users, settings, stack)
-    finally:
-        await running.close()
-        users.close()
+    async with whole_site(database, database_url) as running:
+        yield running
 
 
 @pytest.fixture

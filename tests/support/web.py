@@ -15,6 +15,7 @@ from argon2 import PasswordHasher
 from multidict import CIMultiDictProxy
 from sqlalchemy import text
 
+from dialer.app.web import build_web
 from dialer.db.events import Numberer
 from dialer.db.listen import EVENTS, Listener
 from dialer.db.session import Database, create_engine
@@ -27,7 +28,7 @@ from dialer.users.model import User
 from dialer.users.passwords import Passwords
 from dialer.users.service import UserService
 
-__all__ = ["PASSWORD", "Caller", "Reply", "Web", "serving", "site"]
+__all__ = ["PASSWORD", "Caller", "Reply", "Web", "serving", "site", "whole_site"]
 
 PASSWORD = "correct-horse-9"
 _numbers = count(1)
@@ -152,6 +153,25 @@ async def serving(
     )
     if pages is not None:
         pages(app)
+    async with _running(app, database, users, settings) as running:
+        yield running
+
+
+@asynccontextmanager
+async def whole_site(
+    database: Database, database_url: str, settings: Settings | None = None
+) -> AsyncIterator[Web]:
+    """The web process as the server builds it, on a free port."""
+    settings = settings or load()
+    users = UserService(database, session_hours=1, passwords=cheap_passwords())
+    async with _running(build_web(settings, database_url), database, users, settings) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _running(
+    app: web.Application, database: Database, users: UserService, settings: Settings
+) -> AsyncIterator[Web]:
     running = await serve(app, "127.0.0.1", 0)
     try:
         async with AsyncExitStack() as stack:
