@@ -27,12 +27,6 @@ from scheduler import hopper
 
 
 @pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
-
-
-@pytest.fixture
 def service(database: Database) -> AgentService:
     """What agents can do."""
     return AgentService(database, managed=True)

@@ -5,19 +5,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
 from support.floor import TENANT, Floor
 
 from dialer.agents.model import AgentState
 from dialer.bench.site_after import held, open_attempts, talked
 from dialer.clock import utc_now
-from dialer.db.session import Database
-
-
-@pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
 
 
 async def test_an_agent_who_stays_in_a_talk_of_before_is_held(floor: Floor) -> None:

@@ -8,15 +8,8 @@ from support.floor import TENANT, Floor
 
 from dialer.calls import refusals
 from dialer.db import tables as t
-from dialer.db.session import Database
 from dialer.errors import AsteriskUnavailable, BadNumber, NotAllowed, TooManyRequests
 from dialer.httpkit.access import Role
-
-
-@pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
 
 
 async def test_a_refused_call_is_written_down_with_its_reason(floor: Floor) -> None:

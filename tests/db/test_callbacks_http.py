@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from sqlalchemy import update
-from support.floor import TENANT, Floor, Seat
+from support.floor import TENANT, Floor, seated
 from support.promises import at_noon, on_list, open_floor, promised, row
 from support.web import Caller, Web, serving
 
@@ -27,7 +27,7 @@ from dialer.contacts.people_http import PEOPLE
 from dialer.db import tables as t
 from dialer.db.listen import REPLIES, Listener
 from dialer.db.session import Database
-from dialer.httpkit.access import Actor, Role
+from dialer.httpkit.access import Role
 from dialer.settings import load
 from dialer.web.pages import add_pages
 
@@ -54,14 +54,6 @@ async def site(database: Database, database_url: str, tmp_path: Path) -> AsyncIt
         database, database_url, tables=tables, services=services, settings=settings, pages=add_pages
     ) as running:
         yield running
-
-
-async def seated(site: Web, floor: Floor) -> tuple[Caller, Seat]:
-    """An agent with a browser."""
-    caller = await site.browser(Role.OPERATOR)
-    assert caller.user is not None
-    user = Actor(TENANT, caller.user.id, Role.OPERATOR, caller.user.name, "en")
-    return caller, await floor.seat(user=user)
 
 
 async def test_a_talk_promises_a_call_of_its_agent(floor: Floor, site: Web) -> None:

@@ -15,9 +15,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.event import listen, remove
-from support.floor import TENANT, Floor, Seat
+from support.floor import TENANT, Floor, Seat, seated
 from support.promises import ROUND_THE_CLOCK
-from support.web import Caller, Web, serving
+from support.web import Web, serving
 
 from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState
@@ -33,18 +33,12 @@ from dialer.db import tables as t
 from dialer.db.listen import ENGINE, REPLIES, Listener
 from dialer.db.session import Database, connect
 from dialer.errors import BadNumber, Forbidden, Invalid, NotFound, NumberBusy, WrongState
-from dialer.httpkit.access import Actor, Role
+from dialer.httpkit.access import Role
 from dialer.ids import new_id
 from dialer.recordings import http as recordings_http
 from dialer.recordings.service import RecordingService
 from dialer.settings import load
 from scheduler import hopper
-
-
-@pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
 
 
 @dataclass(slots=True)
@@ -431,14 +425,6 @@ async def site(
         },
     ) as running:
         yield running
-
-
-async def seated(site: Web, floor: Floor) -> tuple[Caller, Seat]:
-    """An agent with a browser."""
-    caller = await site.browser(Role.OPERATOR)
-    assert caller.user is not None
-    user = Actor(TENANT, caller.user.id, Role.OPERATOR, caller.user.name, "en")
-    return caller, await floor.seat(user=user)
 
 
 async def test_the_log_by_pages(floor: Floor, site: Web) -> None:

@@ -36,12 +36,6 @@ SECOND = "+79160000001"
 TARGET = Target(FIRST, ("Europe/Moscow",))
 
 
-@pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
-
-
 async def add(floor: Floor, *marks: str, **said: Any) -> dict[str, int]:
     """Entries that are committed."""
     async with floor.database.tenant(TENANT) as conn:

@@ -31,12 +31,6 @@ CSV = {"Content-Type": "text/csv"}
 
 
 @pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
-
-
-@pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings with a data folder of the test's own."""
     return load(data_dir=tmp_path)

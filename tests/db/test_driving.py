@@ -18,7 +18,6 @@ from dialer.calls.driving import ANSWERS_S
 from dialer.calls.model import Call
 from dialer.db import tables as t
 from dialer.db.listen import REPLIES, Listener
-from dialer.db.session import Database
 from dialer.engine import Engine
 from dialer.errors import AsteriskUnavailable
 from dialer.httpkit.access import Actor
@@ -39,12 +38,6 @@ async def another() -> AsyncIterator[Asterisk]:
     server = Asterisk()
     async with server:
         yield server
-
-
-@pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
 
 
 async def ready(engine: Engine, name: str, *, port: int) -> None:

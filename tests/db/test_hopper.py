@@ -7,7 +7,6 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from sqlalchemy import insert, select, update
 from support.floor import NODE, TENANT, Floor
 
@@ -15,7 +14,6 @@ from dialer.calls import store
 from dialer.calls.store import NewAttempt
 from dialer.clock import utc_now
 from dialer.db import tables as t
-from dialer.db.session import Database
 from dialer.ids import new_id
 from scheduler import hopper
 from scheduler.holds import Hold
@@ -23,12 +21,6 @@ from scheduler.retry import Again, Close
 
 WORKERS = 8
 LEADS = 500
-
-
-@pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
 
 
 async def claim(floor: Floor, wanted: int = 10) -> list[int]:

@@ -6,7 +6,6 @@ import random
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from sqlalchemy import func, insert, select, text, update
 from support.floor import FAR, TENANT, Floor
 
@@ -14,19 +13,12 @@ from dialer.clock import utc_now
 from dialer.contacts import leadstore
 from dialer.contacts import store as contacts
 from dialer.db import tables as t
-from dialer.db.session import Database
 from dialer.db.sort_key import OF_LEAD
 from scheduler import changes, hopper
 from scheduler.changes import What
 from scheduler.holds import Hold
 from scheduler.order import Order, sort_key
 from scheduler.retry import Again
-
-
-@pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
 
 
 async def set_order(floor: Floor, order: Order) -> None:

@@ -18,15 +18,8 @@ from dialer.calls.journal import DatabaseJournal
 from dialer.calls.recovery import LEFT_S
 from dialer.clock import utc_now
 from dialer.db import tables as t
-from dialer.db.session import Database
 from dialer.engine import Engine
 from dialer.settings import load
-
-
-@pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
 
 
 @pytest.fixture

@@ -46,12 +46,6 @@ class Server:
 
 
 @pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
-
-
-@pytest.fixture
 async def server(database_url: str, floor: Floor) -> AsyncIterator[Callable[[str], Server]]:
     """Makes servers, each with a pool of its own as its engine has."""
     pools: list[Database] = []

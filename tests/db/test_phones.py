@@ -42,12 +42,6 @@ class Silent:
 
 
 @pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
-
-
-@pytest.fixture
 def asterisk() -> Silent:
     """What the phones speak to."""
     return Silent()

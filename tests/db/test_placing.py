@@ -20,17 +20,11 @@ from dialer.compliance.filters import Filter
 from dialer.compliance.policy import ALL_DAY, Limits
 from dialer.contacts import dead_numbers_store
 from dialer.db import tables as t
-from dialer.db.session import Database, connect, driver_of
+from dialer.db.session import connect, driver_of
 from dialer.errors import DatabaseUnavailable
 from dialer.pacing.model import DialMode
 from scheduler import hopper
 from scheduler.hopper import ClaimedLead
-
-
-@pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
 
 
 async def test_an_attempt_stands_before_asterisk_is_asked(floor: Floor) -> None:

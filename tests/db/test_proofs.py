@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from sqlalchemy import insert, select, update
 from support.floor import NODE, TENANT, Floor
 from support.placer import Line, placer_of, terms_of
@@ -14,16 +13,9 @@ from dialer.calls.placing import Placed
 from dialer.calls.proofs import Proofs
 from dialer.compliance.model import POLICIES, Limits
 from dialer.db import tables as t
-from dialer.db.session import Database
 from dialer.httpkit.access import Actor
 
 ACTOR = Actor.server(TENANT)
-
-
-@pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign."""
-    return await Floor.open(database)
 
 
 async def test_an_attempt_keeps_what_showed_that_it_might_be_made(floor: Floor) -> None:

@@ -33,12 +33,6 @@ FAULT = Said(Verdict.FAULT, "503")
 
 
 @pytest.fixture
-async def floor(database: Database) -> Floor:
-    """A running campaign with one trunk."""
-    return await Floor.open(database)
-
-
-@pytest.fixture
 async def eight(database_url: str) -> AsyncIterator[Database]:
     """Eight connections."""
     opened = Database.open(database_url, pool=8)

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import insert, select, update
 from support.floor import NODE, TENANT, Floor
 from support.placer import Line, placer_of
+from support.whynot import *  # noqa: F403
 from support.whynot import (
     BOSS,
     DAY,
@@ -35,24 +36,11 @@ from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.db.session import Database
-from dialer.settings import load
 from dialer.whynot import model as m
 from dialer.whynot.model import Funnel
 from dialer.whynot.service import WhyNotService
 from scheduler.calendar_writer import CalendarWriter
 from scheduler.hopper import ClaimedLead
-
-
-@pytest.fixture
-async def floor(database: Database) -> Floor:
-    """The campaign, with its leads' windows written."""
-    return await open_floor(database)
-
-
-@pytest.fixture
-def why(database: Database) -> WhyNotService:
-    """Who is asked."""
-    return WhyNotService(database, load())
 
 
 async def dialled_by_placer(floor: Floor) -> set[int]:

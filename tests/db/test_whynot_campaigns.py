@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 from support.floor import TENANT, Floor
+from support.whynot import *  # noqa: F403
 from support.whynot import (
     BOSS,
     HOUR,
@@ -27,24 +28,10 @@ from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.errors import BadNumber, NotFound
-from dialer.settings import load
 from dialer.whynot import model as m
 from dialer.whynot import service
 from dialer.whynot.service import WhyNotService
 from scheduler.calendar_writer import CalendarWriter
-
-
-@pytest.fixture
-async def floor(database: Database) -> Floor:
-    """The campaign, with its leads' windows written."""
-    return await open_floor(database)
-
-
-@pytest.fixture
-def why(database: Database) -> WhyNotService:
-    """Who is asked."""
-    return WhyNotService(database, load())
-
 
 # -- numbers -----------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import insert, select, update
 
 from dialer.agents import people
@@ -25,6 +26,9 @@ from dialer.db.session import Database
 from dialer.httpkit.access import Actor, Role
 from dialer.ids import new_id
 from scheduler import hopper
+from support.web import Caller, Web
+
+__all__ = ["floor"]
 
 TENANT = 1
 NODE = "main"
@@ -301,3 +305,17 @@ class Floor:
         """A row by its id."""
         async with self.database.tenant(TENANT) as conn:
             return (await conn.execute(select(table).where(table.c.id == key))).one()
+
+
+@pytest.fixture
+async def floor(database: Database) -> Floor:
+    """A running campaign."""
+    return await Floor.open(database)
+
+
+async def seated(site: Web, floor: Floor) -> tuple[Caller, Seat]:
+    """An agent with a browser."""
+    caller = await site.browser(Role.OPERATOR)
+    assert caller.user is not None
+    user = Actor(TENANT, caller.user.id, Role.OPERATOR, caller.user.name, "en")
+    return caller, await floor.seat(user=user)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import insert, update
 
 from dialer.clock import utc_now
@@ -17,9 +18,13 @@ from dialer.db.session import Database
 from dialer.httpkit.access import Actor, Role
 from dialer.ids import new_id
 from dialer.policies import store as policies
+from dialer.settings import load
 from dialer.whynot import model as m
 from dialer.whynot.model import Finding
+from dialer.whynot.service import WhyNotService
 from support.floor import TENANT, Floor
+
+__all__ = ["floor", "why"]
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BOSS = Actor(TENANT, None, Role.SUPERVISOR, "boss", "en")
@@ -40,6 +45,18 @@ async def open_floor(database: Database, policy: Policy = OWN, **campaign: Any) 
         await policies.add(conn, TENANT, policy, None)
     hours = {"call_from": "00:00", "call_until": "24:00"}
     return await Floor.open(database, **{"policy": policy.code, **hours, **campaign})
+
+
+@pytest.fixture
+async def floor(database: Database) -> Floor:
+    """The campaign, with its leads' windows written."""
+    return await open_floor(database)
+
+
+@pytest.fixture
+def why(database: Database) -> WhyNotService:
+    """Who is asked."""
+    return WhyNotService(database, load())
 
 
 async def change(floor: Floor, lead_id: int, **values: Any) -> None:

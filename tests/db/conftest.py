@@ -1,0 +1,5 @@
+"""Fixtures of the tests over a database."""
+
+from __future__ import annotations
+
+from support.floor import *  # noqa: F403
