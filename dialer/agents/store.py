@@ -266,6 +266,28 @@ async def move(
     return moved == 1
 
 
+async def reserve(
+    conn: AsyncConnection,
+    tenant_id: int,
+    session_id: UUID,
+    at: datetime,
+    *,
+    attempt_id: UUID | None = None,
+    lead_id: int | None = None,
+) -> bool:
+    """Reserve a shift that is ready, for an attempt or for a lead to be shown; False: it is not ready."""
+    return await move(
+        conn,
+        tenant_id,
+        session_id,
+        AgentState.RESERVED,
+        at,
+        leaving=(AgentState.READY,),
+        attempt_id=attempt_id,
+        lead_id=lead_id,
+    )
+
+
 async def reserve_next(
     conn: AsyncConnection,
     tenant_id: int,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -23,7 +23,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
-from dialer.agents.model import AgentState, Shift
+from dialer.agents.model import Shift
 from dialer.asterisk.nodes import Nodes
 from dialer.calls import admission, store
 from dialer.calls.by_hand import check_typed
@@ -135,10 +135,7 @@ class Placer:
         Raises DatabaseUnavailable (nothing was dialled) and AsteriskUnavailable while the node's link is
         down.
         """
-        self._must_be_up(node)
-        now, began_s, heard = utc_now(), time.monotonic(), self.refusals_heard
-        placed: list[Line] = []
-        async with self.database.tenant(terms.tenant_id) as conn:
+        async with self._deciding(terms, node) as (conn, now, placed):
             if why := await self._why_not_at_all(conn, terms):
                 return Placed(0, why)
             look = await self.lines.look(conn, terms.tenant_id, terms.trunks, node)
@@ -174,8 +171,6 @@ class Placer:
             refused = await self._commit(
                 conn, terms, ready, node, now, placed, by_hand=None, look=look, told=told
             )
-            commit_s = _in_time(began_s)
-        self._send(terms, placed, commit_s, heard)
         if placed:
             return Placed(len(placed))
         return Placed(0, (_why_not(refused) if refused else "no_lines") if ready else "no_leads")
@@ -187,10 +182,7 @@ class Placer:
         AsteriskUnavailable.
         """
         node, by_hand = shift.node or "", ByHand(None, shift, promised=True)
-        self._must_be_up(node)
-        now, began_s, heard = utc_now(), time.monotonic(), self.refusals_heard
-        placed: list[Line] = []
-        async with self.database.tenant(terms.tenant_id) as conn:
+        async with self._deciding(terms, node) as (conn, now, placed):
             if why := await self._why_not_at_all(conn, terms):
                 return Placed(0, why)
             lead = await hopper.claim_promised(conn, terms.tenant_id, terms.campaign_id, shift.agent_id, now)
@@ -201,18 +193,9 @@ class Placer:
             ready = await self._sift(conn, terms, targets, free, now)
             await self._commit(conn, terms, ready, node, now, placed, by_hand=by_hand)
             for line in placed:
-                if not await agents.move(
-                    conn,
-                    terms.tenant_id,
-                    shift.id,
-                    AgentState.RESERVED,
-                    now,
-                    leaving=(AgentState.READY,),
-                    attempt_id=line.call.attempt_id,
-                ):
+                attempt_id = line.call.attempt_id
+                if not await agents.reserve(conn, terms.tenant_id, shift.id, now, attempt_id=attempt_id):
                     raise WrongState(what="The agent", state="not free", allowed="ready")
-            commit_s = _in_time(began_s)
-        self._send(terms, placed, commit_s, heard)
         return Placed(len(placed), "" if placed else "no_lines")
 
     async def one(self, terms: CallTerms, target: Target, by_hand: ByHand) -> UUID:
@@ -221,10 +204,7 @@ class Placer:
         Raises NotAllowed, NumberBusy, WrongState, NotFound, DatabaseUnavailable, AsteriskUnavailable.
         """
         node = by_hand.shift.node or ""
-        self._must_be_up(node)
-        now, began_s, heard = utc_now(), time.monotonic(), self.refusals_heard
-        placed: list[Line] = []
-        async with self.database.tenant(terms.tenant_id) as conn:
+        async with self._deciding(terms, node) as (conn, now, placed):
             if not await self.leases.still(conn, terms.tenant_id, (terms.campaign_id,)):
                 raise AsteriskUnavailable(reason="another server has just taken the campaign over; ask again")
             if not await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id):
@@ -248,8 +228,6 @@ class Placer:
                 conn, terms.tenant_id, by_hand.shift.id, line.call.attempt_id, lead_id, now
             ):
                 raise WrongState(what="The agent", state="in a call", allowed="ready or paused")
-            commit_s = _in_time(began_s)
-        self._send(terms, placed, commit_s, heard)
         return line.call.attempt_id
 
     def take_back(self, attempt_ids: Sequence[UUID], why: str = TAKEN_BACK) -> None:
@@ -275,6 +253,22 @@ class Placer:
             return "not_ours"
         running = await store.campaign_is_running(conn, terms.tenant_id, terms.campaign_id)
         return "" if running else "not_running"
+
+    @contextlib.asynccontextmanager
+    async def _deciding(
+        self, terms: CallTerms, node: str
+    ) -> AsyncIterator[tuple[AsyncConnection, datetime, list[Line]]]:
+        """A transaction that puts calls into the list: they are dialled from the node after its commit.
+
+        Raises AsteriskUnavailable, and DatabaseUnavailable where it took too long.
+        """
+        self._must_be_up(node)
+        now, began_s, heard = utc_now(), time.monotonic(), self.refusals_heard
+        placed: list[Line] = []
+        async with self.database.tenant(terms.tenant_id) as conn:
+            yield conn, now, placed
+            commit_s = _in_time(began_s)
+        self._send(terms, placed, commit_s, heard)
 
     def _must_be_up(self, node: str) -> None:
         link, known = self.nodes.link(node), self.nodes.get(node)

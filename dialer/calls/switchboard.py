@@ -267,15 +267,7 @@ class Switchboard:
                 return
             if shift.node != ticket.line.node or not self._at_the_phone(shift):
                 return  # called by another Asterisk now; or the row is behind what Asterisk has told us
-            if not await agents.move(
-                conn,
-                terms.tenant_id,
-                shift.id,
-                AgentState.RESERVED,
-                now,
-                leaving=(AgentState.READY,),
-                attempt_id=call.attempt_id,
-            ):
+            if not await agents.reserve(conn, terms.tenant_id, shift.id, now, attempt_id=call.attempt_id):
                 return
             await self._pop(conn, call, shift.agent_id)
         await self._choose(ticket, Assignee(shift.id, shift.agent_id, shift.leg))

@@ -181,15 +181,7 @@ async def show(
     """Preview: show a lead that was claimed to an agent, who dials it or passes on; False: the agent is not
     ready any more."""
     tenant_id = terms.tenant_id
-    if not await agents.move(
-        conn,
-        tenant_id,
-        session_id,
-        AgentState.RESERVED,
-        now,
-        leaving=(AgentState.READY,),
-        lead_id=lead.id,
-    ):
+    if not await agents.reserve(conn, tenant_id, session_id, now, lead_id=lead.id):
         return False
     await hopper.offered(conn, tenant_id, lead.id)
     await events.emit(

@@ -160,15 +160,7 @@ class Replay:
         calls, attempt_id = self.engine.calls, line.call.attempt_id
         agent = await self._free.get()
         async with self._turn, self.engine.database.tenant(TENANT) as conn:
-            reserved = await agents.move(
-                conn,
-                TENANT,
-                agent.session_id,
-                AgentState.RESERVED,
-                utc_now(),
-                leaving=(AgentState.READY,),
-                attempt_id=attempt_id,
-            )
+            reserved = await agents.reserve(conn, TENANT, agent.session_id, utc_now(), attempt_id=attempt_id)
         if not reserved:
             raise RuntimeError("an agent who was free could not be reserved")
         calls.apply(attempt_id, Assigned(utc_now(), agent=agent), seen_s=time.monotonic())
