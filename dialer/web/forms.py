@@ -20,6 +20,9 @@ from dialer.httpkit.schema import near
 
 M = TypeVar("M", bound=BaseModel)
 
+#: Characters of a name that a person gives to something.
+LONGEST_NAME = 100
+
 
 async def texts(request: web.Request) -> MultiMapping[str]:
     """The text fields of a form. Raises BadRequest for a NUL, which PostgreSQL keeps in no text."""
@@ -41,6 +44,16 @@ def whole(text: str, name: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise Invalid(field=name, reason="must be a whole number")
     return int(text)
+
+
+def line(form: MultiMapping[str], name: str, most: int, *, needed: bool = False) -> str:
+    """A field that is one line of text, of at most so many characters. Raises Invalid."""
+    text = form.get(name, "").strip()
+    if needed and not text:
+        raise Invalid(field=name, reason="is missing")
+    if len(text) > most or not text.isprintable():
+        raise Invalid(field=name, reason="does not have the right form")
+    return text
 
 
 def moment(text: str, field: str, zone: ZoneInfo) -> datetime | None:

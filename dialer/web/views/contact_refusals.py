@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 from aiohttp import web
 
 from dialer.contacts.dead_numbers_http import DEAD_NUMBERS
 from dialer.contacts.people_http import PEOPLE
-from dialer.donotcall.http import DO_NOT_CALL, RemovalIn
-from dialer.donotcall.model import Refusal, Source
+from dialer.donotcall.http import DO_NOT_CALL
 from dialer.errors import DozvonError, Invalid, NotFound
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.web import forms
-from dialer.web.keys import LIVE
 from dialer.web.views.contacts import ONE, back, id_of, show_card
+from dialer.web.views.donotcall import refusal, take_out
 
 routes = web.RouteTableDef()
-
-LONGEST_REASON = 500
 
 
 @routes.post(ONE + "/do-not-call")
@@ -32,16 +27,7 @@ async def add(request: web.Request) -> web.StreamResponse:
         numbers = await _numbers(request, actor, chosen)
         if not numbers:
             raise Invalid(field="phone", reason="choose a number")
-        reason, campaign = form.get("reason", "").strip(), form.get("campaign", "")
-        if len(reason) > LONGEST_REASON or not reason.isprintable():
-            raise Invalid(field="reason", reason="does not have the right form")
-        zone = ZoneInfo(await request.app[LIVE].timezone(actor))
-        said = Refusal(
-            Source.OPERATOR,
-            campaign_id=forms.whole(campaign, "campaign") if campaign else None,
-            reason=reason,
-            valid_until=forms.moment(form.get("valid_until", ""), "valid_until", zone),
-        )
+        said = await refusal(request, actor, form)
         await request.app[DO_NOT_CALL].add(actor, numbers, [], said)
     except DozvonError as error:
         return await show_card(request, "refusals", error)
@@ -52,12 +38,11 @@ async def add(request: web.Request) -> web.StreamResponse:
 async def remove(request: web.Request) -> web.StreamResponse:
     """Let an entry count no more."""
     actor = page_actor(request, Right.COMPLIANCE_EDIT)
-    entry_id, form = int(request.match_info["entry_id"]), await forms.texts(request)
+    form = await forms.texts(request)
     try:
-        wanted = forms.read(RemovalIn, {"reason": form.get("reason", "")})
-        await request.app[DO_NOT_CALL].remove(actor, entry_id, wanted.reason)
+        await take_out(request, actor, form)
     except DozvonError as error:
-        return await show_card(request, f"refusal-{entry_id}", error)
+        return await show_card(request, f"refusal-{request.match_info['entry_id']}", error)
     return back(request, "refusals")
 
 

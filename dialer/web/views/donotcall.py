@@ -32,7 +32,7 @@ routes = web.RouteTableDef()
 
 ENTRIES, IMPORTS = 50, 10
 PIECE = 1 << 20
-LONGEST_REASON, LONGEST_NAME = 500, 100
+LONGEST_REASON = 500
 
 
 @routes.get("/do-not-call")
@@ -56,13 +56,7 @@ async def add(request: web.Request) -> web.StreamResponse:
     try:
         numbers = [line.strip() for line in form.get("numbers", "").splitlines() if line.strip()]
         prefixes = forms.words_of(form.get("prefixes", ""))
-        campaign = form.get("campaign", "")
-        said = Refusal(
-            Source.OPERATOR,
-            campaign_id=forms.whole(campaign, "campaign") if campaign else None,
-            reason=_line(form, "reason", LONGEST_REASON),
-            valid_until=await _moment(request, actor, form, "valid_until"),
-        )
+        said = await refusal(request, actor, form)
         await request.app[DO_NOT_CALL].add(actor, numbers, prefixes, said)
     except DozvonError as error:
         return await _page(request, error.status, values=form, faults=forms.faults(error, locale_of(request)))
@@ -84,13 +78,13 @@ async def upload(request: web.Request) -> web.StreamResponse:
             while piece := await asyncio.to_thread(file.file.read, PIECE):
                 yield piece
 
-        said = Refusal(Source.IMPORT, reason=_line(texts, "file_reason", LONGEST_REASON))
+        said = Refusal(Source.IMPORT, reason=forms.line(texts, "file_reason", LONGEST_REASON))
         await request.app[DO_NOT_CALL].add_import(
             actor,
             file.filename,
             pieces(),
             said,
-            registry=_line(texts, "registry", LONGEST_NAME) or None,
+            registry=forms.line(texts, "registry", forms.LONGEST_NAME) or None,
             renew_by=await _moment(request, actor, texts, "renew_by"),
             fewer="fewer" in form,
         )
@@ -104,22 +98,30 @@ async def upload(request: web.Request) -> web.StreamResponse:
 async def remove(request: web.Request) -> web.StreamResponse:
     """Let an entry count no more."""
     actor = page_actor(request, Right.COMPLIANCE_EDIT)
-    entry_id, form = int(request.match_info["entry_id"]), await forms.texts(request)
+    form = await forms.texts(request)
     try:
-        wanted = forms.read(RemovalIn, {"reason": form.get("reason", "")})
-        await request.app[DO_NOT_CALL].remove(actor, entry_id, wanted.reason)
+        await take_out(request, actor, form)
     except DozvonError as error:
-        faults = forms.faults(error, locale_of(request))
+        faults, entry_id = forms.faults(error, locale_of(request)), int(request.match_info["entry_id"])
         return await _page(request, error.status, removing=entry_id, remove_faults=faults)
     return see("/do-not-call")
 
 
-def _line(form: MultiMapping[str], name: str, most: int) -> str:
-    """One line of text. Raises Invalid."""
-    text = form.get(name, "").strip()
-    if len(text) > most or not text.isprintable():
-        raise Invalid(field=name, reason="does not have the right form")
-    return text
+async def refusal(request: web.Request, actor: Actor, form: MultiMapping[str]) -> Refusal:
+    """What a form says of those who are not to be called. Raises Invalid."""
+    campaign = form.get("campaign", "")
+    return Refusal(
+        Source.OPERATOR,
+        campaign_id=forms.whole(campaign, "campaign") if campaign else None,
+        reason=forms.line(form, "reason", LONGEST_REASON),
+        valid_until=await _moment(request, actor, form, "valid_until"),
+    )
+
+
+async def take_out(request: web.Request, actor: Actor, form: MultiMapping[str]) -> None:
+    """Have the entry of the path count no more. Raises Invalid, NotFound, WrongState."""
+    wanted = forms.read(RemovalIn, {"reason": form.get("reason", "")})
+    await request.app[DO_NOT_CALL].remove(actor, int(request.match_info["entry_id"]), wanted.reason)
 
 
 async def _moment(request: web.Request, actor: Actor, form: MultiMapping[str], name: str) -> datetime | None:

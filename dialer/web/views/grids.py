@@ -9,7 +9,7 @@ from aiohttp import web
 from dialer.contacts.fields import Field, FieldType
 from dialer.contacts.fields_http import FIELDS
 from dialer.contacts.segments_http import SEGMENTS
-from dialer.errors import DozvonError, Invalid
+from dialer.errors import DozvonError
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.problems import locale_of
@@ -58,16 +58,12 @@ async def create(request: web.Request) -> web.StreamResponse:
     """Make one."""
     actor = page_actor(request, Right.CONTACTS_EDIT)
     sent = await forms.texts(request)
-    values = {
-        key: sent.get(key, "").strip()
-        for key in ("name", "money_field", "day_field", "money_bands", "day_bands")
-    }
+    values = {key: sent.get(key, "").strip() for key in _PARTS}
     try:
-        if not 0 < len(values["name"]) <= 100 or not values["name"].isprintable():
-            raise Invalid(field="name", reason="does not have the right form")
+        name = forms.line(sent, "name", forms.LONGEST_NAME, needed=True)
         numbers = [forms.whole(values[key], key) for key in list(values)[1:]]
         grid = await request.app[SEGMENTS].add_grid(
-            actor, values["name"], (numbers[0], numbers[2]), (numbers[1], numbers[3])
+            actor, name, (numbers[0], numbers[2]), (numbers[1], numbers[3])
         )
         await request.app[SEGMENTS].recount_grid(actor, grid.id)
     except DozvonError as error:
@@ -104,9 +100,7 @@ async def add_cell(request: web.Request) -> web.StreamResponse:
     sent = await forms.texts(request)
     try:
         place = forms.whole(sent.get("row", ""), "row"), forms.whole(sent.get("column", ""), "column")
-        name = sent.get("name", "").strip()
-        if not 0 < len(name) <= 100 or not name.isprintable():
-            raise Invalid(field="name", reason="does not have the right form")
+        name = forms.line(sent, "name", forms.LONGEST_NAME, needed=True)
         segment = await request.app[SEGMENTS].add_cell(actor, _id(request), place, name)
     except DozvonError as error:
         return await _one(request, forms.faults(error, locale_of(request)), error.status)

@@ -30,7 +30,6 @@ routes = web.RouteTableDef()
 LISTS = 50
 IMPORTS = 20
 PIECE = 1 << 20
-LONGEST_NAME = 100
 
 
 @routes.get("/lists")
@@ -45,7 +44,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     actor = page_actor(request, Right.CONTACTS_EDIT)
     name = await forms.field(request, "name")
     try:
-        if not 0 < len(name) <= LONGEST_NAME:
+        if not 0 < len(name) <= forms.LONGEST_NAME:
             raise Invalid(field="name", reason="is missing" if not name else "does not have the right form")
         made = await request.app[CONTACTS].add_list(actor, name)
     except DozvonError as error:
@@ -57,7 +56,7 @@ async def _lists(
     request: web.Request, faults: dict[str, str], status: int = 200, name: str = ""
 ) -> web.StreamResponse:
     actor = page_actor(request, Right.CONTACTS_READ)
-    asked = request.query.get("q", "").strip()[:LONGEST_NAME].replace("\0", "")
+    asked = request.query.get("q", "").strip()[: forms.LONGEST_NAME].replace("\0", "")
     key = decode(request.query.get("cursor"), int)
     found = await request.app[CONTACTS].lists(
         actor, name=asked, before=key[0] if key else None, limit=LISTS + 1

@@ -21,7 +21,6 @@ from dialer.web.views.segment_form import Form
 
 routes = web.RouteTableDef()
 
-LONGEST_NAME = 100
 FIRST = 20
 
 
@@ -95,8 +94,7 @@ async def _save(request: web.Request, segment_id: int | None) -> web.StreamRespo
         form = builder.read_form(sent, known)
         said = builder.document_of(form, known)
     try:
-        if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-            raise Invalid(field="name", reason="is missing" if not name else "does not have the right form")
+        name = forms.line(sent, "name", forms.LONGEST_NAME, needed=True)
         if form is not None and not form.is_whole:
             raise Invalid(field="expression", reason="a condition says nothing yet")
         if segment_id is None:
