@@ -69,6 +69,7 @@ def faults(
 @bench.command()
 def load(
     only: _Only = None,
+    seed: Annotated[int, typer.Option(min=1, help="decides all that is random")] = 1,
     resume: _Resume = False,
     short: _Short = False,
     json_line: _Json = False,
@@ -82,6 +83,7 @@ def load(
         run_load(
             Load(
                 only=tuple(only or ()),
+                seed=seed,
                 resume=resume,
                 short=short,
                 json_line=json_line,

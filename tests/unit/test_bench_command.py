@@ -225,7 +225,7 @@ async def test_a_smaller_run_never_stands_for_the_long_form(
     with pytest.raises(Invalid, match="no runs of the long form"):
         await run_faults(replace(PLAIN, docs=True, results=results))
     status, line, said = await command(monkeypatch, capsys, [row], options)
-    assert (status, line["runs"]) == (0, 0)
+    assert (status, line["runs"], len(Results(results).read())) == (0, 2, 2)
     assert f"nothing is left to run: {results} has every seed that is asked for\n" in said
     assert (await command(monkeypatch, capsys, [row], replace(PLAIN, results=results, resume=True)))[1][
         "runs"
@@ -270,7 +270,39 @@ async def test_all_seeds_being_in_the_file_is_no_fault(
     options = replace(PLAIN, results=tmp_path / "runs.jsonl", resume=True, only=("kill",))
     assert (await command(monkeypatch, capsys, [Made()], options))[0] == 0
     status, line, _ = await command(monkeypatch, capsys, [Made()], options)
-    assert (status, line["runs"]) == (0, 0)
+    assert (status, line["runs"], len(Results(tmp_path / "runs.jsonl").read())) == (0, 4, 4)
+
+
+async def test_what_is_resumed_is_summed_with_what_was_before(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The summary is of all runs that the file has of the rows that are asked for, the last of each seed; so
+    is the exit status. Not resumed it is of what was run just now."""
+    results = Results(tmp_path / "runs.jsonl")
+    for run in (Run("kill", 1, calls=100, double_dials=1), Run("kill", 1, calls=10), Run("ami", 1, calls=70)):
+        results.append(run)
+    results.append(Run("kill", 2, double_dials=1))
+    options = replace(PLAIN, results=results.path, resume=True)
+    status, line, told = await command(monkeypatch, capsys, [Made()], options)
+    assert (line["faults"], line["runs"], line["calls"], line["double_dials"]) == (1, 4, 12, 1)
+    assert (status, line["rows"]["kill"]["broken"], len(results.read())) == (1, 1, 6)
+    assert "kill, seed 2: 1 numbers dialled twice" in told
+    again = replace(options, resume=False, seed=2)
+    status, line, _ = await command(monkeypatch, capsys, [Made()], again)
+    assert (status, line["runs"], line["calls"]) == (0, 1, 1)
+    status, line, _ = await command(monkeypatch, capsys, [Made()], options)
+    assert (status, line["runs"], line["calls"], line["double_dials"]) == (0, 4, 13, 0)
+
+
+async def test_the_longest_rows_of_the_short_form_begin(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """So that none of them is waited for alone at the end; the long form keeps the order of the table."""
+    rows = [Made(name, long_runs=1, short_runs=1) for name in ("kill", "hostile", "ami", "soak")]
+    for short, order in ((True, "hostile soak kill ami"), (False, "kill hostile ami soak")):
+        options = replace(PLAIN, short=short, at_once=1, results=tmp_path / f"{short}.jsonl")
+        await command(monkeypatch, capsys, rows, options)
+        assert [run.fault for run in Results(options.results).read()] == order.split()
 
 
 async def test_a_path_that_cannot_be_written_is_told_before_the_first_run(

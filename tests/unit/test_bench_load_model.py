@@ -158,6 +158,17 @@ def test_a_table_shows_the_cases_and_what_did_not_hold() -> None:
     ]
 
 
+def test_a_table_of_several_seeds_says_whose_each_line_is() -> None:
+    """The last measurement of a case stands, whichever its seed."""
+    cases = [Measured("x", "a", 1, figures={"n": 1.0}), Measured("x", "b", 2, figures={"n": 2.0})]
+    assert table((("n", "N"),), cases).splitlines() == [
+        "| case | seed | N | held |",
+        "| --- | --- | --- | --- |",
+        "| a | 1 | 1 | yes |",
+        "| b | 2 | 2 | yes |",
+    ]
+
+
 def test_a_rows_table_is_put_between_its_marks() -> None:
     """The page keeps what stands around the marks; a row without measurements says so in its place."""
     page = "head\n<!-- load:leads -->\nold\n<!-- /load:leads -->\n<!-- load:air --><!-- /load:air -->\nend\n"

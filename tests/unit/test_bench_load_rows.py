@@ -34,7 +34,7 @@ from dialer.bench.load.model import (
 from dialer.bench.load.stage import Seen
 from dialer.errors import Invalid
 
-PLAIN = Load(only=(), resume=False, short=False, json_line=True, results=None, docs=False)
+PLAIN = Load(only=(), seed=1, resume=False, short=False, json_line=True, results=None, docs=False)
 LONG = Wish(False, 1, {}, {})
 CARRIED = {
     "answered": 60.0,
@@ -238,7 +238,8 @@ class Made:
             raise NotMeasured(row=self.name, reason=self.refused)
         for n in range(self.cases):
             if (self.name, f"n={n}", wish.short) not in wish.known:
-                yield Measured(self.name, f"n={n}", 1, wish.short, {"n": float(n)})
+                figures = {"n": float(n), "seed": float(wish.seed)}
+                yield Measured(self.name, f"n={n}", wish.seed, wish.short, figures)
 
 
 async def told(
@@ -269,6 +270,18 @@ async def test_what_is_known_already_is_no_failure(
     for _ in range(2):
         status, said = await told(monkeypatch, capsys, [Made()], options)
         assert (status, said["failed"]) == (0, {})
+
+
+async def test_another_seed_is_measured_beside_the_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Resumed, the command leaves out what the file has of just that seed; its summary is of that seed."""
+    path = tmp_path / "load.jsonl"
+    for seed in (1, 2, 1):
+        options = replace(PLAIN, seed=seed, results=path, resume=True)
+        _, said = await told(monkeypatch, capsys, [Made()], options)
+        assert (said["seed"], said["rows"]["events"]["n=0"]["seed"]) == (seed, seed)
+    assert [one.seed for one in results.read(path)] == [1, 2]
 
 
 async def test_the_summary_says_whether_it_was_the_short_form(

@@ -372,6 +372,14 @@ def test_the_long_form_meets_every_operation_of_the_api() -> None:
     assert sorted(turns) == list(range(schema.TURNS))
 
 
+@pytest.mark.parametrize(("operations", "met"), [(9, 3), (71, 24), (190, 28), (1000, 25)])
+def test_the_short_form_meets_about_two_dozen_operations(operations: int, met: int) -> None:
+    """However many the API has come to have; of a few no more than a third."""
+    found = schema.met_by(Block("http_schema", 1, short=True), range(operations))
+    assert (found[0], len(found)) == (0, met)
+    assert found[-1] >= operations - operations // met - 1
+
+
 def test_a_page_that_goes_on_is_read_to_its_end() -> None:
     """Where a list has more entries than a page, the link to the others is found."""
     page = OURS % ("x", "x", '<a href="/tokens?cursor=WzIwMF0">More</a>')

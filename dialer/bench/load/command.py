@@ -22,7 +22,6 @@ from dialer.processes import until_signal
 
 #: Where measurements accumulate in a checkout; elsewhere in the data folder.
 IN_TREE: Final = Path("docs/bench/load.jsonl")
-SEED: Final = 1
 #: Characters of a figure: 1,234,567.
 _FIGURE: Final = 9
 
@@ -33,7 +32,9 @@ class Load:
 
     #: rows by name; none: all
     only: tuple[str, ...]
-    #: leave out what the results file has
+    #: decides all that is random
+    seed: int
+    #: leave out what the results file has of the seed
     resume: bool
     short: bool
     #: end stdout with the summary as JSON
@@ -82,13 +83,10 @@ async def run_load(options: Load) -> int:
         working.result()
     if options.json_line:
         names = {row.name for row in wanted}
-        kept = newest(one for one in _kept(path) if one.short == options.short and one.row in names)
-        said = summary(kept.values() if options.resume else measured)
-        print(
-            json.dumps(
-                said | {"short": options.short, "failed": failed, "stopped": stopped}, ensure_ascii=False
-            )
-        )
+        of_these = [one for one in _kept(path) if _same(one, options) and one.row in names]
+        said = summary(newest(of_these).values() if options.resume else measured)
+        how = {"short": options.short, "seed": options.seed, "failed": failed, "stopped": stopped}
+        print(json.dumps(said | how, ensure_ascii=False))
     if stopped:
         return 130
     return 1 if failed or any(one.broken for one in measured if not one.searches) else 0
@@ -96,6 +94,11 @@ async def run_load(options: Load) -> int:
 
 def _kept(path: Path | None) -> list[Measured]:
     return results.read(path) if path is not None else []
+
+
+def _same(one: Measured, options: Load) -> bool:
+    """Whether it was measured in the form and with the seed that are asked for."""
+    return (one.short, one.seed) == (options.short, options.seed)
 
 
 async def _measure_all(
@@ -108,9 +111,9 @@ async def _measure_all(
 ) -> None:
     """Measure all rows into `measured`; into `failed` why a row was not, by its name."""
     for row in wanted:
-        before = newest(_kept(path))
-        earlier = before | newest(measured)
-        wish = Wish(options.short, SEED, before if options.resume else {}, earlier)
+        kept = _kept(path)
+        known = newest(one for one in kept if options.resume and _same(one, options))
+        wish = Wish(options.short, options.seed, known, newest([*kept, *measured]))
         began, found = time.monotonic(), []
 
         def say(line: str) -> None:

@@ -256,13 +256,16 @@ def from_line(line: Mapping[str, Any]) -> Measured:
 
 
 def table(columns: Sequence[tuple[str, str]], every: Sequence[Measured]) -> str:
-    """A row's measurements as a table in Markdown: a line a case, columns that nothing has left out."""
+    """A row's measurements as a table in Markdown: a line a case, columns that nothing has left out; their
+    seeds where there are several."""
     shown = [(name, head) for name, head in columns if any(name in one.figures for one in every)]
-    notes = any(one.note for one in every)
-    heads = ["case", *(head for _, head in shown), *(["what was simulated"] if notes else []), "held"]
+    notes, seeds = any(one.note for one in every), len({one.seed for one in every}) > 1
+    heads = ["case", *(["seed"] if seeds else []), *(head for _, head in shown)]
+    heads += [*(["what was simulated"] if notes else []), "held"]
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for one in every:
-        cells = [one.case, *(cell(one.figures.get(name)) for name, _ in shown)]
+        cells = [one.case, *([str(one.seed)] if seeds else [])]
+        cells += [cell(one.figures.get(name)) for name, _ in shown]
         cells += [one.note] if notes else []
         cells.append(one.broken.replace("|", "/") or "yes")
         lines.append("| " + " | ".join(cells) + " |")

@@ -106,6 +106,7 @@ async def write(
     connection: asyncpg.Connection,
     attempts: int,
     *,
+    seed: int,
     campaigns: list[int],
     agents: list[int],
     list_id: int,
@@ -114,7 +115,9 @@ async def write(
     say: Say,
 ) -> None:
     """So many attempts, A_DAY a day until now, as the owner of the tables."""
-    await connection.execute("SELECT set_config('dozvon.tenant', '1', false), setseed(0.5)")
+    await connection.execute(
+        "SELECT set_config('dozvon.tenant', '1', false), setseed($1::float8)", 1 / (1 + seed)
+    )
     await connection.execute("SET maintenance_work_mem = '512MB'")
     sessions = await connection.fetch(
         """

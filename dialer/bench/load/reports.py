@@ -95,7 +95,7 @@ class Reports:
                 continue
             async with open_books() as books:
                 began = time.perf_counter()
-                centre = await _with_past(books, many, say)
+                centre = await _with_past(books, many, wish.seed, say)
                 say(f"reports: {many:,} attempts written in {time.perf_counter() - began:.0f} s")
                 async with books.engine.database.system() as conn:
                     size = (
@@ -146,7 +146,7 @@ async def _timed(books: Books, ask: Ask, centre: Centre, times: int) -> dict[str
     return {"first_ms": took[0], **each, **spread(took, "ms", 50, 95)}
 
 
-async def _with_past(books: Books, many: int, say: Say) -> Centre:
+async def _with_past(books: Books, many: int, seed: int, say: Say) -> Centre:
     """Write the past; whom to ask about it."""
     data, database = books.data, books.engine.database
     made = [data.campaign_id]
@@ -165,6 +165,7 @@ async def _with_past(books: Books, many: int, say: Say) -> Centre:
         await past.write(
             connection,
             many,
+            seed=seed,
             campaigns=made,
             agents=agents,
             list_id=data.list_id,

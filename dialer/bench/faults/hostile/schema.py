@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import Column, select
@@ -33,6 +33,8 @@ ENDLESS: Final = frozenset({"/api/v1/events"})
 ROLES: Final[tuple[Role | None, ...]] = (None, Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
 #: So many blocks meet each operation once.
 TURNS: Final = 20
+#: About so many operations are met in the short form.
+SHORT_MEETS: Final = 24
 #: Right requests, and as many wrong ones, of one operation by one role.
 EXAMPLES: Final = 40
 PROBLEM: Final = frozenset({"type", "title", "status", "detail"})
@@ -50,6 +52,7 @@ ROWS: Final[Mapping[str, Column[Any]]] = {
     "user_id": t.app_user.c.id,
 }
 
+T = TypeVar("T")
 _Ids = Mapping[str, Sequence[int | UUID]]
 
 
@@ -100,7 +103,7 @@ class Sender:
 
 
 async def run(block: Block, floor: Floor) -> None:
-    """A block: some operations by each role; in the short form a third of all, by one role and once each."""
+    """A block: some operations by each role; in the short form two dozen, by one role and once each."""
     since = floor.site.mark()
     async with pages.visiting(block, floor) as visit:
         await pages.fill(visit, floor)
@@ -108,7 +111,7 @@ async def run(block: Block, floor: Floor) -> None:
             operations = _operations(await reply.text())
     sender = Sender(block, floor.site.url, await _ids(floor))
     positive, negative = _modes()
-    met = operations[::3] if block.short else operations[block.turn % TURNS :: TURNS]
+    met = met_by(block, operations)
     if block.short:
         sender.token = await floor.token(Role.ADMINISTRATOR)
     for number, operation in enumerate(met):
@@ -124,6 +127,13 @@ async def run(block: Block, floor: Floor) -> None:
     block.reached("http_passed", sum(n for status, n in sender.statuses.items() if 200 <= status < 300))
     block.figures["http_5xx"] = sum(n for status, n in sender.statuses.items() if status >= 500)
     await floor.holds(block, since)
+
+
+def met_by(block: Block, operations: Sequence[T]) -> Sequence[T]:
+    """Those of the operations that a block meets, from all over the document."""
+    if block.short:
+        return operations[:: max(3, len(operations) // SHORT_MEETS)]
+    return operations[block.turn % TURNS :: TURNS]
 
 
 async def _ids(floor: Floor) -> _Ids:
