@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from dialer.errors import SettingsError
+from dialer.names import NAME
 
 CONFIG_FILE = Path("/etc/dozvon/dozvon.toml")
 
@@ -71,7 +72,7 @@ class Settings(BaseSettings):
     )
     node_name: str = Field(
         "main",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        pattern=f"^{NAME}$",
         description="name of the Asterisk server that ami_host and ami_port reach; servers of one node "
         "share it",
     )

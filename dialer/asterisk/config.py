@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dialer.errors import Invalid, UnsafeValue
+from dialer.names import HOST, NAME
 from dialer.settings import Settings
 
 #: Realm of the phones' secrets. It is part of each stored hash: to change it is to change every secret.
@@ -29,10 +30,6 @@ UNHEARD = (
     "MusicOnHold",
 )
 _HEAD = "; Written by the server at each change; what you change here is lost.\n"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_HOST_NAME = re.compile(
-    r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
-)
 _HA1 = re.compile(r"[0-9a-f]{32}")
 #: A line break or a comment ends a value; the rest is what a reader of the file cannot see.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f;\u0085\u2028\u2029]")
@@ -267,7 +264,7 @@ def _safe(what: str, value: str) -> str:
 
 def _name(what: str, value: str) -> str:
     _safe(what, value)
-    if not _NAME.fullmatch(value):
+    if not re.fullmatch(NAME, value):
         raise Invalid(
             field=what,
             reason="must be latin letters, digits, - _ . and begin with a letter or digit, 64 at most",
@@ -282,7 +279,7 @@ def _host(what: str, value: str) -> str:
     try:
         return _plain_ip(value)
     except ValueError:
-        if not _HOST_NAME.fullmatch(value):
+        if not re.fullmatch(HOST, value):
             raise Invalid(field=what, reason="must be a host's name or its IP address") from None
         return value
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dialer.errors import Invalid
+from dialer.names import NAME
 
 #: Seconds between two beats of a server.
 BEAT_S = 1.0
@@ -32,8 +33,6 @@ BLIND_AFTER_S = 2.5
 #: After the database was away for all, not all find it again in the same second: nobody is dead so soon.
 PATIENCE_S = 10.0
 
-#: A node's name, as the setting node_name has it: it stands in tables, on pages and in commands.
-NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 #: Longest name of a host (RFC 1035).
 _LONGEST_HOST = 253
@@ -141,7 +140,7 @@ def to_take(
 
 def check_node(name: str, host: str, port: int) -> None:
     """See that a node may be called so and be there. Raises Invalid, with the field and how to mend it."""
-    if not NODE_NAME.fullmatch(name):
+    if not re.fullmatch(NAME, name):
         raise Invalid(
             field="name",
             reason=f"{name!r} is no name of a node: take up to 64 letters, digits, and . _ - after the first",

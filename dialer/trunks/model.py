@@ -17,16 +17,14 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
+from dialer import names
 from dialer.errors import BadNumber, UnsafeValue
 from dialer.trunks.caps import EPSILON, IDLE, NOTHING, UNCAPPED, Caps, Load, Rate, Refusal
 
 E164 = re.compile(r"\+[1-9][0-9]{2,14}")
 PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-#: A host's name, or its IPv4 address.
-HOST = re.compile(
-    r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
-)
+HOST = re.compile(names.HOST)
 SIP_USER = re.compile(r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,63}")
 #: No space, quote, backslash, bracket or semicolon: they mean something in Asterisk's files, and so does # at
 #: the beginning.
