@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dialer.debian import apt
-from dialer.errors import PartMissing
+from dialer.errors import PartMissing, SettingsError
 
 #: Told what is being done, one line at a time, for a person who waits.
 Progress = Callable[[str], None]
@@ -99,12 +99,14 @@ class Unpacked:
 
 
 def find(spec: PackageSet, packages_dir: Path) -> Unpacked | None:
-    """The set as it was unpacked before, the latest of several versions; None when it never was."""
+    """The set as it was unpacked before, the latest of several versions; None when it never was. Raises
+    SettingsError where nobody lets us look."""
     found: list[tuple[float, Path, str]] = []
-    for mark in packages_dir.glob(f"{spec.name}-*/{_MARK}"):
-        told = json.loads(mark.read_text())
-        if told["packages"] == list(spec.packages) and told["suite"] == spec.suite:
-            found.append((mark.stat().st_mtime, mark.parent, told["version"]))
+    with _ours(packages_dir):
+        for mark in packages_dir.glob(f"{spec.name}-*/{_MARK}"):
+            told = json.loads(mark.read_text())
+            if told["packages"] == list(spec.packages) and told["suite"] == spec.suite:
+                found.append((mark.stat().st_mtime, mark.parent, told["version"]))
     if not found:
         return None
     _, root, version = max(found)
@@ -115,11 +117,10 @@ def unpack(spec: PackageSet, packages_dir: Path, progress: Progress = silent) ->
     """Fetch and unpack `spec` into `packages_dir/<name>-<version>`, or find it there.
 
     Blocks: some 15 s for Asterisk on a fast line. Two processes at once do the work once. Raises PartMissing
-    with one line that says what to do.
+    with one line that says what to do, and SettingsError where the folder cannot be made or written.
     """
     if found := find(spec, packages_dir):
         return found
-    packages_dir.mkdir(parents=True, exist_ok=True)
     with _locked(packages_dir, progress):
         # Somebody else may have done it while we waited for the lock.
         if found := find(spec, packages_dir):
@@ -243,9 +244,25 @@ def _unpacked(spec: PackageSet, root: Path, version: str) -> Unpacked:
 
 
 @contextmanager
+def _ours(packages_dir: Path) -> Iterator[None]:
+    """Whatever keeps us out of the folder is said in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(
+            setting="DOZVON_CACHE_DIR",
+            reason=f"packages cannot be kept in {packages_dir} ({error.strerror}); give the folder to the "
+            "user that runs the server, or name another one",
+        ) from None
+
+
+@contextmanager
 def _locked(packages_dir: Path, progress: Progress) -> Iterator[None]:
     """Hold the folder's lock. The kernel frees it with its holder, whose every step has a deadline."""
-    with (packages_dir / ".lock").open("w") as lock:
+    with _ours(packages_dir):
+        packages_dir.mkdir(parents=True, exist_ok=True)
+        file = (packages_dir / ".lock").open("w")
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -15,7 +15,7 @@ import pytest
 
 from dialer.debian import apt, packages
 from dialer.debian.packages import PackageSet
-from dialer.errors import PartMissing
+from dialer.errors import PartMissing, SettingsError
 
 HELLO = PackageSet("hello", ("hello",), "host", "install it by hand", own_loader=False)
 
@@ -71,6 +71,16 @@ def test_a_set_is_unpacked_with_what_it_needs(repository: Path, tmp_path: Path) 
     assert [path.name for path in (tmp_path / "packages").iterdir() if path.name != ".lock"] == [
         "hello-2.10-x-1"
     ]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """Under a file, where the kernel makes none, or by a name that none can have: one line that names the
+    setting and how to mend it."""
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file/x", Path("/proc/x"), tmp_path / ("x" * 300)):
+        told = rf"DOZVON_CACHE_DIR: packages cannot be kept in {folder} \(.+\); give the folder to the user"
+        with pytest.raises(SettingsError, match=told):
+            packages.unpack(HELLO, folder)
 
 
 def test_no_program_keeps_its_owner_s_rights(repository: Path, tmp_path: Path) -> None:
