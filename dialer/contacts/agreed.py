@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -127,7 +127,8 @@ class Place:
         self, told: Iterable[tuple[int, int, Sequence[Agreed]]], header: str
     ) -> tuple[dict[NewConsent, tuple[int, Agreed]], list[Reject]]:
         """The consents of (contact, row of the file, what it tells), each once with the row that tells of it,
-        and what was not taken. `header` is that of the column of last days.
+        and what was not taken. One without a day is the one that has a day. `header` is that of the column of
+        last days.
         """
         found: dict[NewConsent, tuple[int, Agreed]] = {}
         over: list[Reject] = []
@@ -138,7 +139,8 @@ class Place:
                     over.append(Reject.of(row, header, RejectCode.CONSENT_OVER, str(agreed.until)))
                 else:
                     found.setdefault(consent, (row, agreed))
-        return found, over
+        without_day = {replace(one, valid_from=self.at, undated=True) for one in found if not one.undated}
+        return {one: of for one, of in found.items() if one not in without_day}, over
 
     def _midnight(self, day: date) -> datetime:
         return datetime.combine(day, time.min, self.zone)

@@ -89,6 +89,20 @@ def test_days_are_whole_days_of_the_company() -> None:
     assert place.consent(7, replace(agreed, since=None, until=date(2026, 2, 28))) is None
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_of_an_agreement_told_with_and_without_its_day_one_is_made(first: bool) -> None:
+    """The one with the day, be it first or last; another person's, purpose or proof is another one."""
+    place = Place(datetime(2026, 3, 1, 12, tzinfo=UTC), ZoneInfo("Europe/Moscow"))
+    twice = [(7, 1, [Agreed(ADS, "form", "№ 1", date(2026, 3, 2))]), (7, 2, [Agreed(ADS, "form", "№ 1")])]
+    others = [
+        (7, 3, [Agreed(ANY, "form", "№ 1"), Agreed(ADS, "form", "№ 2")]),
+        (8, 4, [Agreed(ADS, "form", "№ 1")]),
+    ]
+    found, over = place.consents([*(twice if first else reversed(twice)), *others], "until")
+    assert [row for row, _ in found.values()] == [1, 3, 3, 4]
+    assert over == []
+
+
 def test_a_consent_on_record_is_none_more() -> None:
     """The same purpose, source, proof and end make it the same; so does the beginning, where one is known."""
     place = Place(datetime(2026, 3, 1, 12, tzinfo=UTC), ZoneInfo("Europe/Moscow"))
