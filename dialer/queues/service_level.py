@@ -12,7 +12,7 @@ formulae:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
@@ -87,14 +87,8 @@ class Counts:
 
     def __add__(self, other: Counts) -> Counts:
         """Of both together."""
-        return Counts(
-            **{
-                each.name: (max if each.name == "longest_wait_s" else _sum)(
-                    getattr(self, each.name), getattr(other, each.name)
-                )
-                for each in fields(self)
-            }
-        )
+        both = {each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}
+        return replace(Counts(**both), longest_wait_s=max(self.longest_wait_s, other.longest_wait_s))
 
     @property
     def entered(self) -> int:
@@ -244,10 +238,6 @@ def containment(results: Mapping[str, int]) -> float | None:
     """
     entered = sum(many for result, many in results.items() if result not in ("failed", "unknown"))
     return _ratio(results.get("contained", 0), entered)
-
-
-def _sum(one: float, other: float) -> float:
-    return one + other
 
 
 def _ratio(part: float, whole: float) -> float | None:
