@@ -1,15 +1,14 @@
 """What an import would do, found out without writing: the same reading, the same deciding.
 
-Two things an import knows and this does not. What a row would give to a person who stands higher in the file,
-in an earlier batch (`batches.BATCH_ROWS`): the row is counted as a duplicate, and not compared. And what
-others do to the base in the meantime.
+What the rows before would have made of the base is foreseen (`contacts.foreseen`), so the figures are those
+of the import itself. What others do to the base in the meantime is not.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from dialer.contacts.batches import Batch
 from dialer.contacts.columns import Field
 from dialer.contacts.fields import Reader
 from dialer.contacts.files import Layout, inspect
-from dialer.contacts.matching import Card, Headers, Sorted, gain_all, sort_people
+from dialer.contacts.foreseen import NOT_YET, Foreseen
+from dialer.contacts.matching import Card, Gained, Headers, Sorted, gain_all, sort_people
 from dialer.contacts.model import Counts, NewContact, Owner, Wins
 from dialer.contacts.parsing import parsing
 from dialer.contacts.reading import AS_FOUND, Reading
@@ -127,22 +127,24 @@ async def dry_run(
         if campaign_id is not None and not await store.campaign_exists(conn, tenant_id, campaign_id):
             raise NotFound(what="campaign", key=campaign_id)
         place = Place(utc_now(), await tenants.zone(conn, tenant_id))
-    run = _Run(layout, wins, limit, place)
-    async with parsing(path, layout, settings.default_region, upto=rows) as batches:
-        async for batch in batches:
-            async with database.tenant(tenant_id) as conn:
-                numbers = sorted({number for own in batch.numbers for number in own})
-                known = await store.known_numbers(conn, tenant_id, list_id or NO_LIST, numbers)
-                people = sort_people(batch.numbers, known)
-                ids = sorted({person for _, person in people.known if person > 0})
-                cards = await peoplestore.cards(conn, tenant_id, ids, hold=False)
-                read = await fields_store.reader(conn, tenant_id)
-                on_record = await consents.consents_of(conn, tenant_id, ids if batch.agreed else ())
-            # Beside the loop, which the web process has for others too.
-            await asyncio.to_thread(run.take, batch, people, known, cards, read, on_record)
-            if progress is not None:
-                progress(run.counts)
-    return run.found(cut=rows is not None and run.counts.rows >= rows)
+    with Foreseen() as foreseen:
+        run = _Run(layout, wins, limit, place, foreseen)
+        async with parsing(path, layout, settings.default_region, upto=rows) as batches:
+            async for batch in batches:
+                async with database.tenant(tenant_id) as conn:
+                    numbers = sorted({number for own in batch.numbers for number in own})
+                    owners = await store.owners(conn, tenant_id, list_id or NO_LIST, numbers)
+                    known = foreseen.known(numbers, owners)
+                    people = sort_people(batch.numbers, known)
+                    ids = sorted({person for _, person in people.known if 0 < person < NOT_YET})
+                    cards = await peoplestore.cards(conn, tenant_id, ids, hold=False)
+                    read = await fields_store.reader(conn, tenant_id)
+                    on_record = await consents.consents_of(conn, tenant_id, ids if batch.agreed else ())
+                # Beside the loop, which the web process has for others too.
+                await asyncio.to_thread(run.take, batch, people, known, cards, read, on_record)
+                if progress is not None:
+                    progress(run.counts)
+        return run.found(cut=rows is not None and run.counts.rows >= rows)
 
 
 #: A list that is yet to be made.
@@ -152,11 +154,12 @@ NO_LIST = 0
 class _Run:
     """What has been found so far."""
 
-    def __init__(self, layout: Layout, wins: Wins, limit: int, place: Place) -> None:
+    def __init__(self, layout: Layout, wins: Wins, limit: int, place: Place, foreseen: Foreseen) -> None:
         self._place = place
         self._layout = layout
         self._wins = wins
         self._limit = limit
+        self._foreseen = foreseen
         self._headers = Headers(layout.columns)
         self.counts = Counts()
         self._codes: Counter[str] = Counter()
@@ -166,10 +169,6 @@ class _Run:
         self._filled: list[Change] = []
         self._differing: list[Change] = []
         self._agreements: list[Agreement] = []
-        # Nothing is written, so the base does not tell who stood higher in the file: numbers of those who
-        # would be new or have got them, as integers, a fifth of the room that texts take; and who has joined.
-        self._seen: set[int] = set()
-        self._joined: set[int] = set()
 
     def take(
         self,
@@ -181,75 +180,69 @@ class _Run:
         on_record: Mapping[int, Sequence[Consent]],
     ) -> None:
         """A batch of the file and what the base says of it."""
-        again = {
-            place
-            for place in people.new
-            if self._seen and not self._seen.isdisjoint(map(_as_int, batch.numbers[place]))
-        }
-        joining = people.joining - self._joined
+        whole = self._foreseen.cards({person for _, person in people.known}, cards)
+        gained = gain_all(people, batch.person, whole, known, self._wins)
         for place in people.new:
-            self._seen.update(map(_as_int, batch.numbers[place]))
-            if place in again:
-                continue
             if len(self._new) < self._limit:
                 self._new.append(_person(batch.person(place), None))
             if read:
-                row = batch.person(place)
+                row, changed = batch.person(place), gained.changed.get(matching.person_at(place))
+                custom = row.custom if changed is None else changed.custom
                 self._reject(
                     Reject.of(row.row, wrong.name, RejectCode(wrong.code), wrong.value)
-                    for wrong in read.read(row.custom)[1]
+                    for wrong in read.read(custom)[1]
                 )
-        # Of a person who stood higher in the file nothing is known here but the numbers.
-        gained = gain_all(people, batch.person, cards, known, self._wins)
+        joining = set(people.joining)
         for row, person, found in gained.gains:
             if person in joining and len(self._joining) < self._limit:
                 self._joining.append(_person(row, person))
-                joining = joining - {person}
+                joining.discard(person)
             for changes, kept in ((found.changes, self._filled), (found.differing, self._differing)):
                 for one in changes[: self._limit - len(kept)]:
                     kept.append(self._change(row, person, one))
-            self._seen.update(_as_int(one.after) for one in found.changes if one.field is Field.PHONE)
             self._reject(self._headers.rejects(row.row, found))
         self._reject(batch.rejects)
-        agreed = self._agree(batch, people, cards, on_record, again)
+        ids = self._foreseen.take(batch, people, gained)
+        agreed = self._agree(batch, people, gained, ids, on_record)
         counts = self.counts
         self.counts = Counts(
             rows=batch.last,
-            loaded=counts.loaded + len(people.new) - len(again),
-            joined=counts.joined + len(people.joining - self._joined),
-            duplicates=counts.duplicates
-            + people.duplicates
-            + len(again)
-            + len(people.joining & self._joined),
+            loaded=counts.loaded + len(people.new),
+            joined=counts.joined + len(people.joining),
+            duplicates=counts.duplicates + people.duplicates,
             rejected=counts.rejected + batch.rejected,
             filled=counts.filled + gained.rows,
             consents=counts.consents + agreed,
         )
-        self._joined |= people.joining
 
     def _agree(
         self,
         batch: Batch,
         people: Sorted,
-        cards: Mapping[int, Card],
+        gained: Gained,
+        ids: Mapping[int, int],
         on_record: Mapping[int, Sequence[Consent]],
-        again: Collection[int],
     ) -> int:
         """How many consents of a batch are new."""
         whose = dict(people.known)
+        there = {person for _, person, _ in gained.gains}
         told = []
         for place, every in batch.agreed:
             person = whose.get(place, matching.person_at(place))
-            higher = person < 0 and matching.person_at(person) in again
-            if not higher and (person < 0 or person in cards):
-                told.append((person, batch.rows[place], every))
+            if person < 0 or person in there:
+                contact_id = ids[matching.person_at(person)] if person < 0 else person
+                told.append((contact_id, batch.rows[place], every))
         found, over = self._place.consents(told, self._headers.header(Field.CONSENT_UNTIL))
         self._reject(over)
-        new = {one: of for one, of in found.items() if not is_known(one, on_record.get(one.contact_id, ()))}
+        new = {
+            one: of
+            for one, of in found.items()
+            if not is_known(one, on_record.get(one.contact_id, ())) and not self._foreseen.has(one)
+        }
+        self._foreseen.agree(new)
         for one, (row, agreed) in list(new.items())[: self._limit - len(self._agreements)]:
             name = _name(batch.person(batch.rows.index(row)))
-            who = one.contact_id if one.contact_id > 0 else None
-            self._agreements.append(Agreement(row, who, name, agreed))
+            self._agreements.append(Agreement(row, _contact(one.contact_id), name, agreed))
         return len(new)
 
     def _reject(self, rejects: Iterable[Reject]) -> None:
@@ -259,8 +252,7 @@ class _Run:
                 self._rejects.append(one)
 
     def _change(self, row: NewContact, person: int, one: matching.Change) -> Change:
-        who = person if person > 0 else None
-        return Change(row.row, who, _name(row), self._headers.of(one), one.before, one.after)
+        return Change(row.row, _contact(person), _name(row), self._headers.of(one), one.before, one.after)
 
     def found(self, *, cut: bool) -> DryRun:
         """The end."""
@@ -278,8 +270,9 @@ class _Run:
         )
 
 
-def _as_int(e164: str) -> int:
-    return int(e164[1:])
+def _contact(person: int) -> int | None:
+    """The contact's id; None: somebody who would be new."""
+    return person if 0 < person < NOT_YET else None
 
 
 def _name(row: NewContact) -> str:

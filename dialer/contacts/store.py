@@ -211,8 +211,7 @@ def _contact(row: Any, phones: Sequence[Phone]) -> Contact:
 # LATERAL with OFFSET 0 leaves the planner one way: a look into an index for each number. While a first big
 # import runs there are no statistics yet, and its own choice was a scan of the list for each number: 12 s a
 # batch against 10 ms. Of several persons with a number the one that the list has counts, else the oldest.
-_KNOWN = text("""
-    SELECT DISTINCT ON (p.e164) p.e164, p.contact_id, m.found
+_OWNERS = """
     FROM unnest(CAST(:numbers AS text[])) AS n (e164)
     CROSS JOIN LATERAL (
         SELECT e164, contact_id FROM contact_phone
@@ -224,8 +223,14 @@ _KNOWN = text("""
             WHERE tenant_id = :tenant_id AND list_id = :list_id AND contact_id = p.contact_id
         ) AS found OFFSET 0
     ) AS m
+"""
+_KNOWN = text(
+    f"""
+    SELECT DISTINCT ON (p.e164) p.e164, p.contact_id, m.found {_OWNERS}
     ORDER BY p.e164, m.found DESC, p.contact_id
-""")
+    """
+)
+_ALL_OWNERS = text(f"SELECT p.e164, p.contact_id, m.found {_OWNERS}")
 
 # Arrays, one a column, so that a batch is one statement whatever its size. ORDER BY: ids are given in the
 # order of the file.
@@ -277,6 +282,17 @@ async def known_numbers(
     """Of these numbers those that somebody has, each with whom."""
     values = {"tenant_id": tenant_id, "list_id": list_id, "numbers": list(numbers)}
     return {row.e164: Owner(row.contact_id, row.found) for row in await conn.execute(_KNOWN, values)}
+
+
+async def owners(
+    conn: AsyncConnection, tenant_id: int, list_id: int, numbers: Sequence[str]
+) -> dict[str, list[Owner]]:
+    """Of these numbers those that somebody has, each with everybody who has it."""
+    values = {"tenant_id": tenant_id, "list_id": list_id, "numbers": list(numbers)}
+    found: dict[str, list[Owner]] = {}
+    for row in await conn.execute(_ALL_OWNERS, values):
+        found.setdefault(row.e164, []).append(Owner(row.contact_id, row.found))
+    return found
 
 
 async def add_contacts(
