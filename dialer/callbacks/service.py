@@ -104,8 +104,9 @@ class CallbackService:
             lead_id = await store.lead_of(conn, actor.tenant_id, campaign_id, contact_id, add=False)
             if lead_id is None:
                 raise NotFound(what="lead of the person in the campaign", key=campaign_id)
-            lead = await store.lock_lead(conn, actor.tenant_id, lead_id)
-            assert lead is not None
+            lead = await store.read_lead(conn, actor.tenant_id, lead_id)
+            if lead is None:  # erased between the two looks
+                raise NotFound(what="lead of the person in the campaign", key=campaign_id)
             zones, now = making.zones_of(lead), utc_now()
             zone = cautious(zones, said.at if said and said.at.tzinfo else now)
             if said is None:

@@ -126,8 +126,7 @@ _PAGE = Prepared(
      LIMIT :limit
     """
 )
-_LEAD = Prepared(
-    """
+_LEAD = """
     SELECT l.id, l.campaign_id, l.contact_id, l.e164, l.timezones, l.status, l.closed_reason,
            k.status AS campaign_status, k.mode, c.timezone, p.good_from, p.good_until,
            k.callback_away, k.callback_wait_s, k.callback_tries, k.callback_retry_s
@@ -137,9 +136,9 @@ _LEAD = Prepared(
       LEFT JOIN contact_phone p
         ON p.tenant_id = l.tenant_id AND p.contact_id = l.contact_id AND p.e164 = l.e164
      WHERE l.tenant_id = :tenant_id AND l.id = :lead_id
-       FOR UPDATE OF l
-    """
-)
+"""
+_LEAD_READ = Prepared(_LEAD)
+_LEAD_LOCKED = Prepared(f"{_LEAD} FOR UPDATE OF l")
 _LEAD_OF = Prepared(
     """
     SELECT id FROM lead
@@ -185,7 +184,7 @@ _TALKED_WITH = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class LeadRow:
-    """A lead as promising it a call needs it, locked."""
+    """A lead as promising it a call needs it."""
 
     id: int
     campaign_id: int
@@ -272,7 +271,15 @@ async def lock(conn: AsyncConnection, tenant_id: int, callback_id: int) -> Callb
 
 async def lock_lead(conn: AsyncConnection, tenant_id: int, lead_id: int) -> LeadRow | None:
     """The lead, kept from everybody else until the transaction ends."""
-    row = await _LEAD.row(conn, tenant_id=tenant_id, lead_id=lead_id)
+    return _lead(await _LEAD_LOCKED.row(conn, tenant_id=tenant_id, lead_id=lead_id))
+
+
+async def read_lead(conn: AsyncConnection, tenant_id: int, lead_id: int) -> LeadRow | None:
+    """The lead as it stands: nobody waits for who only asks, and who asks waits for nobody."""
+    return _lead(await _LEAD_READ.row(conn, tenant_id=tenant_id, lead_id=lead_id))
+
+
+def _lead(row: Any) -> LeadRow | None:
     if row is None:
         return None
     plain = {name: row[name] for name in LeadRow.__slots__ if name != "terms"}
