@@ -15,6 +15,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.contacts import history
+from dialer.contacts.history import Kind
 from dialer.db import events
 from dialer.db.prepared import Prepared
 from scheduler.callbacks import PASSED_ON, Away, Outcome, Promise, State, Terms
@@ -63,11 +65,14 @@ _SETTLE = Prepared(
 _PUT_OFF = Prepared(
     """
     WITH put_off AS (
-        UPDATE callback SET moved = :moved,
-               open_at = CAST(:until AS timestamptz) + (open_at - due_at),
+        UPDATE callback c SET moved = :moved,
+               open_at = CAST(:until AS timestamptz) + (c.open_at - c.due_at),
                due_at = :until, told_at = NULL, late_told_at = NULL
-         WHERE tenant_id = :tenant_id AND id = :id AND state = 'waiting'
-        RETURNING id, campaign_id, lead_id, agent_id, state
+          FROM callback was
+         WHERE c.tenant_id = :tenant_id AND c.id = :id AND c.state = 'waiting'
+           AND was.tenant_id = c.tenant_id AND was.id = c.id
+        RETURNING c.id, c.campaign_id, c.lead_id, c.agent_id, c.state, c.contact_id,
+                  was.due_at AS was_due_at, was.moved AS was_moved
     ), rests AS (
         UPDATE lead SET status = 'waiting', hold = 'callback', open_from = :until
          WHERE tenant_id = :tenant_id AND id = (SELECT lead_id FROM put_off)
@@ -219,6 +224,11 @@ async def put_off(
 ) -> None:
     """A rule forbids the call until then."""
     rows = await _PUT_OFF.rows(conn, tenant_id=tenant_id, id=callback_id, until=until, moved=moved)
+    for row in rows:
+        if row.was_moved != moved:  # it may be put off for the same many times
+            due = [row.was_due_at.isoformat(), until.isoformat()]
+            detail = {"callback_id": row.id, "due_at": due, "moved": moved}
+            await history.add(conn, tenant_id, row.contact_id, Kind.CALLBACK_PUT_OFF, None, detail)
     await tell(conn, tenant_id, rows)
 
 

@@ -15,6 +15,8 @@ from dialer.callbacks.making import Asked, Plan, Wish
 from dialer.callbacks.store import CallbackRow, Which
 from dialer.clock import utc_now
 from dialer.compliance.filters import Filter
+from dialer.contacts import history
+from dialer.contacts.history import Kind
 from dialer.db.session import Database
 from dialer.errors import Invalid, NotFound, WrongState
 from dialer.httpkit import audit
@@ -192,10 +194,16 @@ class CallbackService:
             wish = making.wish_of(said, making.zones_of(lead), now)
             planned = await making.plan(conn, tenant_id, lead, wish, now)
         values = making.values_of(planned)
+        if row.state is State.MISSED:  # its row tells from here on what becomes of it anew
+            detail = {"callback_id": row.id, "campaign": row.campaign, "reason": row.reason}
+            await history.add(
+                conn, tenant_id, row.contact_id, Kind.CALLBACK_MISSED, None, detail, at=row.ended_at
+            )
         if wanted.at is not None:
             values |= {"state": State.WAITING.value, "tries": 0, "reason": None, "ended_at": None}
         await store.change(conn, tenant_id, row.id, values)
         await store.rest(conn, tenant_id, row.lead_id, planned.due_at)
+        await _tell_moved(conn, actor, row, planned)
         await audit.record(
             conn,
             actor,
@@ -225,6 +233,7 @@ class CallbackService:
         if row.state not in (State.WAITING, State.MISSED):
             raise WrongState(what="The callback", state=row.state, allowed="waiting or missed")
         ended = {"state": State.CANCELED.value, "reason": reason, "ended_at": utc_now()}
+        ended |= {"ended_by": actor.user_id}
         await store.change(conn, actor.tenant_id, row.id, ended)
         if row.state is State.WAITING:
             await store.free_lead(conn, actor.tenant_id, row.lead_id, close=close_lead)
@@ -274,6 +283,25 @@ def _moved(row: CallbackRow, agent_id: int | None, by: timedelta | None, *, anyo
         at = max(row.from_at + by, utc_now() + timedelta(seconds=1))
         until = row.until_at + by if row.until_at is not None and row.until_at + by > at else None
     return Change(at, until, agent_id=agent_id, anyone=anyone)
+
+
+async def _tell_moved(conn: AsyncConnection, actor: Actor, row: CallbackRow, planned: Plan) -> None:
+    """In the person's history: when and by whom they are to be called now, and before."""
+    wish, agent = planned.wish, row.agent
+    if wish.agent_id != row.agent_id:
+        found = await people.find_agent(conn, actor.tenant_id, wish.agent_id) if wish.agent_id else None
+        agent = found.name if found else None
+    old, new = (row.from_at, row.until_at, row.agent), (wish.from_at, wish.until_at, agent)
+    if old == new:
+        return
+    moments = [[_iso(one), _iso(other)] for one, other in zip(old[:2], new[:2], strict=True)]
+    detail = {"callback_id": row.id, "campaign": row.campaign, "zone": planned.zone}
+    detail |= {"from_at": moments[0], "until_at": moments[1], "agent": [row.agent, agent]}
+    await history.add(conn, actor.tenant_id, row.contact_id, Kind.CALLBACK_MOVED, actor.user_id, detail)
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at is not None else None
 
 
 async def _reach(conn: AsyncConnection, actor: Actor, row: CallbackRow | None, right: Right) -> None:

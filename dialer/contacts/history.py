@@ -1,7 +1,9 @@
-"""What happened to a person: what was done to their card, and calls, lists and consents with it.
+"""What happened to a person: what was done to their card, and calls, promises, lists and consents with it.
 
 Only what has no row elsewhere is written here: who changed what, from what to what. An attempt, a place in a
-list or a consent *is* the row of what happened, so the history is read from all of them.
+list, a consent, a promised call or a wish not to be called *is* the row of what happened, so the history is
+read from all of them. Of do-not-call those entries are told that name a number of the person: an area that is
+not called is nothing that happened to them.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ class Kind(StrEnum):
 
     #: the card was made by hand
     CREATED = "created"
-    #: {field: [old, new]}
+    #: {field: [old, new]}, and by an import {import_id, file} besides
     CHANGED = "changed"
-    #: {e164, kind}
+    #: {e164, kind}; by an import {e164, import_id, file}
     PHONE_ADDED = "phone_added"
     #: {e164, field: [old, new]}
     PHONE_CHANGED = "phone_changed"
@@ -46,6 +48,12 @@ class Kind(StrEnum):
     MERGE_UNDONE = "merge_undone"
     #: {field: [old, new]}: values were brought to one form
     CLEANED = "cleaned"
+    #: {callback_id, campaign, zone, from_at, until_at, agent: [old, new]}: for another time or agent
+    CALLBACK_MOVED = "callback_moved"
+    #: {callback_id, due_at: [old, new], moved}: a rule has put a promised call off
+    CALLBACK_PUT_OFF = "callback_put_off"
+    #: {callback_id, campaign, reason}: nobody was reached; the call was promised anew since
+    CALLBACK_MISSED = "callback_missed"
     #: everything that is kept of the person was given out
     EXPORTED = "exported"
     #: the person was erased, and nothing before is left
@@ -57,7 +65,7 @@ class Entry:
     """One thing that happened."""
 
     at: datetime
-    #: event, call, list, lead, consent or withdrawal
+    #: a word of SOURCES
     source: str
     #: its row: the attempt's id, the consent's, ...
     key: str
@@ -91,15 +99,20 @@ async def add(
     kind: str,
     by: int | None,
     detail: Mapping[str, Any] | None = None,
+    *,
+    at: datetime | None = None,
 ) -> None:
-    """Write down what was done to a card, in the transaction that does it. `by`: a user; None: the server."""
-    await add_all(conn, tenant_id, [(contact_id, kind, by, detail or {})])
+    """Write down what was done to a card, in the transaction that does it. `by`: a user; None: the server.
+    `at`: when it happened, where that is not now."""
+    await add_all(conn, tenant_id, [(contact_id, kind, by, detail or {})], at=at)
 
 
 async def add_all(
     conn: AsyncConnection,
     tenant_id: int,
     facts: Sequence[tuple[int, str, int | None, Mapping[str, Any]]],
+    *,
+    at: datetime | None = None,
 ) -> None:
     """As `add`, of many cards in one statement: (contact_id, kind, by, detail) each."""
     if not facts:
@@ -107,7 +120,7 @@ async def add_all(
     await _ADD.run(
         conn,
         tenant_id=tenant_id,
-        at=utc_now(),
+        at=at or utc_now(),
         contact_ids=[fact[0] for fact in facts],
         kinds=[str(fact[1]) for fact in facts],
         users=[fact[2] for fact in facts],
@@ -120,6 +133,19 @@ async def forget(conn: AsyncConnection, tenant_id: int, contact_id: int) -> None
     c = t.contact_event.c
     await conn.execute(delete(t.contact_event).where(c.tenant_id == tenant_id, c.contact_id == contact_id))
 
+
+_REFUSAL = """
+    jsonb_build_object(
+        'entry_id', d.id, 'e164', d.mark, 'source', d.source, 'reason', d.reason, 'registry', r.name,
+        'campaign_id', d.campaign_id, 'campaign', p.name, 'attempt_id', d.attempt_id,
+        'valid_from', d.valid_from, 'valid_until', d.valid_until)
+"""
+_REFUSED = """
+      LEFT JOIN registry r ON r.tenant_id = d.tenant_id AND r.id = d.registry_id
+      LEFT JOIN campaign p ON p.tenant_id = d.tenant_id AND p.id = d.campaign_id
+     WHERE d.tenant_id = :tenant_id AND d.kind = 'number' AND d.mark = ANY (ARRAY(
+           SELECT e164 FROM contact_phone WHERE tenant_id = :tenant_id AND contact_id = :contact_id))
+"""
 
 #: source -> its rows as (at, key, kind, by_user, detail). Each is found by an index on the contact.
 _SOURCES: Final[Mapping[str, str]] = {
@@ -177,7 +203,48 @@ _SOURCES: Final[Mapping[str, str]] = {
           FROM consent
          WHERE tenant_id = :tenant_id AND contact_id = :contact_id AND withdrawn_at IS NOT NULL
     """,
+    # As it was promised first: what was changed since is told by itself.
+    "callback": """
+        SELECT b.made_at AS at, CAST(b.id AS text) AS key, 'callback' AS kind, b.made_by AS by_user,
+               jsonb_build_object(
+                   'callback_id', b.id, 'campaign_id', b.campaign_id, 'campaign', p.name, 'zone', b.zone,
+                   'from_at', coalesce(f.detail -> 'from_at' -> 0, to_jsonb(b.from_at)),
+                   'until_at', coalesce(f.detail -> 'until_at' -> 0, to_jsonb(b.until_at)),
+                   'agent', coalesce(f.detail -> 'agent' -> 0, to_jsonb(g.name)), 'note', b.note) AS detail
+          FROM callback b
+          JOIN campaign p ON p.tenant_id = b.tenant_id AND p.id = b.campaign_id
+          LEFT JOIN agent g ON g.tenant_id = b.tenant_id AND g.id = b.agent_id
+          LEFT JOIN LATERAL (
+              SELECT e.detail FROM contact_event e
+               WHERE e.tenant_id = b.tenant_id AND e.contact_id = b.contact_id AND e.kind = 'callback_moved'
+                 AND CAST(e.detail ->> 'callback_id' AS bigint) = b.id
+               ORDER BY e.at, e.id LIMIT 1) f ON true
+         WHERE b.tenant_id = :tenant_id AND b.contact_id = :contact_id
+    """,
+    "callback_end": """
+        SELECT b.ended_at AS at, CAST(b.id AS text) AS key, 'callback_' || b.state AS kind,
+               b.ended_by AS by_user,
+               jsonb_build_object('callback_id', b.id, 'campaign_id', b.campaign_id, 'campaign', p.name,
+                                  'reason', b.reason, 'attempt_id', b.attempt_id, 'agent', g.name) AS detail
+          FROM callback b
+          JOIN campaign p ON p.tenant_id = b.tenant_id AND p.id = b.campaign_id
+          LEFT JOIN agent g ON g.tenant_id = b.tenant_id AND g.id = b.agent_id
+         WHERE b.tenant_id = :tenant_id AND b.contact_id = :contact_id
+           AND b.state IN ('done', 'missed', 'canceled') AND b.ended_at IS NOT NULL
+    """,
+    "refusal": f"""
+        SELECT d.added_at AS at, CAST(d.id AS text) AS key, 'refusal' AS kind, d.added_by AS by_user,
+               {_REFUSAL} AS detail
+          FROM do_not_call d {_REFUSED}
+    """,  # noqa: S608 - texts of ours
+    "refusal_end": f"""
+        SELECT d.removed_at AS at, CAST(d.id AS text) AS key, 'refusal_end' AS kind, d.removed_by AS by_user,
+               {_REFUSAL} || jsonb_build_object('reason', coalesce(d.removed_reason, '')) AS detail
+          FROM do_not_call d {_REFUSED} AND d.removed_at IS NOT NULL
+    """,  # noqa: S608 - texts of ours
 }
+#: What an entry of the history may come from: `event` is what was done to the card.
+SOURCES: Final = tuple(_SOURCES)
 _UNION = " UNION ALL ".join(
     f"SELECT '{source}' AS source, s.* FROM ({rows}) s"  # noqa: S608 - texts of ours
     for source, rows in _SOURCES.items()

@@ -190,21 +190,22 @@ class _Run(Loading[ImportJob]):
         changed = {person: card for person, card in gained.changed.items() if person > 0}
         await peoplestore.fill(conn, self._tenant_id, changed)
         facts: list[tuple[int, str, int | None, Mapping[str, Any]]] = []
+        file = {"import_id": self._job.id, "file": self._job.filename}
         retyped = set[int]()
         for _, person, found in gained.gains:
             if person < 0:
                 continue
-            values = {
+            values: dict[str, Any] = {
                 f"custom.{one.key}" if one.field is Field.CUSTOM else one.field.value: [one.before, one.after]
                 for one in found.changes
                 if one.field is not Field.PHONE
             }
             if values:
-                facts.append((person, Kind.CHANGED, self._job.created_by, values))
+                facts.append((person, Kind.CHANGED, self._job.created_by, values | file))
             if any(one.field is Field.CUSTOM for one in found.changes):
                 retyped.add(person)
             facts += [
-                (person, Kind.PHONE_ADDED, self._job.created_by, {"e164": one.after})
+                (person, Kind.PHONE_ADDED, self._job.created_by, {"e164": one.after, **file})
                 for one in found.changes
                 if one.field is Field.PHONE
             ]

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from dialer.compliance.policy import Hours, Purpose
 from dialer.contacts.agreed import MAX_PROOF, MAX_SOURCE
 from dialer.contacts.cleaning import Mark, clean_email
+from dialer.contacts.history import SOURCES
 from dialer.contacts.model import MAX_CUSTOM, MAX_EMAIL, MAX_EXTERNAL_ID, MAX_NAME, MAX_PHONES
 from dialer.contacts.people import MAX_SEARCH, PersonService
 from dialer.contacts.people_base import Person
@@ -211,9 +212,12 @@ class EntryOut(Out):
     """One thing that happened."""
 
     at: datetime
-    source: str = Field(description="event, call, list, lead, consent, withdrawal")
+    source: str = Field(description=", ".join(SOURCES))
     key: str = Field(description="id of the call, the list, ...")
-    kind: str = Field(description="of an event: created, changed, phone_added, ...")
+    kind: str = Field(
+        description="of an event: created, changed, phone_added, ...; of a promised call that is over: "
+        "callback_done, callback_missed, callback_canceled; else the source"
+    )
     by: str | None
     detail: dict[str, Any]
 
@@ -268,7 +272,8 @@ async def change(call: Call, contact_id: int, body: PersonFields) -> PersonOut:
 
 @routes.get("/contacts/{contact_id}/history", errors=(NotFound, Forbidden))
 async def history(call: Call, contact_id: int, query: PageQuery) -> Page[EntryOut]:
-    """What happened to a person, newest first: calls, lists, campaigns, consents, changes of the card."""
+    """What happened to a person, newest first: calls and promised ones, lists, campaigns, consents, wishes
+    not to be called, changes of the card."""
     key = decode(query.cursor, datetime, str, str)
     found = await call.app[PEOPLE].history(
         call.actor, contact_id, after=(key[0], key[1], key[2]) if key else None, limit=query.limit + 1

@@ -102,6 +102,7 @@ def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
         "precise": precise,
         "moment": lambda value, zone: moment(value, zone, locale),
         "day": lambda value: day(value, locale),
+        "when": datetime.fromisoformat,
         "masked": masked,
         "spaced": spaced,
         "epoch_ms": epoch_ms,

@@ -88,6 +88,97 @@ async def test_everything_of_a_person_and_of_nobody_else(database: Database, per
     )
 
 
+async def test_a_promised_call_is_told_from_its_making_to_its_end(database: Database) -> None:
+    """As it was promised, each change with who and when, put off once for one reason, missed and promised
+    anew, taken back by whom; one that was kept by the call."""
+    floor = await open_floor(database)
+    lead_id, other_id = await floor.leads(2)
+    seat = await floor.seat(AgentState.READY)
+    service, noon = CallbackService(database), at_noon()
+    async with database.tenant(TENANT) as conn:
+        boss = Actor(TENANT, await users.add_user(conn, TENANT, ANNA), Role.SUPERVISOR, "anna", "ru")
+    contact_id = (await floor.row(t.lead, lead_id)).contact_id
+
+    async def told(whose: int = contact_id) -> list[history.Entry]:
+        async with database.tenant(TENANT) as conn:
+            found = await history.page(conn, TENANT, whose, limit=50)
+        return [one for one in reversed(found) if "callback_id" in one.detail]
+
+    asked = Asked(noon, noon + HOUR, "Europe/Moscow", seat.agent_id, note="о ремонте")
+    made = await service.make(boss, floor.campaign_id, contact_id, asked)
+    await service.change(boss, made.id, Change(note="о покраске"))  # neither when nor who
+    await service.change(boss, made.id, Change(noon + HOUR, anyone=True))
+    async with database.tenant(TENANT) as conn:
+        for hours, filter_ in ((3, "limits"), (4, "limits"), (5, "hours")):
+            await promised_rows.put_off(conn, TENANT, made.id, noon + hours * HOUR, filter_)
+        missed = {"state": "missed", "reason": "no_answer", "ended_at": utc_now()}
+        await conn.execute(update(t.callback).values(**missed))
+    first, moved, off, again, lost = await told()
+    assert (first.source, first.kind, first.by) == ("callback", "callback", "Анна")
+    assert first.detail["agent"] == "Agent 1" or first.detail["agent"]
+    assert datetime.fromisoformat(first.detail["from_at"]) == noon
+    assert datetime.fromisoformat(first.detail["until_at"]) == noon + HOUR
+    assert (moved.kind, moved.by) == ("callback_moved", "Анна")
+    assert moved.detail["agent"] == [first.detail["agent"], None]
+    assert [datetime.fromisoformat(one) for one in moved.detail["from_at"]] == [noon, noon + HOUR]
+    assert [(one.kind, one.by, one.detail["moved"]) for one in (off, again)] == [
+        ("callback_put_off", None, "limits"),
+        ("callback_put_off", None, "hours"),
+    ]
+    assert (lost.source, lost.kind, lost.by) == ("callback_end", "callback_missed", None)
+
+    await service.change(boss, made.id, Change(noon + 2 * HOUR))
+    await service.cancel(boss, made.id, "передумал")
+    kinds = [(one.kind, one.by, one.detail.get("reason")) for one in await told()]
+    assert [one[0] for one in kinds] == [
+        "callback", "callback_moved", "callback_put_off", "callback_put_off", "callback_missed",
+        "callback_moved", "callback_canceled",
+    ]  # fmt: skip
+    assert kinds[4] == ("callback_missed", None, "no_answer")
+    assert kinds[6] == ("callback_canceled", "Анна", "передумал")
+
+    kept = await promised(floor, other_id)
+    async with database.tenant(TENANT) as conn:
+        done = {"state": "done", "reason": "answered", "ended_at": utc_now()}
+        await conn.execute(update(t.callback).where(t.callback.c.id == kept.id).values(**done))
+    (_, end) = await told(kept.contact_id)
+    assert (end.kind, end.by, end.detail["reason"]) == ("callback_done", None, "answered")
+
+
+async def test_who_is_not_to_be_called_is_told(database: Database, person: int) -> None:
+    """Each entry that names a number of the person, and its removal, with who; not one of an area, nor of
+    another's number."""
+    boss = Actor(TENANT, None, Role.ADMIN, "boss", "ru")
+    service = DoNotCallService(database, load())
+    made = await service.add(boss, NewEntry(NUMBER, reason="просил"))
+    await service.add(boss, NewEntry("+7495*"))
+    await service.add(boss, NewEntry(OTHER))
+    await service.remove(boss, made.id, "передумал")
+    async with database.tenant(TENANT) as conn:
+        told = await history.page(conn, TENANT, person, limit=50)
+    end, begin = [one for one in told if one.source.startswith("refusal")]
+    assert [one.source for one in (begin, end)] == ["refusal", "refusal_end"]
+    assert (begin.detail["e164"], begin.detail["reason"], begin.detail["source"]) == (
+        NUMBER,
+        "просил",
+        begin.detail["source"],
+    )
+    assert end.detail["reason"] == "передумал"
+
+
+async def test_a_file_that_changes_a_card_is_named(database: Database, tmp_path: Path) -> None:
+    """Values and numbers that an import has brought say from which file."""
+    lists = await Lists.open(database, tmp_path)
+    await lists.bring(lists.spring, "89160000001;;\n")
+    await lists.bring(lists.summer, "89160000001;89160000002;Анна\n")
+    (anna,) = await lists.service.contacts(BOSS, number="89160000002")
+    async with database.tenant(TENANT) as conn:
+        told = await history.page(conn, TENANT, anna.id, limit=50)
+    changes = {one.kind: one.detail for one in told if one.source == "event"}
+    assert changes.keys() == {"changed", "phone_added"}
+    assert {one["file"] for one in changes.values()} == {"весна.csv"}
+
+
 async def test_pages_leave_nothing_out(database: Database, person: int) -> None:
     """Entry by entry, also where several have one moment, the pages are the whole."""
     async with database.tenant(1) as conn:

@@ -35,6 +35,7 @@ callback = tenant_table(
     Column("made_by", BigInteger),  # the user; null: the server
     now_at("made_at"),
     time_at("ended_at"),
+    Column("ended_by", BigInteger),  # the user who took it back; null: nobody did
     Column("attempt_id", UUID(as_uuid=True)),  # the latest attempt at it
     time_at("reminded_at"),  # its agent was told that it comes
     time_at("told_at"),  # ... and that it is due
