@@ -1,4 +1,5 @@
-"""Changes of very many leads of a campaign: another order, a quota that was filled or raised, recycling.
+"""Changes of very many leads of a campaign: another order, a quota that was filled or raised, recycling, an
+area that is not to be called any more.
 
 Each is a row that is written with what has caused it, and carried out by the jobs process in pieces of some
 thousand leads in the order of their numbers, each piece a transaction that notes how far it came. A process
@@ -27,6 +28,7 @@ from dialer.db.session import Database
 from dialer.db.sort_key import OF_LEAD
 from dialer.db.tables import lead_change
 from dialer.errors import DatabaseUnavailable
+from scheduler import promised, refused
 from scheduler.hopper import FOR_LONG
 from scheduler.recycling import NEVER, Recycle
 
@@ -49,6 +51,15 @@ class What(StrEnum):
     QUOTA = "quota"
     #: closed leads begin anew
     RECYCLE = "recycle"
+    #: leads of an area that is not to be called close
+    REFUSE = "refuse"
+    #: leads that were closed for an area that may be called again are opened
+    ALLOW = "allow"
+
+    @property
+    def of_area(self) -> bool:
+        """Whether it is about the numbers that begin with `prefix` of its rule."""
+        return self in (What.REFUSE, What.ALLOW)
 
 
 #: Whether the contact c falls under the quota q.
@@ -66,6 +77,7 @@ _RECYCLED = f"""
     AND (CAST(:results AS text[]) = '{{}}' OR l.last_result = ANY (CAST(:results AS text[])))
     AND coalesce(l.last_attempt_at, l.created_at) <= CAST(:before AS timestamptz)
 """
+_IN_AREA = "starts_with(l.e164, CAST(:prefix AS text))"
 #: by change: what is set, and of which leads
 _CHANGES: Mapping[What, tuple[str, str]] = {
     What.ORDER: (f"sort_key = {OF_LEAD}", f"l.status <> 'closed' AND l.sort_key <> {OF_LEAD}"),
@@ -88,11 +100,15 @@ _CHANGES: Mapping[What, tuple[str, str]] = {
         """,
         _RECYCLED,
     ),
+    What.REFUSE: (refused.CLOSED, f"{refused.OPEN} AND {_IN_AREA} AND {refused.AREA_REFUSED}"),
+    What.ALLOW: (refused.OPENED, f"{refused.SHUT} AND {_IN_AREA}"),
 }
+#: The last number that could begin with the prefix.
+_OF_AREA = "AND e164 <= CAST(:prefix AS text) || '999999999999999'"
 _PIECE = """
     WITH part AS (
         SELECT id, e164 FROM lead
-         WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND e164 > :after
+         WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND e164 > :after {area}
          ORDER BY e164
          LIMIT :most
     ), locked AS MATERIALIZED (  -- in the order in which everybody locks leads
@@ -110,23 +126,44 @@ _PIECE = """
         RETURNING l.id
     )
     SELECT (SELECT count(*) FROM part) AS looked, (SELECT max(e164) FROM part) AS until,
-           (SELECT count(*) FROM done) AS changed
+           (SELECT count(*) FROM done) AS changed {more}
 """
 _PIECES: Mapping[What, Prepared] = {
-    what: Prepared(_PIECE.format(sets=sets, which=which)) for what, (sets, which) in _CHANGES.items()
+    what: Prepared(
+        _PIECE.format(
+            sets=sets,
+            which=which,
+            area=_OF_AREA if what.of_area else "",
+            more=", ARRAY(SELECT id FROM done) AS ids" if what is What.REFUSE else "",
+        )
+    )
+    for what, (sets, which) in _CHANGES.items()
 }
+#: It begins where the area does. A campaign that was stopped dials nobody, whatever its leads are.
+_ASK_AREA = Prepared(
+    """
+    INSERT INTO lead_change (tenant_id, campaign_id, what, rule, after_e164)
+    SELECT tenant_id, id, CAST(:what AS text), jsonb_build_object('prefix', CAST(:prefix AS text)),
+           CAST(:prefix AS text)
+      FROM campaign
+     WHERE tenant_id = :tenant_id AND (CAST(:campaign_id AS bigint) IS NULL OR id = :campaign_id)
+       AND status <> 'stopped'
+     ORDER BY id
+    """
+)
 _COUNT = Prepared(
     f"""
     SELECT count(*) FROM lead l
      WHERE l.tenant_id = :tenant_id AND l.campaign_id = :campaign_id AND {_RECYCLED}
     """  # noqa: S608 - texts of ours
 )
+#: One after the other: what was asked for last is what holds at the end.
 _NEXT = Prepared(
     """
     SELECT id, campaign_id, what, rule, after_e164, created_at FROM lead_change
-     WHERE tenant_id = :tenant_id AND finished_at IS NULL
-     ORDER BY id
-     LIMIT 1
+     WHERE tenant_id = :tenant_id
+       AND id = (SELECT min(id) FROM lead_change WHERE tenant_id = :tenant_id AND finished_at IS NULL)
+       AND finished_at IS NULL
        FOR UPDATE SKIP LOCKED
     """
 )
@@ -168,6 +205,16 @@ async def ask(
     return made
 
 
+async def ask_area(
+    conn: AsyncConnection, tenant_id: int, prefix: str, campaign_id: int | None, *, refuse: bool
+) -> None:
+    """Have the leads whose numbers begin so (E.164) closed, of one campaign or of all, once this transaction
+    commits; or those opened that were closed for it."""
+    what = What.REFUSE if refuse else What.ALLOW
+    await _ASK_AREA.run(conn, tenant_id=tenant_id, campaign_id=campaign_id, what=what, prefix=prefix)
+    await conn.execute(select(func.pg_notify(JOBS, "")))
+
+
 async def latest(
     conn: AsyncConnection, tenant_id: int, campaign_id: int, what: What, *, limit: int = 10
 ) -> list[LeadChange]:
@@ -205,8 +252,12 @@ async def piece(conn: AsyncConnection, tenant_id: int, most: int = PIECE) -> int
     if what is What.RECYCLE:
         rule = Recycle.of(row.rule)
         values |= _asked(rule, row.created_at) | {"reset": rule.reset_attempts}
+    if what.of_area:
+        values["prefix"] = row.rule["prefix"]
     whose = {"tenant_id": tenant_id, "campaign_id": row.campaign_id}
     done = await _PIECES[what].row(conn, **whose, after=row.after_e164, most=most, **values)
+    if what is What.REFUSE and done.ids:  # nobody calls them back either
+        await promised.cancel_leads(conn, tenant_id, done.ids, "do_not_call", now)
     over = done.looked < most
     told = {"looked": done.looked, "changed": done.changed, "until": done.until, "over": over}
     await _DONE.run(conn, tenant_id=tenant_id, id=row.id, **told)

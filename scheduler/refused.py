@@ -1,7 +1,8 @@
 """Leads of numbers that are not to be called: closed for good, put off where it ends, opened again after.
 
-Whoever changes an entry changes the leads in the same transaction, or soon after it where they are many: the
-placer asks before each attempt all the same, so none of this decides whether a number is dialled.
+Whoever changes an entry changes the leads in the same transaction, or soon after it where they are many, as
+those of an area are (`scheduler.changes`): the placer asks before each attempt all the same, so none of this
+decides whether a number is dialled.
 """
 
 from __future__ import annotations
@@ -25,9 +26,6 @@ NOT_REFUSED = """
            AND (d.valid_from IS NULL OR d.valid_from <= :now)
            AND (d.valid_until IS NULL OR d.valid_until > :now))
 """
-#: Leads of one statement that goes through many.
-SLICE = 20_000
-
 #: Leads that may be dialled still, of numbers: by the key that has the campaign before the number.
 _DUE = """
     SELECT l.id
@@ -39,16 +37,25 @@ _DUE = """
      ORDER BY l.id
        FOR UPDATE OF l
 """
-_OPEN = "l.status IN ('new', 'waiting', 'offered')"
-_CLOSED = "status = 'closed', hold = NULL, closed_reason = 'do_not_call'"
-_OPENED = """
-    status = CASE WHEN lead.status = 'closed' THEN 'waiting' ELSE lead.status END, closed_reason = NULL,
+#: Of a lead l, and what is set: leads that close, and leads that were closed or put off for do-not-call and
+#: are opened.
+OPEN = "l.status IN ('new', 'waiting', 'offered')"
+CLOSED = "status = 'closed', hold = NULL, closed_reason = 'do_not_call'"
+OPENED = """
+    status = CASE WHEN l.status = 'closed' THEN 'waiting' ELSE l.status END, closed_reason = NULL,
     open_from = now()
 """
-_SHUT = "(l.status = 'closed' AND l.closed_reason = 'do_not_call' OR l.hold = 'do_not_call')"
+SHUT = "(l.status = 'closed' AND l.closed_reason = 'do_not_call' OR l.hold = 'do_not_call')"
+#: The entry for the area :prefix is in force still for the campaign of a lead l.
+AREA_REFUSED = """
+    EXISTS (
+        SELECT FROM do_not_call d
+         WHERE d.tenant_id = l.tenant_id AND d.mark = CAST(:prefix AS text) || '*' AND d.removed_at IS NULL
+           AND (d.campaign_id IS NULL OR d.campaign_id = l.campaign_id))
+"""
 _OF_DUE = "WHERE lead.tenant_id = :tenant_id AND lead.id IN (SELECT id FROM due)"
 _CLOSE = Prepared(
-    f"WITH due AS ({_DUE.format(which=_OPEN)}) UPDATE lead SET {_CLOSED} {_OF_DUE}"  # noqa: S608
+    f"WITH due AS ({_DUE.format(which=OPEN)}) UPDATE lead SET {CLOSED} {_OF_DUE}"  # noqa: S608
 )
 _PUT_OFF = Prepared(
     f"""
@@ -58,30 +65,13 @@ _PUT_OFF = Prepared(
     """  # noqa: S608 - texts of ours
 )
 _OPEN_AGAIN = Prepared(
-    f"WITH due AS ({_DUE.format(which=_SHUT)}) UPDATE lead SET {_OPENED} {_OF_DUE}"  # noqa: S608
+    f"""
+    WITH due AS ({_DUE.format(which=SHUT)})
+    UPDATE lead l SET {OPENED} WHERE l.tenant_id = :tenant_id AND l.id IN (SELECT id FROM due)
+    """  # noqa: S608 - texts of ours
 )
 _CLOSE_LEADS = Prepared(
-    f"UPDATE lead SET {_CLOSED} WHERE tenant_id = :tenant_id AND id = ANY (CAST(:lead_ids AS bigint[]))"  # noqa: S608
-)
-_SLICE_END = Prepared(
-    """
-    SELECT max(id) FROM (SELECT id FROM lead WHERE tenant_id = :tenant_id AND id > :after
-                          ORDER BY id LIMIT :slice) AS next_ones
-    """
-)
-#: What somebody works with is passed over: who dials asks again, and two slices cannot wait for each other.
-_SLICE_OF = """
-    SELECT l.id FROM lead l
-     WHERE l.tenant_id = :tenant_id AND l.id > :after AND l.id <= :last AND starts_with(l.e164, :prefix)
-       AND (CAST(:campaign_id AS bigint) IS NULL OR l.campaign_id = :campaign_id) AND {which}
-     ORDER BY l.id
-       FOR UPDATE SKIP LOCKED
-"""
-_CLOSE_PREFIX = Prepared(
-    f"WITH due AS ({_SLICE_OF.format(which=_OPEN)}) UPDATE lead SET {_CLOSED} {_OF_DUE}"  # noqa: S608
-)
-_OPEN_PREFIX = Prepared(
-    f"WITH due AS ({_SLICE_OF.format(which=_SHUT)}) UPDATE lead SET {_OPENED} {_OF_DUE}"  # noqa: S608
+    f"UPDATE lead SET {CLOSED} WHERE tenant_id = :tenant_id AND id = ANY (CAST(:lead_ids AS bigint[]))"  # noqa: S608
 )
 
 
@@ -114,25 +104,3 @@ async def close_leads(conn: AsyncConnection, tenant_id: int, lead_ids: Sequence[
     """Dial these leads no more."""
     await _CLOSE_LEADS.run(conn, tenant_id=tenant_id, lead_ids=list(lead_ids))
     await promised.cancel_leads(conn, tenant_id, lead_ids, "do_not_call", utc_now())
-
-
-async def slice_end(conn: AsyncConnection, tenant_id: int, after: int) -> int | None:
-    """The last lead of the slice that begins after the lead `after`; None: there is no lead behind it."""
-    found: int | None = await _SLICE_END.value(conn, tenant_id=tenant_id, after=after, slice=SLICE)
-    return found
-
-
-async def change_prefix(
-    conn: AsyncConnection,
-    tenant_id: int,
-    prefix: str,
-    campaign_id: int | None,
-    *,
-    after: int,
-    last: int,
-    shut: bool,
-) -> int:
-    """Close the leads of a slice whose numbers begin so (E.164), or open those that were closed for it."""
-    statement = _CLOSE_PREFIX if shut else _OPEN_PREFIX
-    whose = {"tenant_id": tenant_id, "prefix": prefix, "campaign_id": campaign_id}
-    return await statement.run(conn, **whose, after=after, last=last)

@@ -37,7 +37,7 @@ from dialer.httpkit.paging import MAX_ID
 from dialer.httpkit.said import Said
 from dialer.settings import Settings
 from dialer.telemetry import mask_number
-from scheduler import refused
+from scheduler import changes
 
 #: Numbers and prefixes of one request.
 MOST = 10_000
@@ -84,8 +84,9 @@ class DoNotCallService:
     ) -> Added:
         """Have nobody call these numbers, however they are written, and all that begin in these ways.
 
-        When this returns, no attempt is made any more, leads are closed, and what nobody has answered is
-        taken back. Raises Invalid, NotFound (of the campaign).
+        When this returns, no attempt is made any more, and what nobody has answered is taken back. Leads of
+        these numbers are closed; those of whole areas the jobs process closes. Raises Invalid, NotFound (of
+        the campaign).
         """
         actor.require(Right.COMPLIANCE_EDIT)
         marks = self._marks(numbers, prefixes)
@@ -104,6 +105,12 @@ class DoNotCallService:
                 campaign_id=said.campaign_id,
                 reason=said.reason,
             )
+            if said.valid_from is None and said.valid_until is None:
+                for mark in marks:
+                    if mark.endswith("*"):
+                        await changes.ask_area(
+                            conn, actor.tenant_id, mark[:-1], said.campaign_id, refuse=True
+                        )
             ids = await store.add(conn, actor.tenant_id, marks, said, by=actor.user_id, now=now)
         await self._settle_leads(actor.tenant_id, marks, said, now)
         return Added(tuple(sorted(ids.values())), len(set(marks)) - len(ids))
@@ -114,22 +121,6 @@ class DoNotCallService:
         for begin in () if one_by_one(marks) else range(0, len(numbers), SLICE):
             async with self._database.tenant(tenant_id) as conn:
                 await store.stop_numbers(conn, tenant_id, numbers[begin : begin + SLICE], said, now)
-        if said.valid_from is None and said.valid_until is None:
-            for mark in marks:
-                if mark.endswith("*"):
-                    await self._go_through(tenant_id, mark[:-1], said.campaign_id, shut=True)
-
-    async def _go_through(self, tenant_id: int, prefix: str, campaign_id: int | None, *, shut: bool) -> None:
-        after = 0
-        while True:
-            async with self._database.tenant(tenant_id) as conn:
-                last = await refused.slice_end(conn, tenant_id, after)
-                if last is None:
-                    return
-                await refused.change_prefix(
-                    conn, tenant_id, prefix, campaign_id, after=after, last=last, shut=shut
-                )
-            after = last
 
     def _marks(self, numbers: Sequence[str], prefixes: Sequence[str]) -> list[str]:
         if not numbers and not prefixes:
@@ -164,11 +155,10 @@ class DoNotCallService:
             entry = await self._entry(conn, actor, entry_id)
             if not await store.remove(conn, actor.tenant_id, entry, reason=reason, by=actor.user_id):
                 raise WrongState(what="The entry", state="removed", allowed="in force")
+            if entry.kind is Kind.PREFIX:
+                await changes.ask_area(conn, actor.tenant_id, entry.number, entry.campaign_id, refuse=False)
             await audit.record(conn, actor, "do_not_call.remove", f"do_not_call:{entry_id}", reason=reason)
-            removed = await self._entry(conn, actor, entry_id)
-        if entry.kind is Kind.PREFIX:
-            await self._go_through(actor.tenant_id, entry.number, entry.campaign_id, shut=False)
-        return removed
+            return await self._entry(conn, actor, entry_id)
 
     async def entries(
         self,

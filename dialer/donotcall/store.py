@@ -210,7 +210,7 @@ async def add(
     """Add an entry for each of these marks that has none; the ids of those that were added, by mark.
 
     Leads of numbers close with it, or are put off to its end (`leads`); those of a prefix are the caller's,
-    see `refused.change_prefix`, as are those of more than `MOST_LOCKS` numbers. The engines take back what
+    see `changes.ask_area`, as are those of more than `MOST_LOCKS` numbers. The engines take back what
     nobody has answered yet. **The last thing of its transaction**, which holds a lock that keeps attempts of
     those numbers, or all, from being committed meanwhile.
     """

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from support.floor import NODE, TENANT, Floor
 from support.placer import Line, placer_of, terms_of
+from support.promises import promised, row
 from support.room import Client, room
 
 from dialer.calls.placing import Placed
@@ -25,6 +26,8 @@ from dialer.donotcall.service import DoNotCallService
 from dialer.errors import DatabaseUnavailable
 from dialer.httpkit.keys import DATABASE
 from dialer.settings import Settings, load
+from scheduler import changes
+from scheduler.changes import Changes
 
 FIRST = "+79160000000"
 CSV = {"Content-Type": "text/csv"}
@@ -92,18 +95,60 @@ async def test_more_numbers_than_locks(client: Client, floor: Floor) -> None:
         assert await conn.scalar(closed) == count
 
 
-async def test_a_prefix_closes_its_leads_and_gives_them_back(client: Client, floor: Floor) -> None:
-    """All leads whose numbers begin so close at once, and come back when it is removed."""
-    await floor.leads(3)
-    (other,) = await floor.leads(1, first=79031112233)
-    added = await post(client, "", 201, prefixes=["7 916"])
+async def test_an_area_is_refused_at_once_and_its_leads_close_after(client: Client, floor: Floor) -> None:
+    """The request touches no lead, and nobody of the area is dialled from then on; the jobs process closes
+    them piece by piece, and nothing beside the area, with what was promised; and opens them again."""
+    leads = await floor.leads(7)
+    beside = [*await floor.leads(1, first=79150000000), *await floor.leads(1, first=79170000000)]
+    kept = await promised(floor, leads[3], due_s=3600)
     statuses = select(t.lead.c.status, func.count()).group_by(t.lead.c.status)
+
+    async def by_status() -> dict[str, int]:
+        async with floor.database.tenant(TENANT) as conn:
+            return dict((await conn.execute(statuses)).all())
+
+    added = await post(client, "", 201, prefixes=["7 916"])
+    assert await by_status() == {"new": 8, "waiting": 1}
     async with floor.database.tenant(TENANT) as conn:
-        assert dict((await conn.execute(statuses)).all()) == {"closed": 3, "new": 1}
-    assert (await floor.row(t.lead, other)).status == "new"
+        numbers = ["+79160000000", "+79170000000"]
+        assert list(await store.covering(conn, TENANT, numbers, floor.campaign_id, utc_now())) == numbers[:1]
+        # A process that dies in between has closed some: the next goes on where it ended.
+        assert await changes.piece(conn, TENANT, most=3) == 3
+    assert await by_status() == {"closed": 3, "new": 5, "waiting": 1}
+    assert await Changes(floor.database).round(TENANT) == 4
+    assert await by_status() == {"closed": 7, "new": 2}
+    assert [(await floor.row(t.lead, one)).status for one in beside] == ["new", "new"]
+    callback = await row(floor, kept.id)
+    assert (callback.state, callback.reason) == ("canceled", "do_not_call")
     await post(client, f"/{added['ids'][0]}/remove", 200, reason="a slip")
+    assert await by_status() == {"closed": 7, "new": 2}
+    await Changes(floor.database).round(TENANT)
+    assert await by_status() == {"waiting": 7, "new": 2}
+
+
+async def test_an_area_that_is_allowed_again_meanwhile(client: Client, floor: Floor) -> None:
+    """Who changes their mind before the leads were closed has none closed, in whichever order processes get
+    to it; another campaign's leads are never touched."""
+    await floor.leads(3)
     async with floor.database.tenant(TENANT) as conn:
-        assert dict((await conn.execute(statuses)).all()) == {"waiting": 3, "new": 1}
+        other = await conn.scalar(
+            insert(t.campaign).values(tenant_id=TENANT, name="Лето", policy="demo").returning(t.campaign.c.id)
+        )
+    elsewhere = await floor.leads(1, campaign_id=other, first=79160000000)
+    added = await post(client, "", 201, prefixes=["7 916"], campaign_id=floor.campaign_id)
+    await post(client, f"/{added['ids'][0]}/remove", 200, reason="a slip")
+    async with floor.database.tenant(TENANT) as first, floor.database.tenant(TENANT) as second:
+        assert await changes.piece(first, TENANT) == 3
+        assert await changes.piece(second, TENANT) is None, "two are at work at once"
+    await Changes(floor.database).round(TENANT)
+    closed = select(func.count()).select_from(t.lead).where(t.lead.c.status == "closed")
+    async with floor.database.tenant(TENANT) as conn:
+        assert await conn.scalar(closed) == 0
+    await post(client, "", 201, prefixes=["7 916"], campaign_id=floor.campaign_id)
+    await Changes(floor.database).round(TENANT)
+    async with floor.database.tenant(TENANT) as conn:
+        assert await conn.scalar(closed) == 3
+    assert (await floor.row(t.lead, elsewhere[0])).status == "new"
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
+from support.floor import TENANT, Floor
+from support.imports import BOSS, Lists
+from support.promises import at_noon, open_floor, promised
 
+from dialer.agents.model import AgentState
+from dialer.callbacks.making import Asked
+from dialer.callbacks.service import CallbackService, Change
 from dialer.clock import utc_now
 from dialer.compliance.policy import Purpose
 from dialer.contacts import consents, history, store
@@ -17,9 +24,15 @@ from dialer.contacts.model import NewContact
 from dialer.contacts.numbers import PhoneNumber
 from dialer.db import tables as t
 from dialer.db.session import Database
+from dialer.donotcall.model import Refusal, Source
+from dialer.donotcall.service import DoNotCallService
+from dialer.httpkit.access import Role
 from dialer.ids import new_id
+from dialer.settings import load
+from scheduler import promised as promised_rows
 
 NUMBER, OTHER = "+79161234567", "+79160000001"
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -95,8 +108,7 @@ async def test_a_promised_call_is_told_from_its_making_to_its_end(database: Data
     lead_id, other_id = await floor.leads(2)
     seat = await floor.seat(AgentState.READY)
     service, noon = CallbackService(database), at_noon()
-    async with database.tenant(TENANT) as conn:
-        boss = Actor(TENANT, await users.add_user(conn, TENANT, ANNA), Role.SUPERVISOR, "anna", "ru")
+    boss = await floor.user(Role.SUPERVISOR)
     contact_id = (await floor.row(t.lead, lead_id)).contact_id
 
     async def told(whose: int = contact_id) -> list[history.Entry]:
@@ -114,11 +126,11 @@ async def test_a_promised_call_is_told_from_its_making_to_its_end(database: Data
         missed = {"state": "missed", "reason": "no_answer", "ended_at": utc_now()}
         await conn.execute(update(t.callback).values(**missed))
     first, moved, off, again, lost = await told()
-    assert (first.source, first.kind, first.by) == ("callback", "callback", "Анна")
-    assert first.detail["agent"] == "Agent 1" or first.detail["agent"]
+    assert (first.source, first.kind, first.by) == ("callback", "callback", boss.name)
+    assert first.detail["agent"] == seat.actor.name
     assert datetime.fromisoformat(first.detail["from_at"]) == noon
     assert datetime.fromisoformat(first.detail["until_at"]) == noon + HOUR
-    assert (moved.kind, moved.by) == ("callback_moved", "Анна")
+    assert (moved.kind, moved.by) == ("callback_moved", boss.name)
     assert moved.detail["agent"] == [first.detail["agent"], None]
     assert [datetime.fromisoformat(one) for one in moved.detail["from_at"]] == [noon, noon + HOUR]
     assert [(one.kind, one.by, one.detail["moved"]) for one in (off, again)] == [
@@ -135,7 +147,7 @@ async def test_a_promised_call_is_told_from_its_making_to_its_end(database: Data
         "callback_moved", "callback_canceled",
     ]  # fmt: skip
     assert kinds[4] == ("callback_missed", None, "no_answer")
-    assert kinds[6] == ("callback_canceled", "Анна", "передумал")
+    assert kinds[6] == ("callback_canceled", boss.name, "передумал")
 
     kept = await promised(floor, other_id)
     async with database.tenant(TENANT) as conn:
@@ -148,20 +160,23 @@ async def test_a_promised_call_is_told_from_its_making_to_its_end(database: Data
 async def test_who_is_not_to_be_called_is_told(database: Database, person: int) -> None:
     """Each entry that names a number of the person, and its removal, with who; not one of an area, nor of
     another's number."""
-    boss = Actor(TENANT, None, Role.ADMIN, "boss", "ru")
+    boss = await Floor(database, 0, 0, 0).user(Role.ADMIN)
     service = DoNotCallService(database, load())
-    made = await service.add(boss, NewEntry(NUMBER, reason="просил"))
-    await service.add(boss, NewEntry("+7495*"))
-    await service.add(boss, NewEntry(OTHER))
-    await service.remove(boss, made.id, "передумал")
+    asked = Refusal(Source.OPERATOR, reason="просил")
+    made = await service.add(boss, [NUMBER], [], asked)
+    await service.add(boss, [OTHER], ["7 916"], asked)
+    await service.remove(boss, made.ids[0], "передумал")
     async with database.tenant(TENANT) as conn:
         told = await history.page(conn, TENANT, person, limit=50)
     end, begin = [one for one in told if one.source.startswith("refusal")]
-    assert [one.source for one in (begin, end)] == ["refusal", "refusal_end"]
+    assert [(one.source, one.by) for one in (begin, end)] == [
+        ("refusal", boss.name),
+        ("refusal_end", boss.name),
+    ]
     assert (begin.detail["e164"], begin.detail["reason"], begin.detail["source"]) == (
         NUMBER,
         "просил",
-        begin.detail["source"],
+        "operator",
     )
     assert end.detail["reason"] == "передумал"
 

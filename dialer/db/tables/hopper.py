@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, time_at
 
 # The words of the state columns; the rules over them live in the modules of `scheduler`.
-LEAD_CHANGES = ("order", "quota", "recycle")
+LEAD_CHANGES = ("order", "quota", "recycle", "refuse", "allow")
 
 #: The share of a campaign's calls that a list gets. A campaign without such rows dials all its lists as one.
 campaign_list = tenant_table(
