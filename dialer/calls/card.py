@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.calls import dispositions
 from dialer.calls.call_log import CallRow
 from dialer.calls.dispositions import Choice
+from dialer.contacts import fields_store
 from dialer.contacts import store as contacts
+from dialer.contacts.fields import Field
 from dialer.db.prepared import Prepared
 from dialer.db.tables import campaign, lead
 from dialer.telemetry import mask_number
@@ -47,6 +49,8 @@ class Person:
     #: other columns of the list, by their header
     custom: Mapping[str, str]
     phones: Sequence[CardPhone]
+    #: the tenant's own fields, by which the other columns are called
+    fields: Sequence[Field] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,7 @@ async def person(
             CardPhone(shown_number(phone.e164, whole=whole, current=phone.e164 == e164), phone.kind)
             for phone in found.phones
         ],
+        fields=await fields_store.shown(conn, tenant_id) if found.custom else (),
     )
 
 

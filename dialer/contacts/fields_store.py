@@ -61,6 +61,11 @@ async def fields(conn: AsyncConnection, tenant_id: int) -> list[Field]:
     return [_field(row) for row in await conn.execute(query.order_by(_FIELD.position, _FIELD.id))]
 
 
+async def shown(conn: AsyncConnection, tenant_id: int) -> list[Field]:
+    """The tenant's fields that a card shows, in their order."""
+    return [one for one in await fields(conn, tenant_id) if not one.archived]
+
+
 async def reader(conn: AsyncConnection, tenant_id: int) -> Reader:
     """What reads the values of contacts; false where the tenant has no fields."""
     return Reader(await fields(conn, tenant_id))

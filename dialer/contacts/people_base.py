@@ -129,7 +129,7 @@ class People:
             lists=await people_store.lists_of(conn, tenant_id, contact_id),
             leads=leads,
             consents=await consents.records_of(conn, tenant_id, contact_id),
-            fields=[one for one in await fields_store.fields(conn, tenant_id) if not one.archived],
+            fields=await fields_store.shown(conn, tenant_id),
             whole=whole,
         )
 

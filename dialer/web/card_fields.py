@@ -1,4 +1,4 @@
-"""The fields of a person's card as a form shows them: the tenant's own under their labels, then the rest."""
+"""The fields of a person's card as pages show them: the tenant's own under their labels, then the rest."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ def card_fields(
         for name in names.get(field.id, [field.key])
     ]
     return [*own, *rest]
+
+
+def told(fields: Sequence[Field], custom: Mapping[str, str], locale: str) -> list[tuple[str, str]]:
+    """What is known of a person as (label, value), under the labels and in the order of the card's form."""
+    return [(one.label, one.value) for one in card_fields(fields, custom, locale, "", "") if one.value]
 
 
 def label_of(field: Field, locale: str) -> str:

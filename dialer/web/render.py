@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from dialer.httpkit.identity import csrf_token
 from dialer.httpkit.keys import ACTOR
 from dialer.httpkit.problems import locale_of
 from dialer.httpkit.security import CONNECT_SOURCES, policy
-from dialer.web import formats, words
+from dialer.web import card_fields, formats, sections, words
 from dialer.web.keys import FILES, LIVE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -44,6 +44,8 @@ def environment(locale: str) -> Environment:
         word=lambda kind, name: words.word(locale, kind, name),
         why=lambda pace: words.pace(locale, pace),
         tell=lambda value: said(value, locale),
+        sections=sections.shown,
+        told=partial(card_fields.told, locale=locale),
     )
     made.filters.update(formats.filters(locale))
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from support.browser import Visitors
 from support.web import PASSWORD, Web
 
@@ -55,6 +56,48 @@ async def test_an_operator_sees_the_desk_and_nothing_of_the_supervisors(visit: V
     assert await person.page.locator("nav a").all_inner_texts() == ["Callbacks", "My desk"]
     await person.open("/users")
     assert "users_edit" in await person.page.inner_text("main")
+
+
+@pytest.mark.parametrize("locale", ["ru", "en"])
+async def test_the_navigation_is_one_row_at_a_desk_and_whole_on_a_phone(visit: Visitors, locale: str) -> None:
+    """For everybody and at every usual width each row is one line; on a phone nothing of it is cut off. By
+    keyboard all of it is reached, in its order, with a mark that is seen."""
+    for role, path in ((Role.ADMINISTRATOR, "/contacts"), (Role.SUPERVISOR, "/trunks"), (Role.OPERATOR, "/")):
+        person = await visit(role, locale=locale)
+        await person.open(path)
+        page = person.page
+        for width in (1280, 1366, 1920):
+            await page.set_viewport_size({"width": width, "height": 800})
+            lines = await page.evaluate(
+                "[...document.querySelectorAll('header nav')].map(nav =>"
+                " new Set([...nav.children].map(link => link.getBoundingClientRect().top)).size)"
+            )
+            assert set(lines) == {1}, (role, width)
+            self_top, nav_top = await page.evaluate(
+                "['.self', 'header nav'].map(each => document.querySelector(each).offsetTop)"
+            )
+            assert abs(self_top - nav_top) < 20, (role, width)
+        await page.set_viewport_size({"width": 390, "height": 844})
+        cut = await page.evaluate(
+            "[...document.querySelectorAll('header a, header button')].filter(each => {"
+            " const box = each.getBoundingClientRect(); return box.left < 0 || box.right > 390 })"
+            ".filter(each => !each.matches('.skip')).map(each => each.textContent)"
+        )
+        assert cut == [], role
+        links = await page.locator("header nav a").all_inner_texts()
+        reached = []
+        for _ in range(60):
+            await page.keyboard.press("Tab")
+            text, seen = await page.evaluate(
+                "[document.activeElement.closest('header nav') ? document.activeElement.innerText : '',"
+                " getComputedStyle(document.activeElement).outlineStyle]"
+            )
+            if text:
+                reached.append(text)
+                assert seen == "solid", text
+            if len(reached) == len(links):
+                break
+        assert sorted(reached) == sorted(links)
 
 
 async def test_an_unknown_page_is_told_of_in_words(visit: Visitors) -> None:

@@ -164,6 +164,7 @@ async def duplicates(request: web.Request) -> web.StreamResponse:
         request,
         "duplicates.html",
         pairs=found[:PAIRS],
+        left=(await service.counts(actor))[1],
         following=encode(last.score.value, last.id) if last else None,
         merges=await service.merges(actor, limit=MERGES),
     )
