@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +17,11 @@ from dialer.calls.targets import Target
 from dialer.calls.terms import CallTerms
 from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
+from dialer.compliance.consent import NotGiven, consent_for
 from dialer.compliance.filters import Answer as Said
 from dialer.compliance.filters import Filter, Rules, Subject, answers, stopped
 from dialer.compliance.model import STARTED_BY_PERSON
+from dialer.contacts import consents
 from dialer.contacts.numbers import BadNumber, read_number
 from dialer.db.session import Database
 from dialer.donotcall import store as donotcall
@@ -31,7 +33,7 @@ from dialer.policies.windows import Opening, opening
 from dialer.reports import live_store
 from dialer.reports.live import LiveService, Trouble
 from dialer.settings import Settings
-from dialer.whynot import judging, store
+from dialer.whynot import counting, judging, store
 from dialer.whynot import model as m
 from dialer.whynot.model import Answer, CampaignRef, Count, Finding, Funnel, Report
 from dialer.whynot.store import HOUR, LeadFacts
@@ -223,7 +225,7 @@ class WhyNotService:
             campaign = CampaignRef(row.id, row.name, row.status, row.mode)
             asks = rules is not None and rules.policy.asks_consent
             written = row.calendar_stamp, row.calendar_done
-            rows = await store.counts(
+            rows = await counting.leads(
                 conn,
                 tenant_id,
                 campaign_id,
@@ -233,6 +235,7 @@ class WhyNotService:
                 purpose=rules.purpose.value if rules and asks else None,
                 list_id=list_id,
             )
+            lacking = await _lacking(conn, tenant_id, rows, rules, now.at)
             found = [judging.of_campaign(campaign), judging.of_policy(terms)]
             asked = _Asked(0)
             if terms is not None:
@@ -240,8 +243,8 @@ class WhyNotService:
                     asked = await self._asked(conn, terms, now.at)
                 lines = await judging.lines_of(conn, terms, ())
                 found += self._powers(terms, now, judging.of_lines(lines, None))
-        counts = _counted(rows, rules, now.at)
-        ready = sum(each.leads for each in rows if each.step == "open")
+        counts = _counted(rows, lacking, rules, now.at)
+        ready = sum(each.leads for each in rows if each.step == "open" and each.whose not in lacking)
         if asked.every is not None:
             asked = _Asked(0, [Count(asked.every.value, "", ready)])
         stops = sum(one.leads for one in asked.counts)
@@ -265,7 +268,7 @@ class WhyNotService:
         whose = (conn, terms.tenant_id, terms.campaign_id)
         leads = await hopper.peek(*whose, LOOKED_AT, now, mixed=terms.mixed)
         if len(leads) < LOOKED_AT:
-            leads += await store.due(*whose, now, LOOKED_AT - len(leads))
+            leads += await counting.due(*whose, now, LOOKED_AT - len(leads))
         targets = [Target(lead.e164, lead.timezones, lead) for lead in leads]
         lines = await judging.lines_of(conn, terms, [one.e164 for one in targets])
         passed, found = 0, []
@@ -278,7 +281,7 @@ class WhyNotService:
                 found.append(Count(m.WAIT, "trunk", 1))
             elif said.filter is Filter.MODE:
                 return _Asked(0, every=Filter.MODE)
-            elif not _counted_already(said, subject, terms.rules):
+            elif not _counted_already(said, subject):
                 found.append(_denied(said, subject, terms.rules, now))
         return _Asked(passed, _together(found))
 
@@ -316,13 +319,23 @@ class WhyNotService:
         return CampaignRef(row.id, row.name, row.status, row.mode)
 
 
-def _counted_already(said: Said, subject: Subject, rules: Rules) -> bool:
+async def _lacking(
+    conn: AsyncConnection, tenant_id: int, rows: Sequence[Any], rules: Rules | None, now: datetime
+) -> dict[int, NotGiven]:
+    """Of the people by whom the rows tell kinds of consents those who have not agreed."""
+    people = {row.whose for row in rows if row.whose is not None}
+    if rules is None or not people:
+        return {}
+    known = await consents.consents_of(conn, tenant_id, people)
+    found = {one: consent_for(known.get(one, ()), rules.purpose, now) for one in people}
+    return {one: said for one, said in found.items() if isinstance(said, NotGiven)}
+
+
+def _counted_already(said: Said, subject: Subject) -> bool:
     """Whether the count of all leads has this one under the filter: what rows say without a rule."""
     if said.filter is Filter.DO_NOT_CALL:
         return subject.do_not_call is not None and subject.do_not_call.source != donotcall.ERASED
-    if said.filter is Filter.CONSENT:
-        return not any(one.covers(rules.purpose) for one in subject.consents)
-    return said.filter is Filter.NUMBER
+    return said.filter in (Filter.NUMBER, Filter.CONSENT)
 
 
 def _denied(said: Said, subject: Subject, rules: Rules, now: datetime) -> Count:
@@ -334,13 +347,21 @@ def _denied(said: Said, subject: Subject, rules: Rules, now: datetime) -> Count:
     return _opens(count, subject.zones, opening(rules.calendar, subject.zones, max(until, now), subject.good))
 
 
-def _counted(rows: Sequence[Any], rules: Rules | None, now: datetime) -> list[Count]:
-    """The counts of the rows, without those that are open; a window that is over is looked up."""
+def _counted(
+    rows: Sequence[Any], lacking: Mapping[int, NotGiven], rules: Rules | None, now: datetime
+) -> list[Count]:
+    """The counts of the rows, without those that are open; a window that is over is looked up. `lacking`: of
+    whom the rows tell, and who have not agreed."""
     found = []
     for row in rows:
-        if row.step == "open":
+        if rules is not None and row.whose in lacking:
+            count, begins = Count(Filter.CONSENT.value, "", row.leads), lacking[row.whose].until
+            if begins is not None and row.zones:
+                count = _opens(count, row.zones, opening(rules.calendar, row.zones, max(begins, now)))
+            found.append(count)
+        elif row.step == "open":
             continue
-        if row.step != "calendar":
+        elif row.step != "calendar":
             found.append(_timed(row, rules, now))
         elif rules is None:
             found.append(Count(m.WINDOW, "being_written", row.leads))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from support.floor import TENANT, Floor
 from support.whynot import *  # noqa: F403
 from support.whynot import (
     BOSS,
+    DAY,
     HOUR,
     OWN,
     add,
@@ -25,6 +28,8 @@ from support.whynot import (
 from dialer.agents.model import AgentState
 from dialer.campaigns.service import CampaignService
 from dialer.clock import utc_now
+from dialer.compliance.consent import Consent, NotGiven, consent_for
+from dialer.compliance.policy import Purpose
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.errors import BadNumber, NotFound
@@ -174,6 +179,63 @@ async def test_a_policy_that_asks_for_consents_says_so_at_the_start(
     said = dict(await why.warnings(BOSS, floor.campaign_id))
     assert (
         "own asks for a consent to service calls; for 2 of 2 leads none is on record" in said["no-consents"]
+    )
+
+
+@pytest.mark.parametrize("purpose", [Purpose.SERVICE, Purpose.ANY])
+async def test_consents_are_counted_of_all_leads(
+    database: Database, why: WhyNotService, monkeypatch: pytest.MonkeyPatch, purpose: Purpose
+) -> None:
+    """Whatever histories of consents people have, as many leads are told to lack one as the rule finds, asked
+    of each person; though hardly any lead is put to the rules one by one. One that begins later has its time.
+    """
+    monkeypatch.setattr(service, "LOOKED_AT", 1)
+    floor = await open_floor(database, replace(OWN, asks_consent=True, purpose=purpose), purpose=purpose)
+    dice, now, known = random.Random(7), utc_now(), list[tuple[int, list[Consent]]]()
+    leads = await floor.leads(300)
+    await change(floor, leads[0], status="closed", closed_reason="sale")
+    for lead_id in leads:
+        contact_id = (await floor.row(t.lead, lead_id)).contact_id
+        own = [some_consent(dice, number, now) for number in range(dice.choice((0, 1, 1, 2, 3, 4)))]
+        known.append((contact_id, own))
+    async with database.tenant(TENANT) as conn:
+        await conn.execute(
+            insert(t.consent),
+            [
+                {
+                    "tenant_id": TENANT,
+                    "contact_id": contact_id,
+                    **{name: getattr(one, name) for name in Consent.__slots__ if name != "id"},
+                }
+                for contact_id, own in known
+                for one in own
+            ],
+        )
+    monkeypatch.setattr(service, "utc_now", lambda: now)
+    found = await why.campaign(BOSS, floor.campaign_id)
+    said = [consent_for(own, purpose, now) for _, own in known[1:]]
+    lack = [one for one in said if isinstance(one, NotGiven)]
+    assert len({one.reason for one in lack}) == 4, "not every kind of lack was put to the test"
+    counts = {one.step: one for one in found.counts}
+    assert (counts["consent"].leads, found.ready) == (len(lack), len(said) - len(lack))
+    assert sum(one.leads for one in found.counts) + found.ready == found.leads == len(leads)
+    assert counts["consent"].opens == min(one.until for one in lack if one.until)
+    of_list = await why.campaign(BOSS, floor.campaign_id, list_id=floor.list_id)
+    assert of_list.counts == found.counts
+
+
+def some_consent(dice: random.Random, number: int, now: datetime) -> Consent:
+    """A consent of any purpose and any time, withdrawn or not."""
+    days = [now + DAY * dice.choice((-9, -8, -7, -6, -5, -4, -3, -2, 2, 3, 4)) for _ in range(3)]
+    since, until, withdrawn = days
+    return Consent(
+        number,
+        dice.choice((Purpose.SERVICE, Purpose.ANY, Purpose.ADVERTISING)),
+        "form",
+        "",
+        since,
+        dice.choice((None, max(until, since + HOUR))),
+        dice.choice((None, None, min(withdrawn, now))),
     )
 
 
