@@ -90,11 +90,8 @@ _KIND = """
      + 8 * CASE WHEN {c}.withdrawn_at IS NULL THEN 0 WHEN {c}.withdrawn_at > :now THEN 1
                 WHEN {c}.withdrawn_at < {c}.valid_from THEN 2 ELSE 3 END)
 """
-#: Consents that could cover the purpose, or be withdrawn against it.
-_OF_PURPOSE = """
-    {c}.tenant_id = :tenant_id
-    AND (CAST(:purpose AS text) = 'any' OR {c}.purpose IN (CAST(:purpose AS text), 'any'))
-"""
+#: Consents that could cover the purpose of a campaign, or be withdrawn against it.
+_OF_PURPOSE = "{c}.tenant_id = :tenant_id AND {c}.purpose IN (:purpose, 'any')"
 #: The kind of a person's consents. Of several of which one was withdrawn it tells besides, in `story`, how
 #: many withdrawals came after each began: they are few, and cost a look each.
 _AGREED = f"""

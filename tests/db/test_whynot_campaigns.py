@@ -182,15 +182,14 @@ async def test_a_policy_that_asks_for_consents_says_so_at_the_start(
     )
 
 
-@pytest.mark.parametrize("purpose", [Purpose.SERVICE, Purpose.ANY])
 async def test_consents_are_counted_of_all_leads(
-    database: Database, why: WhyNotService, monkeypatch: pytest.MonkeyPatch, purpose: Purpose
+    database: Database, why: WhyNotService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever histories of consents people have, as many leads are told to lack one as the rule finds, asked
     of each person; though hardly any lead is put to the rules one by one. One that begins later has its time.
     """
     monkeypatch.setattr(service, "LOOKED_AT", 1)
-    floor = await open_floor(database, replace(OWN, asks_consent=True, purpose=purpose), purpose=purpose)
+    floor = await open_floor(database, replace(OWN, asks_consent=True))
     dice, now, known = random.Random(7), utc_now(), list[tuple[int, list[Consent]]]()
     leads = await floor.leads(300)
     await change(floor, leads[0], status="closed", closed_reason="sale")
@@ -213,7 +212,7 @@ async def test_consents_are_counted_of_all_leads(
         )
     monkeypatch.setattr(service, "utc_now", lambda: now)
     found = await why.campaign(BOSS, floor.campaign_id)
-    said = [consent_for(own, purpose, now) for _, own in known[1:]]
+    said = [consent_for(own, Purpose.SERVICE, now) for _, own in known[1:]]
     lack = [one for one in said if isinstance(one, NotGiven)]
     assert len({one.reason for one in lack}) == 4, "not every kind of lack was put to the test"
     counts = {one.step: one for one in found.counts}
