@@ -160,7 +160,7 @@ async def test_a_promised_call_is_told_from_its_making_to_its_end(database: Data
 async def test_who_is_not_to_be_called_is_told(database: Database, person: int) -> None:
     """Each entry that names a number of the person, and its removal, with who; not one of an area, nor of
     another's number."""
-    boss = await Floor(database, 0, 0, 0).user(Role.ADMIN)
+    boss = await Floor(database, 0, 0, 0).user(Role.ADMINISTRATOR)
     service = DoNotCallService(database, load())
     asked = Refusal(Source.OPERATOR, reason="просил")
     made = await service.add(boss, [NUMBER], [], asked)

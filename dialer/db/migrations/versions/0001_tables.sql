@@ -831,7 +831,7 @@ CREATE TABLE lead_change (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     finished_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT lead_change_pkey PRIMARY KEY (tenant_id, id),
-    CONSTRAINT lead_change_what_check CHECK (what IN ('order', 'quota', 'recycle')),
+    CONSTRAINT lead_change_what_check CHECK (what IN ('order', 'quota', 'recycle', 'refuse', 'allow')),
     CONSTRAINT lead_change_tenant_id_campaign_id_fkey FOREIGN KEY(tenant_id, campaign_id) REFERENCES campaign (tenant_id, id) ON DELETE CASCADE
 );
 
@@ -1051,6 +1051,7 @@ CREATE TABLE callback (
     made_by BIGINT,
     made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     ended_at TIMESTAMP WITH TIME ZONE,
+    ended_by BIGINT,
     attempt_id UUID,
     reminded_at TIMESTAMP WITH TIME ZONE,
     told_at TIMESTAMP WITH TIME ZONE,
