@@ -15,6 +15,8 @@ from support.promises import ROUND_THE_CLOCK
 from support.stage import TENANT, Stage, add_person
 
 from dialer.clock import utc_now
+from dialer.contacts import fields_store
+from dialer.contacts.fields import FieldSpec, FieldType
 from dialer.db import events
 from dialer.db import tables as t
 from dialer.httpkit.access import Actor
@@ -54,6 +56,24 @@ async def test_the_card_is_there_before_the_voice_in_less_than_a_second(
     assert "Осенний тест-драйв" in card
     await expect(page).to_have_title(re.compile("^● Жуков"), timeout=1000)
     assert await page.evaluate("window.sameDocument") is True
+
+
+async def test_fields_are_called_as_on_the_contact_card(visit: Visitors, stage: Stage) -> None:
+    """By the tenant's labels in the reader's language, on the desk and with the call; what the tenant has no
+    field for keeps the header of its file."""
+    own = FieldSpec("car", "Машина", "Car of theirs", FieldType.TEXT, ("Автомобиль",))
+    async with stage.database.tenant(TENANT) as conn:
+        await fields_store.add_field(conn, TENANT, own)
+    person = await at_desk(visit, stage)
+    attempt_id = await stage.assign(stage.agents[0], surname="Жуков")
+    facts = person.page.locator(".card dl.facts")
+    await expect(facts).to_contain_text("Car of theirs", timeout=1000)
+    assert "Автомобиль" not in await facts.inner_text()
+    await person.open(f"/calls/{attempt_id}")
+    await expect(person.page.locator("main")).to_contain_text("Car of theirs")
+    assert "Автомобиль" not in await person.page.inner_text("main")
+    russian = await at_desk(visit, stage, locale="ru")
+    await expect(russian.page.locator(".card dl.facts")).to_contain_text("Машина")
 
 
 async def test_a_disposition_is_saved_by_its_key_with_the_note(visit: Visitors, stage: Stage) -> None:

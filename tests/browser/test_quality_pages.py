@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
+from sqlalchemy import func, select
 from support.base import Base
 from support.browser import Visitors
 from support.floor import Floor
-from support.stage import Stage
+from support.stage import TENANT, Stage
 
 from dialer.contacts.cleaning_service import Cleaning
 from dialer.contacts.dead_numbers_service import DeadNumberService
@@ -121,3 +123,20 @@ async def test_who_may_only_look(visit: Visitors, base: Base) -> None:
     person.expected.add(403)
     await person.open("/lists/quality")
     await expect(person.page.locator("main")).to_contain_text("403")
+
+
+async def test_who_still_waits_to_be_compared_is_told(visit: Visitors, stage: Stage) -> None:
+    """ "No two look alike" is said when all were compared; before it, how many were not."""
+    person = await visit(Role.SUPERVISOR)
+    page, waiting = person.page, "still to be compared with the others"
+    await person.open("/lists/duplicates")
+    number = re.search(r"(\d+) contacts? (?:are|is) " + waiting, await page.inner_text("main"))
+    async with stage.database.tenant(TENANT) as conn:
+        contacts = await conn.scalar(select(func.count()).select_from(t.contact))
+    assert number is not None
+    assert int(number[1]) == contacts
+    assert "No two contacts look like one person" not in await page.inner_text("main")
+    await shot(page, "duplicates-wait")
+    await DuplicateSearch(stage.database, settled_s=-1).round()
+    await person.open("/lists/duplicates")
+    assert waiting not in await page.inner_text("main")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -493,15 +492,3 @@ async def test_supervisors_are_told_when_nobody_is_there(floor: Floor) -> None:
     for _ in range(2):
         await Reminding(floor.database, 300).round()
     assert [what for what, _ in await told(floor)] == ["due", "late"]
-
-
-async def test_asking_locks_nobody(floor: Floor) -> None:
-    """What would become of a time is told while the lead is held by a call, and holds it from nobody."""
-    (lead_id,) = await floor.leads(1)
-    contact_id = (await floor.row(t.lead, lead_id)).contact_id
-    service, said = CallbackService(floor.database), Asked(utc_now() + timedelta(hours=1))
-    async with floor.database.tenant(TENANT) as held:
-        await held.execute(select(t.lead.c.id).where(t.lead.c.id == lead_id).with_for_update())
-        async with asyncio.timeout(20):
-            found = await service.outlook(SERVER, floor.campaign_id, contact_id, said)
-    assert found.due_at is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from sqlalchemy import update
+from sqlalchemy import select, update
 from support.floor import TENANT, Floor, seated
 from support.promises import at_noon, on_list, open_floor, promised, row
 from support.web import Caller, Web, serving
@@ -310,3 +311,16 @@ async def test_the_bulk_form(floor: Floor, site: Web) -> None:
     )
     assert (status, where) == (303, "/callbacks?view=day")
     assert (await row(floor, made.id)).agent_id == seat.agent_id
+
+
+async def test_asking_locks_nobody(floor: Floor, site: Web) -> None:
+    """What would become of a time is told while a call holds the lead: who only asks waits for nobody."""
+    boss = await site.browser(Role.SUPERVISOR)
+    (lead_id,) = await floor.leads(1)
+    contact_id = (await floor.row(t.lead, lead_id)).contact_id
+    query = f"campaign={floor.campaign_id}&contact={contact_id}&at={at_noon():%Y-%m-%dT%H:%M}"
+    async with floor.database.tenant(TENANT) as held:
+        await held.execute(select(t.lead.c.id).where(t.lead.c.id == lead_id).with_for_update())
+        async with asyncio.timeout(20):
+            reply = await boss.call("GET", f"~/callbacks/outlook?{query}")
+    assert (reply.status, reply.json["due_at"] is not None) == (200, True)

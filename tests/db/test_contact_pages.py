@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from support import people as make
 from support.web import Caller, Web, serving
 
-from dialer.contacts import fields_store
+from dialer.contacts import fields_store, history
 from dialer.contacts.dead_numbers_http import DEAD_NUMBERS
 from dialer.contacts.dead_numbers_service import DeadNumberService
 from dialer.contacts.erasure import ErasureService
 from dialer.contacts.erasure_http import ERASURE
 from dialer.contacts.fields import TEMPLATES
+from dialer.contacts.history import Kind
 from dialer.contacts.people import PersonService
 from dialer.contacts.people_http import PEOPLE
 from dialer.db import tables as t
@@ -130,6 +132,56 @@ async def test_the_card_shows_and_changes_all(
         assert words in page, words
     assert (await send(supervisor, f"{path}/consents/{consent}/withdraw"))[0] == 303
     assert "withdrawn" in (await supervisor.call("GET", path)).text
+
+
+async def test_the_history_tells_of_promises_and_refusals(
+    site: Web, contact_id: int, database: Database
+) -> None:
+    """In words: what was promised by whose clock, moved, put off, missed and taken back, and who is on
+    do-not-call; the file that has changed a card is named."""
+    supervisor = await site.browser(Role.SUPERVISOR)
+    assert supervisor.user is not None
+    by, noon = supervisor.user.id, datetime(2026, 12, 1, 9, tzinfo=UTC)
+    later = [one.isoformat() for one in (noon, noon + timedelta(hours=2))]
+    async with database.tenant(1) as conn:
+        lead = (await conn.execute(select(t.lead.c.id, t.lead.c.campaign_id))).one()
+        row = {
+            "tenant_id": 1, "campaign_id": lead.campaign_id, "lead_id": lead.id, "contact_id": contact_id,
+            "from_at": noon, "due_at": noon, "zone": "Europe/Moscow", "away": "wait", "made_by": by,
+            "state": "canceled", "reason": "has bought elsewhere", "ended_at": noon, "ended_by": by,
+            "note": "about the <car>",
+        }  # fmt: skip
+        made = await conn.scalar(insert(t.callback).values(**row).returning(t.callback.c.id))
+        moved = {"callback_id": made, "campaign": "A", "zone": "Europe/Moscow"}
+        moved |= {"from_at": later, "until_at": [None, None], "agent": ["Olga", None]}
+        await history.add(conn, 1, contact_id, Kind.CALLBACK_MOVED, by, moved)
+        off = {"callback_id": made, "due_at": later, "moved": "limits"}
+        await history.add(conn, 1, contact_id, Kind.CALLBACK_PUT_OFF, None, off)
+        missed = {"callback_id": made, "campaign": "A", "reason": "no_answer"}
+        await history.add(conn, 1, contact_id, Kind.CALLBACK_MISSED, None, missed, at=noon)
+        named = {"email": ["", "a@example.org"], "import_id": 1, "file": "spring.csv"}
+        await history.add(conn, 1, contact_id, Kind.CHANGED, by, named)
+        entry = {"tenant_id": 1, "kind": "number", "mark": NUMBER, "source": "operator", "reason": "asked"}
+        gone = {"removed_at": noon, "removed_by": by, "removed_reason": "a slip"}
+        await conn.execute(insert(t.do_not_call).values(added_by=by, **entry, **gone))
+    page = (await supervisor.call("GET", f"/contacts/{contact_id}")).text
+    told = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page[page.index('id="history"') :])).replace(
+        "\xa0", " "
+    )
+    who = supervisor.user.name
+    for words in (
+        "Was promised a call 2026-12-01 12:00 Europe/Moscow · Olga · ",
+        "about the &lt;car&gt;",
+        "The promised call was moved 2026-12-01 12:00 → 2026-12-01 14:00 Europe/Moscow Olga → any agent",
+        "The person was called as often as is allowed.",
+        "The promised call reached nobody no answer · A",
+        "The promised call was taken back has bought elsewhere ·",
+        "Changed spring.csv",
+        "Put on do-not-call +7 916 123 45 67 · all campaigns · by hand asked",
+        "Taken off do-not-call +7 916 123 45 67 · all campaigns a slip",
+    ):
+        assert words in told, told
+    assert told.count(f"· {who}") == 6
 
 
 async def test_a_long_history_goes_on(supervisor: Caller, contact_id: int, database: Database) -> None:
