@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import tempfile
 import tomllib
 from pathlib import Path
@@ -119,6 +120,25 @@ class Settings(BaseSettings):
     )
     session_hours: int = Field(12, ge=1, le=168, description="hours until a person must log in again")
 
+    asterisk_sounds_dir: Path | None = Field(
+        None,
+        description="folder of Asterisk's own sounds (ru/, en/ in it) as this server sees it; default: that "
+        "of the managed one, or of an external one on this machine. Without it numbers are spoken",
+    )
+    speech_command: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="a program that speaks in place of espeak-ng: reads a text, writes the WAV file {out}; "
+        "{language} is ru or en (piper --model /opt/voices/{language}.onnx --output_file {out})",
+    )
+    speech_timeout_s: float = Field(
+        30.0, gt=0, le=600, description="deadline of one spoken text, seconds: then its program is killed"
+    )
+    speech_cache_mb: int = Field(
+        500, ge=10, description="most megabytes of spoken texts that are kept; a minute is one"
+    )
+
     default_region: str = Field(
         "RU", min_length=2, max_length=2, description="country of phone numbers written without one"
     )
@@ -148,7 +168,7 @@ class Settings(BaseSettings):
         1827, ge=1827, description="days that the log of changes is kept; five years are the least"
     )
 
-    @field_validator("data_dir", "cache_dir", "sounds_dir", "recordings_dir")
+    @field_validator("data_dir", "cache_dir", "sounds_dir", "recordings_dir", "asterisk_sounds_dir")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
@@ -163,6 +183,22 @@ class Settings(BaseSettings):
                 "must hold none of , & | $ and quotes, which Asterisk reads as more than a path: {found}",
                 {"found": " ".join(sorted(found))},
             )
+        return value
+
+    @field_validator("speech_command")
+    @classmethod
+    def _writes_somewhere(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                words = shlex.split(value)
+            except ValueError as error:
+                raise PydanticCustomError(
+                    "command", "cannot be read as a command: {error}", {"error": str(error)}
+                ) from None
+            if not any("{out}" in word for word in words[1:]):
+                raise PydanticCustomError(
+                    "command", "must name the file that it writes, {out}", {"out": "{out}"}
+                )
         return value
 
     @field_validator("rtp_port_to")

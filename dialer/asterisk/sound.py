@@ -76,19 +76,19 @@ def parse_wav(data: bytes) -> tuple[Samples, int]:
     raise BadSound(reason="the file is cut off: it has no sound in it")
 
 
-def write_wav(path: Path, samples: Samples, rate_hz: int) -> float:
-    """Write `samples` at `rate_hz` as 8 kHz mono 16 bit, in one step; returns the length, seconds."""
-    if rate_hz != RATE_HZ:
-        samples = np.asarray(soxr.resample(samples, rate_hz, RATE_HZ), dtype=np.float32)
+def write_wav(path: Path, samples: Samples, rate_hz: int, *, line_hz: int = RATE_HZ) -> float:
+    """Write `samples` at `rate_hz` as mono 16 bit at `line_hz`, in one step; returns the length, seconds."""
+    if rate_hz != line_hz:
+        samples = np.asarray(soxr.resample(samples, rate_hz, line_hz), dtype=np.float32)
     if not samples.size:
         raise BadSound(reason="it is empty")
     pcm = np.round(np.clip(samples, -1.0, 1.0) * 32767).astype("<i2")
     with _in_one_step(path) as new, wave.open(str(new), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
+        file.setframerate(line_hz)
         file.writeframes(pcm.tobytes())
-    return pcm.size / RATE_HZ
+    return pcm.size / line_hz
 
 
 def copy(source: Path, out: Path) -> float:

@@ -20,7 +20,7 @@ import asterisk_conf
 from dialer.asterisk.ami import AmiEvent, AmiLink
 from dialer.asterisk.config import AgentPhone, TrunkLine, ha1, render_managed
 from dialer.asterisk.runtime import AsteriskBinary, AsteriskServer
-from dialer.asterisk.speech import Speaker
+from dialer.asterisk.speech import Espeak, Speaker
 from dialer.debian.packages import version_numbers
 from dialer.errors import AsteriskUnavailable, SettingsError
 from dialer.settings import load
@@ -199,7 +199,7 @@ async def test_spoken_text_is_played_and_recorded(start_asterisk: StartAsterisk,
     """A text becomes a file that Asterisk plays to its end, and the recording of it has its length."""
     running = await start_asterisk(conf={"extensions.conf": PLAY})
     message, recording = tmp_path / "message.wav", tmp_path / "recording.wav"
-    speaker = Speaker(load().packages_dir, tmp_path / "speech")
+    speaker = Speaker(Espeak(load().packages_dir), tmp_path / "speech")
     length_s = await speaker.speak("Вам звонила компания Ромашка.", "ru", message)
     with wave.open(str(message)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (8000, 1, 2)
