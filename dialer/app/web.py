@@ -40,6 +40,9 @@ from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
 from dialer.policies import http as policies_http
 from dialer.policies.service import PolicyService
+from dialer.prompts import http as prompts_http
+from dialer.prompts.service import PromptService
+from dialer.prompts.soundset import SoundSet
 from dialer.recordings import http as recordings_http
 from dialer.recordings.service import RecordingService
 from dialer.reports import http as reports_http
@@ -87,6 +90,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             calls_http.routes,
             callbacks_http.routes,
             proofs_http.routes,
+            prompts_http.routes,
             recordings_http.routes,
             reports_http.routes,
             whynot_http.routes,
@@ -113,6 +117,9 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             callbacks_http.CALLBACKS: CallbackService(database),
             calls_http.CALLS: CallService(database, desk, settings),
             proofs_http.PROOFS: Proofs(database),
+            prompts_http.PROMPTS: PromptService(
+                database, settings.prompts_dir, speaker, SoundSet.of(settings)
+            ),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),
             reports_http.PACES: PaceService(database),

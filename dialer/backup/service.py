@@ -286,8 +286,11 @@ def settings_file() -> Path | None:
 
 
 def _sounds(folder: Path, named: list[str]) -> list[str]:
-    """Messages that were spoken, and sounds that campaigns name: the folder may be Asterisk's own."""
-    found = set(_names(folder / "messages", folder))
+    """Messages that were spoken, tenants' prompts and sounds that campaigns name; not all of the folder.
+
+    It may be Asterisk's own; and texts that flows had spoken are spoken again.
+    """
+    found = {name for part in ("messages", "own") for name in _names(folder / part, folder)}
     for name in named:
         sound = folder / name
         if sound.is_relative_to(folder):

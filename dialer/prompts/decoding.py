@@ -1,9 +1,10 @@
-"""A program of its own that turns one uploaded file into sounds for Asterisk: `python -m dialer.prompts.decoding`.
+"""A program of its own that turns one uploaded file into sounds for Asterisk.
 
 Files of strangers are read by libraries in C. What one of them does to the process, or how long it takes,
 must not be the server's: here it has little memory, a minute of processor, and nothing to lose.
 
-    decoding SOURCE NARROW WIDE MOST_SECONDS -> one line of JSON: {"seconds": 3.2, "wide": true} or {"wrong": code}
+    python -m dialer.prompts.decoding SOURCE NARROW WIDE MOST_SECONDS
+    {"seconds": 3.2, "wide": true} or {"wrong": "too-long"}
 """
 
 from __future__ import annotations

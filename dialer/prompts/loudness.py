@@ -20,7 +20,7 @@ _BLOCK_S, _HOP_S, _GATE_DB = 0.4, 0.1, 10.0
 def loudness_db(samples: Samples, rate_hz: int) -> float | None:
     """Mean power of what is not a pause, dB of full scale; None: nothing can be heard.
 
-    Blocks of 400 ms, three quarters in common with the next, gated as in ITU-R BS.1770-5 (annex 1, 5.1): first
+    Blocks of 400 ms, three quarters in common with the next, gated as in ITU-R BS.1770-5 (annex 1): first
     what is silent goes, then what is 10 dB below the mean of the rest. Without its filter of frequencies,
     which is for music in a room.
     """

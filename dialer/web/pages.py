@@ -29,6 +29,7 @@ from dialer.web.views import (
     mappings,
     pace,
     policies,
+    prompts,
     quality,
     queue,
     trunks,
@@ -67,6 +68,7 @@ def add_pages(app: web.Application) -> None:
         desk,
         trunks,
         policies,
+        prompts,
         users,
         whynot,
     ):

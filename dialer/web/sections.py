@@ -72,6 +72,7 @@ SITE: Final[Sequence[Section | Part]] = (
         (
             Section("/trunks", "trunks", (Right.TRUNKS_READ,)),
             Section("/policies", "policies", (Right.CAMPAIGNS_READ,)),
+            Section("/prompts", "prompts", (Right.CAMPAIGNS_READ,)),
             Section("/users", "users", (Right.USERS_EDIT,)),
         ),
     ),

@@ -143,6 +143,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "set_up": "Set-up",
             "trunks": "Trunks",
             "policies": "Policies",
+            "prompts": "Prompts",
             "users": "Users",
             "desk": "My desk",
         },

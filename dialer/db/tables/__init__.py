@@ -58,6 +58,7 @@ from dialer.db.tables.people import (
 )
 from dialer.db.tables.policies import policy
 from dialer.db.tables.processes import command, event, pacing_tick, process_status
+from dialer.db.tables.prompts import PROMPT_LANGUAGES, prompt
 from dialer.db.tables.quality import (
     CLEANING_STATUSES,
     PAIR_STATUSES,
@@ -108,6 +109,7 @@ __all__ = [
     "LEAD_STATUSES",
     "LEASE_KINDS",
     "PAIR_STATUSES",
+    "PROMPT_LANGUAGES",
     "RECORDING_STATUSES",
     "REPORT_GROUPS",
     "RESULTS",
@@ -165,6 +167,7 @@ __all__ = [
     "pause_code",
     "policy",
     "process_status",
+    "prompt",
     "recording",
     "registry",
     "report_figures",
