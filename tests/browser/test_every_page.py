@@ -19,7 +19,7 @@ from dialer.web.keys import FILES
 
 PATHS = (
     "/campaigns", "/campaigns/new", "/campaigns/{campaign}", "/campaigns/{campaign}/edit",
-    "/campaigns/{campaign}/pace", "/campaigns/{campaign}/queue", "/do-not-call",
+    "/campaigns/{campaign}/pace", "/campaigns/{campaign}/queue", "/do-not-call", "/prompts",
     "/calls", "/contacts", "/contacts/{contact}", "/lists", "/lists/{list}", "/lists/mappings",
     "/agents", "/trunks", "/policies", "/users", "/tokens", "/me", "/desk",
     "/why-not?number=89160000000", "/campaigns/{campaign}/why-not", "/contacts/{contact}/why-not",
