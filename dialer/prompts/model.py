@@ -18,7 +18,7 @@ from typing import cast
 
 from dialer.prompts import readings_en, readings_ru
 from dialer.prompts.numbers_ru import Case, Gender
-from ivr_flows.model import Date, DateTime, Digits, Money, Number, Prompt, Sound, Text, Time
+from ivr_flows.prompts import Date, DateTime, Digits, Money, Number, Prompt, Sound, Text, Time
 
 __all__ = ["LANGUAGES", "NAME", "WORDS", "OwnPrompt", "Problem", "Prompt", "sounds_of", "text_of"]
 

@@ -24,7 +24,7 @@ from dialer.prompts import store
 from dialer.prompts.model import Problem, Prompt, sounds_of, text_of, words_of
 from dialer.prompts.soundset import SoundSet
 from dialer.settings import Settings
-from ivr_flows.model import Sound, Text
+from ivr_flows.prompts import Sound, Text
 
 log = structlog.get_logger(__name__)
 

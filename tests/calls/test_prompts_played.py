@@ -8,7 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from support.ami_links import running as linked
 from support.asterisk import StartAsterisk
+from support.line import said
 
 from dialer.asterisk.ami import AmiLink
 from dialer.asterisk.runtime import AsteriskBinary
@@ -18,9 +20,7 @@ from dialer.prompts.model import SET_SOUNDS
 from dialer.prompts.player import Prompts
 from dialer.prompts.soundset import SoundSet
 from dialer.settings import load
-from ivr_flows.model import Date, Digits, Money, Number, Prompt, Text
-
-from test_runtime import ami, event  # isort: skip
+from ivr_flows.prompts import Date, Digits, Money, Number, Prompt, Text
 
 #: Plays what it is told into a channel that records itself; the channel's language is the other one.
 PLAY = """
@@ -68,9 +68,10 @@ async def test_all_of_a_prompt_is_heard(
     assert all(name.startswith("/") == spoken for name in names)
     length_s = sum(seconds(folder / f"{name}.wav") for name in names)
     record = tmp_path / "heard.wav"
-    async with ami(running) as link:
+    async with linked(running.ami) as link:
+        await link.wait_up(10)
         await play(link, names, record, "en" if prompts[0].language == "ru" else "ru")
-        played = await event(link, "UserEvent", UserEvent="Played")
+        played = await said(link, "UserEvent", within_s=60, UserEvent="Played")
     assert played["Status"] == "SUCCESS"
     assert seconds(record) == pytest.approx(length_s, abs=0.1 + 0.1 * len(names))
     errors = running.server.log_path.read_text()

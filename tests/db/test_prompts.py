@@ -32,7 +32,7 @@ from dialer.prompts.player import Prompts
 from dialer.prompts.service import PromptService
 from dialer.prompts.soundset import SoundSet
 from dialer.settings import Settings, load
-from ivr_flows.model import Date, Digits, Money, Number, Sound, Text
+from ivr_flows.prompts import Date, Digits, Money, Number, Sound, Text
 
 DAY = dt.date(2026, 11, 21)
 #: Sounds that this Asterisk has.

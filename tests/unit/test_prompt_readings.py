@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from dialer.prompts.amounts import units
 from dialer.prompts.model import (
     SET_SOUNDS,
     Prompt,
@@ -16,7 +17,7 @@ from dialer.prompts.model import (
     words_of,
     wrong_name,
 )
-from ivr_flows.model import Date, DateTime, Digits, Money, Number, Sound, Text, Time
+from ivr_flows.prompts import Date, DateTime, Digits, Money, Number, Sound, Text, Time
 
 DAY = dt.date(2026, 11, 21)
 AFTERNOON = dt.datetime(2026, 11, 21, 14, 5)  # noqa: DTZ001  (local, as a flow tells it)
@@ -142,3 +143,13 @@ def test_recordings_and_texts_have_no_words_of_ours() -> None:
 def test_names_are_plain(name: str, wrong: bool) -> None:
     """No name leads out of a folder or is two names to Asterisk."""
     assert wrong_name(name) is wrong
+
+
+@pytest.mark.parametrize(
+    ("amount", "parts"),
+    [("0.005", (False, 0, 1)), ("0.004", (False, 0, 0)), ("-0.004", (False, 0, 0)), ("-12.3", (True, 12, 30)),
+     ("99.995", (False, 100, 0)), ("1e3", (False, 1000, 0))],
+)  # fmt: skip
+def test_amounts_are_rounded_to_hundredths(amount: str, parts: tuple[bool, int, int]) -> None:
+    """Half of one counts as one, as people round money; nothing is not below nothing."""
+    assert units(Decimal(amount)) == parts
