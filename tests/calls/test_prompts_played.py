@@ -43,7 +43,7 @@ exten => s,1,Answer()
 def seconds(file: Path) -> float:
     """The length of a sound."""
     with wave.open(str(file)) as sound:
-        return sound.getnframes() / 8000
+        return float(sound.getnframes()) / 8000
 
 
 @pytest.mark.parametrize(

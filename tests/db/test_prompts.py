@@ -32,7 +32,7 @@ from dialer.prompts.player import Prompts
 from dialer.prompts.service import PromptService
 from dialer.prompts.soundset import SoundSet
 from dialer.settings import Settings, load
-from ivr_flows.prompts import Date, Digits, Money, Number, Sound, Text
+from ivr_flows.prompts import Date, Digits, Money, Number, Prompt, Sound, Text
 
 DAY = dt.date(2026, 11, 21)
 #: Sounds that this Asterisk has.
@@ -116,7 +116,7 @@ async def test_an_upload_is_kept_under_a_name_of_the_servers(
     async with database.tenant(1) as conn:
         assert await conn.scalar(select(t.audit.c.action)) == "prompt.upload"
         assert await conn.scalar(select(t.event.c.kind)) == "prompt.changed"
-    assert "prompt" not in {place.table for place in PLACES}, "what callers hear is no caller's data"
+    assert t.prompt not in {place.table for place in PLACES}, "what callers hear is no caller's data"
 
 
 async def test_a_name_again_replaces_the_sound(service: PromptService, settings: Settings) -> None:
@@ -215,7 +215,12 @@ async def test_own_words_complete_a_number(
 
 async def test_what_is_missing_is_told_and_left_out(player: Prompts) -> None:
     """Before a call it is a problem; in a call the rest is played."""
-    prompts = [Sound("nowhere", "ru"), Sound("beep", "en"), Number(10**20, "ru"), Sound("beep", "ru")]
+    prompts: list[Prompt] = [
+        Sound("nowhere", "ru"),
+        Sound("beep", "en"),
+        Number(10**20, "ru"),
+        Sound("beep", "ru"),
+    ]
     problems = await player.missing(1, [*prompts, *prompts])
     assert [(one.what, one.language, one.code) for one in problems] == [
         ("nowhere", "ru", "unknown-sound"),

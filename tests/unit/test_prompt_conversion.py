@@ -29,8 +29,8 @@ def read(path: Path) -> tuple[int, Samples]:
     """Rate and samples of a file that must be mono, 16 bit."""
     with wave.open(str(path)) as file:
         assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
-        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
-        return file.getframerate(), samples
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / np.float32(32768)
+        return file.getframerate(), np.asarray(samples, np.float32)
 
 
 def names(folder: Path) -> list[str]:

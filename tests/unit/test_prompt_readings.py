@@ -114,7 +114,7 @@ def test_a_word_of_the_tenants_own_comes_first() -> None:
 def test_the_vocabulary_has_all_words(language: str) -> None:
     """Whoever records it has all: a number, an amount and a date with unusual words need nothing else."""
     words = set(vocabulary(language))
-    prompts = [
+    prompts: list[Prompt] = [
         Number(987_654_321_012_345, language, "f"),
         Money(Decimal("13792.19"), "RUB", language),
         Money(Decimal("41.81"), "EUR", language),

@@ -12,11 +12,10 @@ import wave
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from dialer.asterisk.speech import Command, Espeak, Speaker, engine_of
-from dialer.errors import BadSound, PartMissing
-from dialer.settings import Settings, load
+from dialer.errors import BadSound, PartMissing, SettingsError
+from dialer.settings import load
 
 #: Speaks a tone, as long as the text has characters, 10 ms each; writes down what it was asked for.
 PROGRAM = """
@@ -50,7 +49,7 @@ def seconds(path: Path) -> float:
     """The length of a sound for the telephone."""
     with wave.open(str(path)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (8000, 1, 2)
-        return file.getnframes() / 8000
+        return float(file.getnframes()) / 8000
 
 
 async def test_a_program_of_the_settings_speaks(tmp_path: Path) -> None:
@@ -152,5 +151,5 @@ async def test_what_nobody_has_asked_for_the_longest_goes_first(tmp_path: Path) 
 @pytest.mark.parametrize("line", ["piper", "piper --text", "piper 'x {out}"])
 def test_a_command_must_say_where_it_writes(tmp_path: Path, line: str) -> None:
     """Else every text would be spoken into nowhere."""
-    with pytest.raises(ValidationError, match="speech_command"):
-        Settings(data_dir=tmp_path, speech_command=line)
+    with pytest.raises(SettingsError, match="DOZVON_SPEECH_COMMAND"):
+        load(data_dir=tmp_path, speech_command=line)
