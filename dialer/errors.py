@@ -10,7 +10,9 @@ A message says what is wrong, which field or value, and how to mend it.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, ClassVar
 
 
 class DozvonError(Exception):
@@ -154,6 +156,24 @@ class BadNumber(DozvonError):
     """The phone number cannot be used: {reason}."""
 
     id, status = "bad-number", 422
+
+
+class BadFlow(DozvonError):
+    """The flow {source} cannot be used: {first}; problems in all: {count}.
+
+    `problems` are values of `ivr_flows.model.Problem`; the details have them as plain values.
+    """
+
+    id, status = "bad-flow", 422
+
+    def __init__(self, problems: Sequence[Any], source: str = "") -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            source=source,
+            first=str(self.problems[0]),
+            count=len(self.problems),
+            problems=[asdict(problem) for problem in self.problems],
+        )
 
 
 class BadSound(DozvonError):

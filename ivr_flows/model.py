@@ -253,7 +253,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Find a customer. Answer: Came("found", {field: value}) with the fields' own names, or Came("unknown")."""
+    """Find a customer. Answer: Came("found", {field: value}) by the fields' own names, or Came("unknown")."""
 
     #: phone, id, email, external_id, or a field of the tenant's own
     by: str
@@ -422,7 +422,7 @@ Action: TypeAlias = (
 class Properties(BaseModel):
     """What a state of some verb is told; a subclass a verb in `properties`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
