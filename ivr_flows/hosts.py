@@ -1,4 +1,4 @@
-"""Where a flow may send requests: to hosts that the tenant has allowed, and a variable cannot change the host."""
+"""Where a flow may send requests: to hosts that the tenant allows; a variable cannot change the host."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_template(url: str) -> str:
 
 
 def allowed(url: str, hosts: Collection[str]) -> bool:
-    """Whether a request may go to this URL: its host is one of `hosts` (`example.org`, `example.org:8080`)."""
+    """Whether a request may go to this URL: its host is one of these (`example.org`, `example.org:8080`)."""
     try:
         host, port = host_of(url)
         own = urlsplit(url)
@@ -64,7 +64,7 @@ def fill(template: str, variables: Mapping[str, Value], now: datetime, language:
 
 
 def taken(into: Mapping[str, str], document: Any) -> dict[str, Value]:
-    """What a reply's JSON holds at the paths of `Request.into`; what is not there, or is no value, is None."""
+    """What a reply's JSON holds at the paths of `Request.into`; None for what is not there, or no value."""
     found: dict[str, Any] = {}
     for name, path in into.items():
         at = document

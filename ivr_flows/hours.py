@@ -50,7 +50,7 @@ def spans(text: str) -> tuple[Span, ...]:
         if not dash:
             raise ValueError(f"{text!r} are no hours: write 09:00-18:00, closed or 24h, several with a comma")
         first, last = _minute(opens), _minute(closes)
-        if first == last or first == MIDNIGHT:
+        if first in (last, MIDNIGHT):
             raise ValueError(f"{part.strip()!r} has no length: write 24h for the whole day, or closed")
         found.append((first, last if last > first else last + MIDNIGHT))
     return tuple(found)
