@@ -1,0 +1,320 @@
+"""What is wrong with a flow that can be read: where a caller would be lost, and what does not exist."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+from ivr_flows import hosts as urls
+from ivr_flows.interpreter import ENDS, INSTEAD
+from ivr_flows.model import EVENTS, Flow, Problem, State, Verb
+from ivr_flows.properties import (
+    GIVEN,
+    ConditionProperties,
+    GatherProperties,
+    GotoFlowProperties,
+    HttpRequestProperties,
+    LookupProperties,
+    MenuProperties,
+    RecordConsentProperties,
+    SetProperties,
+    is_key,
+)  # fmt: skip
+from ivr_flows.spoken import prompts_of, texts
+from ivr_flows.templates import names
+
+#: Events that a state must have a branch for, or `default`; the rest may go to `on_error` or the polite end.
+NEEDED: Final[Mapping[Verb, tuple[str, ...]]] = {
+    Verb.PLAY: ("done",),
+    Verb.SAY: ("done",),
+    Verb.GATHER: ("done",),
+    Verb.SET: ("done",),
+    Verb.LOOKUP: ("found", "unknown"),
+    Verb.CONDITION: ("yes", "no"),
+    Verb.SCHEDULE: ("open", "closed"),
+    Verb.OFFER: ("accepted", "declined", "none"),
+    Verb.REQUEST_CALLBACK: ("done",),
+    Verb.VOICEMAIL: ("done",),
+    Verb.RECORD_CONSENT: ("given", "refused"),
+    Verb.OPT_OUT: ("done",),
+    Verb.HTTP_REQUEST: ("done",),
+}
+#: Events that come only when somebody has done something, or has waited as the flow says: a loop through one
+#: of them is no loop without input.
+HUMAN: Final[Mapping[Verb, tuple[str, ...]]] = {
+    Verb.GATHER: ("done", "invalid"),
+    Verb.MENU: ("invalid",),  # and its keys
+    Verb.ENQUEUE: ("answered", "timeout", "left_by_key"),
+    Verb.DIAL: ("answered",),
+    Verb.OFFER: ("accepted", "declined"),
+    Verb.VOICEMAIL: ("done",),
+    Verb.RECORD_CONSENT: ("given", "refused"),
+}
+#: Verbs from which the call needs no next state.
+LAST: Final = (Verb.HANGUP, Verb.GOTO_FLOW, Verb.TRANSFER, Verb.ENQUEUE, Verb.DIAL)
+#: Where variables come from that no state sets.
+ROOTS: Final = ("contact", "lead", "campaign", "call", "offer", *(verb.value for verb in Verb))
+
+
+def problems(
+    flow: Flow,
+    *,
+    flows: Collection[str] | None = None,
+    prompts: Collection[str] | None = None,
+    hosts: Collection[str] | None = None,
+) -> tuple[Problem, ...]:
+    """All that is wrong, in the order of the text.
+
+    `flows`, `prompts`, `hosts`: the names that are known; None: not looked at. A prompt may be known in one
+    language alone: as `ru/name`.
+    """
+    return tuple(sorted(_Look(flow).all(flows, prompts, hosts), key=lambda one: (one.line, one.path)))
+
+
+def events_of(state: State) -> tuple[str, ...]:
+    """All that a state can end with."""
+    keys = tuple(event for event in state.transitions if is_key(event)) if state.verb is Verb.MENU else ()
+    return (*keys, *EVENTS[state.verb])
+
+
+def next_of(state: State, event: str) -> str:
+    """Where a state's event leads by its own transitions; "" where it has no branch."""
+    instead = INSTEAD.get((state.verb, event), event)
+    if event not in state.transitions and instead not in state.transitions and (state.verb, event) in ENDS:
+        return state.transitions.get("default", "")
+    return next(
+        (state.transitions[name] for name in (event, instead, "default") if name in state.transitions), ""
+    )
+
+
+class _Look:
+    """A flow that is looked at."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        #: state -> where its branches lead
+        self.ways = {
+            name: {target for event in events_of(state) if (target := next_of(state, event)) in flow.states}
+            for name, state in flow.states.items()
+        }
+        if flow.on_error in flow.states:
+            for name, state in flow.states.items():
+                if any(
+                    not next_of(state, event) and (state.verb, event) not in ENDS
+                    for event in events_of(state)
+                ):
+                    self.ways[name] = {*self.ways[name], flow.on_error}
+
+    def bad(self, path: str, code: str, text: str) -> Problem:
+        """A problem with its line."""
+        at = path
+        while at and at not in self.flow.lines:
+            at = at.rpartition(".")[0]
+        return Problem(self.flow.lines.get(at, 0), path, code, text)
+
+    def all(
+        self, flows: Collection[str] | None, prompts: Collection[str] | None, hosts: Collection[str] | None
+    ) -> Iterator[Problem]:
+        """Every problem."""
+        flow = self.flow
+        for name in ("initial_state", "on_error"):
+            target = getattr(flow, name)
+            if target not in flow.states and (target or name == "initial_state"):
+                yield self.bad(
+                    name, "no_state", f"there is no state {target!r}: {_near(target, flow.states)}"
+                )
+        for state in flow.states.values():
+            yield from self.branches(state)
+            yield from self.names(state, flows, prompts, hosts)
+            yield from self.variables(state)
+        yield from self.reached()
+        yield from self.dead_ends()
+        yield from self.loops()
+
+    def branches(self, state: State) -> Iterator[Problem]:
+        """Transitions that lead nowhere, and events that need a branch."""
+        path = f"states.{state.name}.transitions"
+        for event, target in state.transitions.items():
+            if target not in self.flow.states:
+                text = f"there is no state {target!r}: {_near(target, self.flow.states)}"
+                yield self.bad(f"{path}.{event}", "no_state", text)
+        for event in NEEDED.get(state.verb, ()):
+            if not next_of(state, event):
+                text = (
+                    f"{state.verb} may end with {event!r} and has no branch for it: add {event}: or default:"
+                )
+                yield self.bad(path, "no_branch", text)
+        if state.verb is Verb.MENU and not any(map(is_key, state.transitions)):
+            yield self.bad(path, "no_key", "a menu needs a key among its transitions: '1': name of a state")
+        about = state.properties
+        if isinstance(about, MenuProperties):
+            for key in about.values:
+                if key not in state.transitions:
+                    where = f"states.{state.name}.properties.values.{key}"
+                    yield self.bad(where, "no_key", f"the key {key!r} is not among the menu's transitions")
+
+    def names(
+        self,
+        state: State,
+        flows: Collection[str] | None,
+        prompts: Collection[str] | None,
+        hosts: Collection[str] | None,
+    ) -> Iterator[Problem]:
+        """Names of other things that are not there."""
+        path, about = f"states.{state.name}.properties", state.properties
+        if isinstance(about, GotoFlowProperties) and flows is not None and about.flow not in flows:
+            text = f"there is no flow {about.flow!r}: {_near(about.flow, flows)}"
+            yield self.bad(f"{path}.flow", "no_flow", text)
+        if isinstance(about, HttpRequestProperties) and hosts is not None:
+            host, port = urls.host_of(about.url)
+            if not urls.allowed(f"{about.url.partition('://')[0]}://{host}:{port}/", hosts):
+                text = f"requests may not go to {host}: have an administrator allow this host"
+                yield self.bad(f"{path}.url", "host", text)
+        if prompts is None:
+            return
+        for name, said in prompts_of(state):
+            for part, language in said.all(self.flow.language):
+                if part.sound and part.sound not in prompts and f"{language}/{part.sound}" not in prompts:
+                    near = _near(part.sound, {one.removeprefix(f"{language}/") for one in prompts})
+                    text = f"there is no sound {part.sound!r} in {language}: {near}"
+                    yield self.bad(f"{path}.{name}", "no_sound", text)
+
+    def variables(self, state: State) -> Iterator[Problem]:
+        """Variables that nothing sets."""
+        known = self.known()
+        about = state.properties
+        used = {name for text in texts(about) for name in _names(text)}
+        if isinstance(about, ConditionProperties):
+            used |= {test.variable for test in (*about.all, *about.any)}
+        for name in sorted(used):
+            if name not in known and name.partition(".")[0] not in (*ROOTS, *self.prefixes()):
+                text = f"nothing sets the variable {{{name}}}: {_near(name, known)}"
+                yield self.bad(f"states.{state.name}.properties", "no_variable", text)
+
+    def known(self) -> set[str]:
+        """The variables that the call or a state sets."""
+        found = {*GIVEN, "campaign", "queue", "node"}
+        for state in self.flow.states.values():
+            about = state.properties
+            if isinstance(about, SetProperties):
+                found |= set(about.values)
+            elif isinstance(about, HttpRequestProperties):
+                found |= set(about.into)
+            elif isinstance(about, GatherProperties | MenuProperties) and about.into:
+                found.add(about.into)
+            elif isinstance(about, RecordConsentProperties):
+                found.add(f"consent.{about.purpose}")
+        return found
+
+    def prefixes(self) -> set[str]:
+        """The first names of what look-ups bring."""
+        every = (state.properties for state in self.flow.states.values())
+        return {about.into.partition(".")[0] for about in every if isinstance(about, LookupProperties)}
+
+    def reached(self) -> Iterator[Problem]:
+        """States that no call comes to."""
+        if self.flow.initial_state not in self.flow.states:
+            return
+        seen, ahead = set[str](), [self.flow.initial_state]
+        while ahead:
+            name = ahead.pop()
+            if name not in seen:
+                seen.add(name)
+                ahead += self.ways[name]
+        for name in self.flow.states:
+            if name not in seen:
+                text = "no call comes here: lead a transition to it, or take it out"
+                yield self.bad(f"states.{name}", "unreachable", text)
+
+    def dead_ends(self) -> Iterator[Problem]:
+        """States from which no way leads to an end."""
+        before = defaultdict[str, set[str]](set)
+        for name, targets in self.ways.items():
+            for target in targets:
+                before[target].add(name)
+        good = set[str]()
+        ahead = [name for name, state in self.flow.states.items() if state.verb in LAST]
+        while ahead:
+            name = ahead.pop()
+            if name not in good:
+                good.add(name)
+                ahead += before[name]
+        for name, state in self.flow.states.items():
+            if name not in good and state.transitions:
+                text = (
+                    "from here no way leads to an end (hangup, enqueue, dial, transfer, goto_flow): add one"
+                )
+                yield self.bad(f"states.{name}", "dead_end", text)
+            elif name not in good and state.verb not in NEEDED and state.verb is not Verb.MENU:
+                yield self.bad(f"states.{name}", "dead_end", "it has no transitions: say what comes next")
+
+    def loops(self) -> Iterator[Problem]:
+        """Rounds that a call can make for ever while the caller does nothing."""
+        ways = {
+            name: {
+                target: event
+                for event in events_of(state)
+                if event not in HUMAN.get(state.verb, ()) and not is_key(event)
+                if (target := next_of(state, event)) in self.flow.states
+            }
+            for name, state in self.flow.states.items()
+        }
+        for round_ in _rounds(ways):
+            shown = " → ".join((*round_, round_[0]))
+            text = (
+                f"a caller who does nothing goes round for ever: {shown}; lead one of these events elsewhere"
+            )
+            event = ways[round_[-1]].get(round_[0], "") or "default"
+            path = f"states.{round_[-1]}.transitions"
+            own = f"{path}.{event}" if event in self.flow.states[round_[-1]].transitions else path
+            yield self.bad(own, "loop", text)
+
+
+def _rounds(ways: Mapping[str, Mapping[str, str]]) -> Iterator[list[str]]:
+    """One round of each knot of a graph; without recursion, for it may be a thousand states long."""
+    done = set[str]()
+    for start in ways:
+        if start in done:
+            continue
+        way: list[str] = []
+        on_way = set[str]()
+        stack: list[tuple[str, Iterator[str]]] = []
+        name: str | None = start
+        while True:
+            if name is not None:
+                way.append(name)
+                on_way.add(name)
+                stack.append((name, iter(ways[name])))
+            at, rest = stack[-1]
+            name = None
+            for target in rest:
+                if target in on_way:
+                    yield way[way.index(target) :]
+                elif target not in done:
+                    name = target
+                    break
+            else:
+                stack.pop()
+                way.pop()
+                on_way.discard(at)
+                done.add(at)
+                if not stack:
+                    break
+
+
+def _names(text: str) -> Iterator[str]:
+    try:
+        yield from names(text)
+    except ValueError:
+        return  # no template: a name of a queue may have a brace
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    """A word of help: what may have been meant."""
+    low = name.casefold()
+    like = [
+        one for one in known if one.casefold() == low or (len(low) > 2 and one.casefold().startswith(low[:3]))
+    ]
+    shown = sorted(like or known)[:6]
+    return f"there are {', '.join(shown)}" if shown else "there are none yet"
