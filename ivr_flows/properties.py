@@ -14,9 +14,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ivr_flows import hosts, hours
 from ivr_flows.model import KEYS, LANGUAGES, MOST_TEXT, Properties, Value, Verb
-from ivr_flows.templates import CURRENCIES, GENDERS, NAME, parse
+from ivr_flows.templates import NAME, parse
 
-CASES: Final = ("nominative", "genitive", "dative", "accusative", "instrumental", "prepositional")
 #: Variables that a flow cannot change.
 GIVEN: Final = ("caller", "dialled", "now", "language", "zone")
 
@@ -76,9 +75,12 @@ class Part(BaseModel):
     date: Template | None = None
     time: Template | None = None
     datetime: Template | None = None
-    gender: Literal[GENDERS] = "m"
-    case: Literal[CASES] = "nominative"
-    currency: Literal[CURRENCIES] | None = None
+    #: of what is counted
+    gender: Literal["m", "f", "n"] = "m"
+    case: Literal["nominative", "genitive", "dative", "accusative", "instrumental", "prepositional"] = (
+        "nominative"
+    )
+    currency: Literal["RUB", "USD", "EUR"] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -216,7 +218,7 @@ class SetProperties(Properties):
     """Sets variables, and the language of all that follows."""
 
     values: dict[Variable, Value] = Field({}, description="variable -> value; a text may have variables")
-    language: Literal[LANGUAGES] | None = Field(None, description="ru or en")
+    language: Literal["ru", "en"] | None = Field(None, description="ru or en")
 
     @model_validator(mode="after")
     def _texts(self) -> SetProperties:

@@ -411,7 +411,7 @@ def _test(test: Test, value: Value) -> bool:
                 number = float(plain(value).replace(",", "."))
             except ValueError:
                 return False
-            return number > wanted if operator == "above" else number < wanted
+            return bool(number > wanted if operator == "above" else number < wanted)
 
 
 def _same(value: Value, wanted: Value) -> bool:
