@@ -199,7 +199,8 @@ class _Build:
             if (isinstance(value, Mapping) and part in value) or (
                 isinstance(value, list) and isinstance(part, int) and part < len(value)
             ):
-                value = value[part]
+                inner: Any = value
+                value = inner[part]
             elif part in ("any", *LANGUAGES, 0, "[key]"):
                 continue  # what the schema puts between
             else:
@@ -242,6 +243,8 @@ def _said(verb: Verb, kind: str, loc: tuple[int | str, ...], message: str) -> st
     if kind == "missing":
         return f"{name!r} is missing"
     if kind == "extra_forbidden":
+        if " " in name:
+            return f"{name!r} is no name of a property: a text with a comma inside of {{ }} needs quotes"
         known = ", ".join(PROPERTIES[verb].model_fields)
         inside = f": {verb} knows {known}" if len(loc) == 1 else ""
         return f"{name!r} is not known here{inside}"
