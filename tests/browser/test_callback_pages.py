@@ -67,6 +67,22 @@ async def test_a_supervisor_gives_an_agents_calls_to_another(visit: Visitors, st
     assert person.complaints == []
 
 
+async def test_what_is_done_with_many_asks_for_what_it_needs(visit: Visitors, stage: Stage) -> None:
+    """Minutes to move them, a reason to cancel them, nothing to give them away; and stands there only while
+    something can be ticked."""
+    person = await visit(Role.SUPERVISOR)
+    page = person.page
+    await person.open("/callbacks?view=day")
+    await expect(page.locator("#many")).to_be_hidden()
+    await promised(stage, 1)
+    await person.open("/callbacks?view=day")
+    asked = {"anyone": (False, False), "move": (True, False), "cancel": (False, True)}
+    for what, (minutes, reason) in asked.items():
+        await page.select_option("#what", what)
+        await expect(page.locator("#minutes")).to_be_visible(visible=minutes)
+        await expect(page.locator("#reason")).to_be_visible(visible=reason)
+
+
 async def test_a_promise_by_hand_shows_both_clocks(visit: Visitors, stage: Stage) -> None:
     """While the time is typed, and when it is saved."""
     (made,) = await promised(stage, 1)
