@@ -76,6 +76,20 @@ class Forbidden(DozvonError):
     id, status = "forbidden", 403
 
 
+class WrongScope(Forbidden):
+    """This token may be used for {scope} only."""
+
+    id = "wrong-scope"
+
+
+class NeedsCallToken(Forbidden):
+    """{field}: another number than the call's own is changed only with the call token that an earlier hook of
+    the same call was answered with; each is good once.
+    """
+
+    id = "needs-call-token"
+
+
 class BadCsrfToken(Forbidden):
     """The form was not sent from a page of this server, or its page is too old: reload the page."""
 

@@ -95,6 +95,15 @@ class Settings(BaseSettings):
     agi_address: str | None = Field(
         None, description="host:port by which Asterisk reaches the FastAGI server; default: what is bound"
     )
+    hooks_agi_host: str = Field(
+        "127.0.0.1", description="address that the FastAGI server of hooks (in the web process) binds"
+    )
+    hooks_agi_port: Port | None = Field(
+        None, description="TCP port of the FastAGI server of hooks; 0: any free one; unset: there is none"
+    )
+    hooks_per_s: int = Field(
+        200, ge=1, le=10_000, description="hooks a second that one API token is answered, each web process"
+    )
     sip_host: str = Field("127.0.0.1", description="address that a managed Asterisk binds for SIP")
     sip_port: Port = Field(5060, description="UDP port of a managed Asterisk for SIP")
     asterisk_http_port: Port = Field(8088, description="TCP port of a managed Asterisk for WebSocket SIP")

@@ -35,7 +35,10 @@ from dialer.db.pulse import Pulse
 from dialer.db.session import Database
 from dialer.donotcall import http as donotcall_http
 from dialer.donotcall.service import DoNotCallService
-from dialer.httpkit.application import build_application
+from dialer.hooks import http as hooks_http
+from dialer.hooks.fastagi import HookAgi
+from dialer.hooks.service import HookService
+from dialer.httpkit.application import Background, build_application
 from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
 from dialer.policies import http as policies_http
@@ -65,6 +68,13 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
     users = UserService(database, session_hours=settings.session_hours)
     speaker = Speaker.of(settings)
     why_not = WhyNotService(database, settings)
+    do_not_call = DoNotCallService(database, settings)
+    callbacks = CallbackService(database)
+    people = PersonService(database, settings)
+    hooks = HookService(database, settings, do_not_call=do_not_call, callbacks=callbacks, people=people)
+    hooks_agi: dict[str, Background] = {}
+    if settings.hooks_agi_port is not None:
+        hooks_agi["hooks"] = HookAgi(settings.hooks_agi_host, settings.hooks_agi_port, hooks, users).run
     app = build_application(
         settings,
         database,
@@ -94,6 +104,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             recordings_http.routes,
             reports_http.routes,
             whynot_http.routes,
+            hooks_http.routes,
         ),
         services={
             users_http.USERS: users,
@@ -105,16 +116,17 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             policies_http.POLICY_SERVICE: PolicyService(database),
             trunks_http.TRUNKS: TrunkService(database),
             CONTACTS: ContactService(database, settings),
-            people_http.PEOPLE: PersonService(database, settings),
+            people_http.PEOPLE: people,
             erasure_http.ERASURE: ErasureService(database, settings.recording_dir),
             erasure_http.EXPORT: ExportService(database, settings.recording_dir),
             previews_http.PREVIEWS: PreviewService(database, settings),
             mappings_http.MAPPINGS: MappingService(database),
             **quality.services(database, settings),
             **segments.services(database),
-            donotcall_http.DO_NOT_CALL: DoNotCallService(database, settings),
+            donotcall_http.DO_NOT_CALL: do_not_call,
             agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
-            callbacks_http.CALLBACKS: CallbackService(database),
+            callbacks_http.CALLBACKS: callbacks,
+            hooks_http.HOOKS: hooks,
             calls_http.CALLS: CallService(database, desk, settings),
             proofs_http.PROOFS: Proofs(database),
             prompts_http.PROMPTS: PromptService(
@@ -128,6 +140,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             "pulse": Pulse(database, database_url).run,
             "listener": listener.run,
             "numberer": Numberer(database_url).run,
+            **hooks_agi,
         },
     )
 

@@ -145,6 +145,14 @@ def _recordings(whose: Whose) -> ColumnElement[bool]:
     return t.recording.c.attempt_id.in_(calls)
 
 
+def _told(table: Table) -> Find:
+    """What a dialplan has told: of the contact, or of a number that nobody else has."""
+    c = table.c
+    return lambda whose: or_(
+        c.contact_id == whose.contact_id, and_(c.contact_id.is_(None), c.e164.in_(whose.own_numbers))
+    )
+
+
 _NO_JSON = cast(literal("{}"), JSONB)
 _OPEN_CALLBACK = t.callback.c.state.in_(("waiting", "dialling"))
 _NOT_OPEN = case((_OPEN_CALLBACK, "canceled"), else_=t.callback.c.state)
@@ -176,6 +184,8 @@ PLACES: Final[Sequence[Place]] = (
     ),
     # That a call was promised remains, as the call does.
     Place(t.callback, _by(t.callback, "contact_id"), {"note": "", "state": _NOT_OPEN, "reason": "erased"}),
+    Place(t.hook_outcome, _told(t.hook_outcome)),
+    Place(t.survey_answer, _told(t.survey_answer)),
     # After everything that finds calls by their number.
     Place(t.recording, _recordings, {"status": "erasing"}),
     Place(t.attempt, _calls, {"e164": _called, "disposition_note": null()}),

@@ -46,14 +46,26 @@ class Right(StrEnum):
     TRUNKS_EDIT = "trunks_edit"
     USERS_EDIT = "users_edit"  # users and everybody's API tokens
     AUDIT_READ = "audit_read"
+    HOOKS_CALL = "hooks_call"  # what a dialplan asks of the server; only tokens of the scope `hooks` have it
 
 
 #: Supervisors run the floor; what opens doors (users, lines) is the administrator's.
 ROLE_RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.OPERATOR: frozenset({Right.WORK, Right.CALLS_PLACE}),
-    Role.SUPERVISOR: frozenset(Right) - {Right.TRUNKS_EDIT, Right.USERS_EDIT},
-    Role.ADMINISTRATOR: frozenset(Right),
+    Role.SUPERVISOR: frozenset(Right) - {Right.TRUNKS_EDIT, Right.USERS_EDIT, Right.HOOKS_CALL},
+    Role.ADMINISTRATOR: frozenset(Right) - {Right.HOOKS_CALL},
 }
+
+
+class Scope(StrEnum):
+    """What an API token may be used for."""
+
+    ALL = "all"  # whatever its user may
+    HOOKS = "hooks"  # what a dialplan asks, and nothing else, whatever its user may
+
+
+#: What is left of the rights of a token's user; ALL leaves them all.
+SCOPE_RIGHTS: Mapping[Scope, frozenset[Right]] = {Scope.HOOKS: frozenset({Right.HOOKS_CALL})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,10 @@ class Actor:
     name: str
     #: Language of replies: `ru` or `en`.
     locale: str
+    #: What the API token is for.
+    scope: Scope = Scope.ALL
+    #: The API token; None: a browser's session, or the server.
+    token_id: int | None = None
 
     @classmethod
     def server(cls, tenant_id: int) -> Actor:
@@ -79,7 +95,7 @@ class Actor:
     @property
     def rights(self) -> frozenset[Right]:
         """All that the actor may do."""
-        return ROLE_RIGHTS[self.role]
+        return SCOPE_RIGHTS.get(self.scope, ROLE_RIGHTS[self.role])
 
     def may(self, right: Right) -> bool:
         """Whether the actor has the right."""

@@ -14,8 +14,8 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from dialer.errors import NotLoggedIn
-from dialer.httpkit.access import Actor, Right
+from dialer.errors import NotLoggedIn, WrongScope
+from dialer.httpkit.access import Actor, Right, Scope
 from dialer.httpkit.keys import ACTOR, CSRF, LOCALE, SETTINGS
 from dialer.settings import Settings
 
@@ -23,6 +23,9 @@ from dialer.settings import Settings
 MAX_TOKEN = 200
 #: Paths that serve everybody the same: nobody is looked up for them.
 SAME_FOR_ALL = ("/static/", "/healthz")
+#: Where a token that is narrowed to something may be used: everything else is refused here, whatever a route
+#: asks for.
+SCOPE_PATHS = {Scope.HOOKS: "/api/v1/hooks/"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,9 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     if not request.path.startswith(SAME_FOR_ALL):
         found = await find_identity(request)
         if found is not None:
+            allowed = SCOPE_PATHS.get(found.actor.scope, "")
+            if not request.path.startswith(allowed):
+                raise WrongScope(scope=found.actor.scope.value)
             request[ACTOR] = found.actor
             request[LOCALE] = found.actor.locale
             if found.csrf_token is not None:

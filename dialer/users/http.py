@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import Field, StringConstraints
 
 from dialer.errors import BadRequest, Conflict, Invalid, NotFound, TooManyRequests, WrongPassword
-from dialer.httpkit.access import Right, Role
+from dialer.httpkit.access import Right, Role, Scope
 from dialer.httpkit.identity import address_of, clear_session_cookie, session_token, set_session_cookie
 from dialer.httpkit.keys import CSRF, SETTINGS
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery
@@ -76,12 +76,16 @@ class NewToken(In):
     user_id: int | None = Field(
         None, ge=1, le=MAX_ID, description="whose rights it has; default: one's own; others: users_edit"
     )
+    scope: Scope = Field(
+        Scope.ALL, description="all: what its user may; hooks: what a dialplan asks, and nothing else"
+    )
 
 
 class TokenOut(Out):
     id: int
     name: str
     user_id: int
+    scope: Scope
     created_at: datetime
     last_used_at: datetime | None = Field(description="to the minute")
     revoked_at: datetime | None
@@ -213,7 +217,7 @@ async def add_token(call: Call, body: NewToken) -> TokenShown:
 
     The token is in this reply only, so an Idempotency-Key is not taken: the reply is not kept.
     """
-    token, shown = await call.app[USERS].add_token(call.actor, body.name, body.user_id)
+    token, shown = await call.app[USERS].add_token(call.actor, body.name, body.user_id, body.scope)
     return TokenShown(**TokenOut.model_validate(token).model_dump(), token=shown)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dialer.errors import Invalid
-from dialer.httpkit.access import Actor, Role
+from dialer.httpkit.access import Actor, Role, Scope
 from dialer.httpkit.said import Said
 
 #: Length decides (NIST SP 800-63B, 3.1.1.2): no rules on kinds of characters, nothing expires.
@@ -57,6 +57,8 @@ class ApiToken:
     #: Whose rights it has.
     user_id: int
     user_name: str
+    #: What of them.
+    scope: Scope
     created_at: datetime
     #: To the minute.
     last_used_at: datetime | None

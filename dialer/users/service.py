@@ -14,7 +14,7 @@ from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.errors import Conflict, Invalid, NotFound, NotLoggedIn, WrongPassword
 from dialer.httpkit import audit
-from dialer.httpkit.access import Actor, Right, Role
+from dialer.httpkit.access import Actor, Right, Role, Scope
 from dialer.httpkit.identity import Identity
 from dialer.httpkit.limits import TryLimit
 from dialer.httpkit.paging import cut, decode
@@ -264,16 +264,21 @@ class UserService:
 
     # -- API tokens ------------------------------------------------------------------------------------
 
-    async def add_token(self, actor: Actor, name: str, user_id: int | None = None) -> tuple[ApiToken, str]:
-        """A new token with the rights of its user, by default the actor; the token itself is shown this
-        once. Raises Forbidden, NotFound."""
+    async def add_token(
+        self, actor: Actor, name: str, user_id: int | None = None, scope: Scope = Scope.ALL
+    ) -> tuple[ApiToken, str]:
+        """A new token with the rights of its user, by default the actor, or with what `scope` leaves of them;
+        the token itself is shown this once. Raises Forbidden, NotFound."""
         owner = _own_id(actor) if user_id is None else user_id
         actor.require(Right.TOKENS_EDIT if owner == actor.user_id else Right.USERS_EDIT)
         token = new_token(TOKEN_PREFIX)
         async with self._database.tenant(actor.tenant_id) as conn:
             await _existing(conn, owner)
-            made = await store.add_token(conn, actor.tenant_id, owner, name, hash_token(token))
-            await audit.record(conn, actor, "token.create", f"token:{made.id}", user_id=owner)
+            key = new_token() if scope is Scope.HOOKS else None
+            made = await store.add_token(conn, actor.tenant_id, owner, name, hash_token(token), scope, key)
+            await audit.record(
+                conn, actor, "token.create", f"token:{made.id}", user_id=owner, scope=scope.value
+            )
         return made, token
 
     async def fetch_tokens(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db.prepared import Prepared
 from dialer.db.tables import api_token, app_user, user_session
-from dialer.httpkit.access import Actor, Role
+from dialer.httpkit.access import Actor, Role, Scope
 from dialer.httpkit.identity import Identity
 from dialer.users.model import USE_NOTED_EVERY, ApiToken, KnownLogin, User
 
@@ -33,6 +34,7 @@ _TOKEN = (
     .where(app_user.c.tenant_id == api_token.c.tenant_id, app_user.c.id == api_token.c.user_id)
     .scalar_subquery()
     .label("user_name"),
+    api_token.c.scope,
     api_token.c.created_at,
     api_token.c.last_used_at,
     api_token.c.revoked_at,
@@ -78,7 +80,10 @@ async def door_session(conn: AsyncConnection, token_hash: str) -> Identity | Non
 async def door_token(conn: AsyncConnection, token_hash: str) -> tuple[Identity, int, bool] | None:
     """Whose API token this is, its id, and whether its use is worth noting; None for a revoked one."""
     row = await _OF_TOKEN.row(conn, token=token_hash, every=USE_NOTED_EVERY)
-    return (Identity(_actor(row), None), row.token_id, row.stale) if row else None
+    if row is None:
+        return None
+    actor = replace(_actor(row), scope=Scope(row.scope), token_id=row.token_id)
+    return Identity(actor, None), row.token_id, row.stale
 
 
 # -- users ---------------------------------------------------------------------------------------------
@@ -205,15 +210,35 @@ async def forget_sessions(conn: AsyncConnection) -> None:
 
 def _token(row: _Row) -> ApiToken:
     return ApiToken(
-        row.id, row.name, row.user_id, row.user_name, row.created_at, row.last_used_at, row.revoked_at
+        row.id,
+        row.name,
+        row.user_id,
+        row.user_name,
+        Scope(row.scope),
+        row.created_at,
+        row.last_used_at,
+        row.revoked_at,
     )
 
 
 async def add_token(
-    conn: AsyncConnection, tenant_id: int, user_id: int, name: str, token_hash: str
+    conn: AsyncConnection,
+    tenant_id: int,
+    user_id: int,
+    name: str,
+    token_hash: str,
+    scope: Scope = Scope.ALL,
+    call_key: str | None = None,
 ) -> ApiToken:
     """Keep a new token."""
-    values = {"tenant_id": tenant_id, "user_id": user_id, "name": name, "token_hash": token_hash}
+    values = {
+        "tenant_id": tenant_id,
+        "user_id": user_id,
+        "name": name,
+        "token_hash": token_hash,
+        "scope": scope.value,
+        "call_key": call_key,
+    }
     made: int = (await conn.execute(insert(api_token).values(values).returning(api_token.c.id))).scalar_one()
     return _token((await conn.execute(select(*_TOKEN).where(api_token.c.id == made))).one())
 

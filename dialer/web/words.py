@@ -244,6 +244,10 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "pattern": "Look at the form that the field asks for.",
             "required": "Fill it in; the person is loaded all the same.",
         },
+        "token_scope": {
+            "all": "all that its user may",
+            "hooks": "hooks of a dialplan, nothing else",
+        },
         "role": {
             "operator": "operator",
             "supervisor": "supervisor",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from dialer import errors
 from dialer.db import tables
 from dialer.errors import BadRequest, Conflict, DozvonError, Forbidden, Invalid, NotFound, TooManyRequests
 from dialer.httpkit import paging, problems
-from dialer.httpkit.access import ROLE_RIGHTS, Actor, Right, Role
+from dialer.httpkit.access import ROLE_RIGHTS, Actor, Right, Role, Scope
 from dialer.httpkit.i18n import FOLDER, LOCALES, message, negotiate, translator
 from dialer.httpkit.identity import safe_next
 from dialer.httpkit.limits import TryLimit
@@ -41,7 +42,16 @@ def test_roles_are_those_of_the_table() -> None:
 def test_each_role_has_all_rights_of_the_role_below() -> None:
     """Who is promoted loses nothing."""
     operator, supervisor, administrator = (ROLE_RIGHTS[role] for role in Role)
-    assert operator < supervisor < administrator == set(Right)
+    assert operator < supervisor < administrator == set(Right) - {Right.HOOKS_CALL}
+
+
+def test_a_token_of_a_scope_has_no_other_right() -> None:
+    """Whoever's token it is: what a dialplan holds opens nothing but the hooks."""
+    assert {scope.value for scope in Scope} == set(tables.TOKEN_SCOPES)
+    for role in Role:
+        hooks = Actor(1, 5, role, "Анна", "ru", Scope.HOOKS, 7)
+        assert hooks.rights == {Right.HOOKS_CALL}
+        assert Right.HOOKS_CALL not in replace(hooks, scope=Scope.ALL).rights
 
 
 def test_a_missing_right_names_right_and_role() -> None:

@@ -48,6 +48,7 @@ from dialer.db.tables.donotcall import (
     do_not_call_import,
     registry,
 )
+from dialer.db.tables.hooks import hook_outcome, hook_token, survey_answer
 from dialer.db.tables.hopper import LEAD_CHANGES, campaign_list, campaign_quota, lead_change
 from dialer.db.tables.people import (
     CONSENT_PURPOSES,
@@ -84,7 +85,16 @@ from dialer.db.tables.segments import (
 )
 from dialer.db.tables.servers import LEASE_KINDS, lease, node, server
 from dialer.db.tables.trunks import TRUNK_HEALTH, tenant_cap, tenant_load, trunk, trunk_load, trunk_rate
-from dialer.db.tables.users import ROLES, api_token, app_user, audit, idempotency, tenant, user_session
+from dialer.db.tables.users import (
+    ROLES,
+    TOKEN_SCOPES,
+    api_token,
+    app_user,
+    audit,
+    idempotency,
+    tenant,
+    user_session,
+)
 
 __all__ = [
     "AGENT_STATES",
@@ -114,6 +124,7 @@ __all__ = [
     "REPORT_GROUPS",
     "RESULTS",
     "ROLES",
+    "TOKEN_SCOPES",
     "TRUNK_HEALTH",
     "active_number",
     "activity_state",
@@ -153,6 +164,8 @@ __all__ = [
     "event",
     "forgotten_number",
     "forgotten_salt",
+    "hook_outcome",
+    "hook_token",
     "idempotency",
     "import_job",
     "import_mapping",
@@ -177,6 +190,7 @@ __all__ = [
     "rfm_grid",
     "segment",
     "server",
+    "survey_answer",
     "tenant",
     "tenant_cap",
     "tenant_load",

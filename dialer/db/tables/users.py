@@ -9,6 +9,7 @@ from dialer.db.tables.base import id_column, metadata, now_at, one_of, ref, tena
 
 # The words of the state columns; the rules over them live in the model.py of their features.
 ROLES = ("operator", "supervisor", "administrator")
+TOKEN_SCOPES = ("all", "hooks")
 
 #: A client company that an outsourcer works for. One default tenant (id 1), so that a single company never
 #: sees the word.
@@ -56,11 +57,14 @@ api_token = tenant_table(
     Column("name", Text, nullable=False),
     Column("user_id", BigInteger, nullable=False),  # whose rights it has
     Column("token_hash", Text, nullable=False),
+    Column("scope", Text, nullable=False, server_default="all"),  # what of these rights
+    Column("call_key", Text),  # scope hooks: what call tokens are signed with; never leaves the server
     now_at(),
     time_at("last_used_at"),
     time_at("revoked_at"),
     UniqueConstraint("token_hash"),
     ref("app_user", "user_id", on_delete="CASCADE"),
+    one_of("scope", TOKEN_SCOPES),
 )
 
 #: Who changed what, and when; written in the transaction of the change.

@@ -101,7 +101,7 @@ async def add_token(request: web.Request) -> web.StreamResponse:
     except Invalid as error:
         faults = forms.faults(error, locale_of(request))
         return await _tokens(request, actor, status=error.status, faults=faults)
-    _, shown = await request.app[USERS].add_token(actor, wanted.name)
+    _, shown = await request.app[USERS].add_token(actor, wanted.name, scope=wanted.scope)
     return await _tokens(request, actor, shown=shown)
 
 

@@ -44,12 +44,13 @@ DOORS = {
         CREATE FUNCTION find_token(token_hash text)
         RETURNS TABLE (
             tenant_id integer, user_id bigint, name text, role text, locale text,
-            token_id bigint, last_used_at timestamptz, revoked_at timestamptz, disabled_at timestamptz
+            token_id bigint, scope text, last_used_at timestamptz, revoked_at timestamptz,
+            disabled_at timestamptz
         )
         LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
         AS $$
             SELECT u.tenant_id, u.id, u.name, u.role, u.locale,
-                   k.id, k.last_used_at, k.revoked_at, u.disabled_at
+                   k.id, k.scope, k.last_used_at, k.revoked_at, u.disabled_at
             FROM api_token k JOIN app_user u ON u.tenant_id = k.tenant_id AND u.id = k.user_id
             WHERE k.token_hash = find_token.token_hash
         $$

@@ -1,0 +1,1 @@
+"""What an Asterisk of somebody else may ask from its own dialplan: by HTTP, and by FastAGI."""
