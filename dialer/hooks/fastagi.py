@@ -20,7 +20,7 @@ from dialer.asterisk.fastagi import AgiCall, FastAgiServer, Handler
 from dialer.errors import AgiHangup, DozvonError, NotLoggedIn
 from dialer.hooks.asking import ask
 from dialer.hooks.fields import FIELDS, HookIn
-from dialer.hooks.model import MOST_CALLER, MOST_TOKEN, Answer, Hook, Status, from_query
+from dialer.hooks.model import MOST_CALLER, MOST_TOKEN, Answer, Hook, Status, from_arguments, from_query
 from dialer.hooks.service import HookService
 from dialer.httpkit.access import Actor
 from dialer.httpkit.identity import Identities
@@ -37,9 +37,12 @@ _OF_THE_CALL = frozenset({"channel", "caller", "call_token"})
 
 
 def add_routes(server: FastAgiServer, service: HookService, identities: Identities) -> None:
-    """Have the server answer agi://host:port/hooks/<hook>?name=value&..."""
+    """Have the server answer agi://host:port/hooks/<hook>?name=value&..., also under the names of the programs
+    of agi_scripts/ (opt_out.py), so that a dialplan changes between the two by one variable."""
     for hook in Hook:
-        server.route(f"hooks/{hook.value}", _handler(hook, service, identities))
+        handler = _handler(hook, service, identities)
+        server.route(f"hooks/{hook.value}", handler)
+        server.route(f"hooks/{hook.value.replace('-', '_')}.py", handler)
 
 
 class HookAgi:
@@ -94,7 +97,8 @@ def _handler(hook: Hook, service: HookService, identities: Identities) -> Handle
 async def _answer(hook: Hook, service: HookService, identities: Identities, call: AgiCall) -> Answer:
     actor = await _actor(identities, await call.get_variable(TOKEN))
     before = await call.get_variable(CALL_TOKEN)
-    return await ask(service, actor, hook, read(hook, call.query, call.env, before or ""))
+    given = {**call.query, **from_arguments(call.args)}
+    return await ask(service, actor, hook, read(hook, given, call.env, before or ""))
 
 
 async def _actor(identities: Identities, token: str | None) -> Actor:

@@ -20,7 +20,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -44,7 +44,7 @@ MOST_FIELDS = 10
 CALL_TOKEN_S = 4 * 3600
 #: Changes of one call to numbers that are not its own.
 MOST_CHANGES = 5
-_TOKEN = re.compile(r"1\.([0-9]{1,12})\.([0-9])\.([A-Za-z0-9_-]{8,32})\.([A-Za-z0-9_-]{22})", re.ASCII)
+_TOKEN = re.compile(r"1\.([0-9]{1,12})\.([A-Za-z0-9_-]{8,32})\.([A-Za-z0-9_-]{22})", re.ASCII)
 
 #: What stays of a text that goes into a dialplan. No comma, quote, bracket, dollar, semicolon, ampersand or
 #: pipe: nothing that Asterisk's expressions, applications or a shell behind them would take for its own.
@@ -109,13 +109,7 @@ class CallToken:
 
     #: seconds since 1970
     expires_s: int
-    #: how many changes were made before
-    changes: int
     nonce: str
-
-    def good(self, now_s: float) -> bool:
-        """Whether it is of now, and the call has changes left."""
-        return now_s < self.expires_s and self.changes < MOST_CHANGES
 
 
 # -- call tokens ------------------------------------------------------------------------------------------
@@ -123,19 +117,19 @@ class CallToken:
 
 def call_token(key: str, channel: str, token: CallToken) -> str:
     """The text of a call token for this channel."""
-    body = f"1.{token.expires_s}.{token.changes}.{token.nonce}"
+    body = f"1.{token.expires_s}.{token.nonce}"
     return f"{body}.{_signed(key, channel, body)}"
 
 
-def read_call_token(key: str, channel: str, text: str) -> CallToken | None:
-    """The call token, if it was made with this key for this channel; None: it was not."""
+def read_call_token(key: str, channel: str, text: str, now_s: float) -> CallToken | None:
+    """The call token, if it was made with this key for this channel and its time is not over; else None."""
     found = _TOKEN.fullmatch(text) if len(text) <= MOST_TOKEN else None
     if found is None:
         return None
     body = text.rpartition(".")[0]
-    if not hmac.compare_digest(_signed(key, channel, body), found[4]):
+    if not hmac.compare_digest(_signed(key, channel, body), found[3]) or now_s >= int(found[1]):
         return None
-    return CallToken(int(found[1]), int(found[2]), found[3])
+    return CallToken(int(found[1]), found[2])
 
 
 def digest_of(text: str) -> str:
@@ -168,20 +162,25 @@ def variables(told: Mapping[str, object]) -> dict[str, str]:
             for name, value in told.items()}  # fmt: skip
 
 
-# -- FastAGI: arguments as a query string --------------------------------------------------------------------
+# -- FastAGI: arguments as texts --------------------------------------------------------------------
 
 
 def from_query(query: Mapping[str, str], numbers: frozenset[str], lists: frozenset[str]) -> dict[str, object]:
-    """The fields of a query string as JSON would have them: `numbers` as numbers, `lists` by their commas;
+    """Fields that came as texts as JSON would have them: `numbers` as numbers, `lists` by their `|`;
     what was left empty was not given. A number that is none stays a text, which is then refused as such."""
     found: dict[str, object] = {}
     for name, text in query.items():
         if text == "":
             continue
         if name in lists:
-            found[name] = text.split(",")
+            found[name] = text.split("|")
         elif name in numbers and re.fullmatch(DIGITS, text):
             found[name] = int(text)
         else:
             found[name] = text
     return found
+
+
+def from_arguments(given: Sequence[str]) -> dict[str, str]:
+    """The fields of arguments `name=value`; an empty one was not given."""
+    return {name: text for name, _, text in (one.partition("=") for one in given if one)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -29,6 +29,7 @@ from dialer.errors import Conflict, Invalid, NeedsCallToken, NotFound
 from dialer.hooks import store
 from dialer.hooks.model import (
     CALL_TOKEN_S,
+    MOST_CHANGES,
     Answer,
     Asker,
     CallToken,
@@ -59,8 +60,6 @@ class _Call:
     own: str | None
     #: of the API token
     key: str
-    #: changes of numbers that are not its own, so far
-    changes: int = 0
 
 
 class HookService:
@@ -113,8 +112,8 @@ class HookService:
         return _answered(call, Status.OK if found else Status.NOT_FOUND, told)
 
     async def route(self, actor: Actor, asker: Asker, *, number: str | None = None) -> Answer:
-        """Where the call had best go. DOZVON_ROUTE: `agent`, the one of the last talk is free; `known`, the number is
-        somebody's; `new`, nobody's. Raises BadNumber of `number`."""
+        """Where the call had best go. DOZVON_ROUTE: `agent`, the one of the last talk is free; `known`, the
+        number is somebody's; `new`, nobody's. Raises BadNumber of `number`."""
         async with self._database.tenant(actor.tenant_id) as conn:
             call = await self._begin(conn, actor, asker)
             e164 = self._read(number) if number else call.own
@@ -268,9 +267,7 @@ class HookService:
             if key is None:  # revoked and removed between the door and here
                 raise NotFound(what="token", key=actor.token_id)
             self._keys[actor.token_id] = key
-        own = await self._own(conn, actor, asker)
-        before = read_call_token(key, asker.channel, asker.call_token)
-        return _Call(asker, own, key, before.changes if before else 0)
+        return _Call(asker, await self._own(conn, actor, asker), key)
 
     async def _own(self, conn: AsyncConnection, actor: Actor, asker: Asker) -> str | None:
         """The call's own number: what the server has dialled, or the caller id, if it is a number."""
@@ -290,26 +287,25 @@ class HookService:
         async with self._database.tenant(actor.tenant_id) as conn:
             call = await self._begin(conn, actor, asker)
             e164 = self._read(number) if number else call.own or ""
-            if not e164 and must:
+            if not e164 and must and not asker.check:
                 raise Invalid(field="number", reason="is missing: the call has none of its own")
             self._by_call.take(f"{actor.tenant_id} {asker.channel}")
             if e164:
                 self._by_number.take(f"{actor.tenant_id} {e164}")
             if e164 and e164 != call.own:
-                call = await self._used(conn, actor, call)
+                await self._use(conn, actor, call)
         return call, e164
 
-    async def _used(self, conn: AsyncConnection, actor: Actor, call: _Call) -> _Call:
-        """The call with its token used up."""
-        text = call.asker.call_token
-        token = read_call_token(call.key, call.asker.channel, text)
-        if token is None or not token.good(time.time()):
+    async def _use(self, conn: AsyncConnection, actor: Actor, call: _Call) -> None:
+        """Use the call's token up. Raises NeedsCallToken."""
+        text, channel = call.asker.call_token, call.asker.channel
+        good = read_call_token(call.key, channel, text, time.time()) is not None
+        if good and not call.asker.check:
+            good = await store.use(
+                conn, actor.tenant_id, digest_of(text), channel, most=MOST_CHANGES, keep_s=2 * CALL_TOKEN_S
+            )
+        if not good:
             raise NeedsCallToken(field="number")
-        if not call.asker.check and not await store.use(
-            conn, actor.tenant_id, digest_of(text), 2 * CALL_TOKEN_S
-        ):
-            raise NeedsCallToken(field="number")
-        return _Call(call.asker, call.own, call.key, token.changes + 1)
 
     def _read(self, written: str) -> str:
         read = read_number(written, self._region)
@@ -339,6 +335,6 @@ def _acting(actor: Actor) -> Actor:
     return Actor(actor.tenant_id, actor.user_id, Role.SUPERVISOR, actor.name, actor.locale)
 
 
-def _answered(call: _Call, status: Status, told: dict[str, object]) -> Answer:
-    token = CallToken(int(time.time()) + CALL_TOKEN_S, min(call.changes, 9), secrets.token_urlsafe(9))
+def _answered(call: _Call, status: Status, told: Mapping[str, object]) -> Answer:
+    token = CallToken(int(time.time()) + CALL_TOKEN_S, secrets.token_urlsafe(9))
     return Answer(status, call_token(call.key, call.asker.channel, token), variables(told))

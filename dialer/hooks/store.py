@@ -72,7 +72,10 @@ _CALL_KEY = Prepared(
 )
 _USE = Prepared(
     """
-    INSERT INTO hook_token (tenant_id, digest) VALUES (:tenant_id, :digest)
+    INSERT INTO hook_token (tenant_id, digest, channel)
+    SELECT CAST(:tenant_id AS integer), CAST(:digest AS text), CAST(:channel AS text)
+     WHERE (SELECT count(*) FROM hook_token WHERE tenant_id = :tenant_id AND channel = :channel)
+           < CAST(:most AS integer)
     ON CONFLICT (tenant_id, digest) DO NOTHING
     """
 )
@@ -148,10 +151,13 @@ async def call_key(conn: AsyncConnection, tenant_id: int, token_id: int) -> str 
     return found
 
 
-async def use(conn: AsyncConnection, tenant_id: int, digest: str, keep_s: int) -> bool:
-    """Mark a call token as used; False: it was before. Those of long ago are forgotten."""
+async def use(
+    conn: AsyncConnection, tenant_id: int, digest: str, channel: str, *, most: int, keep_s: int
+) -> bool:
+    """Mark a call token as used; False: it was before, or the call has used `most`. Those of long ago are
+    forgotten."""
     await _FORGET.run(conn, tenant_id=tenant_id, seconds=keep_s)
-    return bool(await _USE.run(conn, tenant_id=tenant_id, digest=digest))
+    return bool(await _USE.run(conn, tenant_id=tenant_id, digest=digest, channel=channel, most=most))
 
 
 async def write_outcome(conn: AsyncConnection, tenant_id: int, **values: Any) -> None:

@@ -43,7 +43,9 @@ survey_answer = tenant_table(
 hook_token = tenant_table(
     "hook_token",
     Column("digest", Text, nullable=False),  # SHA-256
+    Column("channel", Text, nullable=False),  # a call has few changes of numbers that are not its own
     now_at("used_at"),
+    Index(None, "tenant_id", "channel"),
     Index(None, "tenant_id", "used_at"),
     key=("digest",),
 )

@@ -334,10 +334,13 @@ CREATE TABLE forgotten_salt (
 CREATE TABLE hook_token (
     tenant_id INTEGER NOT NULL,
     digest TEXT NOT NULL,
+    channel TEXT NOT NULL,
     used_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT hook_token_pkey PRIMARY KEY (tenant_id, digest),
     CONSTRAINT hook_token_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
+
+CREATE INDEX hook_token_tenant_id_channel_idx ON hook_token (tenant_id, channel);
 
 CREATE INDEX hook_token_tenant_id_used_at_idx ON hook_token (tenant_id, used_at);
 
