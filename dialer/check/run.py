@@ -14,7 +14,7 @@ from rich.console import Console
 
 from dialer import __version__
 from dialer.check import database as the_database
-from dialer.check import lines, machine, manager, nodes, proof
+from dialer.check import hooks, lines, machine, manager, nodes, proof
 from dialer.check.model import Finding, Findings, Level, fail, ok
 from dialer.check.screen import Screen
 from dialer.db import migrate
@@ -67,6 +67,8 @@ async def _parts(settings: Settings, installation: Installation, screen: Screen)
                 await _each(screen, manager.look(settings, link))
                 screen.doing("making a call to itself")
                 await _each(screen, proof.look(settings, link, served=installation.served))
+                screen.doing("asking the hooks")
+                await _each(screen, hooks.look(link, served=installation.served))
                 screen.heading("Lines")
                 screen.doing("asking the carriers")
                 await _each(screen, lines.look(settings, database, link))

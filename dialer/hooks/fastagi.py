@@ -11,6 +11,7 @@ has hung up.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping
 
 import structlog
@@ -36,11 +37,13 @@ TOKEN, CALL_TOKEN, STATUS = "DOZVON_HOOKS_TOKEN", "DOZVON_CALL_TOKEN", "DOZVON_S
 _OF_THE_CALL = frozenset({"channel", "caller", "call_token"})
 
 
-def add_routes(server: FastAgiServer, service: HookService, identities: Identities) -> None:
-    """Have the server answer agi://host:port/hooks/<hook>?name=value&..., also under the names of the programs
-    of agi_scripts/ (opt_out.py), so that a dialplan changes between the two by one variable."""
+def add_routes(
+    server: FastAgiServer, service: HookService, identities: Identities, limit_s: float = LIMIT_S
+) -> None:
+    """Have the server answer agi://host:port/hooks/<hook>?name=value&..., also under the names of the
+    programs of agi_scripts/ (opt_out.py), so that a dialplan changes between the two by one variable."""
     for hook in Hook:
-        handler = _handler(hook, service, identities)
+        handler = _handler(hook, service, identities, limit_s)
         server.route(f"hooks/{hook.value}", handler)
         server.route(f"hooks/{hook.value.replace('-', '_')}.py", handler)
 
@@ -48,8 +51,10 @@ def add_routes(server: FastAgiServer, service: HookService, identities: Identiti
 class HookAgi:
     """Listens while the web process runs."""
 
-    def __init__(self, host: str, port: int, service: HookService, identities: Identities) -> None:
-        self._host, self._port = host, port
+    def __init__(
+        self, host: str, port: int, service: HookService, identities: Identities, *, limit_s: float = LIMIT_S
+    ) -> None:
+        self._host, self._port, self._limit_s = host, port, limit_s
         self._service, self._identities = service, identities
         #: `host:port` as bound
         self.address = ""
@@ -58,8 +63,10 @@ class HookAgi:
 
     async def run(self) -> None:
         """Serve until it is cancelled. Raises AsteriskUnavailable when the port cannot be bound."""
-        server = FastAgiServer(self._host, self._port, env_timeout_s=LIMIT_S, command_timeout_s=LIMIT_S)
-        add_routes(server, self._service, self._identities)
+        server = FastAgiServer(
+            self._host, self._port, env_timeout_s=self._limit_s, command_timeout_s=self._limit_s
+        )
+        add_routes(server, self._service, self._identities, self._limit_s)
         await server.start()
         self.address = server.address
         self.listening.set()
@@ -70,11 +77,11 @@ class HookAgi:
             await server.close()
 
 
-def _handler(hook: Hook, service: HookService, identities: Identities) -> Handler:
+def _handler(hook: Hook, service: HookService, identities: Identities, limit_s: float) -> Handler:
     async def handle(call: AgiCall) -> None:
         status, told = Status.UNAVAILABLE, dict[str, str]()
         try:
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(limit_s):
                 answer = await _answer(hook, service, identities, call)
             status, told = answer.status, {**answer.variables, CALL_TOKEN: answer.call_token}
         except AgiHangup:
@@ -85,7 +92,7 @@ def _handler(hook: Hook, service: HookService, identities: Identities) -> Handle
             reason = "fields" if isinstance(error, ValidationError) else error.id
             log.info("hook_refused", hook=hook.value, reason=reason)
         except TimeoutError:
-            log.warning("hook_late", hook=hook.value, seconds=LIMIT_S)
+            log.warning("hook_late", hook=hook.value, seconds=limit_s)
         except Exception:
             log.exception("hook_failed", hook=hook.value)
         for line in lines({**told, STATUS: status.value}):
@@ -116,18 +123,18 @@ def read(hook: Hook, query: Mapping[str, str], env: Mapping[str, str], before: s
     given = {name: text for name, text in query.items() if name not in _OF_THE_CALL}
     values = from_query(given, *_kinds(model))
     caller = env.get("callerid", "")
-    return model.model_validate(
-        {
-            **values,
-            "channel": env.get("uniqueid", ""),
-            "caller": "" if caller == "unknown" else caller[:MOST_CALLER],
-            "call_token": before[:MOST_TOKEN],
-        }
-    )
+    said = {
+        **values,
+        "channel": env.get("uniqueid", ""),
+        "caller": "" if caller == "unknown" else caller[:MOST_CALLER],
+        "call_token": before[:MOST_TOKEN],
+    }
+    # As HTTP reads it: strictly, from JSON.
+    return model.model_validate_json(json.dumps(said), strict=True)
 
 
-def _kinds(model: type[HookIn]) -> tuple[frozenset[str], frozenset[str]]:
-    """Names of the fields that are numbers (or yes and no), and of those that are lists."""
+def _kinds(model: type[HookIn]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Names of the fields that are numbers, of those that are yes or no, and of those that are lists."""
     schema = model.model_json_schema()["properties"]
 
     def kind(name: str) -> set[str]:
@@ -135,7 +142,8 @@ def _kinds(model: type[HookIn]) -> tuple[frozenset[str], frozenset[str]]:
         return {one.get("type", "") for one in (said, *said.get("anyOf", ()))}
 
     return (
-        frozenset(name for name in schema if kind(name) & {"integer", "boolean"}),
+        frozenset(name for name in schema if "integer" in kind(name)),
+        frozenset(name for name in schema if "boolean" in kind(name)),
         frozenset(name for name in schema if "array" in kind(name)),
     )
 

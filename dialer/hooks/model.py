@@ -165,15 +165,19 @@ def variables(told: Mapping[str, object]) -> dict[str, str]:
 # -- FastAGI: arguments as texts --------------------------------------------------------------------
 
 
-def from_query(query: Mapping[str, str], numbers: frozenset[str], lists: frozenset[str]) -> dict[str, object]:
-    """Fields that came as texts as JSON would have them: `numbers` as numbers, `lists` by their `|`;
-    what was left empty was not given. A number that is none stays a text, which is then refused as such."""
+def from_query(
+    query: Mapping[str, str], numbers: frozenset[str], flags: frozenset[str], lists: frozenset[str]
+) -> dict[str, object]:
+    """Fields that came as texts as JSON would have them: `numbers` as numbers, `flags` of 1 and 0, `lists` by
+    their `|`; what was left empty was not given. One that is none stays a text, to be refused as such."""
     found: dict[str, object] = {}
     for name, text in query.items():
         if text == "":
             continue
         if name in lists:
             found[name] = text.split("|")
+        elif name in flags and text in ("0", "1"):
+            found[name] = text == "1"
         elif name in numbers and re.fullmatch(DIGITS, text):
             found[name] = int(text)
         else:

@@ -255,7 +255,7 @@ async def test_a_call_token_is_good_once(hooks: Hooked) -> None:
     """The answer to a change has the next one; a call has so many changes of other numbers."""
     token = await hooks.first()
     for change in range(MOST_CHANGES):
-        said = await hooks.ask("opt-out", number=f"+7916555{change:04}", call_token=token)
+        said = await hooks.ask("opt-out", number=f"+7916444{change:04}", call_token=token)
         assert said.status == 200, said.text
         again = await hooks.ask("opt-out", number=OTHER, call_token=token)
         assert again.status == 403
@@ -268,7 +268,7 @@ async def test_asking_in_between_gives_a_call_no_more_changes(hooks: Hooked) -> 
     """Not with the token of before, and not without it."""
     token = await hooks.first()
     for change in range(MOST_CHANGES):
-        await hooks.ask("opt-out", number=f"+7916555{change:04}", call_token=token)
+        await hooks.ask("opt-out", number=f"+7916444{change:04}", call_token=token)
         token = await hooks.first()
     assert (await hooks.ask("opt-out", number=OTHER, call_token=token)).status == 403
 
@@ -311,7 +311,7 @@ async def test_a_token_is_made_for_hooks_over_the_api(hooks: Hooked) -> None:
     [
         ("lookup", {"number": "12ab"}),
         ("lookup", {"number": "1" * 21}),
-        ("lookup", {"number": "89161230001\n"}),
+        ("lookup", {"number": "8916\n1230001"}),
         ("lookup", {"channel": "a b"}),
         ("lookup", {"channel": ""}),
         ("lookup", {"caller": "x" * 101}),

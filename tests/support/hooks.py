@@ -14,7 +14,7 @@ from dialer.contacts.people import PersonService
 from dialer.db.session import Database
 from dialer.donotcall.service import DoNotCallService
 from dialer.hooks import http
-from dialer.hooks.fastagi import HookAgi
+from dialer.hooks.fastagi import LIMIT_S, HookAgi
 from dialer.hooks.service import HookService
 from dialer.httpkit.access import Actor, Role, Scope
 from dialer.settings import load
@@ -59,7 +59,7 @@ class Hooked:
 
 @asynccontextmanager
 async def hooked(
-    database: Database, database_url: str, folder: Path, **settings: Any
+    database: Database, database_url: str, folder: Path, *, limit_s: float = LIMIT_S, **settings: Any
 ) -> AsyncIterator[Hooked]:
     """Serve hooks; Anna is known, with a campaign of her list."""
     said = load(data_dir=folder, **settings)
@@ -84,7 +84,7 @@ async def hooked(
     async with serving(
         database, database_url, tables=[http.routes], services={http.HOOKS: service}, settings=said
     ) as web:
-        agi = HookAgi("127.0.0.1", 0, service, web.users)
+        agi = HookAgi("127.0.0.1", 0, service, web.users, limit_s=limit_s)
         running = asyncio.create_task(agi.run())
         await agi.listening.wait()
         caller = await web.stranger()

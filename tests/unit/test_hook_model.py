@@ -80,9 +80,9 @@ def test_lines_hold_every_variable_once(values: dict[str, str]) -> None:
 
 def test_a_query_string_is_read_as_json_would_be() -> None:
     """Numbers are numbers, lists are lists; a number that is none stays what it was, to be refused."""
-    query = {"a": "12", "b": "x", "c": "k|l", "d": "", "e": "1x"}
-    found = from_query(query, frozenset({"a", "e"}), frozenset({"c"}))
-    assert found == {"a": 12, "b": "x", "c": ["k", "l"], "e": "1x"}
+    query = {"a": "12", "b": "x", "c": "k|l", "d": "", "e": "1x", "f": "1"}
+    found = from_query(query, frozenset({"a", "e"}), frozenset({"f"}), frozenset({"c"}))
+    assert found == {"a": 12, "b": "x", "c": ["k", "l"], "e": "1x", "f": True}
 
 
 def test_a_query_string_cannot_say_whose_call_it_is() -> None:
