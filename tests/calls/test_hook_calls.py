@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -76,13 +77,13 @@ class Pbx:
     running: RunningAsterisk
     link: AmiLink
 
-    async def call(self, extension: str) -> AmiEvent:
+    async def call(self, extension: str, context: str = "tests") -> AmiEvent:
         """What the dialplan tells at the end of a call from Anna."""
         test = uuid4().hex
         await self.link.send(
             {
                 "Action": "Originate",
-                "Channel": f"Local/{extension}@tests/n",
+                "Channel": f"Local/{extension}@{context}/n",
                 "Application": "Wait",
                 "Data": str(int(CALL_S)),
                 "CallerID": ANNA,
@@ -105,11 +106,11 @@ async def hooks(database: Database, database_url: str, tmp_path: Path) -> AsyncI
 
 
 @asynccontextmanager
-async def pbx_of(start: StartAsterisk, campaign: int, **values: str) -> AsyncIterator[Pbx]:
+async def pbx_of(start: StartAsterisk, campaign: int, pasted: str, **values: str) -> AsyncIterator[Pbx]:
     """An Asterisk with these global variables."""
     lines = "\n".join(f"{name}={value}" for name, value in values.items())
     own = DIALPLAN.format(globals=lines, other=OTHER[1:], campaign=campaign)
-    running = await start(conf={"extensions.conf": own + INCLUDE})
+    running = await start(conf={"extensions.conf": own + pasted + INCLUDE})
     link = AmiLink(running.ami, action_timeout_s=10.0, ping_s=60.0)
     task = asyncio.create_task(link.run())
     try:
@@ -121,12 +122,14 @@ async def pbx_of(start: StartAsterisk, campaign: int, **values: str) -> AsyncIte
 
 
 @asynccontextmanager
-async def by(way: str, start: StartAsterisk, hooks: Hooked, **changed: str) -> AsyncIterator[Pbx]:
+async def by(
+    way: str, start: StartAsterisk, hooks: Hooked, *, pasted: str = "", **changed: str
+) -> AsyncIterator[Pbx]:
     """An Asterisk whose dialplan goes this way: programs or FastAGI."""
     values = {"DOZVON_HOOKS": SCRIPTS}
     if way == "fastagi":
         values = {"DOZVON_HOOKS": f"agi://{hooks.agi.address}/hooks", "DOZVON_HOOKS_TOKEN": hooks.token}
-    async with pbx_of(start, hooks.place.campaigns[0], **{**values, **changed}) as pbx:
+    async with pbx_of(start, hooks.place.campaigns[0], pasted, **{**values, **changed}) as pbx:
         yield pbx
 
 
@@ -186,6 +189,22 @@ async def test_a_server_that_is_away_leaves_the_call_going(
         assert (await pbx.call("lookup")).get("Status") == "UNAVAILABLE"
         said = [one async for one in look(pbx.link, served=True)]
         assert {one.level for one in said} == {Level.FAIL}
+
+
+async def test_the_dialplan_of_the_page_does_what_it_says(
+    start_asterisk: StartAsterisk, hooks: Hooked
+) -> None:
+    """docs/how-to/hooks.md, pasted: the reception writes its outcome, the opt-out line opts out."""
+    page = (asterisk_conf.FOLDER.parent / "docs/how-to/hooks.md").read_text()
+    (lines,) = re.findall(r"```asterisk\n(.*?)```", page, re.DOTALL)
+    ends = lines.replace("Hangup()", "Goto(tests,tell,1)")
+    async with by("fastagi", start_asterisk, hooks, pasted=ends) as pbx:
+        assert (await pbx.call("s", "reception")).get("Status") == "OK"
+        assert await count(hooks, t.hook_outcome) == 1
+        assert (await pbx.call("s", "opt-out-line")).get("Status") == "OK"
+        assert await count(hooks, t.do_not_call) == 1
+        assert (await pbx.call("fastagi", "without-subroutines")).get("Status") == "OK"
+        assert await count(hooks, t.survey_answer) == 1
 
 
 @pytest.mark.parametrize("hooks_at", ["/no/such/folder", "agi://127.0.0.1:1/hooks"])

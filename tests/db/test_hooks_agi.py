@@ -167,10 +167,12 @@ async def test_two_hundred_calls_at_once(database: Database, database_url: str, 
 
 async def test_what_is_late_is_unavailable(database: Database, database_url: str, tmp_path: Path) -> None:
     """The dialplan is told within the limit, whatever the database does."""
-    async with hooked(database, database_url, tmp_path, limit_s=0.2) as hooks:
-        async with hooks.database.tenant(TENANT) as conn:
-            await conn.execute(text("LOCK TABLE contact_phone"))
-            channel = await asked(hooks, "hooks/lookup")
+    async with (
+        hooked(database, database_url, tmp_path, limit_s=0.2) as hooks,
+        hooks.database.tenant(TENANT) as conn,
+    ):
+        await conn.execute(text("LOCK TABLE contact_phone"))
+        channel = await asked(hooks, "hooks/lookup")
     assert channel.variables["DOZVON_STATUS"] == "UNAVAILABLE"
 
 

@@ -188,8 +188,12 @@ def test_every_setting_exists(page: Path) -> None:
     # Variables of the dialplan are no settings.
     known |= set(
         re.findall(
-            r"DOZVON_[A-Z]+",
-            "".join(file.read_text(encoding="utf-8") for file in docs.ROOT.glob("asterisk_conf/*.conf")),
+            r"DOZVON_[A-Z_]*[A-Z]",
+            "".join(
+                file.read_text(encoding="utf-8")
+                for files in ("asterisk_conf/**/*.conf", "agi_scripts/*.py", "dialer/hooks/*.py")
+                for file in docs.ROOT.glob(files)
+            ),
         )
     )
     named_here = set(re.findall(r"\bDOZVON_[A-Z_]*[A-Z]", page.read_text(encoding="utf-8")))

@@ -22,6 +22,7 @@ ROWS: Final = {
     "operators": ("growth", "OPERATORS"),
     "leads": ("growth", "LEADS"),
     "hopper": ("hopper", "HOPPER"),
+    "hooks": ("hooks", "LOOKUPS"),
 }
 
 

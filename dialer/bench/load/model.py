@@ -36,6 +36,7 @@ NAMES = (
     "operators",
     "leads",
     "hopper",
+    "hooks",
 )
 #: The case of `calls` that names the highest rate at which nothing fell behind.
 SUSTAINED = "sustained"
