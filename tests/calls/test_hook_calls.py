@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -145,6 +147,8 @@ def told_by_file(hooks: Hooked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     file = tmp_path / "dozvon_hooks.conf"
     write(file, hooks.web.url, hooks.token)
     monkeypatch.setenv("DOZVON_HOOKS_FILE", str(file))
+    # The programs run by `python3`, which has to be one that has pyst2.
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     return file
 
 

@@ -169,8 +169,8 @@ async def test_each_program_asks_and_tells_the_dialplan(script: str) -> None:
         ran = await run(script, url, *SCRIPTS[script], "number=", said={"DOZVON_CALL_TOKEN": "1.1.before"})
     ((head, body),) = heard
     assert f"POST /api/v1/hooks/{script.replace('_', '-')} " in head and "Authorization: Bearer t\r\n" in head
-    given = dict(one.split("=") for one in SCRIPTS[script])
-    given = {name: int(value) if name == "campaign" else value for name, value in given.items()}
+    texts = dict(one.split("=") for one in SCRIPTS[script])
+    given = {name: int(value) if name == "campaign" else value for name, value in texts.items()}
     assert body == {"channel": "17.1", "caller": "79161230001", "call_token": "1.1.before", **given}
     assert ran.variables == {"DOZVON_STATUS": "OK", "DOZVON_CALL_TOKEN": "1.2.abc", "DOZVON_CONTACT": "7"}
 

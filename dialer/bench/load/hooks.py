@@ -1,8 +1,9 @@
 """Look-ups from a dialplan: how long one takes, over a base of contacts, at a steady rate of calls.
 
 The same service and database behind each way: HTTP as the programs of agi_scripts/ speak it (without
-the start of their Python), our FastAGI server, and panoramisk's with the same commands. pyst2's FastAGI server does not
-work on Python 3. Who asks plays Asterisk in this process: a connection a call, every variable acknowledged.
+the start of their Python), our FastAGI server, and panoramisk's with the same commands. pyst2's FastAGI
+server does not work on Python 3. Who asks plays Asterisk in this process: a connection a call, every variable
+acknowledged.
 """
 
 from __future__ import annotations
@@ -137,8 +138,8 @@ class Hooks:
     name = "hooks"
     title = (
         "A look-up of a caller from a dialplan at so many calls a second, over 100,000 contacts, from before "
-        "the connection to its end with all variables set: HTTP, our FastAGI, panoramisk's FastAGI with the same "
-        "service behind (pyst2's does not work on Python 3); p95 is to be under 20 ms at 50 a second"
+        "the connection to its end with all variables set: HTTP, our FastAGI, panoramisk's FastAGI with the "
+        "same service behind (pyst2's does not work on Python 3); p95 is to be under 20 ms at 50 a second"
     )
     columns = (
         ("calls_per_s", "look-ups/s"),
