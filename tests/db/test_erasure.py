@@ -188,6 +188,17 @@ async def lived(
                 tenant_id=1, campaign_id=place.campaigns[0], what=t.LEAD_CHANGES[0], after_e164=NUMBER
             )
         )
+        told = {"tenant_id": 1, "channel": "1790000000.1"}
+        await conn.execute(
+            insert(t.hook_outcome).values(
+                **told, outcome="sold", note="Закревская", e164=NUMBER, contact_id=contact_id
+            )
+        )
+        await conn.execute(
+            insert(t.survey_answer).values(
+                **told, survey="service", question="1", answer="Аграфена", e164=SECOND
+            )
+        )
         other = await make.person(conn, place, ["+79160000001"], "Вишнева")
         await conn.execute(
             insert(t.contact_merge).values(
