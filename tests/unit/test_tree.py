@@ -29,7 +29,6 @@ MOST_LINES = 500
 LONGER = {
     "docs/reference/api.md": "half of it is made by a program: a route a line",
     "docs/bench/faults.jsonl": "made by a program: a run a line",
-    "docs/reference/api.md": "made by a program: a route a line",
     "requirements.lock": "made by a program",
     "dialer/db/migrations/versions/0001_tables.sql": "made by a program",
     "dialer/web/locale/ru/LC_MESSAGES/pages.po": "a catalogue: a message and its translation a pair of lines",
