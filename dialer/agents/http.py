@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from dialer.agents.model import (
     HIGHEST_RANK,
     LOWEST_RANK,
+    USUAL_LEVEL,
     USUAL_RANK,
     Agent,
     AgentState,
@@ -36,6 +37,12 @@ Rank = Annotated[
         description=f"{LOWEST_RANK} to {HIGHEST_RANK}: of the agents who are free the highest takes a call, "
         "of equals the longest idle",
     ),
+]
+
+#: skill -> level
+Levels = dict[
+    Skill,
+    Annotated[int, Field(ge=LOWEST_RANK, le=HIGHEST_RANK, description="1 to 9")],
 ]
 
 
@@ -80,6 +87,9 @@ class AgentOut(Out):
     name: str
     endpoint: str = Field(description="name of the phone: its PJSIP endpoint and SIP user")
     skills: list[str]
+    levels: dict[str, int] = Field(
+        description=f"of each skill, 1 to 9: queues ask for a least level; {USUAL_LEVEL} where none was given"
+    )
     rank: int = Field(
         description="1 to 9: of the free agents the highest takes a call, of equals the longest idle"
     )
@@ -95,6 +105,7 @@ class AgentOut(Out):
             name=agent.name,
             endpoint=agent.endpoint,
             skills=sorted(agent.skills),
+            levels=dict(sorted(agent.levels.items())),
             rank=agent.rank,
             enabled=agent.enabled,
             shift=ShiftOut.of(shift) if shift else None,
@@ -119,6 +130,7 @@ class AgentIn(In):
         description="name of the phone: its PJSIP endpoint and SIP user",
     )
     skills: list[Skill] = Field(default=[], max_length=50)
+    levels: Levels = Field(default={}, max_length=50, description="levels of skills among `skills`")
     rank: Rank = USUAL_RANK
 
     @field_validator("endpoint")
@@ -136,6 +148,9 @@ class AgentEdit(In):
     """What is to be changed of an agent; fields that are left out stay."""
 
     skills: list[Skill] | None = Field(default=None, max_length=50)
+    levels: Levels | None = Field(
+        default=None, max_length=50, description="of skills that the agent has; one that is not named stays"
+    )
     rank: Rank | None = None
 
 
@@ -219,6 +234,7 @@ async def create(call: Call, body: AgentIn) -> MadeAgentOut:
         name=body.name,
         endpoint=body.endpoint,
         skills=body.skills,
+        levels=body.levels,
         rank=body.rank,
     )
     plain = AgentOut.of(made.agent, None)
@@ -233,8 +249,11 @@ async def get(call: Call, agent_id: int) -> AgentOut:
 
 @routes.patch("/agents/{agent_id}", right=Right.AGENTS_EDIT, errors=(NotFound,))
 async def edit(call: Call, agent_id: int, body: AgentEdit) -> AgentOut:
-    """Give an agent another rank or other skills: the next call goes by them. What is left out stays."""
-    change = call.app[AGENTS].change(call.actor, agent_id, rank=body.rank, skills=body.skills)
+    """Give an agent another rank, other skills or levels: the next call goes by them. What is left out
+    stays."""
+    change = call.app[AGENTS].change(
+        call.actor, agent_id, rank=body.rank, skills=body.skills, levels=body.levels
+    )
     return await _after(call, agent_id, change)
 
 

@@ -64,6 +64,8 @@ def before(state: AgentState) -> tuple[AgentState, ...]:
 LOWEST_RANK: Final = 1
 USUAL_RANK: Final = 5
 HIGHEST_RANK: Final = 9
+#: Levels of skills have the same scale; that of a skill of which nothing is said.
+USUAL_LEVEL: Final = USUAL_RANK
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Agent:
     #: the PJSIP endpoint's name in Asterisk
     endpoint: str
     skills: frozenset[str]
+    #: skill -> level, 1 to 9, of each skill
+    levels: Mapping[str, int]
     #: 1 to 9: of the agents who are free for a call the highest takes it
     rank: int
     enabled: bool

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.agents.model import USUAL_RANK, Agent, Candidate
+from dialer.agents.model import USUAL_LEVEL, USUAL_RANK, Agent, Candidate
 from dialer.db.prepared import Prepared
 from dialer.db.tables import agent, app_user
 
@@ -25,6 +25,7 @@ def _agent(row: Any) -> Agent:
         name=row.name,
         endpoint=row.endpoint,
         skills=frozenset(row.skills),
+        levels={skill: row.levels.get(skill, USUAL_LEVEL) for skill in row.skills},
         rank=row.rank,
         enabled=row.enabled,
     )
@@ -39,9 +40,10 @@ async def add_agent(
     endpoint: str,
     sip_ha1: str | None,
     skills: Iterable[str],
+    levels: Mapping[str, int] | None = None,
     rank: int = USUAL_RANK,
 ) -> Agent:
-    """A new agent; the endpoint's name must be new over all tenants."""
+    """A new agent; the endpoint's name must be new over all tenants. `levels`: of skills among `skills`."""
     made = await conn.execute(
         insert(agent)
         .values(
@@ -51,6 +53,7 @@ async def add_agent(
             endpoint=endpoint,
             sip_ha1=sip_ha1,
             skills=sorted(set(skills)),
+            levels=dict(levels or {}),
             rank=rank,
         )
         .returning(agent)
@@ -95,10 +98,12 @@ async def agent_of_user(conn: AsyncConnection, tenant_id: int, user_id: int) -> 
     return _agent(row) if row else None
 
 
-async def find_agent(conn: AsyncConnection, tenant_id: int, agent_id: int) -> Agent | None:
-    """The agent with this id."""
-    found = await conn.execute(select(agent).where(agent.c.tenant_id == tenant_id, agent.c.id == agent_id))
-    row = found.one_or_none()
+async def find_agent(
+    conn: AsyncConnection, tenant_id: int, agent_id: int, *, lock: bool = False
+) -> Agent | None:
+    """The agent with this id. `lock`: nobody else changes it before the transaction ends."""
+    query = select(agent).where(agent.c.tenant_id == tenant_id, agent.c.id == agent_id)
+    row = (await conn.execute(query.with_for_update(key_share=True) if lock else query)).one_or_none()
     return _agent(row) if row else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -89,10 +89,13 @@ class AgentService:
         name: str,
         endpoint: str,
         skills: Sequence[str],
+        levels: Mapping[str, int] | None = None,
         rank: int = USUAL_RANK,
     ) -> NewAgent:
-        """Make a user an agent with a phone. Raises Conflict when the endpoint or the user is taken."""
+        """Make a user an agent with a phone. Raises Conflict when the endpoint or the user is taken, Invalid
+        when a level is of a skill that is not among `skills`."""
         actor.require(Right.AGENTS_EDIT)
+        _check_levels(levels or {}, skills)
         password = secrets.token_urlsafe(18) if self._managed else None
         try:
             async with self._database.tenant(actor.tenant_id) as conn:
@@ -104,6 +107,7 @@ class AgentService:
                     endpoint=endpoint,
                     sip_ha1=ha1(endpoint, password) if password else None,
                     skills=skills,
+                    levels=levels,
                     rank=rank,
                 )
                 await audit.record(conn, actor, "agent.create", f"agent:{made.id}", endpoint=endpoint)
@@ -119,19 +123,32 @@ class AgentService:
         return NewAgent(made, password)
 
     async def change(
-        self, actor: Actor, agent_id: int, *, rank: int | None = None, skills: Sequence[str] | None = None
+        self,
+        actor: Actor,
+        agent_id: int,
+        *,
+        rank: int | None = None,
+        skills: Sequence[str] | None = None,
+        levels: Mapping[str, int] | None = None,
     ) -> None:
-        """Give an agent another rank or other skills (None: as they are); the next call goes by them.
+        """Give an agent another rank, other skills, or other levels of some of them (None: as they are, and a
+        level that is not named stays too); the next call goes by them.
 
-        Raises NotFound, Forbidden.
+        Raises NotFound, Forbidden, Invalid.
         """
         actor.require(Right.AGENTS_EDIT)
         values: dict[str, Any] = {} if rank is None else {"rank": rank}
         if skills is not None:
             values["skills"] = sorted(set(skills))
         async with self._database.tenant(actor.tenant_id) as conn:
-            if await people.find_agent(conn, actor.tenant_id, agent_id) is None:
+            found = await people.find_agent(conn, actor.tenant_id, agent_id, lock=True)
+            if found is None:
                 raise NotFound(what="agent", key=agent_id)
+            if skills is not None or levels is not None:
+                having = found.skills if skills is None else set(skills)
+                _check_levels(levels or {}, having)
+                stay = {skill: level for skill, level in found.levels.items() if skill in having}
+                values["levels"] = stay | dict(levels or {})
             if not values:
                 return
             await people.change_agent(conn, actor.tenant_id, agent_id, values)
@@ -270,6 +287,12 @@ class AgentService:
 
 def _is_shown_a_lead(shift: Shift) -> bool:
     return shift.lead_id is not None and shift.attempt_id is None
+
+
+def _check_levels(levels: Mapping[str, int], skills: Collection[str]) -> None:
+    for skill in levels.keys() - set(skills):
+        reason = Said("the agent has not the skill {skill}", skill=skill)
+        raise Invalid(field="levels", reason=reason)
 
 
 def _owed() -> WrongState:

@@ -46,6 +46,8 @@ from dialer.policies.service import PolicyService
 from dialer.prompts import http as prompts_http
 from dialer.prompts.service import PromptService
 from dialer.prompts.soundset import SoundSet
+from dialer.queues import http as queues_http
+from dialer.queues.service import QueueService
 from dialer.recordings import http as recordings_http
 from dialer.recordings.service import RecordingService
 from dialer.reports import http as reports_http
@@ -86,6 +88,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             leads_http.routes,
             policies_http.routes,
             trunks_http.routes,
+            queues_http.routes,
             lists_http.routes,
             people_http.routes,
             erasure_http.routes,
@@ -115,6 +118,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             leads_http.LEADS: LeadService(database),
             policies_http.POLICY_SERVICE: PolicyService(database),
             trunks_http.TRUNKS: TrunkService(database),
+            queues_http.QUEUES: QueueService(database),
             CONTACTS: ContactService(database, settings),
             people_http.PEOPLE: people,
             erasure_http.ERASURE: ErasureService(database, settings.recording_dir),

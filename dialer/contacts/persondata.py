@@ -223,6 +223,7 @@ PLACES: Final[Sequence[Place]] = (
 NOTHING_THERE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "active_number": "only while a call goes on, and then nobody is erased",
+        "agent": "of our own people: levels of their skills",
         "audit": "who changed which field of which contact, never its value",
         "campaign": "settings",
         "campaign_quota": "how many are wanted of a kind",

@@ -16,9 +16,8 @@ from uuid import UUID
 
 from dialer.agents.model import HIGHEST_RANK, LOWEST_RANK, USUAL_RANK
 
-#: Levels of a skill have the scale of ranks. Whoever has a skill and no level named has the usual one.
+#: Levels of a skill have the scale of ranks.
 LOWEST_LEVEL: Final = LOWEST_RANK
-USUAL_LEVEL: Final = USUAL_RANK
 HIGHEST_LEVEL: Final = HIGHEST_RANK
 #: Priorities of callers: the lowest, that of a queue that names none, the highest. The highest is served
 #: first.

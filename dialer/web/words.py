@@ -14,6 +14,7 @@ from dialer.httpkit.i18n import translator
 from dialer.reports.live_store import Pace
 from dialer.web.people_words import PEOPLE_WORDS
 from dialer.web.quality_words import QUALITY_WORDS
+from dialer.web.queue_words import QUEUE_WORDS
 from dialer.web.segment_words import SEGMENT_WORDS
 
 
@@ -134,6 +135,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "campaigns": "Campaigns",
             "calls": "Calls",
             "callbacks": "Callbacks",
+            "queues": "Queues",
             "agents": "Agents",
             "customers": "Customers",
             "contacts": "Contacts",
@@ -296,6 +298,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "greeting_end": "from the end of the greeting",
         },
         **QUALITY_WORDS,
+        **QUEUE_WORDS,
         **SEGMENT_WORDS,
         **PEOPLE_WORDS,
         "pause": {

@@ -71,6 +71,7 @@ from dialer.db.tables.quality import (
     duplicate_state,
     duplicate_todo,
 )
+from dialer.db.tables.queues import QUEUE_OVERFLOWS, QUEUE_RULES, queue
 from dialer.db.tables.reports import REPORT_GROUPS, report_figures, report_over, report_state, report_time
 from dialer.db.tables.segments import (
     FIELD_TYPES,
@@ -120,6 +121,8 @@ __all__ = [
     "LEASE_KINDS",
     "PAIR_STATUSES",
     "PROMPT_LANGUAGES",
+    "QUEUE_OVERFLOWS",
+    "QUEUE_RULES",
     "RECORDING_STATUSES",
     "REPORT_GROUPS",
     "RESULTS",
@@ -181,6 +184,7 @@ __all__ = [
     "policy",
     "process_status",
     "prompt",
+    "queue",
     "recording",
     "registry",
     "report_figures",

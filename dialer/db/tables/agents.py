@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, time_at
 
@@ -31,12 +31,14 @@ agent = tenant_table(
     Column("endpoint", Text, nullable=False),  # the PJSIP endpoint's name in Asterisk; unique over tenants
     Column("sip_ha1", Text),  # MD5(user:realm:password), for a managed Asterisk; null: made elsewhere
     Column("skills", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("levels", JSONB, nullable=False, server_default="{}"),  # skill -> 1 to 9, where it is not 5
     Column(
         "rank", SmallInteger, nullable=False, server_default=text("5")
     ),  # of the free ones the highest first
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     now_at(),
     CheckConstraint("rank BETWEEN 1 AND 9", name="rank"),
+    CheckConstraint("levels - skills = '{}'", name="levels"),  # of a skill that the agent has
     UniqueConstraint("endpoint"),
     UniqueConstraint("tenant_id", "user_id"),
     ref("app_user", "user_id"),

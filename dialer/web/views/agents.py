@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from dialer.agents.http import AGENTS, AgentEdit, AgentIn
-from dialer.agents.model import HIGHEST_RANK, LOWEST_RANK, USUAL_RANK
+from dialer.agents.model import HIGHEST_RANK, LOWEST_RANK, USUAL_LEVEL, USUAL_RANK
 from dialer.campaigns.http import CAMPAIGNS
 from dialer.errors import DozvonError
 from dialer.httpkit.access import Actor, Right
@@ -93,6 +93,7 @@ async def _table(request: web.Request, actor: Actor) -> dict[str, Any]:
         "pauses": {code.code: code for code in await request.app[CAMPAIGNS].pause_codes(actor)},
         "ranks": range(HIGHEST_RANK, LOWEST_RANK - 1, -1),
         "usual_rank": USUAL_RANK,
+        "usual_level": USUAL_LEVEL,
     }
 
 

@@ -1,0 +1,60 @@
+"""Where callers wait for an agent."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    Integer,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table
+
+# The words of dialer/queues/model.py, which owns the rules.
+QUEUE_RULES = ("longest_idle", "least_busy", "highest_level")
+QUEUE_OVERFLOWS = ("queue", "flow", "voicemail")
+
+#: How a queue serves; flows and numbers name it by its name.
+queue = tenant_table(
+    "queue",
+    id_column(),
+    Column("name", Text, nullable=False),
+    Column("skill", Text),  # null: any agent
+    Column("least_level", SmallInteger, nullable=False, server_default=text("1")),
+    Column("relax_every_s", Integer),  # each so often one level less is asked for; null: never
+    Column("lowest_level", SmallInteger, nullable=False, server_default=text("1")),
+    Column("rule", Text, nullable=False, server_default="longest_idle"),
+    Column("priority", SmallInteger, nullable=False, server_default=text("5")),
+    Column("last_agent_s", Integer, nullable=False, server_default=text("0")),
+    Column("max_wait_s", Integer),
+    Column("max_waiting", Integer),
+    Column("needs_agents", Boolean, nullable=False, server_default=text("false")),
+    Column("overflow", Text, nullable=False, server_default="flow"),
+    Column("overflow_queue_id", BigInteger),
+    Column("music", Text, nullable=False, server_default="default"),  # class of music on hold in Asterisk
+    Column("announce_first_s", Integer, server_default=text("20")),  # null: nothing is announced
+    Column("announce_every_s", Integer, server_default=text("60")),
+    Column("announce_position", Boolean, nullable=False, server_default=text("true")),
+    Column("announce_wait", Boolean, nullable=False, server_default=text("true")),
+    Column("announce_most_position", SmallInteger, nullable=False, server_default=text("10")),
+    Column("offer_callback_s", Integer),  # null: none is offered
+    Column("short_abandon_s", Integer, nullable=False, server_default=text("5")),
+    Column("target_share", Float, nullable=False, server_default=text("0.8")),
+    Column("target_s", Integer, nullable=False, server_default=text("20")),
+    Column("wrap_up_s", Integer),  # null: as the campaign of the number says
+    now_at(),
+    UniqueConstraint("tenant_id", "name"),
+    ref("queue", "overflow_queue_id"),
+    one_of("rule", QUEUE_RULES),
+    one_of("overflow", QUEUE_OVERFLOWS),
+    CheckConstraint("least_level BETWEEN 1 AND 9 AND lowest_level BETWEEN 1 AND least_level", name="levels"),
+    CheckConstraint("priority BETWEEN 1 AND 9", name="priority"),
+    CheckConstraint("(overflow = 'queue') = (overflow_queue_id IS NOT NULL)", name="overflow_queue"),
+)

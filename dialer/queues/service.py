@@ -1,0 +1,179 @@
+"""What can be done with queues. The engine hears of each change: it holds for the next caller on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.agents import people
+from dialer.agents import store as shifts
+from dialer.agents.model import Agent, AgentState, Shift
+from dialer.db import events
+from dialer.db.session import Database
+from dialer.errors import Conflict, Invalid, NotFound
+from dialer.httpkit import audit
+from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.problems import invalid
+from dialer.httpkit.said import Said
+from dialer.queues import store
+from dialer.queues.fields import QueueEdit, QueueIn
+from dialer.queues.model import Overflow
+
+#: States of agents who take, or will take, calls.
+_AT_WORK = (AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An agent who can serve a queue."""
+
+    agent: Agent
+    #: None: not logged in
+    shift: Shift | None
+    #: of the queue's skill; None where the queue asks for none
+    level: int | None
+    #: whether the level is the least one or above; below it the agent serves when levels are relaxed so far
+    at_once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """A queue with the agents who can serve it."""
+
+    #: the columns of the row
+    fields: Mapping[str, Any]
+    members: tuple[Member, ...]
+
+    @property
+    def able(self) -> int:
+        """Agents who can serve it, logged in or not."""
+        return len(self.members)
+
+    @property
+    def at_work(self) -> int:
+        """Those of them who take calls now, or after the present one."""
+        return sum(one.shift is not None and one.shift.state in _AT_WORK for one in self.members)
+
+    @property
+    def free(self) -> int:
+        """Those of them who wait for a call."""
+        return sum(one.shift is not None and one.shift.state is AgentState.READY for one in self.members)
+
+
+class QueueService:
+    """Queues of a tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def queues(self, actor: Actor) -> list[QueueView]:
+        """All queues by name, with their agents."""
+        actor.require(Right.CAMPAIGNS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            rows = await store.all_fields(conn, actor.tenant_id)
+            return await _views(conn, actor, rows)
+
+    async def queue(self, actor: Actor, queue_id: int) -> QueueView:
+        """One queue with its agents. Raises NotFound."""
+        actor.require(Right.CAMPAIGNS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            (view,) = await _views(conn, actor, [await _found(conn, actor, queue_id)])
+            return view
+
+    async def create(self, actor: Actor, wanted: QueueIn) -> QueueView:
+        """Make a queue. Raises Conflict when the name is taken, Invalid when there is no such overflow
+        queue."""
+        actor.require(Right.CAMPAIGNS_EDIT)
+        values = wanted.model_dump()
+        async with self._database.tenant(actor.tenant_id) as conn:
+            try:
+                queue_id = await store.add(conn, actor.tenant_id, values)
+            except IntegrityError as error:
+                raise _refused(error, wanted.name) from None
+            await _told(conn, actor, "queue.create", queue_id, values)
+            (view,) = await _views(conn, actor, [await _found(conn, actor, queue_id)])
+            return view
+
+    async def edit(self, actor: Actor, queue_id: int, changes: QueueEdit) -> QueueView:
+        """Change a queue. Raises NotFound, Invalid, Conflict."""
+        actor.require(Right.CAMPAIGNS_EDIT)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            now = await _found(conn, actor, queue_id, lock=True)
+            given = {name: getattr(changes, name) for name in changes.model_fields_set}
+            before = {name: now[name] for name in QueueIn.model_fields}
+            if given.get("overflow") not in (None, Overflow.QUEUE):
+                before["overflow_queue_id"] = None
+            try:
+                wanted = QueueIn.model_validate(before | given)
+            except ValidationError as error:
+                raise invalid(error) from None
+            if wanted.overflow_queue_id == queue_id:
+                raise Invalid(field="overflow_queue_id", reason="a queue does not overflow into itself")
+            values = {name: value for name, value in wanted.model_dump().items() if value != now[name]}
+            if values:
+                try:
+                    await store.change(conn, actor.tenant_id, queue_id, values)
+                except IntegrityError as error:
+                    raise _refused(error, wanted.name) from None
+                await _told(conn, actor, "queue.edit", queue_id, values)
+            (view,) = await _views(conn, actor, [await _found(conn, actor, queue_id)])
+            return view
+
+    async def delete(self, actor: Actor, queue_id: int) -> None:
+        """Remove a queue. Raises NotFound, Conflict when another one overflows into it."""
+        actor.require(Right.CAMPAIGNS_EDIT)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            await _found(conn, actor, queue_id, lock=True)
+            try:
+                await store.remove(conn, actor.tenant_id, queue_id)
+            except IntegrityError:
+                raise Conflict(reason="another queue overflows into it") from None
+            await _told(conn, actor, "queue.delete", queue_id, ())
+
+
+async def _views(conn: AsyncConnection, actor: Actor, rows: Iterable[Mapping[str, Any]]) -> list[QueueView]:
+    agents = [one for one in await people.agents(conn, actor.tenant_id) if one.enabled]
+    open_ = {shift.agent_id: shift for shift in await shifts.open_shifts(conn, actor.tenant_id)}
+    return [QueueView(row, _members(row, agents, open_)) for row in rows]
+
+
+def _members(
+    row: Mapping[str, Any], agents: Iterable[Agent], open_: Mapping[int, Shift]
+) -> tuple[Member, ...]:
+    least = row["lowest_level"] if row["relax_every_s"] is not None else row["least_level"]
+    found = []
+    for agent in agents:
+        level = None if row["skill"] is None else agent.levels.get(row["skill"], 0)
+        if level is None:
+            found.append(Member(agent, open_.get(agent.id), None, at_once=True))
+        elif level >= least:
+            at_once = level >= row["least_level"]
+            found.append(Member(agent, open_.get(agent.id), level, at_once))
+    return tuple(found)
+
+
+async def _found(conn: AsyncConnection, actor: Actor, queue_id: int, *, lock: bool = False) -> dict[str, Any]:
+    found = await store.fields(conn, actor.tenant_id, queue_id, lock=lock)
+    if found is None:
+        raise NotFound(what="queue", key=queue_id)
+    return found
+
+
+async def _told(
+    conn: AsyncConnection, actor: Actor, action: str, queue_id: int, changed: Iterable[str]
+) -> None:
+    """Note the change, tell whoever watches, and wake the engine: all when the transaction commits."""
+    await audit.record(conn, actor, action, f"queue:{queue_id}", fields=sorted(changed))
+    await events.emit(conn, "queue.changed", {"queue_id": queue_id}, tenant_id=actor.tenant_id)
+    await events.wake(conn, "agents", tenant_id=actor.tenant_id)  # they are given out anew
+
+
+def _refused(error: IntegrityError, name: str) -> Conflict | Invalid:
+    if "overflow_queue_id_fkey" in str(error.orig):
+        return Invalid(field="overflow_queue_id", reason="there is no such queue")
+    return Conflict(reason=Said("there is a queue {name} already", name=name))
