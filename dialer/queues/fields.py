@@ -63,7 +63,7 @@ class QueueIn(In):
         description="queue: overflow_queue_id; flow: it goes on from the event full or timeout; voicemail",
     )
     overflow_queue_id: int | None = Field(default=None, ge=1, le=MAX_ID)
-    music: Line = Field(
+    music: str = Field(
         default="default",
         pattern=r"^[A-Za-z0-9_-]{1,50}$",
         description="class of music on hold in Asterisk",

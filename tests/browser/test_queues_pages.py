@@ -1,0 +1,78 @@
+"""Queues in a browser: made, set up, seen, and the levels of who serves them."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+from support.browser import Visitors
+from support.stage import TENANT, Stage
+
+from dialer.agents.service import AgentService
+from dialer.httpkit.access import Actor, Role
+
+BOSS = Actor(TENANT, None, Role.SUPERVISOR, "Supervisor", "en")
+
+
+async def test_a_supervisor_sets_a_queue_up(visit: Visitors, stage: Stage) -> None:
+    """What is wrong is named at its field; an emptied field means never; the list shows what was set."""
+    service = AgentService(stage.database, managed=True)
+    await service.change(BOSS, stage.agents[0], skills=["sales"])
+    await service.change(BOSS, stage.agents[1], skills=["sales"], levels={"sales": 3})
+    person = await visit(Role.SUPERVISOR)
+    person.expected.add(422)
+    page = person.page
+    await person.open("/queues")
+    await expect(page.locator("#queues")).to_contain_text("There is no queue yet.")
+    await page.click("text=New queue")
+    await page.fill("#f-name", "Sales")
+    await page.fill("#f-skill", "sales")
+    await page.fill("#f-least_level", "4")
+    await page.fill("#f-lowest_level", "6")
+    await page.fill("#f-target_share", "75")
+    await page.fill("#f-announce_every_s", "")
+    await page.click("button:has-text('Save')")
+    await expect(page.locator(".strip.bad[role=alert]").first).to_contain_text(
+        "lowest_level is above least_level"
+    )
+    await expect(page.locator("#f-target_share")).to_have_value("75")
+    await page.fill("#f-lowest_level", "3")
+    await page.fill("#f-relax_every_s", "30")
+    await page.select_option("#f-rule", "highest_level")
+    await page.select_option("#f-overflow", "voicemail")
+    await page.click("button:has-text('Save')")
+
+    await expect(page.locator("h1")).to_have_text("Sales")
+    await expect(page.locator("#f-announce_every_s")).to_have_value("")
+    await expect(page.locator("#f-announce_first_s")).to_have_value("20")
+    late = page.locator(f"#member-{stage.agents[1]}")
+    await expect(late).to_contain_text("after a wait")
+    await late.locator("select").select_option("9")
+    await late.locator("button").click()
+    await expect(late).not_to_contain_text("after a wait")
+
+    await person.open("/queues")
+    row = page.locator("#queues tbody tr")
+    await expect(row).to_contain_text("Sales")
+    await expect(row).to_contain_text("from level 4")
+    await expect(row).to_contain_text("highest level")
+    await expect(row).to_contain_text("voicemail")
+    await expect(row).to_contain_text("75% in 20 s")
+    await expect(row.locator("td").last).to_have_text("2")
+
+
+async def test_a_queue_overflows_into_another_by_choice(visit: Visitors, stage: Stage) -> None:
+    """The other queues stand in the choice; one that others go to says so when it is to be removed."""
+    person = await visit(Role.SUPERVISOR)
+    person.expected.add(409)
+    page = person.page
+    for name in ("First", "Second"):
+        await person.open("/queues/new")
+        await page.fill("#f-name", name)
+        if name == "Second":
+            await page.select_option("#f-overflow", label="queue “First”")
+        await page.click("button:has-text('Save')")
+    await expect(page.locator("#f-overflow option:checked")).to_have_text("queue “First”")
+    await person.open("/queues")
+    await expect(page.locator("#queues tr", has_text="Second")).to_contain_text("First")
+    await page.click("#queues a:has-text('First')")
+    await page.click("button:has-text('Delete the queue')")
+    await expect(page.locator("main")).to_contain_text("another queue overflows into it")
