@@ -27,7 +27,7 @@ def names(row: list[Shown]) -> list[str]:
 
 def test_what_each_role_is_shown() -> None:
     """What it may open, and nothing else; of a part with a single page that page itself."""
-    first = ["campaigns", "calls", "callbacks", "agents", "customers", "set_up", "desk"]
+    first = ["campaigns", "calls", "callbacks", "queues", "agents", "customers", "set_up", "desk"]
     assert names(row(Role.OPERATOR)) == ["callbacks", "desk"]
     assert names(row(Role.SUPERVISOR)) == names(row(Role.ADMINISTRATOR)) == first
     parts = {
