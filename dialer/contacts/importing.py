@@ -121,8 +121,11 @@ class _Run(Loading[ImportJob]):
             if not await importstore.advance_import(conn, self._tenant_id, job.id, job.counts, counts):
                 raise ImportInterrupted(import_id=job.id)
             self._job = replace(job, counts=counts)
+            self._grown += len(people.new) + len(people.joining) + leads + agreed
             if time.monotonic() - self._told_at >= PROGRESS_EVERY_S:
                 await self._tell(conn)
+        if not job.counts.rows:  # the first batch may be the first that there ever was
+            await self._look()
         self._progress(self._job)
 
     async def _add(
@@ -222,6 +225,7 @@ class _Run(Loading[ImportJob]):
             self._job = replace(self._job, status=status, error=error)
             await self._tell(conn)
         log.info("import_ended", import_id=self._job.id, status=status.value, rows=self._job.counts.rows)
+        await self._look()
         self._progress(self._job)
 
     async def _tell(self, conn: AsyncConnection) -> None:

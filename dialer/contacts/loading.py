@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Generic, Protocol, TypeAlias, TypeVar
@@ -16,6 +16,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.db import statistics
 from dialer.db.session import Database, encode_json
 from dialer.errors import DatabaseUnavailable, DozvonError, ImportInterrupted, UnreadableFile
 from dialer.settings import Settings
@@ -55,6 +56,14 @@ class Loading(ABC, Generic[AnyJob]):
     #: as it was written last
     _job: AnyJob
     _progress: Progress[AnyJob]
+    #: rows that came since PostgreSQL has looked at the tables
+    _grown: int = field(default=0, init=False)
+
+    async def _look(self) -> None:
+        """From here on statements are planned for the tables as they are now."""
+        async with self._database.tenant(self._tenant_id) as conn:
+            if await statistics.refresh(conn, self._grown):
+                self._grown = 0
 
     @property
     @abstractmethod

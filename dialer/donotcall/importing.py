@@ -141,6 +141,7 @@ class _Run(Loading[NumbersImport]):
         async with self._database.tenant(self._tenant_id) as conn:
             await store.stop_numbers(conn, self._tenant_id, batch.numbers, said, utc_now())
             await self._advance(conn, counts, batch.rejects)
+        self._grown += added
         self._progress(self._job)
 
     async def _drop_missing(self) -> None:
@@ -179,6 +180,7 @@ class _Run(Loading[NumbersImport]):
             await wake(conn, "campaigns", tenant_id=self._tenant_id)
             await self._tell(conn)
         log.info("numbers_imported", import_id=self._job.id, status=status, rows=self._job.counts.rows)
+        await self._look()
         self._progress(self._job)
 
     async def _tell(self, conn: AsyncConnection) -> None:

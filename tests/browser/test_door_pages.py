@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from support.browser import Visitors
 from support.web import PASSWORD, Web
 
 from dialer.httpkit.access import Role
+
+#: A folder where pictures of the pages are put, to be looked at; unset: none are made.
+SHOTS = os.environ.get("TEST_SHOTS", "")
 
 
 async def test_a_person_logs_in_is_led_back_and_logs_out(visit: Visitors, pages: Web) -> None:
@@ -77,6 +83,8 @@ async def test_the_navigation_is_one_row_at_a_desk_and_whole_on_a_phone(visit: V
                 "['.self', 'header nav'].map(each => document.querySelector(each).offsetTop)"
             )
             assert abs(self_top - nav_top) < 20, (role, width)
+            if SHOTS:
+                await page.screenshot(path=Path(SHOTS, f"nav-{role}-{locale}-{width}.png"))
         await page.set_viewport_size({"width": 390, "height": 844})
         cut = await page.evaluate(
             "[...document.querySelectorAll('header a, header button')].filter(each => {"
@@ -84,6 +92,8 @@ async def test_the_navigation_is_one_row_at_a_desk_and_whole_on_a_phone(visit: V
             ".filter(each => !each.matches('.skip')).map(each => each.textContent)"
         )
         assert cut == [], role
+        if SHOTS:
+            await page.screenshot(path=Path(SHOTS, f"nav-{role}-{locale}-390.png"))
         links = await page.locator("header nav a").all_inner_texts()
         reached = []
         for _ in range(60):
