@@ -83,11 +83,12 @@ async def test_a_kill_loses_no_promise(floor: Floor, database_url: str) -> None:
         before = floor.carrier.invites()
         (agent_id,) = await centre.add_agents(1)
         rings, due, comes = (
-            encode(Behaviour.HUMAN, ring_s=5.0, detail=700).e164,
+            # Longer than a busy machine takes to start an engine: with nobody there, the answer is nobody's.
+            encode(Behaviour.HUMAN, ring_s=12.0, detail=700).e164,
             encode(Behaviour.BUSY, ring_s=0.3, detail=701).e164,
             encode(Behaviour.BUSY, ring_s=0.3, detail=702).e164,
         )
-        campaign_id = await centre.campaign([rings, due, comes], status="paused")
+        campaign_id = await centre.campaign([rings, due, comes], status="paused", ring_timeout_s=30)
         first = await promise(centre, campaign_id, rings, agent_id)
         await an_hour_passes(centre)
         second = await promise(centre, campaign_id, due, agent_id)
@@ -98,7 +99,7 @@ async def test_a_kill_loses_no_promise(floor: Floor, database_url: str) -> None:
         await centre.kill_engine_process()
         assert (await until_state(centre, second, State.WAITING)).tries == 0
         await centre.start_engine_process()
-        shift = await centre.until_agent(agent_id, AgentState.TALKING)
+        shift = await centre.until_agent(agent_id, AgentState.TALKING, within_s=30)
         assert shift.attempt_id is not None
         await centre.calls.hang_up(centre.actor, shift.attempt_id)
         await until_state(centre, first, State.DONE)
