@@ -25,6 +25,7 @@ from dialer.bench.load import centre_data
 from dialer.bench.load.centre_data import TENANT
 from dialer.bench.load.day import Books, open_books
 from dialer.bench.load.model import Measured, Say, Wish, spread
+from dialer.db.session import connect
 from dialer.hooks.asking import ask
 from dialer.hooks.fastagi import CALL_TOKEN, STATUS, TOKEN, HookAgi, lines, read
 from dialer.hooks.http import HOOKS
@@ -40,6 +41,13 @@ MOST_MS: Final = 20.0
 #: When a session that does not end is given up.
 GIVEN_UP_S: Final = 10.0
 PASSWORD: Final = "bench-of-hooks-1"  # noqa: S105 - of a database that lives for minutes
+
+#: The base has leads; whom a look-up finds has a phone.
+_PHONES: Final = """
+    INSERT INTO contact_phone (tenant_id, contact_id, position, e164, kind, timezones)
+    SELECT tenant_id, contact_id, 1, e164, 'mobile', timezones FROM lead
+    RETURNING e164
+"""
 
 #: Ask of this number in that call; whether somebody was found.
 Way = Callable[[str, int], Awaitable[bool]]
@@ -162,7 +170,12 @@ class Hooks:
         async with open_books() as books:
             await centre_data.add_leads(books.data, contacts)
             async with books.engine.database.tenant(TENANT) as conn:
-                numbers = list(await conn.scalars(text("SELECT e164 FROM contact_phone ORDER BY id")))
+                numbers = list(await conn.scalars(text(_PHONES)))
+            owner = await connect(books.owner_url)
+            try:
+                await owner.execute("ANALYZE contact, contact_phone")
+            finally:
+                await owner.close()
             say(f"hooks: {len(numbers):,} numbers")
             random.Random(wish.seed).shuffle(numbers)  # noqa: S311
             async with _ways(books) as ways:
