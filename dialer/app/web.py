@@ -133,9 +133,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             hooks_http.HOOKS: hooks,
             calls_http.CALLS: CallService(database, desk, settings),
             proofs_http.PROOFS: Proofs(database),
-            prompts_http.PROMPTS: PromptService(
-                database, settings.prompts_dir, speaker, SoundSet.of(settings)
-            ),
+            prompts_http.PROMPTS: PromptService(database, settings, speaker, SoundSet.of(settings)),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),
             reports_http.PACES: PaceService(database),

@@ -1,7 +1,8 @@
 """Uploaded audio to what Asterisk plays: 8 kHz for every line, 16 kHz beside it for those that carry more.
 
 libsndfile reads WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, AU, CAF and more; what it cannot read (M4A, WMA,
-AMR, WebM) goes through ffmpeg where the machine has one. Both run as programs of their own with a deadline.
+AMR, WebM) goes through ffmpeg: the machine's own, or Debian's, fetched and unpacked when it is first needed.
+Both run as programs of their own with a deadline.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from pathlib import Path
 
 import structlog
 
-from dialer.errors import BadSound
+from dialer.debian import packages
+from dialer.debian.packages import PackageSet
+from dialer.errors import BadSound, PartMissing
 from dialer.httpkit.said import Said
 
 log = structlog.get_logger(__name__)
@@ -28,6 +31,20 @@ log = structlog.get_logger(__name__)
 #: The longest prompt, s; a longer one is a recording that was taken by mistake.
 LONGEST_S = 600
 DEADLINE_S = 90.0
+
+#: How WebM and Matroska, WMA, AMR and bare AAC begin.
+HEADS = (b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75", b"#!AMR", b"\xff\xf1", b"\xff\xf9")
+PACKAGES = PackageSet(
+    name="ffmpeg",
+    packages=("ffmpeg",),
+    suite="host",
+    mend="save the file as WAV, MP3, Ogg or FLAC, or install ffmpeg (sudo apt install ffmpeg)",
+    library_dirs=tuple(
+        f"usr/lib/{machine}-linux-gnu/{part}"
+        for machine in ("x86_64", "aarch64")
+        for part in ("pulseaudio", "blas", "lapack")
+    ),
+)
 
 #: What can be wrong with a file, by the code that the program tells.
 WRONG: Mapping[str, Said] = {
@@ -48,17 +65,46 @@ class Converted:
     wide: bool
 
 
-async def convert(source: Path, out: Path) -> Converted:
+class Ffmpeg:
+    """ffmpeg: the machine's own, or the distribution's, unpacked."""
+
+    def __init__(self, packages_dir: Path) -> None:
+        self._packages_dir = packages_dir
+        self._finding = asyncio.Lock()
+
+    async def argv(self) -> Sequence[str]:
+        """How it is started. A minute the first time; raises PartMissing where it cannot be had."""
+        if program := shutil.which("ffmpeg"):
+            return (program,)
+        async with self._finding:
+            unpacked = await asyncio.to_thread(packages.unpack, PACKAGES, self._packages_dir)
+        return unpacked.argv("usr/bin/ffmpeg")
+
+
+async def convert(source: Path, out: Path, ffmpeg: Ffmpeg) -> Converted:
     """Make `out`.wav and, of a source that has so much, `out`.wav16, of one loudness with all others.
 
     `out` is a path without an ending. Raises BadSound that says what is wrong with the source.
     """
     found = await _decode(source, out)
-    if found.get("wrong") == "unreadable" and (ffmpeg := shutil.which("ffmpeg")):
+    if found.get("wrong") == "unreadable" and await asyncio.to_thread(_is_of_ffmpeg, source):
+        try:
+            program = await ffmpeg.argv()
+        except PartMissing as error:
+            raise BadSound(reason=error) from error
         with tempfile.TemporaryDirectory(prefix=".ffmpeg-", dir=out.parent) as folder:
             plain = Path(folder, "plain.wav")
             # Only files: a playlist in disguise must not make it fetch anything.
-            argv = [ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file", "-i", f"file:{source}"]
+            argv = [
+                *program,
+                "-v",
+                "error",
+                "-nostdin",
+                "-protocol_whitelist",
+                "file",
+                "-i",
+                f"file:{source}",
+            ]
             argv += ["-map", "0:a:0", "-ac", "1", "-ar", "16000", "-t", str(LONGEST_S + 1), str(plain)]
             if await _run(argv) is not None:
                 found = await _decode(plain, out)
@@ -66,6 +112,13 @@ async def convert(source: Path, out: Path) -> Converted:
         reason = WRONG.get(str(found["wrong"]), WRONG["unreadable"])
         raise BadSound(reason=reason)
     return Converted(float(found["seconds"]), bool(found["wide"]))
+
+
+def _is_of_ffmpeg(source: Path) -> bool:
+    """Whether it begins as a format does that only ffmpeg reads: nothing is fetched for garbage."""
+    with source.open("rb") as file:
+        head = file.read(16)
+    return head[4:8] == b"ftyp" or head.startswith(HEADS)
 
 
 async def _decode(source: Path, out: Path) -> dict[str, float | str | bool]:

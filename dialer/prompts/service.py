@@ -19,9 +19,10 @@ from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.said import Said
 from dialer.prompts import files, store
-from dialer.prompts.conversion import Converted, convert
+from dialer.prompts.conversion import Converted, Ffmpeg, convert
 from dialer.prompts.model import LANGUAGES, SET_SOUNDS, WORDS, OwnPrompt, vocabulary, wrong_name
 from dialer.prompts.soundset import SoundSet
+from dialer.settings import Settings
 
 LONGEST_TEXT = 2000
 
@@ -50,11 +51,12 @@ class PromptService:
     """Prompts of a tenant, below one folder."""
 
     def __init__(
-        self, database: Database, folder: Path, speaker: Speaker, sounds: SoundSet, uses: Uses = unused
+        self, database: Database, settings: Settings, speaker: Speaker, sounds: SoundSet, uses: Uses = unused
     ) -> None:
+        self._ffmpeg = Ffmpeg(settings.packages_dir)
         self._database = database
         self._sounds = sounds
-        self._folder = folder
+        self._folder = settings.prompts_dir
         self._speaker = speaker
         self._uses = uses
 
@@ -100,7 +102,7 @@ class PromptService:
         with files.arriving(self._folder) as source:
             checksum = await files.take(source, chunks)
             path = await asyncio.to_thread(files.new_path, self._folder, actor.tenant_id)
-            made = await convert(source, self._folder / path)
+            made = await convert(source, self._folder / path, self._ffmpeg)
         return await self._keep(
             actor, name, language, path, made, checksum, plain_filename(filename), text, "prompt.upload"
         )
@@ -117,7 +119,7 @@ class PromptService:
             raise Invalid(field="text", reason="is missing")
         kept = await self._speaker.sound(words, language)
         path = await asyncio.to_thread(files.new_path, self._folder, actor.tenant_id)
-        made = await convert(kept, self._folder / path)
+        made = await convert(kept, self._folder / path, self._ffmpeg)
         checksum = hashlib.sha256(words.encode()).hexdigest()
         return await self._keep(actor, name, language, path, made, checksum, "", words, "prompt.speak")
 

@@ -64,7 +64,7 @@ def service(database: Database, settings: Settings, sounds: SoundSet) -> PromptS
         assert await conn.scalar(select(t.prompt.c.tenant_id).where(t.prompt.c.name == name)) == tenant_id
         return ["reception"] if name == "busy" else []
 
-    return PromptService(database, settings.prompts_dir, Speaker.of(settings), sounds, uses)
+    return PromptService(database, settings, Speaker.of(settings), sounds, uses)
 
 
 @pytest.fixture
