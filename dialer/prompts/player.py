@@ -73,7 +73,13 @@ class Prompts:
         takes that from the call.
         """
         found: list[str] = []
-        for one in await self._all(tenant_id, prompts):
+        try:
+            own = await self._own(tenant_id)
+        except DatabaseUnavailable as error:
+            # The first call of a tenant without the database: what needs none of it is heard.
+            log.warning("prompts_without_own", tenant=tenant_id, reason=str(error))
+            own = {}
+        for one in await self._all(own, prompts):
             if isinstance(one, _Missing):
                 problem = one.problem
                 log.error("prompt_left_out", tenant=tenant_id, code=problem.code, reason=problem.reason)
@@ -83,7 +89,7 @@ class Prompts:
 
     async def missing(self, tenant_id: int, prompts: Iterable[Prompt]) -> tuple[Problem, ...]:
         """Which of the prompts a call could not play. Afterwards the others are ready: see `warm_up`."""
-        all_of_them = await self._all(tenant_id, prompts)
+        all_of_them = await self._all(await self._own(tenant_id), prompts)
         return tuple(dict.fromkeys(one.problem for one in all_of_them if isinstance(one, _Missing)))
 
     async def warm_up(self, tenant_id: int, prompts: Iterable[Prompt]) -> tuple[Problem, ...]:
@@ -96,8 +102,9 @@ class Prompts:
         builtin = await asyncio.to_thread(self.sounds.names, language)
         return builtin | {name for name, spoken in own if spoken == language}
 
-    async def _all(self, tenant_id: int, prompts: Iterable[Prompt]) -> Sequence[tuple[str, ...] | _Missing]:
-        own = await self._own(tenant_id)
+    async def _all(
+        self, own: Mapping[tuple[str, str], str], prompts: Iterable[Prompt]
+    ) -> Sequence[tuple[str, ...] | _Missing]:
         # Reads the folders the first time.
         await asyncio.to_thread(self.sounds.find, "", "ru")
         done = await asyncio.gather(*(self._one(own, one) for one in prompts), return_exceptions=True)

@@ -61,9 +61,10 @@ async def test_file_has_all_that_belongs_to_the_installation(here: Company, tmp_
     recordings = sorted(f"recordings/{name}" for name in files(here.settings.recording_dir))
     assert len(recordings) == 3
     assert set(names) - set(recordings) == {
-        "database.dump", "prompts/messages/1-1-ab.wav", "prompts/own.wav", "secrets/ami",
+        "database.dump", "prompts/messages/1-1-ab.wav", "prompts/own.wav", "prompts/own/1/cd.wav16",
+        "secrets/ami",
     }  # fmt: skip
-    assert len(names) == 6
+    assert len(names) == 7
     with tarfile.open(made.path) as tar:
         assert tar.getnames() == [*names, "manifest.jsonl"]
         assert {member.mode for member in tar.getmembers()} == {0o600}

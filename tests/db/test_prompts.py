@@ -256,6 +256,8 @@ async def test_calls_go_on_without_the_database(
         patch.setattr(player.database, "tenant", away)
         patch.setattr("dialer.prompts.player._REMEMBERED_S", 0.0)
         assert await player.resolve(1, [Sound("greeting", "ru")]) == first
+        # Of a tenant that nothing is known of: Asterisk's own at least.
+        assert await player.resolve(2, [Sound("greeting", "ru"), Sound("beep", "ru")]) == ("ru/beep",)
     await service.speak(BOSS, "greeting", "ru", "Здравствуйте")
     monkeypatch.setattr("dialer.prompts.player._REMEMBERED_S", 0.0)
     assert await player.resolve(1, [Sound("greeting", "ru")]) != first

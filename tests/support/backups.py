@@ -98,6 +98,10 @@ async def company(folder: Path, urls: Urls) -> Company:
     (messages / "1-1-ab.wav").write_bytes(os.urandom(500))
     (made.settings.prompts_dir / "own.wav").write_bytes(os.urandom(600))
     (made.settings.prompts_dir / "asterisks-own.wav").write_bytes(b"-")
+    for name in ("own/1/cd.wav16", "speech/ef.wav"):  # a tenant's prompt; a text that can be spoken again
+        file = made.settings.prompts_dir / name
+        file.parent.mkdir(parents=True)
+        file.write_bytes(os.urandom(400))
     made.settings.secret("ami")
     owner = await connect(urls.owner)
     await owner.execute("INSERT INTO tenant (id, name) VALUES (2, 'Второй')")
