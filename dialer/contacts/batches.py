@@ -149,6 +149,15 @@ def person_of(line: bytes, zones: Sequence[str]) -> NewContact:
     )
 
 
+def dialled_by(line: bytes) -> tuple[str, str]:
+    """The first number of a line, and whose zone it is dialled by: the person's own, else the place of the
+    number's among the sets of the batch."""
+    _, _, _, _, _, timezone, _, _, e164, _, places = line.split(b"\t")
+    number, _, _ = e164[1:-1].partition(b",")
+    mark = places[1:-2].partition(b",")[0] if timezone == _NULL.encode() else timezone
+    return number.decode(), mark.decode()
+
+
 def _escaped(text: str) -> str:
     return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text) if _SPECIAL.search(text) else text
 

@@ -15,6 +15,7 @@ from dialer.contacts.reading import AS_FOUND, Reading
 from dialer.contacts.rejects import Reject, RejectCode
 from dialer.db import tables as t
 from dialer.db.listen import JOBS
+from dialer.db.session import driver_of
 
 _JOB = t.import_job.c
 _REJECT = t.import_reject.c
@@ -139,6 +140,13 @@ async def start_import(conn: AsyncConnection, tenant_id: int, import_id: int) ->
         .where(_JOB.tenant_id == tenant_id, _JOB.id == import_id)
         .values(status=ImportStatus.RUNNING)
     )
+
+
+async def need_not_last(conn: AsyncConnection) -> None:
+    """Let this transaction be lost where the machine crashes within the second: nobody waits for the disk.
+    What an import writes and how far it is are lost together, with all that was committed after it by such
+    transactions; any other commit makes it last."""
+    await driver_of(conn).execute("SET LOCAL synchronous_commit = off")
 
 
 async def advance_import(

@@ -4,6 +4,7 @@ dialled."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
@@ -15,10 +16,14 @@ from dialer.db.sort_key import sort_key
 from dialer.policies.windows import Opening, openings
 
 # A file may have a column of priorities. `c` is the contact, `k` the campaign.
-_GIVEN = "coalesce({})".format(
-    ", ".join(f"c.custom->>'{name}'" for name in ("priority", "Priority", "приоритет", "Приоритет"))
-)
-_PRIORITY = f"coalesce(CAST(substring({_GIVEN} FROM '^[+-]?[0-9]{{1,3}}$') AS integer), 0)"
+PRIORITY = ("priority", "Priority", "приоритет", "Приоритет")
+_GIVEN = "coalesce({})".format(", ".join(f"c.custom->>'{name}'" for name in PRIORITY))
+
+
+def _priority(given: str) -> str:
+    return f"coalesce(CAST(substring({given} FROM '^[+-]?[0-9]{{1,3}}$') AS integer), 0)"
+
+
 _PLACE = sort_key(
     "k.lead_order",
     priority="r.priority",
@@ -67,7 +72,7 @@ _ADD = f"""
     FROM campaign k
     JOIN list_contact m ON m.tenant_id = k.tenant_id AND m.list_id = :list_id
     JOIN contact c ON c.tenant_id = m.tenant_id AND c.id = m.contact_id
-    CROSS JOIN LATERAL (SELECT {_PRIORITY} AS priority) r
+    CROSS JOIN LATERAL (SELECT {_priority(_GIVEN)} AS priority) r
     {_FIRST}
     LEFT JOIN unnest(
         CAST(:zones AS text[]), CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[]),
@@ -86,6 +91,18 @@ _ADD = f"""
 """  # noqa: S608 - texts of ours
 
 
+# Of most a file that is brought again has nothing to say.
+_WITHOUT = Prepared("""
+    SELECT array_agg(n.id)
+      FROM unnest(CAST(:contact_ids AS bigint[])) AS n (id)
+     CROSS JOIN LATERAL (
+               SELECT EXISTS (SELECT FROM lead
+                               WHERE tenant_id = :tenant_id AND contact_id = n.id
+                                 AND campaign_id = :campaign_id) AS has OFFSET 0) AS l
+     WHERE NOT l.has
+""")
+
+
 async def add_leads(
     conn: AsyncConnection, tenant_id: int, campaign_id: int, list_id: int, contact_ids: Sequence[int]
 ) -> int:
@@ -95,7 +112,12 @@ async def add_leads(
     found alive."""
     if not contact_ids:
         return 0
-    whose = {"contact_ids": list(contact_ids)}
+    without = await _WITHOUT.value(
+        conn, tenant_id=tenant_id, campaign_id=campaign_id, contact_ids=list(contact_ids)
+    )
+    if not without:
+        return 0
+    whose = {"contact_ids": list(without)}
     return await _add(conn, tenant_id, campaign_id, list_id, _OF_CONTACTS, **whose)
 
 
@@ -127,40 +149,95 @@ def _times(found: Iterable[Opening | None]) -> Mapping[str, list[Any]]:
 
 # -- of people who have just come in -----------------------------------------------------------------------
 
-_OWN_ZONES = Prepared("SELECT DISTINCT timezone FROM pg_temp.import_row WHERE timezone IS NOT NULL")
-# A lead of somebody's own zone is told by the zone, all others by the place of their zones among the sets.
-_ADD_STAGED = Prepared(f"""
+# Who is another version of themselves, or gone, was written by somebody else since: the others stay as they
+# are until the transaction ends. In the order of ids, as everybody locks people.
+_UNTOUCHED = Prepared("""
+    SELECT coalesce(array_agg(c.id), '{}')
+      FROM unnest(CAST(:ids AS bigint[])) AS n (id)
+     CROSS JOIN LATERAL (
+               SELECT id FROM contact
+                WHERE tenant_id = :tenant_id AND id = n.id
+                  AND xmin = CAST(CAST(:written_by AS text) AS xid)
+               OFFSET 0 FOR SHARE) AS c
+""")
+# FULL JOIN is never a loop in a loop, which is what a plan for ten people would be. The number is looked up
+# once more: whoever takes it from them, or finds it dead, locks the person first.
+_ADD_NEW = Prepared(f"""
     {_LEAD}
-    SELECT k.tenant_id, k.id, CAST(:list_id AS bigint), c.id, c.e164[1], w.zones, 'new', NULL, r.priority,
-           {_PLACE}, coalesce(w.open_from, now()), coalesce(w.open_until, now()), w.hold
+    SELECT k.tenant_id, k.id, CAST(:list_id AS bigint), c.id, c.e164, c.zones, 'new', NULL, r.priority,
+           {_PLACE}, coalesce(c.open_from, now()), coalesce(c.open_until, now()), c.hold
       FROM campaign k
-     CROSS JOIN pg_temp.import_row c
-     CROSS JOIN LATERAL (SELECT {_PRIORITY} AS priority) r
-      JOIN (SELECT mark, string_to_array(names, ',') AS zones, open_from, open_until, hold
-              FROM unnest(CAST(:marks AS text[]), CAST(:names AS text[]), CAST(:froms AS timestamptz[]),
-                          CAST(:untils AS timestamptz[]), CAST(:holds AS text[]))
-                   AS s (mark, names, open_from, open_until, hold) OFFSET 0) AS w
-        ON w.mark = coalesce(c.timezone, CAST(c.zones[1] AS text))
-     WHERE k.tenant_id = :tenant_id AND k.id = :campaign_id
+     CROSS JOIN (
+               SELECT n.id, n.e164, n.given, w.zones, w.open_from, w.open_until, w.hold
+                 FROM unnest(CAST(:ids AS bigint[]), CAST(:e164 AS text[]), CAST(:mark AS text[]),
+                             CAST(:given AS text[])) AS n (id, e164, mark, given)
+                 FULL JOIN (
+                          SELECT mark, string_to_array(names, ',') AS zones, open_from, open_until, hold
+                            FROM unnest(CAST(:marks AS text[]), CAST(:names AS text[]),
+                                        CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[]),
+                                        CAST(:holds AS text[]))
+                                 AS s (mark, names, open_from, open_until, hold) OFFSET 0) AS w
+                   ON w.mark = n.mark OFFSET 0) AS c
+     CROSS JOIN LATERAL (
+               SELECT FROM contact_phone
+                WHERE tenant_id = :tenant_id AND contact_id = c.id AND e164 = c.e164
+                  AND dead_since IS NULL AND good_from IS NULL OFFSET 0) AS p
+     CROSS JOIN LATERAL (SELECT {_priority("c.given")} AS priority) r
+     WHERE c.id IS NOT NULL AND k.tenant_id = :tenant_id AND k.id = :campaign_id
      ORDER BY c.id
     {_ONCE}
 """)  # noqa: S608 - texts of ours
 
 
-async def add_leads_of_staged(
-    conn: AsyncConnection, tenant_id: int, campaign_id: int, list_id: int, zones: Sequence[str]
+@dataclass(frozen=True, slots=True)
+class Newcomers:
+    """People whom one transaction has added to a list, one number of theirs each."""
+
+    #: of that transaction, which is over
+    written_by: str
+    ids: Sequence[int]
+    #: the first number of each
+    numbers: Sequence[str]
+    #: whose zone counts: the person's own, or the place of the number's among `zones`, counted from 1
+    marks: Sequence[str]
+    #: what the file has for a priority
+    given: Sequence[str | None]
+    #: sets of zones, each with commas
+    zones: Sequence[str]
+
+
+async def add_leads_of_newcomers(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, list_id: int, people: Newcomers
 ) -> int:
-    """As `add_leads`, of the people whom `peoplestore.add_people` has just added: none of them can have a
-    lead or a dead number. `zones` as there."""
-    marked = {str(place): tuple(filter(None, names.split(","))) for place, names in enumerate(zones, start=1)}
-    marked |= {zone: (zone,) for zone in await _OWN_ZONES.column(conn)}
-    found = await openings(conn, tenant_id, campaign_id, marked.values(), utc_now())
-    return await _ADD_STAGED.run(
-        conn,
-        tenant_id=tenant_id,
-        campaign_id=campaign_id,
-        list_id=list_id,
-        marks=list(marked),
-        names=[",".join(names) for names in marked.values()],
-        **_times(found.get(names) for names in marked.values()),
+    """As `add_leads`, of people of whom nearly all are as they were added."""
+    untouched = await _UNTOUCHED.value(
+        conn, tenant_id=tenant_id, ids=list(people.ids), written_by=people.written_by
     )
+    same = set(untouched)
+    rows = [
+        row
+        for row in zip(people.ids, people.numbers, people.marks, people.given, strict=True)
+        if row[0] in same
+    ]
+    made = 0
+    if rows:
+        ids, numbers, marks, given = zip(*rows, strict=True)
+        sets = {str(place): tuple(filter(None, one.split(","))) for place, one in enumerate(people.zones, 1)}
+        sets |= {zone: (zone,) for zone in set(marks) - sets.keys()}
+        found = await openings(conn, tenant_id, campaign_id, sets.values(), utc_now())
+        made = await _ADD_NEW.run(
+            conn,
+            tenant_id=tenant_id,
+            campaign_id=campaign_id,
+            list_id=list_id,
+            ids=ids,
+            e164=numbers,
+            mark=marks,
+            given=given,
+            marks=list(sets),
+            names=[",".join(names) for names in sets.values()],
+            **_times(found.get(names) for names in sets.values()),
+        )
+    if made < len(people.ids):
+        made += await add_leads(conn, tenant_id, campaign_id, list_id, people.ids)
+    return made

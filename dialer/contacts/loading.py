@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db import statistics
-from dialer.db.session import Database, encode_json
+from dialer.db.session import Database, driver_of, encode_json
 from dialer.errors import DatabaseUnavailable, DozvonError, ImportInterrupted, UnreadableFile
 from dialer.settings import Settings
 
@@ -61,9 +61,10 @@ class Loading(ABC, Generic[AnyJob]):
 
     async def _look(self) -> None:
         """From here on statements are planned for the tables as they are now."""
+        grown = self._grown
         async with self._database.tenant(self._tenant_id) as conn:
-            if await statistics.refresh(conn, self._grown):
-                self._grown = 0
+            if await statistics.refresh(conn, grown):
+                self._grown -= grown
 
     @property
     @abstractmethod
@@ -92,7 +93,7 @@ class Loader(Generic[AnyJob]):
         """Load a file of any tenant; False: none waits.
 
         A file that cannot be read ends as a failed import. Raises DatabaseUnavailable; the import then goes
-        on with the next call. Needs two connections of the pool.
+        on with the next call. Needs three connections of the pool.
         """
         for tenant_id in await database.tenants():
             if await self.one(database, settings, tenant_id):
@@ -112,6 +113,8 @@ class Loader(Generic[AnyJob]):
             job = await self.claim(conn, tenant_id, import_id)
             if job is None:
                 return False
+            # It is silent while the file is loaded, which may be longer than a transaction may be silent.
+            await driver_of(conn).execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             loading = self.begin(database, settings, tenant_id, job, progress or (lambda _job: None))
             error: DozvonError | None = None
             try:

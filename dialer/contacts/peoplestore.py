@@ -60,7 +60,36 @@ _JOIN_LIST = Prepared("""
     INSERT INTO list_contact (tenant_id, list_id, contact_id)
     SELECT CAST(:tenant_id AS integer), CAST(:list_id AS bigint), id FROM pg_temp.import_row
 """)
-_IDS = Prepared("SELECT array_agg(id ORDER BY id) FROM pg_temp.import_row")
+_IDS = Prepared("""
+    SELECT array_agg(id ORDER BY id) AS ids, CAST(CAST(pg_current_xact_id() AS xid) AS text) AS written_by
+      FROM pg_temp.import_row
+""")
+
+# -- of people who are known -------------------------------------------------------------------------------
+
+_STAGE_KNOWN = """
+    CREATE TEMPORARY TABLE IF NOT EXISTS import_known (
+        id bigint NOT NULL, row integer NOT NULL, last_name text NOT NULL, first_name text NOT NULL,
+        middle_name text NOT NULL, email text NOT NULL, timezone text, external_id text,
+        custom jsonb NOT NULL, e164 text[] NOT NULL, kind text[] NOT NULL, zones smallint[] NOT NULL
+    ) ON COMMIT DELETE ROWS
+"""
+# What `matching.gain` would find nothing in: each value that the row has is the very one of the card.
+_TELLING = Prepared("""
+    SELECT coalesce(array_agg(DISTINCT r.id), '{}')
+      FROM pg_temp.import_known r
+      LEFT JOIN LATERAL (
+               SELECT c.last_name, c.first_name, c.middle_name, c.email, c.timezone, c.external_id, c.custom,
+                      ARRAY(SELECT p.e164 FROM contact_phone p
+                             WHERE p.tenant_id = :tenant_id AND p.contact_id = r.id) AS phones
+                 FROM contact c
+                WHERE c.tenant_id = :tenant_id AND c.id = r.id OFFSET 0) AS c ON true
+     WHERE (r.last_name IN ('', c.last_name) AND r.first_name IN ('', c.first_name)
+            AND r.middle_name IN ('', c.middle_name) AND r.email IN ('', c.email)
+            AND coalesce(r.timezone, '') IN ('', c.timezone)
+            AND coalesce(r.external_id, '') IN ('', c.external_id)
+            AND c.custom @> r.custom AND c.phones @> r.e164) IS NOT TRUE
+""")
 
 _CARDS = """
     SELECT c.id, c.last_name, c.first_name, c.middle_name, c.email, c.timezone, c.external_id, c.custom,
@@ -98,14 +127,13 @@ _MORE_PHONES = Prepared("""
 
 async def add_people(
     conn: AsyncConnection, tenant_id: int, list_id: int, lines: Sequence[bytes], zones: Sequence[str]
-) -> list[int]:
-    """Insert people with their numbers into a list; their ids, in the order given.
+) -> tuple[list[int], str]:
+    """Insert people with their numbers into a list; their ids, in the order given, and who they were written
+    by (`leadstore.Newcomers`).
 
     `lines` and `zones` as a Batch has them. Whether they are known already is the caller's to find out
     (`store.lock_people`, then `store.known_numbers`). Once a transaction: they stay staged until its end.
     """
-    if not lines:
-        return []
     driver = driver_of(conn)
     await driver.execute(_STAGE)
     await driver.copy_to_table(
@@ -114,7 +142,24 @@ async def add_people(
     await _ADD_CONTACTS.run(conn, tenant_id=tenant_id)
     await _ADD_PHONES.run(conn, tenant_id=tenant_id, zones=list(zones))
     await _JOIN_LIST.run(conn, tenant_id=tenant_id, list_id=list_id)
-    return list(await _IDS.value(conn))
+    row = await _IDS.row(conn)
+    return row.ids, row.written_by
+
+
+async def telling(conn: AsyncConnection, tenant_id: int, rows: Sequence[tuple[int, bytes]]) -> set[int]:
+    """Of these contacts with a line of a batch each (they may come several times) those of whom a line says
+    what their card does not have. Once a transaction."""
+    if not rows:
+        return set()
+    driver = driver_of(conn)
+    await driver.execute(_STAGE_KNOWN)
+    await driver.copy_to_table(
+        "import_known",
+        source=io.BytesIO(b"".join([b"%d\t%b" % row for row in rows])),
+        schema_name="pg_temp",
+        columns=("id", *_COLUMNS),
+    )
+    return set(await _TELLING.value(conn, tenant_id=tenant_id))
 
 
 async def cards(

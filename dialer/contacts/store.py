@@ -230,6 +230,7 @@ _KNOWN = text(
     ORDER BY p.e164, m.found DESC, p.contact_id
     """
 )
+_KNOWN_NOW = Prepared(_KNOWN)
 _ALL_OWNERS = text(f"SELECT p.e164, p.contact_id, m.found {_OWNERS}")
 
 # Arrays, one a column, so that a batch is one statement whatever its size. ORDER BY: ids are given in the
@@ -281,7 +282,7 @@ async def known_numbers(
 ) -> dict[str, Owner]:
     """Of these numbers those that somebody has, each with whom."""
     values = {"tenant_id": tenant_id, "list_id": list_id, "numbers": list(numbers)}
-    return {row.e164: Owner(row.contact_id, row.found) for row in await conn.execute(_KNOWN, values)}
+    return {e164: Owner(*owner) for e164, *owner in await _KNOWN_NOW.rows(conn, **values)}
 
 
 async def owners(

@@ -37,6 +37,7 @@ from dialer.db.tables.contacts import (
     contact_phone,
     import_job,
     import_mapping,
+    import_owed,
     import_reject,
     list_contact,
 )
@@ -172,6 +173,7 @@ __all__ = [
     "idempotency",
     "import_job",
     "import_mapping",
+    "import_owed",
     "import_reject",
     "lead",
     "lead_change",

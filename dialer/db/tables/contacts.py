@@ -141,6 +141,16 @@ import_reject = tenant_table(
     Index(None, "tenant_id", "import_id"),
 )
 
+#: Whom a batch of a file has written and owes a lead still: made by the next transaction, and struck off.
+import_owed = tenant_table(
+    "import_owed",
+    Column("import_id", BigInteger, nullable=False),
+    Column("last_row", Integer, nullable=False),  # of the batch
+    Column("contact_ids", ARRAY(BigInteger), nullable=False),
+    ref("import_job", "import_id", on_delete="CASCADE"),
+    key=("import_id", "last_row"),
+)
+
 #: What columns are, by their headers, as a person has saved it for files of one kind.
 import_mapping = tenant_table(
     "import_mapping",
