@@ -21,6 +21,7 @@ from dialer.bench.cli import bench
 from dialer.db.session import Database
 from dialer.donotcall_cli import dnc
 from dialer.errors import DozvonError
+from dialer.flow_cli import flow
 from dialer.servers_cli import node, servers
 from dialer.simulate_cli import simulate
 from dialer.whynot_cli import why
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.add_typer(dnc, name="dnc")
+app.add_typer(flow, name="flow")
 
 
 def main() -> None:

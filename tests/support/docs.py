@@ -17,10 +17,15 @@ from dialer.agents.model import NEXT, AgentState
 from dialer.calls.model import TRANSITIONS, CallState, Signal
 from dialer.httpkit import audit, stream
 from dialer.httpkit.routes import Route
+from ivr_flows import templates
+from ivr_flows.checks import NEEDED
+from ivr_flows.model import EVENTS, Verb
+from ivr_flows.properties import PROPERTIES
 
 ROOT = Path(__file__).parents[2]
 API = ROOT / "docs/reference/api.md"
 ARCHITECTURE = ROOT / "docs/architecture.md"
+FLOWS = ROOT / "docs/reference/flows.md"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -78,11 +83,43 @@ def agent_states() -> str:
     return _table(("state", "may become"), rows)
 
 
+def flow_verbs() -> str:
+    """Each verb of IVR flows with its events and properties."""
+    parts = []
+    for verb in Verb:
+        model, needed = PROPERTIES[verb], NEEDED.get(verb, ())
+        events = [f"**{event}**" if event in needed else event for event in EVENTS[verb]]
+        if verb is Verb.MENU:
+            events.insert(0, "**its keys**")
+        rows = []
+        for name, field in model.model_fields.items():
+            plain, default = field.default, "must be given" if field.is_required() else ""
+            if not default and plain not in (None, "", {}, ()):
+                default = f"`{str(plain).lower() if isinstance(plain, bool) else plain}`"
+            rows.append((f"`{name}`", default, field.description or ""))
+        parts += [
+            f"### {verb}",
+            inspect.getdoc(model) or "",
+            f"Ends with: {', '.join(events) or 'nothing, it is an end'}.",
+            _table(("property", "default", "meaning"), rows),
+        ]
+    return "\n\n".join(parts)
+
+
+def flow_filters() -> str:
+    """The filters of texts in flows."""
+    speaking = ", ".join(f"`{name}`" for name in templates.SPEAKING)
+    changing = ", ".join(f"`{name}`" for name in templates.FILTERS if name not in templates.SPEAKING)
+    return f"Change a text: {changing}. Speak a value, in prompts only, the last of its chain: {speaking}."
+
+
 #: name -> the page it stands on, and what makes it
 PARTS: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "routes": (API, routes),
     "call-states": (ARCHITECTURE, call_states),
     "agent-states": (ARCHITECTURE, agent_states),
+    "flow-verbs": (FLOWS, flow_verbs),
+    "flow-filters": (FLOWS, flow_filters),
 }
 
 

@@ -174,7 +174,8 @@ def test_every_command_of_ours_exists(page: Path) -> None:
 
 
 def check_options(command: Any, words: list[str]) -> None:
-    """Each `--option` among the words is one of the command's."""
+    """Each `--option` among the words is one of the command's, or of its sub-command's."""
+    command = getattr(command, "commands", {}).get(words[0], command) if words else command
     options = {name for param in command.params for name in (*param.opts, *param.secondary_opts)} | {"--help"}
     for word in words:
         if word.startswith("--"):
