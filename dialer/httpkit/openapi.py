@@ -140,11 +140,16 @@ def _operation(route: Route, schemas: dict[_Key, Any]) -> dict[str, Any]:
         content = {"application/json": {"schema": schemas[route.name, "body"]}}
         made["requestBody"] = {"required": True, "content": content}
     elif route.accepts:
-        content = {one: {"schema": {"type": "string"}} for one in route.accepts}
+        content = {one: {"schema": _raw(one)} for one in route.accepts}
         made["requestBody"] = {"required": True, "content": content}
     if route.public:
         made["security"] = []
     return made
+
+
+def _raw(media_type: str) -> dict[str, str]:
+    """The schema of a body that goes by its type alone: whoever knows one of JSON reads an object from it."""
+    return {"type": "object" if media_type.endswith("json") else "string"}
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
@@ -192,7 +197,7 @@ def _inline(part: Any, definitions: dict[str, Any]) -> Any:
 def _responses(route: Route, schemas: dict[_Key, Any]) -> dict[str, Any]:
     reply: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
     if route.raw:
-        reply["content"] = {route.raw: {"schema": {"type": "string"}}}
+        reply["content"] = {route.raw: {"schema": _raw(route.raw)}}
     elif route.reply is not None:
         reply["content"] = {"application/json": {"schema": schemas[route.name, "reply"]}}
     made = {str(route.status): reply}

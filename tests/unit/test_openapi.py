@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dialer.agents import http as agents_http
 from dialer.calls import http as calls_http
+from dialer.contacts import fields_http
 from dialer.httpkit import openapi
 from dialer.users import http as users_http
 
@@ -50,3 +51,13 @@ def test_who_dials_by_hand_is_told_that_there_may_be_too_many_tries() -> None:
     """Each operation that dials for its caller slows down one whose calls are refused again and again."""
     dials = [PATHS[path]["post"] for path in ("/api/v1/calls", "/api/v1/leads/{lead_id}/dial")]
     assert [one["operationId"] for one in dials if "429" not in one["responses"]] == []
+
+
+def test_a_document_of_json_is_told_as_an_object() -> None:
+    """Whoever knows its type reads an object from it; other bodies that go by their type are text."""
+    fields = openapi.document([fields_http.routes])["paths"]["/api/v1/contact-fields/schema"]
+    told = {"application/schema+json": {"schema": {"type": "object"}}}
+    assert fields["get"]["responses"]["200"]["content"] == told
+    assert fields["put"]["requestBody"]["content"] == told
+    table = PATHS["/api/v1/calls.csv"]["get"]["responses"]["200"]["content"]
+    assert table == {"text/csv": {"schema": {"type": "string"}}}
