@@ -84,9 +84,9 @@ async def test_a_kill_loses_no_promise(floor: Floor, database_url: str) -> None:
         (agent_id,) = await centre.add_agents(1)
         rings, due, comes = (
             # Longer than a busy machine takes to start an engine: with nobody there, the answer is nobody's.
-            encode(Behaviour.HUMAN, ring_s=12.0, detail=700).e164,
-            encode(Behaviour.BUSY, ring_s=0.3, detail=701).e164,
-            encode(Behaviour.BUSY, ring_s=0.3, detail=702).e164,
+            encode(Behaviour.HUMAN, ring_s=12.0, detail=720).e164,
+            encode(Behaviour.BUSY, ring_s=0.3, detail=721).e164,
+            encode(Behaviour.BUSY, ring_s=0.3, detail=722).e164,
         )
         campaign_id = await centre.campaign([rings, due, comes], status="paused", ring_timeout_s=30)
         first = await promise(centre, campaign_id, rings, agent_id)

@@ -134,6 +134,27 @@ def test_nobody_gives_way_to_whoever_comes_later() -> None:
     assert who_takes_whom(waiting, [agent(7, levels={"sales": 5, "service": 5})]) == {1: 7}
 
 
+def test_whoever_cannot_be_served_closes_nothing_to_others() -> None:
+    """A caller whom nobody can help stands between two who can be served by exchange of their agents."""
+    free = [agent(7, 900, levels={"sales": 5, "service": 5}), agent(8, 1)]
+    needs = {1: "sales", 2: "english", 3: "service"}
+    waiting = [caller(n, 60 - n, needs=(Need(skill),)) for n, skill in needs.items()]
+    assert who_takes_whom(waiting, free) == {1: 8, 3: 7}
+
+
+def test_the_best_agent_of_who_came_first_is_not_taken_back() -> None:
+    """The second caller would rather have the agent of the third, who then had to push the first away."""
+    free = [
+        agent(1, 900, levels={"sales": 5, "english": 5}),
+        agent(2, 500, levels={"sales": 5, "english": 5, "service": 5}),
+        agent(3, 1, levels={"sales": 5}),
+        agent(4, 1, levels={"service": 5}),
+    ]
+    needs = {1: "sales", 2: "service", 3: "english"}
+    waiting = [caller(n, 60 - n, needs=(Need(skill),)) for n, skill in needs.items()]
+    assert who_takes_whom(waiting, free) == {1: 1, 2: 4, 3: 2}
+
+
 # -- levels --------------------------------------------------------------------------------------------------
 
 RELAXING = Queue(1, "sales", skill="sales", least_level=6, relax_every_s=30, lowest_level=4)

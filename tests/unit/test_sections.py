@@ -35,10 +35,10 @@ def test_what_each_role_is_shown() -> None:
         for role in (Role.SUPERVISOR, Role.ADMINISTRATOR)
     }
     customers = ["contacts", "lists", "segments", "do_not_call"]
-    assert parts[Role.SUPERVISOR] == {"customers": customers, "set_up": ["trunks", "policies"]}
+    assert parts[Role.SUPERVISOR] == {"customers": customers, "set_up": ["trunks", "policies", "prompts"]}
     assert parts[Role.ADMINISTRATOR] == {
         "customers": customers,
-        "set_up": ["trunks", "policies", "users"],
+        "set_up": ["trunks", "policies", "prompts", "users"],
     }
 
 
