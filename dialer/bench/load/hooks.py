@@ -193,7 +193,8 @@ class Hooks:
             nonlocal found
             with suppress(TimeoutError, OSError):
                 async with asyncio.timeout(GIVEN_UP_S):
-                    found += await way(numbers[n % len(numbers)], n)
+                    ok = await way(numbers[n % len(numbers)], n)
+                found += ok  # not in one line: `found` would be read before the wait
                 # From when it was due: a late start is part of the wait.
                 took.append((time.perf_counter() - due) * 1000)
 
