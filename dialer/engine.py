@@ -388,7 +388,9 @@ class Engine:
         before, after = change.before, change.after
         if after.connected_at and not before.connected_at and line.terms.record:
             line.recorded = True
-            self.recorder.begin(after.tenant_id, after.attempt_id, after.connected_at, line.node)
+            self.recorder.begin(
+                after.tenant_id, after.attempt_id, after.connected_at, line.node, after.channel
+            )
         if after.hung_up_at and not before.hung_up_at and after.connected_at and line.recorded:
             self.recorder.ended(after.tenant_id, after.attempt_id, after.hung_up_at)
 

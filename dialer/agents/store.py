@@ -421,7 +421,11 @@ async def owes_disposition(conn: AsyncConnection, tenant_id: int, session_id: UU
     found = await conn.execute(
         text(
             """
-            SELECT id FROM attempt
+            SELECT id, connected_at FROM attempt
+             WHERE tenant_id = :tenant_id AND session_id = :session_id
+               AND connected_at IS NOT NULL AND hung_up_at IS NOT NULL AND disposed_at IS NULL
+             UNION ALL
+            SELECT id, connected_at FROM inbound_call
              WHERE tenant_id = :tenant_id AND session_id = :session_id
                AND connected_at IS NOT NULL AND hung_up_at IS NOT NULL AND disposed_at IS NULL
              ORDER BY connected_at DESC LIMIT 1

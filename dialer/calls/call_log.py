@@ -1,4 +1,4 @@
-"""The call log: attempts as people look at them, by pages and as CSV.
+"""The call log: attempts as people look at them, by pages and as CSV; of a single inbound call the same.
 
 Pages go by the key (made, id), which an index has; a page never depends on how many came before it.
 """
@@ -14,12 +14,33 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import FromClause, Select, and_, bindparam, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    literal,
+    null,
+    select,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.contacts.csvfile import safe_cell
 from dialer.db.prepared import Prepared
-from dialer.db.tables import agent, attempt, campaign, contact, contact_list, disposition, recording, trunk
+from dialer.db.tables import (
+    agent,
+    attempt,
+    campaign,
+    contact,
+    contact_list,
+    disposition,
+    inbound_call,
+    recording,
+    trunk,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +73,9 @@ class CallRow:
     first_name: str | None
     middle_name: str | None
     e164: str
+    #: 0 and none: the call came in
     trunk_id: int
-    trunk: str
+    trunk: str | None
     caller_id: str
     mode: str
     policy: str
@@ -115,8 +137,9 @@ _NAMED: dict[str, Any] = {
 }
 
 
-def query(attempts: FromClause = attempt) -> Select[*tuple[Any, ...]]:
-    """The columns of CallRow, of `attempts`: the table, or what has its columns."""
+def query(attempts: FromClause = attempt, *, inbound: bool = False) -> Select[*tuple[Any, ...]]:
+    """The columns of CallRow, of `attempts`: the table, or what has its columns. `inbound`: what has them is
+    of inbound calls."""
     a, tables = attempts.c, attempts
     for table, key in (
         (campaign, a.campaign_id),
@@ -127,20 +150,43 @@ def query(attempts: FromClause = attempt) -> Select[*tuple[Any, ...]]:
         (disposition, a.disposition_id),
     ):
         tables = tables.outerjoin(table, and_(table.c.tenant_id == a.tenant_id, table.c.id == key))
-    tables = tables.outerjoin(
-        recording, and_(recording.c.tenant_id == a.tenant_id, recording.c.attempt_id == a.id)
-    )
+    whose = recording.c.inbound_call_id if inbound else recording.c.attempt_id
+    tables = tables.outerjoin(recording, and_(recording.c.tenant_id == a.tenant_id, whose == a.id))
     columns = [(_NAMED[name] if name in _NAMED else a[name]).label(name) for name in CallRow.__slots__]
     return select(*columns).select_from(tables)
 
 
+#: What stands in an inbound call's row for what only an attempt has; null for the rest.
+_INSTEAD: dict[str, ColumnElement[Any]] = {
+    "trunk_id": literal(0),
+    "mode": literal("inbound"),
+    "policy": literal(""),
+}
+
+
+def as_attempts(calls: FromClause = inbound_call) -> Select[*tuple[Any, ...]]:
+    """Inbound calls with the columns of attempts; their number is that of who has called."""
+    known = {**_INSTEAD, "caller_id": calls.c.dialled, **calls.c}
+    return select(
+        *(known.get(column.name, cast(null(), column.type)).label(column.name) for column in attempt.c)
+    )
+
+
+_CAME = as_attempts().subquery("came")
+_ONE_INBOUND = Prepared(
+    query(_CAME, inbound=True).where(
+        _CAME.c.tenant_id == bindparam("tenant_id"), _CAME.c.id == bindparam("attempt_id")
+    )
+)
 _OF_TENANT = query().where(_A.tenant_id == bindparam("tenant_id"))
 _ONE = Prepared(_OF_TENANT.where(_A.id == bindparam("attempt_id")))
 
 
 async def find(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> CallRow | None:
-    """The attempt with this id."""
+    """The attempt with this id, or the inbound call."""
     row = await _ONE.row(conn, tenant_id=tenant_id, attempt_id=attempt_id)
+    if row is None:
+        row = await _ONE_INBOUND.row(conn, tenant_id=tenant_id, attempt_id=attempt_id)
     return CallRow(**row) if row else None
 
 

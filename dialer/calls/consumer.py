@@ -170,7 +170,7 @@ class Consumer:
         Raises AsteriskUnavailable, DatabaseUnavailable.
         """
         books, node = self.books, self.node
-        present = await channels(node.link)
+        present = await channels(node.link, books.calls.names(node.name))
         books.recovery.found(suspects, list(books.tracker.legs.values()), present)
         # What ended before Asterisk made its list was said before it, and waits in the inbox: who is not on
         # the list is gone unseen only if that did not say so.

@@ -61,8 +61,8 @@ class CallOut(Out):
     contact_id: int | None
     name: str = Field(description="of the person; empty: not known")
     number: str = Field(description="E.164; masked for an agent")
-    trunk_id: int
-    trunk: str
+    trunk_id: int = Field(description="0: it came in")
+    trunk: str | None = Field(description="null: it came in")
     caller_id: str
     mode: str
     policy: str = Field(description="the rules it was made under")

@@ -144,7 +144,7 @@ def _refused_for_content(error: DBAPIError) -> bool:
 
 
 async def _write_all(conn: AsyncConnection, tenant_id: int, changes: Sequence[Change]) -> None:
-    """Write changes and what follows from them. Rows are locked in the order that everybody keeps: attempts,
+    """Write changes and what follows from them. Rows are locked in the order that everybody keeps: calls,
     numbers, leads, shifts."""
     last = {change.after.attempt_id: change for change in changes}
     open_rows = await store.save_all(conn, tenant_id, [_standing(changes, id_) for id_ in last])
@@ -193,6 +193,8 @@ def _fact(call: Call, state: CallState) -> events.Fact:
     agent_id = call.agent.agent_id if call.agent else None
     about = {"attempt_id": str(call.attempt_id), "campaign_id": call.campaign_id, "agent_id": agent_id}
     payload = about | {"state": state, "result": call.result}
+    if call.inbound:
+        payload["direction"] = call.direction
     return events.Fact("call.state", payload, call.campaign_id, agent_id)
 
 
@@ -232,12 +234,14 @@ async def _free_lines(conn: AsyncConnection, tenant_id: int, changes: Sequence[C
     ended = []
     for change in changes:
         call = change.after
-        if call.hung_up_at is None or change.before.hung_up_at is not None:
+        if call.inbound or call.hung_up_at is None or change.before.hung_up_at is not None:
             continue
         answered_s = (call.hung_up_at - call.answered_at).total_seconds() if call.answered_at else None
         ended.append(loads.Ended(call.attempt_id, answered_s, verdicts.at_end(call)))
     answered = [
-        change.after.attempt_id for change in changes if verdicts.answered(change.before, change.after)
+        change.after.attempt_id
+        for change in changes
+        if not change.after.inbound and verdicts.answered(change.before, change.after)
     ]
     if ended or answered:
         await loads.give_back(conn, tenant_id, ended, answered)

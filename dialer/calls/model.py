@@ -1,11 +1,13 @@
-"""The life of one outbound call, as values and one transition table.
+"""The life of one call, as values and one transition table.
 
-A call *begins* when its attempt is committed, before Asterisk knows of it, and moves through these states:
+An outbound call *begins* when its attempt is committed, before Asterisk knows of it; an inbound one when its
+row is, before anything is played to the caller, in the state `flow`. It moves through these states:
 
     dialling    Asterisk has been, or is being, asked to call
     ringing     the far network has answered our INVITE with a sign of life
     answered    somebody picked up; nothing has been decided yet
     screening   a machine detector is listening
+    flow        the caller is with the IVR: a flow speaks and listens
     waiting     a person is on the line and no agent is, yet (or no longer)
     connected   the person and an agent are in one bridge
     wrap_up     the line is free; the agent still owes a disposition
@@ -39,6 +41,7 @@ class CallState(StrEnum):
     RINGING = "ringing"
     ANSWERED = "answered"
     SCREENING = "screening"
+    FLOW = "flow"
     WAITING = "waiting"
     CONNECTED = "connected"
     WRAP_UP = "wrap_up"
@@ -46,7 +49,7 @@ class CallState(StrEnum):
 
 
 class Result(StrEnum):
-    """What an attempt came to."""
+    """What a call came to. `OF_ATTEMPTS` has those of attempts, `OF_INBOUND` those of inbound calls."""
 
     ANSWERED = "answered"  # a person, connected with an agent
     BUSY = "busy"
@@ -60,7 +63,21 @@ class Result(StrEnum):
     FAILED = "failed"  # ours: Asterisk or the trunk could not place it
     CANCELED = "canceled"  # we took it back before it was answered
     UNKNOWN = "unknown"  # it ended where we could not see it; never dialled again without a rule
+    # Of inbound calls alone.
+    CONTAINED = "contained"  # the flow has served the caller
+    LEFT = "left"  # hung up in the flow, before it had served them and before they waited for an agent
+    VOICEMAIL = "voicemail"  # left a message
+    CALLBACK = "callback"  # asked to be called
+    TRANSFERRED = "transferred"  # the flow has put them through to somewhere else
 
+
+#: What only an inbound call can come to: its flow says so, or its leaving does.
+OF_FLOWS = frozenset({Result.CONTAINED, Result.LEFT, Result.VOICEMAIL, Result.CALLBACK, Result.TRANSFERRED})
+OF_ATTEMPTS = tuple(result for result in Result if result not in OF_FLOWS)
+OF_INBOUND = (
+    *(Result.ANSWERED, Result.ABANDONED, Result.CONTAINED, Result.LEFT, Result.VOICEMAIL, Result.CALLBACK),
+    *(Result.TRANSFERRED, Result.FAILED, Result.UNKNOWN),
+)
 
 #: Why a call was canceled that had rung: no agent would have been in time for its answer.
 TAKEN_BACK = "taken_back"
@@ -69,6 +86,13 @@ DO_NOT_CALL = "do_not_call"
 
 #: Results of a call that a living person answered.
 LIVE = frozenset({Result.ANSWERED, Result.ABANDONED, Result.CALLER_HUNG_UP})
+
+
+class Direction(StrEnum):
+    """Who has called whom."""
+
+    OUTBOUND = "outbound"
+    INBOUND = "inbound"
 
 
 class HungUpBy(StrEnum):
@@ -92,8 +116,10 @@ class Assignee:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One attempt as the engine knows it. Made from a committed attempt row, written back to it."""
+    """One call as the engine knows it. Made from a committed row of `attempt`, or of `inbound_call`, and
+    written back to it."""
 
+    #: of the attempt, or of the inbound call: both are UUIDs of version 7, and never the same
     attempt_id: UUID
     tenant_id: int
     campaign_id: int
@@ -103,8 +129,15 @@ class Call:
     abandon_after_s: float
     #: when the row was committed
     created_at: datetime
+    direction: Direction = Direction.OUTBOUND
+    #: Asterisk's Uniqueid of the customer's channel; empty: it is our id, by which we have called
+    channel: str = ""
     state: CallState = CallState.DIALLING
     result: Result | None = None
+    #: inbound: what the call comes to if it ends in the flow; None: the flow has served nothing yet
+    outcome: Result | None = None
+    #: inbound: when the flow let the caller wait for an agent, the last time
+    queued_at: datetime | None = None
     sent_at: datetime | None = None
     ringing_at: datetime | None = None
     answered_at: datetime | None = None
@@ -136,6 +169,16 @@ class Call:
     def live(self) -> bool:
         """Whether the call can still hold a line."""
         return self.state not in (CallState.WRAP_UP, CallState.ENDED)
+
+    @property
+    def inbound(self) -> bool:
+        """Whether the customer has called us."""
+        return self.direction is Direction.INBOUND
+
+    @property
+    def channel_id(self) -> str:
+        """The customer's channel, as Asterisk's manager interface takes it."""
+        return self.channel or str(self.attempt_id)
 
 
 # -- what can happen to it -------------------------------------------------------------------------------
@@ -171,6 +214,21 @@ class Screened(Signal):
     greeting_end: datetime | None = None
 
 
+class Queued(Signal):
+    """The flow lets the caller wait for an agent."""
+
+
+class Dequeued(Signal):
+    """No agent came in the queue's time: the caller is with the flow again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served(Signal):
+    """The flow has done something for the caller, which is what the call comes to if it ends there."""
+
+    outcome: Result  # one of OF_FLOWS
+
+
 @dataclass(frozen=True, slots=True)
 class Assigned(Signal):
     """An agent was chosen and reserved for the waiting person."""
@@ -190,7 +248,7 @@ class Connected(Signal):
 
 
 class GaveUp(Signal):
-    """The policy's time is over: the person hears the message."""
+    """The policy's time is over, or no server answers the dialplan: the person hears the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +296,8 @@ class WrapUpOver(Signal):
 
 _S = CallState
 _UNANSWERED = (_S.DIALLING, _S.RINGING)
-_ON_LINE = (_S.ANSWERED, _S.SCREENING, _S.WAITING, _S.CONNECTED)
+_ON_LINE = (_S.ANSWERED, _S.SCREENING, _S.FLOW, _S.WAITING, _S.CONNECTED)
+_UNDECIDED = (*_UNANSWERED, _S.ANSWERED, _S.SCREENING)
 
 #: (state, signal) -> the next state. Not in the table: nothing happens.
 TRANSITIONS: Final[dict[tuple[CallState, type[Signal]], CallState]] = {
@@ -246,12 +305,16 @@ TRANSITIONS: Final[dict[tuple[CallState, type[Signal]], CallState]] = {
     (_S.RINGING, Sent): _S.RINGING,
     (_S.DIALLING, Rang): _S.RINGING,
     **{(state, Answered): _S.ANSWERED for state in _UNANSWERED},
-    **{(state, Screened): _S.WAITING for state in (*_UNANSWERED, _S.ANSWERED, _S.SCREENING)},
+    **{(state, Screened): _S.WAITING for state in _UNDECIDED},
+    (_S.FLOW, Served): _S.FLOW,
+    (_S.FLOW, Queued): _S.WAITING,
+    (_S.WAITING, Dequeued): _S.FLOW,
     (_S.WAITING, Assigned): _S.WAITING,
-    **{(state, Unassigned): state for state in (*_UNANSWERED, _S.ANSWERED, _S.SCREENING, _S.WAITING)},
+    **{(state, Unassigned): state for state in (*_UNDECIDED, _S.WAITING)},
     (_S.CONNECTED, Unassigned): _S.WAITING,
-    **{(state, Connected): _S.CONNECTED for state in (*_UNANSWERED, _S.ANSWERED, _S.SCREENING, _S.WAITING)},
+    **{(state, Connected): _S.CONNECTED for state in (*_UNDECIDED, _S.FLOW, _S.WAITING)},
     **{(state, GaveUp): _S.WAITING for state in (_S.ANSWERED, _S.SCREENING, _S.WAITING)},
+    (_S.FLOW, GaveUp): _S.FLOW,
     **{(state, CancelAsked): state for state in _UNANSWERED},
     **{(state, NotPlaced): _S.ENDED for state in _UNANSWERED},
     **{(state, HungUp): _S.ENDED for state in (*_UNANSWERED, *_ON_LINE)},
@@ -277,6 +340,15 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
             return _answered(call, at)
         case Screened():
             return _screened(_answered(call, at), signal, at)
+        case Served():
+            return replace(call, outcome=signal.outcome)
+        case Queued():
+            return replace(call, state=state, queued_at=at)
+        case Dequeued():
+            # Who was talking, or is about to, waits for no flow; and an outbound call has none.
+            if call.queued_at is None or call.agent is not None or call.result is not None:
+                return call
+            return replace(call, state=state)
         case Assigned():
             # A result is there when the agent of the talk was lost: the customer is kept for this one.
             if call.agent is not None or call.result not in (None, Result.ANSWERED):
@@ -303,6 +375,8 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
         case GaveUp():
             if call.result is not None:
                 return call
+            if state is CallState.FLOW:
+                return replace(call, result=_in_flow(call) or Result.FAILED)
             return replace(call, state=state, result=Result.ABANDONED, agent=None)
         case CancelAsked():
             return replace(call, canceled=True, detail=call.detail or signal.detail or None)
@@ -323,7 +397,7 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
 def _latest(call: Call) -> datetime:
     times = (
         call.created_at, call.sent_at, call.ringing_at, call.answered_at, call.screened_at,
-        call.assigned_at, call.connected_at, call.hung_up_at,
+        call.queued_at, call.assigned_at, call.connected_at, call.hung_up_at,
     )  # fmt: skip
     return max(time for time in times if time is not None)
 
@@ -355,9 +429,20 @@ def _after(at: datetime, seconds: float) -> datetime:
     return at + timedelta(seconds=seconds)
 
 
+def _in_flow(call: Call) -> Result | None:
+    """What an inbound call without a talk comes to where it is; None: nothing was done for the caller, who
+    has not waited for an agent either."""
+    if call.state is CallState.WAITING:
+        return Result.ABANDONED
+    return call.outcome or (Result.ABANDONED if call.queued_at else None)
+
+
 def _hung_up(call: Call, signal: HungUp, at: datetime) -> Call:
     result = call.result
-    if result is None and call.answered_at is not None:
+    if result is None and call.inbound:
+        away = signal.by is HungUpBy.SERVER  # our dialplan came to its end, and no flow had sent it there
+        result = _in_flow(call) or (Result.FAILED if away else Result.LEFT)
+    elif result is None and call.answered_at is not None:
         # Not the caller who left: picked up as we took the call back, or our dialplan had no answer from us.
         ours = call.canceled or signal.by in (HungUpBy.AGENT, HungUpBy.SERVER)
         late = call.deadline is not None and at >= call.deadline
@@ -377,7 +462,9 @@ def _hung_up(call: Call, signal: HungUp, at: datetime) -> Call:
 
 def _vanished(call: Call, signal: Vanished, at: datetime) -> Call:
     result = call.result
-    if result is None and call.answered_at is not None:
+    if result is None and call.inbound:
+        result = _in_flow(call) or (Result.FAILED if signal.asterisk_died else Result.UNKNOWN)
+    elif result is None and call.answered_at is not None:
         # A person was on the line and no agent of ours reached them: the law counts that against us.
         result = Result.ABANDONED
     elif result is None:

@@ -365,7 +365,7 @@ class Phones:
 
     async def _end(self, leg: Leg) -> None:
         try:
-            await hang_up_channel(self.nodes.link(leg.node), leg.id)
+            await hang_up_channel(self.nodes.link(leg.node), str(leg.id))
         except AsteriskUnavailable as error:
             log.warning("leg_not_ended", reason=str(error))  # the resync will see it
 

@@ -432,7 +432,7 @@ class Placer:
 
     async def _end(self, line: Line) -> None:
         with contextlib.suppress(AsteriskUnavailable):  # logged; the resync sees what Asterisk has
-            await hang_up_channel(self.nodes.link(line.node), line.call.attempt_id)
+            await hang_up_channel(self.nodes.link(line.node), line.call.channel_id)
 
     async def _originate(self, line: Line, trunk: Trunk, committed_s: float) -> None:
         attempt_id = line.call.attempt_id
@@ -470,7 +470,7 @@ class Placer:
         if after.canceled and after.answered_at is None and before.ringing_at != after.ringing_at:
             # It was taken back before Asterisk had a channel that could be ended.
             self._spawn(self._end(line), line.node, f"end-{after.attempt_id}")
-        if after.hung_up_at is not None and before.hung_up_at is None:
+        if after.hung_up_at is not None and before.hung_up_at is None and not after.inbound:
             self.lines.freed(line.trunk_id)
 
 

@@ -39,7 +39,7 @@ from dialer.calls.model import (
     Vanished,
 )
 from dialer.calls.switchboard import hang_up_channel
-from dialer.calls.table import CallTable, Line
+from dialer.calls.table import CallTable, Line, channel_uuid
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import UNREACHABLE, Leg, Tracker, leg_of
 from dialer.clock import utc_now
@@ -73,11 +73,11 @@ class Seen:
     application: str
 
 
-async def channels(link: AmiLink) -> dict[UUID, Seen]:
-    """The channels whose ids could be ours. Raises AsteriskUnavailable."""
+async def channels(link: AmiLink, named: Mapping[str, UUID] | None = None) -> dict[UUID, Seen]:
+    """The channels whose ids could be ours, and the callers' that are `named`. Raises AsteriskUnavailable."""
     found: dict[UUID, Seen] = {}
     for item in await link.send_list({"Action": "CoreShowChannels"}):
-        seen = _seen(item)
+        seen = _seen(item, named or {})
         if seen is not None:
             found[seen.id] = seen
     return found
@@ -110,10 +110,9 @@ async def carrier_reached(link: AmiLink, endpoint: str) -> dict[str, bool]:
     return {item.get("URI"): item.get("Status") != UNREACHABLE for item in told}
 
 
-def _seen(item: AmiEvent) -> Seen | None:
-    try:
-        channel = UUID(item.get("Uniqueid"))
-    except ValueError:
+def _seen(item: AmiEvent, named: Mapping[str, UUID]) -> Seen | None:
+    channel = channel_uuid(item.get("Uniqueid")) or named.get(item.get("Uniqueid"))
+    if channel is None:
         return None  # somebody else's
     return Seen(
         channel,
@@ -168,6 +167,7 @@ class Recovery:
             node=left.node,
             fence=fences[left.call.campaign_id],
             recorded=True,  # perhaps: by the terms that the earlier owner knew
+            adopted=True,
             traits=left.traits,
         )
         self.calls.add(line)
@@ -203,6 +203,9 @@ class Recovery:
         if leg is not None:
             agent = Assignee(leg.session_id, leg.agent_id, leg.id)
             self.calls.apply(attempt_id, Connected(now, agent=agent))
+        elif line.call.inbound and line.adopted and line.call.agent is None:
+            # Who spoke with the caller has gone; our dialplan lets them down by itself.
+            self.calls.apply(attempt_id, GaveUp(now))
         elif seen.application == "Playback":
             # Nobody answered the dialplan while we were away: the person hears the message.
             self.calls.apply(attempt_id, GaveUp(now))
@@ -324,4 +327,4 @@ class Recovery:
                 strange -= {shift.leg for shift in await agents.open_shifts(conn, tenant_id)}
         for channel in strange:
             log.warning("ghost_ended", channel=str(channel), context=present[channel].context)
-            await hang_up_channel(node.link, channel)
+            await hang_up_channel(node.link, str(channel))

@@ -194,7 +194,7 @@ class CallService:
                 raise WrongState(what="The call", state=talk.state, allowed="connected with an agent")
             choice = _chosen(talk.choices, code)
             _check_callback(choice, callback_at, talk)
-            if choice.kind == "do_not_call":  # first: its lock goes before those of leads
+            if choice.kind == "do_not_call" and talk.e164:  # first: its lock goes before those of leads
                 asked = Refusal(Source.DISPOSITION, reason=choice.label_ru, attempt_id=attempt_id)
                 await donotcall.add(conn, tenant_id, [talk.e164], asked, by=actor.user_id, now=now)
             row = await dispositions.write(

@@ -1,4 +1,5 @@
-"""The SQL of attempts: made before the call, written after each change, read back after a crash."""
+"""The SQL of calls: attempts are made before the call; these and inbound calls are written after each change,
+and read back after a crash."""
 
 from __future__ import annotations
 
@@ -12,12 +13,15 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.calls.model import Assignee, Call, CallState, HungUpBy, Result
+from dialer.calls.model import Assignee, Call, CallState, Direction, HungUpBy, Result
 from dialer.compliance.policies import CAREFUL
 from dialer.db.prepared import Prepared
 from dialer.db.tables import agent_session, attempt
 from dialer.pacing.answering import Traits, traits_of
 from dialer.policies import store as policies
+
+#: What stands for the trunk of a call that came in.
+NO_TRUNK = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,21 +172,37 @@ _FOLLOWED = {
 }
 #: Columns that keep what they have where nothing new is known.
 _KEPT = {"session_id": "uuid", "agent_id": "bigint", "join_ms": "float8", "answer_to_agent_ms": "float8"}
-_SAVED = {"id": "uuid"} | _FOLLOWED | _KEPT
-_SAVE = Prepared(
-    f"""
-    UPDATE attempt a SET
-           {", ".join(f"{name} = n.{name}" for name in _FOLLOWED if name not in ("state", "ended_at"))},
+#: And of these, and of what else, those that an inbound call has.
+_FOLLOWED_INBOUND = {
+    name: type_
+    for name, type_ in _FOLLOWED.items()
+    if name not in ("sent_at", "ringing_at", "screened_at", "machine_status", "machine_cause")
+} | {"outcome": "text", "queued_at": "timestamptz"}
+
+
+def _save(table: str, followed: Mapping[str, str]) -> Prepared:
+    """Write calls as they stand into the table of their direction."""
+    saved = {"id": "uuid", **followed, **_KEPT}
+    return Prepared(
+        f"""
+    UPDATE {table} a SET
+           {", ".join(f"{name} = n.{name}" for name in followed if name not in ("state", "ended_at"))},
            {", ".join(f"{name} = coalesce(n.{name}, a.{name})" for name in _KEPT)},
            state = CASE WHEN n.state = 'wrap_up' AND a.disposed_at IS NOT NULL THEN 'ended' ELSE n.state END,
            ended_at = CASE WHEN n.state = 'wrap_up' AND a.disposed_at IS NOT NULL
                            THEN n.hung_up_at ELSE n.ended_at END
-      FROM unnest({", ".join(f"CAST(:{name} AS {type_}[])" for name, type_ in _SAVED.items())})
-           AS n ({", ".join(_SAVED)})
+      FROM unnest({", ".join(f"CAST(:{name} AS {type_}[])" for name, type_ in saved.items())})
+           AS n ({", ".join(saved)})
      WHERE a.tenant_id = :tenant_id AND a.id = n.id AND a.state <> 'ended'
     RETURNING a.id, a.ended_at
     """  # noqa: S608 - names of columns
-)
+    )
+
+
+_SAVES = {
+    Direction.OUTBOUND: (_save("attempt", _FOLLOWED), _FOLLOWED),
+    Direction.INBOUND: (_save("inbound_call", _FOLLOWED_INBOUND), _FOLLOWED_INBOUND),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,16 +222,22 @@ async def save_all(conn: AsyncConnection, tenant_id: int, standing: Sequence[Sta
     A talk whose disposition was saved before the line was free owes nothing: it ends here, whatever the
     engine thought. A row that has ended stays as it is, and is not in the answer.
     """
-    values: dict[str, Any] = {
-        "id": [each.call.attempt_id for each in standing],
-        **{name: [getattr(each.call, name) for each in standing] for name in _FOLLOWED},
-        "session_id": [each.agent.session_id if each.agent else None for each in standing],
-        "agent_id": [each.agent.agent_id if each.agent else None for each in standing],
-        "join_ms": [each.join_ms for each in standing],
-        "answer_to_agent_ms": [each.answer_to_agent_ms for each in standing],
-    }
-    saved = await _SAVE.rows(conn, tenant_id=tenant_id, **values)
-    return {row.id: row.ended_at is None for row in saved}
+    found: dict[UUID, bool] = {}
+    for direction, (save, followed) in _SAVES.items():
+        of_it = [each for each in standing if each.call.direction is direction]
+        if not of_it:
+            continue
+        values: dict[str, Any] = {
+            "id": [each.call.attempt_id for each in of_it],
+            **{name: [getattr(each.call, name) for each in of_it] for name in followed},
+            "session_id": [each.agent.session_id if each.agent else None for each in of_it],
+            "agent_id": [each.agent.agent_id if each.agent else None for each in of_it],
+            "join_ms": [each.join_ms for each in of_it],
+            "answer_to_agent_ms": [each.answer_to_agent_ms for each in of_it],
+        }
+        saved = await save.rows(conn, tenant_id=tenant_id, **values)
+        found |= {row.id: row.ended_at is None for row in saved}
+    return found
 
 
 async def release_numbers(conn: AsyncConnection, tenant_id: int, attempt_ids: Sequence[UUID]) -> None:
@@ -221,7 +247,7 @@ async def release_numbers(conn: AsyncConnection, tenant_id: int, attempt_ids: Se
 
 @dataclass(frozen=True, slots=True)
 class LeftOnLine:
-    """An attempt whose channel has not been seen to end."""
+    """A call whose channel has not been seen to end."""
 
     call: Call
     e164: str
@@ -268,11 +294,25 @@ _ON_LINES = Prepared(
 )
 
 
+_INBOUND_ON_LINES = Prepared(
+    """
+    SELECT a.id, a.campaign_id, a.e164, a.node, a.channel, a.state, a.result, a.outcome, a.created_at,
+           a.answered_at, a.queued_at, a.assigned_at, a.connected_at, a.hung_up_by, a.detail,
+           s.leg, s.id AS shift_id, s.agent_id AS shift_agent_id
+      FROM inbound_call a
+      LEFT JOIN agent_session s ON s.tenant_id = a.tenant_id AND s.attempt_id = a.id
+           AND s.state IN ('reserved', 'talking')
+     WHERE a.tenant_id = :tenant_id AND a.campaign_id = ANY (CAST(:campaign_ids AS bigint[]))
+       AND a.ended_at IS NULL AND a.hung_up_at IS NULL AND a.id <> ALL (CAST(:known AS uuid[]))
+    """
+)
+
+
 async def calls_on_lines(
     conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int], *, known: Collection[UUID] = ()
 ) -> list[LeftOnLine]:
-    """Every attempt of these campaigns that holds a line, but for the known ones: what their owner must
-    account for."""
+    """Every call of these campaigns that holds a line, but for the known ones: what their owner must account
+    for."""
     whose = {"campaign_ids": list(campaign_ids), "known": list(known)}
     rows = await _ON_LINES.rows(conn, tenant_id=tenant_id, **whose)
     calls = []
@@ -295,7 +335,36 @@ async def calls_on_lines(
             hung_up_by=HungUpBy(row.hung_up_by) if row.hung_up_by else None,
         )
         calls.append(LeftOnLine(call, row.e164, row.trunk_id, row.node, traits_of(row.traits)))
+    for row in await _INBOUND_ON_LINES.rows(conn, tenant_id=tenant_id, **whose):
+        calls.append(LeftOnLine(_inbound_of(row, tenant_id), row.e164, NO_TRUNK, row.node))
     return calls
+
+
+def _inbound_of(row: Any, tenant_id: int) -> Call:
+    agent = Assignee(row.shift_id, row.shift_agent_id, row.leg) if row.shift_id and row.leg else None
+    talker = agent if row.state == CallState.CONNECTED else None
+    return Call(
+        attempt_id=row.id,
+        tenant_id=tenant_id,
+        campaign_id=row.campaign_id,
+        screens=False,
+        abandon_after_s=0.0,
+        created_at=row.created_at,
+        direction=Direction.INBOUND,
+        channel=row.channel,
+        state=CallState(row.state),
+        result=Result(row.result) if row.result else None,
+        outcome=Result(row.outcome) if row.outcome else None,
+        queued_at=row.queued_at,
+        answered_at=row.answered_at,
+        assigned_at=row.assigned_at,
+        connected_at=row.connected_at,
+        agent=agent,
+        talked=talker.session_id if talker else None,
+        talked_by=talker.agent_id if talker else None,
+        hung_up_by=HungUpBy(row.hung_up_by) if row.hung_up_by else None,
+        detail=row.detail,
+    )
 
 
 async def on_lines(conn: AsyncConnection, tenant_id: int, attempt_ids: Collection[UUID]) -> frozenset[UUID]:
@@ -311,18 +380,24 @@ async def on_lines(conn: AsyncConnection, tenant_id: int, attempt_ids: Collectio
     return frozenset(rows.scalars())
 
 
+#: Whether the call of shift `s` holds a line.
+_HOLDS_LINE = " OR ".join(
+    f"""EXISTS (SELECT FROM {table} a WHERE a.tenant_id = s.tenant_id AND a.id = s.attempt_id
+                    AND a.hung_up_at IS NULL AND a.ended_at IS NULL)"""
+    for table in ("attempt", "inbound_call")
+)
+
+
 _LEFT_SHIFTS = Prepared(
-    """
+    f"""
     SELECT s.id, s.agent_id, s.attempt_id, s.state FROM agent_session s
      WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.state IN ('reserved', 'talking')
        AND s.attempt_id IS NOT NULL
        AND NOT EXISTS (SELECT FROM unnest(CAST(:known AS uuid[]), CAST(:sessions AS uuid[]))
                                 AS known (attempt_id, session_id)
                         WHERE known.attempt_id = s.attempt_id AND known.session_id = s.id)
-       AND (s.attempt_id = ANY (CAST(:known AS uuid[]))
-            OR NOT EXISTS (SELECT FROM attempt a WHERE a.tenant_id = s.tenant_id AND a.id = s.attempt_id
-                              AND a.hung_up_at IS NULL AND a.ended_at IS NULL))
-    """
+       AND (s.attempt_id = ANY (CAST(:known AS uuid[])) OR NOT ({_HOLDS_LINE}))
+    """  # noqa: S608 - a constant
 )
 
 
@@ -343,76 +418,3 @@ async def left_shifts(
     with the shifts of their agents) nor, where it is not known, by its row on somebody's line."""
     whose = {"known": list(known), "sessions": list(known.values())}
     return [LeftShift(*row) for row in await _LEFT_SHIFTS.rows(conn, tenant_id=tenant_id, **whose)]
-
-
-@dataclass(frozen=True, slots=True)
-class WrapUps:
-    """The wrap-ups that an engine times itself, by a clock that nobody sets; others go by their rows."""
-
-    #: the limit has not passed yet
-    running: Sequence[UUID] = ()
-    over: Sequence[UUID] = ()
-
-
-#: Whether the limit of attempt `a` of campaign `c` has passed.
-_WRAP_UP_OVER = """
-    (a.id = ANY (CAST(:over AS uuid[]))
-     OR (a.hung_up_at + make_interval(secs => c.wrap_up_limit_s) <= CAST(:now AS timestamptz)
-         AND NOT a.id = ANY (CAST(:running AS uuid[]))))
-"""
-
-
-#: Public for the test that asks the database how it goes about it.
-END_OVERDUE = Prepared(
-    f"""
-    UPDATE attempt a SET state = 'ended', ended_at = greatest(CAST(:now AS timestamptz), a.hung_up_at)
-      FROM campaign c
-     WHERE a.tenant_id = :tenant_id AND a.ended_at IS NULL AND a.state = 'wrap_up'
-       AND a.campaign_id = ANY (CAST(:campaigns AS bigint[]))
-       AND c.tenant_id = a.tenant_id AND c.id = a.campaign_id
-       AND {_WRAP_UP_OVER}
-    """  # noqa: S608 a constant
-)
-_OVER_WRAP_UP = Prepared(
-    f"""
-    SELECT s.attempt_id, s.id
-      FROM agent_session s
-      JOIN attempt a ON a.tenant_id = s.tenant_id AND a.id = s.attempt_id
-      JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
-     WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.state = 'wrap_up'
-       AND a.campaign_id = ANY (CAST(:campaigns AS bigint[]))
-       AND {_WRAP_UP_OVER}
-    """  # noqa: S608 a constant
-)
-
-
-def _about(tenant_id: int, campaign_ids: Collection[int], now: datetime, timed: WrapUps) -> Mapping[str, Any]:
-    return {
-        "tenant_id": tenant_id,
-        "campaigns": sorted(campaign_ids),
-        "now": now,
-        "running": timed.running,
-        "over": timed.over,
-    }
-
-
-async def end_overdue_wrap_ups(
-    conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int], now: datetime, timed: WrapUps
-) -> None:
-    """End the attempts of these campaigns whose wrap-up limit has passed.
-
-    Their disposition is still owed by the agent, who gets no call before it is saved.
-    """
-    await END_OVERDUE.run(conn, **_about(tenant_id, campaign_ids, now, timed))
-
-
-async def shifts_over_wrap_up(
-    conn: AsyncConnection, tenant_id: int, campaign_ids: Collection[int], now: datetime, timed: WrapUps
-) -> list[tuple[UUID, UUID]]:
-    """The shifts that are still wrapping up a talk of these campaigns whose limit has passed: (attempt,
-    shift).
-
-    The attempt may have ended long ago: an agent whose phone was lost wraps up after its return.
-    """
-    rows = await _OVER_WRAP_UP.rows(conn, **_about(tenant_id, campaign_ids, now, timed))
-    return [(row.attempt_id, row.id) for row in rows]

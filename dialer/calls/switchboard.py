@@ -1,9 +1,10 @@
-"""Joins answered customers to agents: who waits, who is free, and what the dialplan is told.
+"""Joins customers to agents: who waits, who is free, and what the dialplan is told.
 
-The customer's dialplan asks by FastAGI and is held here until there is an answer: an agent's channel to
-bridge with, the abandon message, or the end. Agents are given out by one task, the longest-waiting customer
-first and the longest-idle agent first, each by one conditional UPDATE; that is what keeps an agent from being
-bridged away from a customer (Asterisk would do it without a word).
+The dialplan of a customer who has answered asks by FastAGI and is held here until there is an answer: an
+agent's channel to bridge with, the abandon message, or the end. Who has called us waits here when the flow
+says so. Agents are given out by one task: callers come before those whom we have dialled, the longest-waiting
+customer first and the longest-idle agent first, each by one conditional UPDATE; that is what keeps an agent
+from being bridged away from a customer (Asterisk would do it without a word).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from dialer.calls.model import (
     Call,
     CallState,
     CancelAsked,
+    Dequeued,
     GaveUp,
     HungUpBy,
     Result,
@@ -53,6 +55,8 @@ TIMER_GRAIN_S = 0.002
 #: After the kept time, how long a customer whose agent was lost is offered to others before the message.
 OFFER_S = 30.0
 BRIDGE, MESSAGE, HANGUP = "bridge", "message", "hangup"
+#: What a caller is told whose time in the queue is over: the flow goes on.
+TIMEOUT = "timeout"
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +70,12 @@ class Ticket:
     #: only this shift may take the customer, until `keep_until_s` (monotonic): the talk was theirs
     kept_for: UUID | None = None
     keep_until_s: float = 0.0
+
+    def turn(self) -> tuple[bool, bool, int, datetime]:
+        """Whose turn is first: of whom an agent was lost, who has called us (by priority), all others; of
+        equals who waits longest."""
+        wish = self.line.wish
+        return self.kept_for is None, wish is None, -wish.priority if wish else 0, self.since
 
     def open_to(self, now_s: float) -> bool:
         """Whether any agent may take the customer."""
@@ -135,16 +145,7 @@ class Switchboard:
     async def _decide(self, agi: AgiCall, line: Line, asked_s: float) -> Assignee | str:
         status, cause, bridge_result = (*agi.args, "", "", "")[:3]
         attempt_id, now = line.call.attempt_id, wall(asked_s)
-        kept_for: UUID | None = None
-        if bridge_result and line.call.agent is not None:
-            # Back from a bridge: the agent was gone before it began, or the agent's phone was lost in it.
-            agent = line.call.agent
-            log.info("bridge_ended", attempt=str(attempt_id), bridge_result=bridge_result)
-            self.tracker.bridge_ended(line, bridge_result, asked_s)
-            if line.call.connected_at is not None:
-                kept_for = agent.session_id
-        elif line.call.connected_at is not None and line.call.agent is None:
-            kept_for = line.lost_agent.session_id if line.lost_agent else None
+        kept_for = self._kept_for(line, bridge_result, asked_s)
         greeting_end = None
         if line.terms.clock_at_greeting_end and status:
             silence_ms = line.terms.amd_settings["after_greeting_silence"]
@@ -164,20 +165,49 @@ class Switchboard:
             line.deadline_s = max(began_s, answered_s) + call.abandon_after_s
         return await self._wait(agi, line, call, kept_for)
 
+    async def caller(self, agi: AgiCall, line: Line, bridge_result: str = "") -> Assignee | str:
+        """Have somebody who has called us wait for whom `line.wish` says: an agent to bridge with, TIMEOUT
+        when that does not come in time, else MESSAGE or HANGUP. They hear music meanwhile.
+
+        `bridge_result`: they are back from a bridge. Raises as AgiCall.command does.
+        """
+        kept_for = self._kept_for(line, bridge_result, time.monotonic())
+        if line.call.result not in (None, Result.ANSWERED):
+            return HANGUP
+        return line.call.agent or await self._wait(agi, line, line.call, kept_for)
+
+    def _kept_for(self, line: Line, bridge_result: str, asked_s: float) -> UUID | None:
+        """The shift for which a customer is kept whose dialplan asks: their talk was with it."""
+        if bridge_result and line.call.agent is not None:
+            # Back from a bridge: the agent was gone before it began, or the agent's phone was lost in it.
+            agent = line.call.agent
+            log.info("bridge_ended", attempt=str(line.call.attempt_id), bridge_result=bridge_result)
+            self.tracker.bridge_ended(line, bridge_result, asked_s)
+            if line.call.connected_at is not None:
+                return agent.session_id
+        elif line.call.connected_at is not None and line.call.agent is None:
+            return line.lost_agent.session_id if line.lost_agent else None
+        return None
+
     async def _wait(self, agi: AgiCall, line: Line, call: Call, kept_for: UUID | None) -> Assignee | str:
         loop = asyncio.get_running_loop()
-        ticket = Ticket(line, call.answered_at or utc_now(), loop.create_future(), kept_for)
+        since = call.queued_at or call.answered_at or utc_now()
+        ticket = Ticket(line, since, loop.create_future(), kept_for)
         was_talking = call.connected_at is not None
+        hears_music = was_talking or call.inbound
         if was_talking:
             ticket.keep_until_s = time.monotonic() + self.keep_s
             patience_s = self.keep_s + OFFER_S
-            await agi.command("SET", "MUSIC", "ON")
+        elif line.wish is not None:
+            patience_s = max(0.0, line.wish.until_s - time.monotonic())
         else:
             # No deadline: screened before our start. Their time is over by now.
             until_s = line.deadline_s if call.deadline and line.deadline_s else 0.0
             patience_s = max(0.0, until_s - time.monotonic() + TIMER_GRAIN_S)
+        if hears_music:
+            await agi.command("SET", "MUSIC", "ON")
         self._waiting.append(ticket)
-        self._waiting.sort(key=lambda each: (each.kept_for is None, each.since))
+        self._waiting.sort(key=Ticket.turn)
         self._look.set()
         gone = asyncio.create_task(agi.hung_up.wait())
         try:
@@ -188,12 +218,15 @@ class Switchboard:
             self._waiting.remove(ticket)
         if agi.hung_up.is_set() and not ticket.chosen.done():
             return HANGUP
-        if was_talking:
+        if hears_music:
             await agi.command("SET", "MUSIC", "OFF")
         if ticket.chosen.done():
             return ticket.chosen.result()
         if was_talking:
             return MESSAGE
+        if call.inbound:
+            self.calls.apply(call.attempt_id, Dequeued(utc_now()))
+            return TIMEOUT
         self.calls.apply(call.attempt_id, GaveUp(utc_now()))
         return MESSAGE
 
@@ -208,7 +241,7 @@ class Switchboard:
             if not ticket.open_to(now_s):
                 await self._take_back(ticket)
                 continue
-            pool = (terms.tenant_id, ticket.line.node, terms.skill)
+            pool = (terms.tenant_id, ticket.line.node, ticket.line.skill)
             if pool in served:
                 continue  # nobody with that skill is free there: later customers need not ask
             if not await self._take_next(ticket):
@@ -223,7 +256,7 @@ class Switchboard:
                 shift = await agents.reserve_next(
                     conn,
                     terms.tenant_id,
-                    terms.skill,
+                    ticket.line.skill,
                     ticket.line.node,
                     call.attempt_id,
                     now,
@@ -235,7 +268,7 @@ class Switchboard:
                     break
                 # The row is behind what Asterisk has told us: nobody is at that phone.
                 await agents.move(conn, terms.tenant_id, shift.id, AgentState.LOST, now)
-            await self._pop(conn, call, shift.agent_id)
+            await self._pop(conn, ticket.line, shift.agent_id)
         await self._choose(ticket, Assignee(shift.id, shift.agent_id, shift.leg))
         return True
 
@@ -245,13 +278,12 @@ class Switchboard:
         A campaign of a few universal agents would find them taken by the many calls of a larger one that has
         agents of its own.
         """
-        terms = line.terms
         return {
-            other.terms.skill
+            other.skill
             for other in self.calls
-            if other.terms.skill is not None
-            and other.terms.skill != terms.skill
-            and other.terms.tenant_id == terms.tenant_id
+            if other.skill is not None
+            and other.skill != line.skill
+            and other.terms.tenant_id == line.terms.tenant_id
             and other.node == line.node
             and other.call.agent is None
             and other.call.result is None
@@ -269,7 +301,7 @@ class Switchboard:
                 return  # called by another Asterisk now; or the row is behind what Asterisk has told us
             if not await agents.reserve(conn, terms.tenant_id, shift.id, now, attempt_id=call.attempt_id):
                 return
-            await self._pop(conn, call, shift.agent_id)
+            await self._pop(conn, ticket.line, shift.agent_id)
         await self._choose(ticket, Assignee(shift.id, shift.agent_id, shift.leg))
 
     def _at_the_phone(self, shift: Shift) -> bool:
@@ -281,12 +313,17 @@ class Switchboard:
         return leg.up and not leg.silent
 
     @staticmethod
-    async def _pop(conn: AsyncConnection, call: Call, agent_id: int) -> None:
+    async def _pop(conn: AsyncConnection, line: Line, agent_id: int) -> None:
         """Tell the agent's screen whose voice comes next, in the transaction that chooses the agent."""
+        call = line.call
+        payload: dict[str, Any] = {"attempt_id": str(call.attempt_id), "campaign_id": call.campaign_id}
+        if call.inbound:
+            waited_s = (utc_now() - call.queued_at).total_seconds() if call.queued_at else 0.0
+            payload |= {"direction": call.direction, **line.told, "waited_s": round(waited_s, 1)}
         await events.emit(
             conn,
             "call.assigned",
-            {"attempt_id": str(call.attempt_id), "campaign_id": call.campaign_id},
+            payload,
             tenant_id=call.tenant_id,
             campaign_id=call.campaign_id,
             agent_id=agent_id,
@@ -323,15 +360,15 @@ class Switchboard:
             return
         line.ended_by = line.ended_by or by
         self.calls.apply(attempt_id, CancelAsked(utc_now(), detail="hung_up"))  # no answer is waited for
-        await hang_up_channel(self.nodes.link(line.node), attempt_id)
+        await hang_up_channel(self.nodes.link(line.node), line.call.channel_id)
 
 
-async def hang_up_channel(link: AmiLink, channel: UUID) -> None:
+async def hang_up_channel(link: AmiLink, channel: str) -> None:
     """Ask Asterisk to end one channel; that it is gone already is no error."""
     try:
-        await link.send({"Action": "Hangup", "Channel": str(channel), "Cause": "16"})
+        await link.send({"Action": "Hangup", "Channel": channel, "Cause": "16"})
     except ActionFailed:
-        log.info("hangup_of_no_channel", channel=str(channel))
+        log.info("hangup_of_no_channel", channel=channel)
     except AsteriskUnavailable:
-        log.warning("hangup_not_sent", channel=str(channel))
+        log.warning("hangup_not_sent", channel=channel)
         raise

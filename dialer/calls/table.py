@@ -8,9 +8,9 @@ loop, in the order in which the signals come; nothing here waits.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
@@ -22,6 +22,19 @@ from dialer.calls.terms import CallTerms
 from dialer.pacing.answering import Traits
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Whom an inbound caller waits for, and how long."""
+
+    queue: str
+    #: only agents with it; None: any
+    skill: str | None
+    #: higher gets agents first
+    priority: int
+    #: monotonic seconds at which the flow goes on without an agent
+    until_s: float
 
 
 @dataclass(slots=True)
@@ -55,9 +68,20 @@ class Line:
     lost_agent: Assignee | None = None
     #: there may be a recording of it: one was begun, or an earlier owner of the call may have begun one
     recorded: bool = False
+    #: inbound: what the caller waits for, while waiting
+    wish: Wish | None = None
+    #: inbound: what the agent's screen is told of it besides, see `Switchboard`
+    told: Mapping[str, Any] = field(default_factory=dict)
+    #: an earlier owner of the call had it: whoever answered its dialplan has gone
+    adopted: bool = False
     #: predictive: what the chance of an answer was told from, and that chance when it was dialled
     traits: Traits = ()
     answer_probability: float | None = None
+
+    @property
+    def skill(self) -> str | None:
+        """Only agents with it take the call; None: any."""
+        return self.wish.skill if self.wish else self.terms.skill
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +116,8 @@ class CallTable:
     watchers: list[Watcher] = field(default_factory=list)
     #: the bridges that channels are in, the customers' and the agents'; the tracker writes them
     bridges: Groups[str] = field(default_factory=Groups)
+    #: inbound calls by node and Asterisk's Uniqueid, see `named`
+    _names: dict[tuple[str, str], UUID] = field(default_factory=dict)
     #: the shifts that calls are of, see `of_agent`
     _shifts: Groups[UUID] = field(default_factory=Groups)
 
@@ -102,14 +128,34 @@ class CallTable:
         """The call, while it holds a line."""
         return self.lines.get(attempt_id)
 
+    def name(self, node: str, channel: str, call_id: UUID) -> None:
+        """A channel that Asterisk has named is this call's, which is being committed."""
+        self._names[node, channel] = call_id
+
+    def named(self, node: str, channel: str) -> UUID | None:
+        """The call whose channel has this Uniqueid at the node: ours, or one that was named."""
+        return channel_uuid(channel) or self._names.get((node, channel))
+
+    def names(self, node: str) -> dict[str, UUID]:
+        """The named channels of a node."""
+        return {channel: id_ for (where, channel), id_ in self._names.items() if where == node}
+
+    def unname(self, node: str, channel: str) -> None:
+        """The channel is gone."""
+        self._names.pop((node, channel), None)
+
     def add(self, line: Line) -> None:
-        """Take over a call whose attempt is committed."""
+        """Take over a call whose row is committed."""
         self.lines[line.call.attempt_id] = line
+        if line.call.channel:
+            self.name(line.node, line.call.channel, line.call.attempt_id)
         self._set(line, line.call)
 
     def forget(self, attempt_id: UUID) -> None:
         """It is over, or another server answers for it: nothing of it is followed or written any more."""
-        self.lines.pop(attempt_id, None)
+        line = self.lines.pop(attempt_id, None)
+        if line is not None and line.call.channel:
+            self.unname(line.node, line.call.channel)
         self._shifts.put(attempt_id, None)
         self.bridges.put(attempt_id, None)
 
@@ -150,6 +196,7 @@ class CallTable:
             log.info(
                 "call",
                 attempt=str(attempt_id),
+                direction=after.direction,
                 campaign=after.campaign_id,
                 was=before.state,
                 state=after.state,
@@ -166,3 +213,13 @@ class CallTable:
 
 def _ms(since_s: float | None, until_s: float) -> float | None:
     return None if since_s is None else round((until_s - since_s) * 1000, 3)
+
+
+def channel_uuid(text: str) -> UUID | None:
+    """The id that a channel of ours has: the Uniqueid which we gave it. None: Asterisk has named it."""
+    if len(text) != 36:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -125,12 +125,15 @@ class Tracker:
                 self._originate_response(event, node)
                 return
             case "DialBegin" | "DialState" | "DialEnd":
-                channel = _uuid(event.get("DestUniqueid"))
+                name = event.get("DestUniqueid")
             case _:
-                channel = _uuid(event.get("Uniqueid"))
+                name = event.get("Uniqueid")
+        channel = self.calls.named(node, name)
         if channel is None:
             return
         line = self.calls.get(channel)
+        if line is None and event.name == "Hangup":
+            self.calls.unname(node, name)  # an inbound call that is being committed, and has gone meanwhile
         if line is not None:
             line.seen = True
             self._customer(line, event)
@@ -207,7 +210,7 @@ class Tracker:
         if attempt_id is not None:
             self._not_placed(attempt_id, event)
             return
-        channel = _uuid(event.get("Uniqueid"))
+        channel = self.calls.named(node, event.get("Uniqueid"))
         if channel is not None and self.calls.get(channel) is not None:
             self._not_placed(channel, event)
         elif channel is not None and channel in self.legs and not self.legs[channel].up:
@@ -333,13 +336,3 @@ class Tracker:
             Connected(wall(event.received_at), agent=Assignee(leg.session_id, leg.agent_id, leg.id)),
             seen_s=event.received_at,
         )
-
-
-def _uuid(text: str) -> UUID | None:
-    """The id in `text`, when it is one of ours."""
-    if len(text) != 36:
-        return None
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -16,10 +16,10 @@ import structlog
 
 from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState
-from dialer.calls import store
+from dialer.calls import wrapup_store
 from dialer.calls.model import CallState
-from dialer.calls.store import WrapUps
 from dialer.calls.table import CallTable, Change, Line
+from dialer.calls.wrapup_store import WrapUps
 from dialer.clock import utc_now
 from dialer.db.session import Database
 
@@ -46,8 +46,8 @@ class WrapUpLimits:
         over = {attempt_id for attempt_id, until_s in ours.items() if until_s <= now_s}
         timed = WrapUps(running=list(ours.keys() - over), over=list(over))
         async with self.database.tenant(tenant_id) as conn:
-            await store.end_overdue_wrap_ups(conn, tenant_id, campaign_ids, now, timed)
-            found = await store.shifts_over_wrap_up(conn, tenant_id, campaign_ids, now, timed)
+            await wrapup_store.end_overdue(conn, tenant_id, campaign_ids, now, timed)
+            found = await wrapup_store.shifts_over(conn, tenant_id, campaign_ids, now, timed)
             for attempt_id, session_id in found:
                 log.info("wrap_up_over", attempt=str(attempt_id))
                 await agents.move(

@@ -105,7 +105,7 @@ class Paces:
 
     def _changed(self, line: Line, change: Change) -> None:
         key = (line.terms.tenant_id, line.terms.campaign_id)
-        if line.terms.mode.by_hand:
+        if line.terms.mode.by_hand or line.call.inbound:
             return
         if (loading := self._loading.get(key)) is not None:
             loading.changes.append((change.after, line.traits))

@@ -54,21 +54,31 @@ def at_hand(
 def spare_for_calls(
     found: list[AtHand], lines: Iterable[Line], tenant_id: int, wanting: Mapping[int, int], node: str
 ) -> list[AtHand]:
-    """Without the free agents that calls in the air will need whose campaign asks for no more of them: its
-    list is empty, or it was paused."""
-    left = list(found)
+    """Without the free agents whom callers wait for, and those whom calls in the air will need whose campaign
+    asks for no more of them: its list is empty, or it was paused."""
+    left, lines = list(found), list(lines)
+    needed = [
+        (line.skill, 1)
+        for line in lines
+        if line.terms.tenant_id == tenant_id and line.node == node and _caller_waits(line)
+    ]
     for campaign_id, calls in _in_air_by_campaign(lines, tenant_id, node).items():
-        if campaign_id in wanting:
-            continue
-        skill = calls[0].terms.skill
+        if campaign_id not in wanting:
+            needed.append((calls[0].terms.skill, _whole(sum(map(_needs, calls)))))
+    for skill, many in needed:
         able = [
             each
             for each in left
             if each[0].state == AgentState.READY and (skill is None or skill in each[1].skills)
         ]
-        for each in able[: _whole(sum(map(_needs, calls)))]:
+        for each in able[:many]:
             left.remove(each)
     return left
+
+
+def _caller_waits(line: Line) -> bool:
+    """Whether somebody who has called us waits for an agent: they come before everybody who is dialled."""
+    return line.call.inbound and line.call.state is CallState.WAITING and line.call.agent is None
 
 
 def spoken_for(lines: Iterable[Line], tenant_id: int, node: str) -> dict[int, int]:
@@ -86,7 +96,7 @@ def has(lines: Iterable[Line], tenant_id: int, node: str) -> dict[int, Has]:
     works: dict[int, float] = defaultdict(float)
     coming: dict[int, float] = defaultdict(float)
     for line in lines:
-        if line.terms.tenant_id == tenant_id and line.node == node:
+        if line.terms.tenant_id == tenant_id and line.node == node and not line.call.inbound:
             if line.call.agent is not None:
                 works[line.terms.campaign_id] += 1.0
             elif waits_for_agent(line):
@@ -109,8 +119,8 @@ def _whole(agents: float) -> int:
 
 
 def waits_for_agent(line: Line) -> bool:
-    """Whether an agent may still have to be chosen for the call."""
-    return line.call.agent is None and line.call.result is None
+    """Whether an agent may still have to be chosen for the call, which we have made."""
+    return line.call.agent is None and line.call.result is None and not line.call.inbound
 
 
 def _predictive(line: Line) -> bool:

@@ -234,7 +234,7 @@ class Runner:
             if line.terms.campaign_id == terms.campaign_id and line.call.answered_at is None:
                 self.calls.apply(line.call.attempt_id, CancelAsked(utc_now(), detail="campaign_paused"))
                 try:
-                    await hang_up_channel(self.nodes.link(line.node), line.call.attempt_id)
+                    await hang_up_channel(self.nodes.link(line.node), line.call.channel_id)
                 except AsteriskUnavailable as error:
                     log.warning("ringing_not_dropped", attempt=str(line.call.attempt_id), reason=str(error))
 

@@ -61,6 +61,8 @@ _NUMBERS = Prepared(
           UNION ALL
           SELECT e164 FROM attempt WHERE tenant_id = :tenant_id AND contact_id = :contact_id
           UNION ALL
+          SELECT e164 FROM inbound_call WHERE tenant_id = :tenant_id AND contact_id = :contact_id
+          UNION ALL
           SELECT jsonb_array_elements_text(CASE jsonb_typeof(detail -> name) WHEN 'array' THEN detail -> name
                                            ELSE jsonb_build_array(detail ->> name) END)
             FROM contact_event, unnest(ARRAY['e164', 'number']) AS name
@@ -80,11 +82,15 @@ _OLD_WORDS = Prepared(
        AND jsonb_typeof(e.detail -> f.name) = 'array'
     """
 )
-# An attempt that is not over; a lead that is on an agent's screen.
+# A call that is not over; a lead that is on an agent's screen.
 _BUSY = Prepared(
     """
     SELECT EXISTS (
         SELECT FROM attempt
+         WHERE tenant_id = :tenant_id AND ended_at IS NULL
+           AND (contact_id = :contact_id OR contact_id IS NULL AND e164 = ANY (CAST(:numbers AS text[])))
+    ) OR EXISTS (
+        SELECT FROM inbound_call
          WHERE tenant_id = :tenant_id AND ended_at IS NULL
            AND (contact_id = :contact_id OR contact_id IS NULL AND e164 = ANY (CAST(:numbers AS text[])))
     ) OR EXISTS (
@@ -208,7 +214,11 @@ async def delete_recordings(
             a.tenant_id == tenant_id,
             (a.contact_id == contact_id) | a.e164.startswith(f"{ERASED}{contact_id}-"),
         )
-        query = query.where(r.attempt_id.in_(calls))
+        came = select(t.inbound_call.c.id).where(
+            t.inbound_call.c.tenant_id == tenant_id,
+            (t.inbound_call.c.contact_id == contact_id) | (t.inbound_call.c.e164 == f"{ERASED}{contact_id}"),
+        )
+        query = query.where(r.attempt_id.in_(calls) | r.inbound_call_id.in_(came))
     after, left = 0, 0
     while True:
         async with database.tenant(tenant_id) as conn:

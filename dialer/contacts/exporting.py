@@ -132,7 +132,7 @@ class ExportService:
         for row in rows:
             file = (root / row["path"]).resolve()
             there = file.is_relative_to(root) and file.is_file()
-            found.append(_Talk(row["attempt_id"], file if there else None))
+            found.append(_Talk(row["attempt_id"] or row["inbound_call_id"], file if there else None))
         return found
 
 

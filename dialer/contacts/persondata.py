@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Select,
     String,
     Table,
     Text,
@@ -140,9 +141,21 @@ def _calls(whose: Whose) -> ColumnElement[bool]:
     return or_(a.contact_id == whose.contact_id, typed)
 
 
+def _came(whose: Whose) -> ColumnElement[bool]:
+    """Calls in which the person has called us."""
+    c = t.inbound_call.c
+    unknown = and_(c.contact_id.is_(None), c.e164.in_(whose.own_numbers))
+    return or_(c.contact_id == whose.contact_id, unknown)
+
+
+def _inbound(whose: Whose) -> Select[tuple[Any]]:
+    c = t.inbound_call.c
+    return select(c.id).where(c.tenant_id == whose.tenant_id, _came(whose))
+
+
 def _recordings(whose: Whose) -> ColumnElement[bool]:
     calls = select(t.attempt.c.id).where(t.attempt.c.tenant_id == whose.tenant_id, _calls(whose))
-    return t.recording.c.attempt_id.in_(calls)
+    return or_(t.recording.c.attempt_id.in_(calls), t.recording.c.inbound_call_id.in_(_inbound(whose)))
 
 
 def _told(table: Table) -> Find:
@@ -189,6 +202,18 @@ PLACES: Final[Sequence[Place]] = (
     # After everything that finds calls by their number.
     Place(t.recording, _recordings, {"status": "erasing"}),
     Place(t.attempt, _calls, {"e164": _called, "disposition_note": null()}),
+    # The way through the flow stays, for its figures; what was pressed does not.
+    Place(t.flow_step, lambda whose: t.flow_step.c.call_id.in_(_inbound(whose)), {"collected": null()}),
+    Place(
+        t.inbound_call,
+        _came,
+        {
+            "e164": lambda whose: literal(f"{ERASED}{whose.contact_id}"),
+            "collected": _NO_JSON,
+            "reason": null(),
+            "disposition_note": null(),
+        },
+    ),
     # It goes on a little earlier.
     Place(
         t.lead_change,
@@ -227,8 +252,10 @@ NOTHING_THERE: Final[Mapping[str, str]] = MappingProxyType(
         "audit": "who changed which field of which contact, never its value",
         "campaign": "settings",
         "campaign_quota": "how many are wanted of a kind",
-        "do_not_call_import": "rows and codes of what a registry's file could not say",
         "event": "ids of what happened, and gone after a day",
+        "flow_version": "what callers hear",
+        "inbound_number": "numbers of the company",
+        "do_not_call_import": "rows and codes of what a registry's file could not say",
         "import_job": "how a file is read, and how many of its rows were what",
         "import_mapping": "headers of files",
         "pacing_tick": "numbers of a decision",

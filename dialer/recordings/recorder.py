@@ -16,11 +16,11 @@ from pathlib import Path
 from uuid import UUID
 
 import structlog
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, or_, select, update
 
 from dialer.asterisk.nodes import Nodes
 from dialer.db.session import Database
-from dialer.db.tables import attempt, recording
+from dialer.db.tables import attempt, inbound_call, recording
 from dialer.errors import DatabaseUnavailable, DozvonError
 
 log = structlog.get_logger(__name__)
@@ -33,9 +33,9 @@ HEADER = 44
 BYTES_A_SECOND = 16000
 
 
-def relative_path(attempt_id: UUID, at: datetime) -> str:
-    """Where a talk is kept: by day, under the attempt's id. No part of it comes from outside."""
-    return f"{at:%Y/%m/%d}/{attempt_id}.wav"
+def relative_path(call_id: UUID, at: datetime) -> str:
+    """Where a talk is kept: by day, under the call's id. No part of it comes from outside."""
+    return f"{at:%Y/%m/%d}/{call_id}.wav"
 
 
 def make_day(folder: Path, path: str) -> None:
@@ -71,34 +71,35 @@ class Recorder:
     folder: Path
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def begin(self, tenant_id: int, attempt_id: UUID, at: datetime, node: str) -> None:
-        """Record from now until the customer's channel, which the node has, ends; returns at once."""
-        self._spawn(self._begin(tenant_id, attempt_id, at, node))
+    def begin(self, tenant_id: int, call_id: UUID, at: datetime, node: str, channel: str = "") -> None:
+        """Record from now until the customer's channel, which the node has, ends; returns at once. `channel`:
+        its name, of a call that came in; else it is the attempt's id."""
+        self._spawn(self._begin(tenant_id, call_id, at, node, channel))
 
-    def ended(self, tenant_id: int, attempt_id: UUID, at: datetime) -> None:
+    def ended(self, tenant_id: int, call_id: UUID, at: datetime) -> None:
         """The channel has ended: see the file become whole."""
-        self._spawn(self._finish(tenant_id, attempt_id, at))
+        self._spawn(self._finish(tenant_id, call_id, at))
 
     async def settle_left(
         self, tenant_id: int, campaign_ids: Collection[int], live: set[UUID], at: datetime
     ) -> None:
         """Of campaigns that are ours now: finish the recordings whose calls are over."""
+        r = recording.c
         async with self.database.tenant(tenant_id) as conn:
-            rows = await conn.execute(
-                select(recording.c.attempt_id)
-                .join(
-                    attempt,
-                    (attempt.c.tenant_id == recording.c.tenant_id) & (attempt.c.id == recording.c.attempt_id),
+            left = set[UUID]()
+            for table, whose in ((attempt, r.attempt_id), (inbound_call, r.inbound_call_id)):
+                rows = await conn.scalars(
+                    select(table.c.id)
+                    .join(recording, (r.tenant_id == table.c.tenant_id) & (whose == table.c.id))
+                    .where(
+                        r.tenant_id == tenant_id,
+                        r.status == "writing",
+                        table.c.campaign_id.in_(campaign_ids),
+                    )
                 )
-                .where(
-                    recording.c.tenant_id == tenant_id,
-                    recording.c.status == "writing",
-                    attempt.c.campaign_id.in_(campaign_ids),
-                )
-            )
-            left = {row.attempt_id for row in rows} - live
-        for attempt_id in left:
-            self.ended(tenant_id, attempt_id, at)
+                left |= set(rows) - live
+        for call_id in left:
+            self.ended(tenant_id, call_id, at)
 
     async def close(self) -> None:
         """Wait for what was begun."""
@@ -110,30 +111,29 @@ class Recorder:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _begin(self, tenant_id: int, attempt_id: UUID, at: datetime, node: str) -> None:
-        path = relative_path(attempt_id, at)
+    async def _begin(self, tenant_id: int, call_id: UUID, at: datetime, node: str, channel: str) -> None:
+        path, whose = relative_path(call_id, at), "inbound_call_id" if channel else "attempt_id"
         file = self.folder / path
         try:
             await asyncio.to_thread(make_day, self.folder, path)
             async with self.database.tenant(tenant_id) as conn:
                 await conn.execute(
                     insert(recording).values(
-                        tenant_id=tenant_id, attempt_id=attempt_id, path=path, started_at=at
+                        {"tenant_id": tenant_id, whose: call_id, "path": path, "started_at": at}
                     )
                 )
             await self.nodes.link(node).send(
-                {"Action": "MixMonitor", "Channel": str(attempt_id), "File": str(file)}
+                {"Action": "MixMonitor", "Channel": channel or str(call_id), "File": str(file)}
             )
         except (DozvonError, OSError) as error:
-            log.error("not_recorded", attempt=str(attempt_id), reason=str(error))  # noqa: TRY400
+            log.error("not_recorded", call=str(call_id), reason=str(error))  # noqa: TRY400
 
-    async def _finish(self, tenant_id: int, attempt_id: UUID, at: datetime) -> None:
+    async def _finish(self, tenant_id: int, call_id: UUID, at: datetime) -> None:
+        of_call = or_(recording.c.attempt_id == call_id, recording.c.inbound_call_id == call_id)
         try:
             async with self.database.tenant(tenant_id) as conn:
                 path = await conn.scalar(
-                    select(recording.c.path).where(
-                        recording.c.tenant_id == tenant_id, recording.c.attempt_id == attempt_id
-                    )
+                    select(recording.c.path).where(recording.c.tenant_id == tenant_id, of_call)
                 )
             if path is None:
                 return
@@ -152,7 +152,7 @@ class Recorder:
                 )
         except DatabaseUnavailable as error:
             # `settle_left` finds it at the next start.
-            log.warning("recording_not_settled", attempt=str(attempt_id), reason=str(error))
+            log.warning("recording_not_settled", call=str(call_id), reason=str(error))
 
     async def _whole(self, file: Path) -> float | None:
         for _ in range(int(WHOLE_WITHIN_S / LOOK_S)):

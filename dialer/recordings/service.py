@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import and_, select
 
 from dialer.db.session import Database
-from dialer.db.tables import agent, attempt, recording
+from dialer.db.tables import agent, attempt, inbound_call, recording
 from dialer.errors import NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
@@ -23,18 +23,23 @@ class RecordingService:
 
     async def file(self, actor: Actor, attempt_id: UUID) -> Path:
         """The file of a talk's recording. Raises NotFound, Forbidden, WrongState while it is written."""
-        a = attempt.c
+        row = None
         async with self._database.tenant(actor.tenant_id) as conn:
-            found = await conn.execute(
-                select(recording.c.path, recording.c.status, agent.c.user_id)
-                .select_from(attempt)
-                .join(recording, and_(recording.c.tenant_id == a.tenant_id, recording.c.attempt_id == a.id))
-                .outerjoin(agent, and_(agent.c.tenant_id == a.tenant_id, agent.c.id == a.agent_id))
-                .where(a.tenant_id == actor.tenant_id, a.id == attempt_id)
-                .order_by(recording.c.id)
-                .limit(1)
-            )
-            row = found.one_or_none()
+            for table, whose in (
+                (attempt, recording.c.attempt_id),
+                (inbound_call, recording.c.inbound_call_id),
+            ):
+                c = table.c
+                found = await conn.execute(
+                    select(recording.c.path, recording.c.status, agent.c.user_id)
+                    .select_from(table)
+                    .join(recording, and_(recording.c.tenant_id == c.tenant_id, whose == c.id))
+                    .outerjoin(agent, and_(agent.c.tenant_id == c.tenant_id, agent.c.id == c.agent_id))
+                    .where(c.tenant_id == actor.tenant_id, c.id == attempt_id)
+                    .order_by(recording.c.id)
+                    .limit(1)
+                )
+                row = row or found.one_or_none()
             own = row is not None and row.user_id is not None and row.user_id == actor.user_id
             actor.require(Right.WORK if own else Right.RECORDINGS_LISTEN)
             if row is None or row.status in {"lost", "erasing"}:

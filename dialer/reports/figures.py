@@ -13,7 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from dialer.calls.model import Result
+from dialer.calls.model import OF_ATTEMPTS
 
 
 class Group(StrEnum):
@@ -57,7 +57,7 @@ class Counts:
 
 
 #: No attempt at all.
-NOTHING: Final = Counts(0, 0, 0, 0, {result.value: 0 for result in Result}, 0, 0, 0, 0, 0, None, None)
+NOTHING: Final = Counts(0, 0, 0, 0, {result.value: 0 for result in OF_ATTEMPTS}, 0, 0, 0, 0, 0, None, None)
 
 
 @dataclass(frozen=True, slots=True)

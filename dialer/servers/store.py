@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.db.listen import ENGINE
 from dialer.db.prepared import Prepared
 from dialer.db.session import encode_json
-from dialer.db.tables import agent_session, attempt, lease, node, process_status, server
+from dialer.db.tables import agent_session, attempt, inbound_call, lease, node, process_status, server
 from dialer.servers.model import Beat, Lease, LeaseKey, LeaseKind
 
 
@@ -133,18 +133,25 @@ async def end_database_sessions(conn: AsyncConnection, names: Collection[str]) -
 
 # -- leases -----------------------------------------------------------------------------------------------
 
-#: What somebody must own: campaigns that run, have calls that have not ended or agents who wrap one up; and
-#: the phones of open shifts.
+#: What somebody must own: campaigns that run, are called, have calls that have not ended or agents who wrap one
+#: up; and the phones of open shifts.
 _WANTED = Prepared(
     """
     SELECT 'campaign' AS kind, id AS key FROM campaign WHERE tenant_id = :tenant_id AND status = 'running'
      UNION
+    SELECT 'campaign', campaign_id FROM inbound_number WHERE tenant_id = :tenant_id AND active
+     UNION
     SELECT 'campaign', campaign_id FROM attempt
      WHERE tenant_id = :tenant_id AND ended_at IS NULL
      UNION
-    SELECT 'campaign', a.campaign_id FROM agent_session s
-      JOIN attempt a ON a.tenant_id = s.tenant_id AND a.id = s.attempt_id
+    SELECT 'campaign', campaign_id FROM inbound_call
+     WHERE tenant_id = :tenant_id AND ended_at IS NULL
+     UNION
+    SELECT 'campaign', coalesce(a.campaign_id, i.campaign_id) FROM agent_session s
+      LEFT JOIN attempt a ON a.tenant_id = s.tenant_id AND a.id = s.attempt_id
+      LEFT JOIN inbound_call i ON i.tenant_id = s.tenant_id AND i.id = s.attempt_id
      WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.state = 'wrap_up'
+       AND (a.id IS NOT NULL OR i.id IS NOT NULL)
      UNION
     SELECT 'phones', 0 FROM agent_session WHERE tenant_id = :tenant_id AND logged_out_at IS NULL
     """
@@ -285,11 +292,12 @@ async def set_draining(conn: AsyncConnection, name: str, *, draining: bool) -> b
 
 
 async def node_use(conn: AsyncConnection, tenant_id: int, name: str) -> tuple[int, int]:
-    """What the tenant has at the node: attempts without an end, and agents' phones that are up there."""
-    calls = (
+    """What the tenant has at the node: calls without an end, and agents' phones that are up there."""
+    dialled, came = (
         select(func.count())
-        .where(attempt.c.tenant_id == tenant_id, attempt.c.node == name, attempt.c.ended_at.is_(None))
+        .where(table.c.tenant_id == tenant_id, table.c.node == name, table.c.ended_at.is_(None))
         .scalar_subquery()
+        for table in (attempt, inbound_call)
     )
     phones = (
         select(func.count())
@@ -301,7 +309,7 @@ async def node_use(conn: AsyncConnection, tenant_id: int, name: str) -> tuple[in
         )
         .scalar_subquery()
     )
-    row = (await conn.execute(select(calls, phones))).one()
+    row = (await conn.execute(select(dialled + came, phones))).one()
     return row[0], row[1]
 
 

@@ -21,13 +21,13 @@ from support.web import Web, serving
 
 from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState
-from dialer.calls import call_log, store
+from dialer.calls import call_log, wrapup_store
 from dialer.calls import http as calls_http
 from dialer.calls.call_log import Filter
 from dialer.calls.commands import CommandDesk, CommandRunner
 from dialer.calls.model import Call, HungUp, Result
 from dialer.calls.service import CallService
-from dialer.calls.store import WrapUps
+from dialer.calls.wrapup_store import WrapUps
 from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.db.listen import ENGINE, REPLIES, Listener
@@ -234,8 +234,8 @@ async def test_after_the_wrap_up_limit(
         if asked is not None:
             state = AgentState.OFFLINE if asked == "offline" else AgentState.PAUSED
             await agents.ask_next(conn, TENANT, seat.session_id, state, "break" if asked == "break" else None)
-        await store.end_overdue_wrap_ups(conn, TENANT, [floor.campaign_id], late, WrapUps())
-        over = await store.shifts_over_wrap_up(conn, TENANT, [floor.campaign_id], late, WrapUps())
+        await wrapup_store.end_overdue(conn, TENANT, [floor.campaign_id], late, WrapUps())
+        over = await wrapup_store.shifts_over(conn, TENANT, [floor.campaign_id], late, WrapUps())
         assert over == [(call.attempt_id, seat.session_id)]
         await agents.move(
             conn,
@@ -261,7 +261,7 @@ async def test_a_wrap_up_that_outlived_a_lost_phone(floor: Floor, service: CallS
     call = await wrapped_up(floor, seat)
     async with floor.database.tenant(TENANT) as conn:
         await agents.move(conn, TENANT, seat.session_id, AgentState.LOST, utc_now())
-        await store.end_overdue_wrap_ups(
+        await wrapup_store.end_overdue(
             conn, TENANT, [floor.campaign_id], utc_now() + timedelta(hours=1), WrapUps()
         )
         owed = await agents.owes_disposition(conn, TENANT, seat.session_id)
@@ -610,7 +610,7 @@ async def test_the_questions_asked_often_use_an_index(
             await call_log.page(conn, TENANT, Filter(agent_id=seat.agent_id), limit=51)
             await agents.owes_disposition(conn, TENANT, seat.session_id)
             limit: dict[str, Any] = {"now": utc_now(), "running": [], "over": []}
-            wrap_ups = await store.END_OVERDUE.explain(
+            wrap_ups = await wrapup_store.END_OVERDUE.explain(
                 conn, tenant_id=TENANT, campaigns=[floor.campaign_id], **limit
             )
     finally:

@@ -51,6 +51,15 @@ from dialer.db.tables.donotcall import (
 )
 from dialer.db.tables.hooks import hook_outcome, hook_token, survey_answer
 from dialer.db.tables.hopper import LEAD_CHANGES, campaign_list, campaign_quota, lead_change
+from dialer.db.tables.inbound import (
+    FLOW_STATES,
+    INBOUND_RESULTS,
+    flow,
+    flow_step,
+    flow_version,
+    inbound_call,
+    inbound_number,
+)
 from dialer.db.tables.people import (
     CONSENT_PURPOSES,
     consent,
@@ -114,7 +123,9 @@ __all__ = [
     "DNC_KINDS",
     "DNC_SOURCES",
     "FIELD_TYPES",
+    "FLOW_STATES",
     "IMPORT_STATUSES",
+    "INBOUND_RESULTS",
     "LEAD_CHANGES",
     "LEAD_HOLDS",
     "LEAD_ORDERS",
@@ -166,6 +177,9 @@ __all__ = [
     "duplicate_state",
     "duplicate_todo",
     "event",
+    "flow",
+    "flow_step",
+    "flow_version",
     "forgotten_number",
     "forgotten_salt",
     "hook_outcome",
@@ -175,6 +189,8 @@ __all__ = [
     "import_mapping",
     "import_owed",
     "import_reject",
+    "inbound_call",
+    "inbound_number",
     "lead",
     "lead_change",
     "lease",

@@ -55,7 +55,7 @@ agent_session = tenant_table(
     Column("pause_code", Text),
     Column("next_state", Text),  # asked for while in a talk: paused or offline after the wrap-up
     Column("next_pause_code", Text),
-    Column("attempt_id", UUID(as_uuid=True)),  # reserved, talking, wrap_up: of which attempt
+    Column("attempt_id", UUID(as_uuid=True)),  # reserved, talking, wrap_up: of which attempt or inbound call
     Column("lead_id", BigInteger),  # preview: the lead that is shown and not yet dialled
     time_at("idle_since", null=False),  # end of the last talk or log-in: of one rank the longest idle first
     Column("leg", UUID(as_uuid=True)),  # channel id of the phone's leg that is up now

@@ -21,7 +21,17 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from dialer.db.tables.base import id_column, money, now_at, one_of, ref, tenant_table, time_at
 
 # The words of the state columns; the rules over them live in the model.py of their features.
-CALL_STATES = ("dialling", "ringing", "answered", "screening", "waiting", "connected", "wrap_up", "ended")
+CALL_STATES = (
+    "dialling",
+    "ringing",
+    "answered",
+    "screening",
+    "flow",
+    "waiting",
+    "connected",
+    "wrap_up",
+    "ended",
+)
 RESULTS = (
     "answered",
     "busy",
@@ -136,7 +146,8 @@ active_number = tenant_table(
 recording = tenant_table(
     "recording",
     id_column(),
-    Column("attempt_id", UUID(as_uuid=True), nullable=False),
+    Column("attempt_id", UUID(as_uuid=True)),  # whose talk it is: an attempt's ...
+    Column("inbound_call_id", UUID(as_uuid=True)),  # ... or an inbound call's
     Column("path", Text, nullable=False),  # under the recordings folder, server-made
     Column("status", Text, nullable=False, server_default="writing"),
     Column("size_bytes", BigInteger),
@@ -145,6 +156,9 @@ recording = tenant_table(
     time_at("ended_at"),
     UniqueConstraint("tenant_id", "path"),
     ref("attempt", "attempt_id"),
+    ref("inbound_call", "inbound_call_id"),
+    CheckConstraint("num_nonnulls(attempt_id, inbound_call_id) = 1", name="whose"),
     one_of("status", RECORDING_STATUSES),
     Index(None, "tenant_id", "attempt_id"),
+    Index(None, "tenant_id", "inbound_call_id"),
 )

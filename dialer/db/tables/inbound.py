@@ -1,0 +1,162 @@
+"""Calls that come in: the numbers they come to, the flows that speak with the callers, the calls."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, time_at
+from dialer.db.tables.calls import CALL_STATES
+
+# The words of the state columns; the rules over them live in the model.py of their features.
+FLOW_STATES = ("draft", "test", "live", "retired")
+INBOUND_RESULTS = (
+    "answered",
+    "abandoned",
+    "contained",
+    "left",
+    "voicemail",
+    "callback",
+    "transferred",
+    "failed",
+    "unknown",
+)
+
+#: What callers go through, by its name.
+flow = tenant_table(
+    "flow",
+    id_column(),
+    Column("name", Text, nullable=False),
+    Column("live_version", Integer),  # null: none has been published
+    Column("test_version", Integer),
+    now_at(),
+    UniqueConstraint("tenant_id", "name"),
+)
+
+#: What a flow says in a version; never changed once it is no draft any more.
+flow_version = tenant_table(
+    "flow_version",
+    Column("flow_id", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", JSONB, nullable=False),  # see ivr_flows
+    Column("state", Text, nullable=False, server_default="draft"),
+    Column("made_by", BigInteger),  # the user; null: the server
+    now_at("made_at"),
+    ref("flow", "flow_id", on_delete="CASCADE"),
+    one_of("state", FLOW_STATES),
+    key=("flow_id", "version"),
+)
+
+#: A number of ours that people call, and what becomes of who does.
+inbound_number = tenant_table(
+    "inbound_number",
+    id_column(),
+    Column("number", Text, nullable=False),  # as the trunk sends it, without a plus
+    Column("name", Text, nullable=False, server_default=""),
+    Column("flow_id", BigInteger, nullable=False),
+    # Whose dispositions, recording, wrap-up limit and, where the flow names no queue, skill its talks have.
+    Column("campaign_id", BigInteger, nullable=False),
+    Column("queue", Text, nullable=False, server_default=""),  # where the flow names none
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    now_at(),
+    # Who is called is found by the number alone, before the tenant is known.
+    UniqueConstraint("number"),
+    ref("flow", "flow_id"),
+    ref("campaign", "campaign_id"),
+    Index(None, "tenant_id", "campaign_id"),
+)
+
+#: A call that came in. Its columns that an attempt has too are named so and mean the same; it is committed
+#: before anything is played. `channel` is Asterisk's Uniqueid of the caller's channel.
+inbound_call = tenant_table(
+    "inbound_call",
+    Column("id", UUID(as_uuid=True), nullable=False),  # version 7: ordered by time
+    Column("number_id", BigInteger, nullable=False),
+    Column("dialled", Text, nullable=False),  # our number, as the trunk sent it
+    Column("flow_id", BigInteger, nullable=False),
+    Column("flow_version", Integer, nullable=False),
+    Column("campaign_id", BigInteger, nullable=False),
+    Column("contact_id", BigInteger),
+    Column("e164", Text, nullable=False),  # the caller's number; empty: it was withheld
+    Column("node", Text, nullable=False),  # the Asterisk server that has the channel
+    Column("channel", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("result", Text),
+    Column("outcome", Text),  # what it comes to if it ends in the flow; null: nothing was done yet
+    Column("queue", Text),  # where the caller waited, the last time
+    Column("reason", Text),  # of the call, in words of the flow or of the agent
+    Column("collected", JSONB, nullable=False, server_default="{}"),  # what the caller has pressed, by name
+    Column("cause", SmallInteger),  # Q.850
+    Column("sip_code", SmallInteger),
+    Column("detail", Text),
+    Column("session_id", UUID(as_uuid=True)),  # the agent's shift
+    Column("agent_id", BigInteger),
+    Column("hung_up_by", Text),
+    time_at("created_at", null=False),
+    time_at("answered_at", null=False),
+    time_at("queued_at"),  # the last time that the flow let the caller wait
+    time_at("assigned_at"),
+    time_at("connected_at"),
+    time_at("hung_up_at"),
+    time_at("ended_at"),
+    Column("join_ms", Float),
+    Column("answer_to_agent_ms", Float),
+    Column("disposition_id", BigInteger),
+    Column("disposition_note", Text),
+    time_at("disposed_at"),
+    Column("disposed_by", BigInteger),
+    ref("inbound_number", "number_id"),
+    ref("flow", "flow_id"),
+    ref("campaign", "campaign_id"),
+    ref("disposition", "disposition_id"),
+    ref("agent", "agent_id"),
+    one_of("state", CALL_STATES),
+    one_of("result", INBOUND_RESULTS),
+    one_of("outcome", INBOUND_RESULTS),
+    CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended"),
+    CheckConstraint("state <> 'ended' OR result IS NOT NULL", name="ended_result"),
+    Index(None, "tenant_id", "campaign_id", "created_at"),
+    Index(None, "tenant_id", "e164", "created_at"),
+    Index(None, "tenant_id", "created_at", "id"),
+    Index(
+        "inbound_call_contact_idx",
+        "tenant_id",
+        "contact_id",
+        "created_at",
+        postgresql_where=text("contact_id IS NOT NULL"),
+    ),
+    Index("inbound_call_open_idx", "tenant_id", "id", postgresql_where=text("ended_at IS NULL")),
+    # Asked at each change of a shift: is a disposition owed?
+    Index(
+        "inbound_call_owed_idx",
+        "tenant_id",
+        "session_id",
+        postgresql_where=text("connected_at IS NOT NULL AND disposed_at IS NULL"),
+    ),
+)
+
+#: The way of a call through its flow, a row a state.
+flow_step = tenant_table(
+    "flow_step",
+    Column("call_id", UUID(as_uuid=True), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("flow", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("event", Text),  # by which it was left; null: the call is there, or ended there
+    time_at("at", null=False),
+    Column("collected", Text),  # what the caller pressed in it
+    ref("inbound_call", "call_id", on_delete="CASCADE"),
+    key=("call_id", "n"),
+)
