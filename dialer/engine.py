@@ -53,6 +53,7 @@ from dialer.errors import (
     NotFound,
     WrongState,
 )
+from dialer.inbound.reception import Reception
 from dialer.recordings.recorder import Recorder
 from dialer.servers import store as servers
 from dialer.servers.model import LeaseKey, LeaseKind
@@ -86,6 +87,7 @@ class Engine:
     calls: CallTable
     tracker: Tracker
     switchboard: Switchboard
+    reception: Reception
     placer: Placer
     phones: Phones
     voices: Voices
@@ -163,6 +165,7 @@ class Engine:
             await servers.put_node(conn, self.own_node.name, self.own_node.ami_host, self.own_node.ami_port)
         self.listener.subscribe(ENGINE, self._notes.put_nowait)
         self.agi.route("customer", self.switchboard.customer)
+        self.agi.route("inbound", self.reception.answer)
         await self.agi.start()
         self.placer.agi_address = self.placer.agi_address or self.agi.address
         try:

@@ -26,6 +26,8 @@ from dialer.db.lock import Alone
 from dialer.db.pulse import Pulse
 from dialer.db.session import Database
 from dialer.engine import Engine
+from dialer.inbound.playing import NamedSounds
+from dialer.inbound.reception import Reception
 from dialer.managed import Renderer
 from dialer.recordings.recorder import Recorder
 from dialer.reports.settled_store import settled
@@ -75,6 +77,16 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         calls=calls,
         tracker=tracker,
         switchboard=switchboard,
+        reception=Reception(
+            database,
+            nodes,
+            ownership,
+            calls,
+            switchboard,
+            terms,
+            NamedSounds(),
+            settings.default_region,
+        ),
         placer=placer,
         phones=Phones(database, nodes, tracker, ownership.owns_phones, switchboard.agents_changed),
         voices=Voices(nodes, calls, tracker),

@@ -151,8 +151,15 @@ class Consumer:
             await end_sessions(node.link, books.ownership.dead_users)
             await self.reconcile(*later, asterisk_died=died)
         node.started = started
+        await self._say_where_we_are()
         if node.link.up:
             books.nodes.set_ready(node, ready=True)
+
+    async def _say_where_we_are(self) -> None:
+        """Tell the node's dialplan which server takes the calls that come in: the last that came to know it."""
+        said = {"DOZVON_NODE": self.node.name, "DOZVON_INBOUND": self.books.placer.agi_address}
+        for name, value in said.items():
+            await self.node.link.send({"Action": "Setvar", "Variable": name, "Value": value})
 
     def _standing(self, held: set[UUID]) -> tuple[list[Line], list[Leg]]:
         """The calls and phones that are on the books of this node, but for those in `held`; now they are."""

@@ -343,6 +343,8 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
         case Served():
             return replace(call, outcome=signal.outcome)
         case Queued():
+            if call.result is not None:
+                return call
             return replace(call, state=state, queued_at=at)
         case Dequeued():
             # Who was talking, or is about to, waits for no flow; and an outbound call has none.

@@ -203,7 +203,7 @@ PLACES: Final[Sequence[Place]] = (
     Place(t.recording, _recordings, {"status": "erasing"}),
     Place(t.attempt, _calls, {"e164": _called, "disposition_note": null()}),
     # The way through the flow stays, for its figures; what was pressed does not.
-    Place(t.flow_step, lambda whose: t.flow_step.c.call_id.in_(_inbound(whose)), {"collected": null()}),
+    Place(t.flow_step, lambda whose: t.flow_step.c.call_id.in_(_inbound(whose)), {"collected": _NO_JSON}),
     Place(
         t.inbound_call,
         _came,

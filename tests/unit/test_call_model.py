@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from dialer.calls.model import (
     LIVE,
+    OF_FLOWS,
+    OF_INBOUND,
     TRANSITIONS,
     Answered,
     Assigned,
@@ -25,15 +27,19 @@ from dialer.calls.model import (
     CallState,
     CancelAsked,
     Connected,
+    Dequeued,
+    Direction,
     Disposed,
     GaveUp,
     HungUp,
     HungUpBy,
     NotPlaced,
+    Queued,
     Rang,
     Result,
     Screened,
     Sent,
+    Served,
     Signal,
     Unassigned,
     Vanished,
@@ -52,6 +58,8 @@ TIMES = (
 UNANSWERED = (
     Result.BUSY, Result.NO_ANSWER, Result.INVALID, Result.CONGESTION, Result.DECLINED, Result.FAILED,
 )  # fmt: skip
+#: What a flow may say that a call came to.
+OUTCOMES = sorted(OF_FLOWS - {Result.LEFT})
 STATUSES = ("", "HUMAN", "MACHINE", "NOTSURE", "HANGUP")
 
 
@@ -63,6 +71,14 @@ def at(seconds: float) -> datetime:
 def call(*, screens: bool = False, agent: Assignee | None = None) -> Call:
     """A call that has just been committed."""
     return Call(UUID(int=7), 1, 1, screens=screens, abandon_after_s=2.0, created_at=START, agent=agent)
+
+
+def came() -> Call:
+    """A call that has just come in."""
+    return Call(
+        UUID(int=8), 1, 1, screens=False, abandon_after_s=0.0, created_at=START, direction=Direction.INBOUND,
+        channel="1772442000.1", state=CallState.FLOW, answered_at=START,
+    )  # fmt: skip
 
 
 def run(first: Call, *signals: Signal) -> Call:
@@ -142,6 +158,60 @@ def test_what_a_call_comes_to(signals: list[Signal], result: Result, by_clock: s
     assert run(call(), *signals).result is result, by_clock
 
 
+LEAVES = HungUp(at(9), result=Result.FAILED, cause=16, by=HungUpBy.CUSTOMER)
+LET_GO = HungUp(at(9), result=Result.FAILED, cause=16, by=HungUpBy.SERVER)
+
+
+@pytest.mark.parametrize(
+    ("signals", "result", "why"),
+    [
+        ([LEAVES], Result.LEFT, "left in the flow, before anything was done"),
+        ([Served(at(1), outcome=Result.CONTAINED), LEAVES], Result.CONTAINED, "the flow has served them"),
+        ([Served(at(1), outcome=Result.CONTAINED), Served(at(2), outcome=Result.CALLBACK), LEAVES],
+         Result.CALLBACK, "asked to be called after that"),
+        ([LET_GO], Result.FAILED, "our dialplan came to its end without a flow that said so"),
+        ([Queued(at(1)), LEAVES], Result.ABANDONED, "nobody came"),
+        ([Queued(at(1)), LET_GO], Result.ABANDONED, "nobody came, and the server went"),
+        ([Queued(at(1)), Dequeued(at(5)), LEAVES], Result.ABANDONED, "waited, and was served by nothing"),
+        ([Queued(at(1)), Dequeued(at(5)), Served(at(6), outcome=Result.VOICEMAIL), LEAVES],
+         Result.VOICEMAIL, "nobody came: left a message"),
+        ([Queued(at(1)), Assigned(at(2), agent=ANN), Connected(at(3), agent=ANN), LEAVES], Result.ANSWERED,
+         "a talk"),
+        ([Connected(at(3), agent=ANN), LEAVES], Result.ANSWERED, "a talk whose beginning was not seen"),
+        ([GaveUp(at(2)), LEAVES], Result.FAILED, "the server went: the caller hears so"),
+        ([Queued(at(1)), GaveUp(at(2)), LEAVES], Result.ABANDONED, "the server went while they waited"),
+        ([Vanished(at(9), detail="x")], Result.UNKNOWN, "nobody saw it end"),
+        ([Vanished(at(9), detail="x", asterisk_died=True)], Result.FAILED, "Asterisk died"),
+        ([Queued(at(1)), Vanished(at(9), detail="x")], Result.ABANDONED, "waited when it was seen last"),
+    ],
+)  # fmt: skip
+def test_what_a_call_that_came_in_comes_to(signals: list[Signal], result: Result, why: str) -> None:
+    """The result follows from what the flow has done, and whether the caller waited for an agent."""
+    assert run(came(), *signals).result is result, why
+
+
+def test_a_caller_waits_talks_and_is_disposed() -> None:
+    """From the queue on a call that came in lives as one that we made."""
+    now = came()
+    steps: list[tuple[Signal, CallState]] = [
+        (Queued(at(1)), CallState.WAITING),
+        (Dequeued(at(2)), CallState.FLOW),
+        (Queued(at(3)), CallState.WAITING),
+        (Assigned(at(4), agent=ANN), CallState.WAITING),
+        (Connected(at(4.1), agent=ANN), CallState.CONNECTED),
+        (Unassigned(at(5)), CallState.WAITING),
+        (Dequeued(at(5.1)), CallState.WAITING),
+        (Assigned(at(6), agent=BOB), CallState.WAITING),
+        (Connected(at(6.1), agent=BOB), CallState.CONNECTED),
+        (LEAVES, CallState.WRAP_UP),
+        (Disposed(at(20)), CallState.ENDED),
+    ]
+    for signal, state in steps:
+        now = advance(now, signal)
+        assert now.state is state, signal
+    assert (now.result, now.queued_at, now.connected_at) == (Result.ANSWERED, at(3), at(4.1))
+
+
 def test_a_machine_is_never_talked_with() -> None:
     """A call that was found to be a machine takes no agent and does not become a talk."""
     now = run(
@@ -206,7 +276,7 @@ def signal_of(what: int, when: int, how: int) -> Signal | None:
     """Any signal with any values, at any time; none for a zero."""
     moment = at(seconds(when))
     agent = (ANN, BOB)[how % 2]
-    match what % 16:
+    match what % 18:
         case 1:
             return Sent(moment)
         case 2:
@@ -239,6 +309,12 @@ def signal_of(what: int, when: int, how: int) -> Signal | None:
             return Disposed(moment)
         case 14:
             return WrapUpOver(moment)
+        case 15:
+            return Queued(moment)
+        case 16:
+            return Dequeued(moment)
+        case 17:
+            return Served(moment, outcome=OUTCOMES[how % len(OUTCOMES)])
         case _:
             return None
 
@@ -247,6 +323,8 @@ def sequence_of(drawn: bytes) -> tuple[Call, list[Signal]]:
     """A call and its signals. Ends come late more often than chance has it, so that most is seen."""
     kind = drawn[0]
     first = call(screens=kind % 2 == 1, agent=ANN if kind % 8 >= 6 else None)
+    if kind % 3 == 2:
+        first = came()
     made = (signal_of(*drawn[n : n + 3]) for n in range(1, len(drawn), 3))
     signals = [signal for signal in made if signal is not None]
     if kind >= 80:
@@ -270,6 +348,10 @@ def check(before: Call, signal: Signal, after: Call) -> None:
     assert (after.connected_at is not None) == (after.result is Result.ANSWERED), "answered means talked"
     assert (after.state is CallState.ENDED) == (after.ended_at is not None)
     assert after.live == (after.hung_up_at is None)
+    if after.inbound:
+        assert after.result is None or after.result in OF_INBOUND, "what an attempt comes to"
+    else:
+        assert after.result not in OF_FLOWS, "what a flow has done"
     if after.result in LIVE or after.result is Result.MACHINE:
         assert after.answered_at is not None, "nobody is live who did not answer"
     match after.state:

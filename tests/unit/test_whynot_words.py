@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from dialer.calls.model import Result
 from dialer.compliance.calendar import Reason
 from dialer.compliance.filters import Filter
 from dialer.db.tables import DISPOSITION_KINDS
@@ -201,7 +200,7 @@ def test_every_reason_of_the_rules_is_known_here() -> None:
 def test_every_word_of_a_lead_is_known_here() -> None:
     """Why it rests, why it was closed, what its last call came to."""
     assert {one.value for one in Hold} <= {step for step, _ in texts.LABELS} | m.OWN_WAITS
-    assert {one.value for one in Result} | set(DISPOSITION_KINDS) <= texts.CLOSED.keys()
+    assert {one.value for one in OF_ATTEMPTS} | set(DISPOSITION_KINDS) <= texts.CLOSED.keys()
 
 
 def test_every_text_has_russian_words() -> None:

@@ -69,6 +69,7 @@ inbound_number = tenant_table(
     # Whose dispositions, recording, wrap-up limit and, where the flow names no queue, skill its talks have.
     Column("campaign_id", BigInteger, nullable=False),
     Column("queue", Text, nullable=False, server_default=""),  # where the flow names none
+    Column("test", Boolean, nullable=False, server_default=text("false")),  # to try a version out
     Column("active", Boolean, nullable=False, server_default=text("true")),
     now_at(),
     # Who is called is found by the number alone, before the tenant is known.
@@ -156,7 +157,7 @@ flow_step = tenant_table(
     Column("state", Text, nullable=False),
     Column("event", Text),  # by which it was left; null: the call is there, or ended there
     time_at("at", null=False),
-    Column("collected", Text),  # what the caller pressed in it
+    Column("collected", JSONB, nullable=False, server_default="{}"),  # what the caller pressed in it, by name
     ref("inbound_call", "call_id", on_delete="CASCADE"),
     key=("call_id", "n"),
 )

@@ -1,0 +1,100 @@
+"""Who calls: the contact with the caller's number, made where nobody has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.contacts import fields_store, history, people_store
+from dialer.contacts import store as contacts
+from dialer.contacts.forgotten import forgotten
+from dialer.contacts.history import Kind
+from dialer.contacts.numbers import BadNumber, PhoneNumber, read_number
+from dialer.db.prepared import Prepared
+
+#: Of several people with the number the one who was called, or has called, last; else the newest.
+_OWNER = Prepared(
+    """
+    SELECT p.contact_id FROM contact_phone p
+      JOIN contact c ON c.tenant_id = p.tenant_id AND c.id = p.contact_id AND c.erased_at IS NULL
+     WHERE p.tenant_id = :tenant_id AND p.e164 = :e164
+     ORDER BY greatest(
+               (SELECT max(a.created_at) FROM attempt a
+                 WHERE a.tenant_id = p.tenant_id AND a.contact_id = p.contact_id),
+               (SELECT max(i.created_at) FROM inbound_call i
+                 WHERE i.tenant_id = p.tenant_id AND i.contact_id = p.contact_id)) DESC NULLS LAST,
+              p.contact_id DESC
+     LIMIT 1
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as far as is known."""
+
+    #: E.164; empty: withheld, or no number that could be called
+    e164: str
+    contact_id: int | None = None
+
+
+def number_of(sent: str, region: str) -> PhoneNumber | None:
+    """The number that a trunk sends as the caller's; None: it is withheld, or is none."""
+    if not any(map(str.isdigit, sent)):
+        return None
+    written = sent if sent.startswith("+") or len(sent.lstrip("0")) < 11 or sent[0] == "8" else f"+{sent}"
+    read = read_number(written, region)
+    return None if isinstance(read, BadNumber) else read
+
+
+async def owner(conn: AsyncConnection, tenant_id: int, e164: str) -> int | None:
+    """The contact who has the number."""
+    found: int | None = await _OWNER.value(conn, tenant_id=tenant_id, e164=e164)
+    return found
+
+
+async def find(conn: AsyncConnection, tenant_id: int, number: PhoneNumber | None) -> Caller:
+    """The contact who has the number. Nobody is made whose number we were asked to forget.
+
+    Two calls at once from one unknown number make one contact: the second waits for the first.
+    """
+    if number is None:
+        return Caller("")
+    contact_id = await owner(conn, tenant_id, number.e164)
+    if contact_id is None and not await forgotten(conn, tenant_id, [number.e164]):
+        await conn.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:what, :tenant_id))"),
+            {"what": f"caller {number.e164}", "tenant_id": tenant_id},
+        )
+        contact_id = await owner(conn, tenant_id, number.e164)
+        if contact_id is None:
+            contact_id = await _make(conn, tenant_id, number)
+    return Caller(number.e164, contact_id)
+
+
+async def _make(conn: AsyncConnection, tenant_id: int, number: PhoneNumber) -> int:
+    contact_id = await people_store.make(conn, tenant_id, {"last_name": ""})
+    await people_store.add_phone(conn, tenant_id, contact_id, number, position=1)
+    await fields_store.rewrite_values(conn, tenant_id, [contact_id])
+    await history.add(conn, tenant_id, contact_id, Kind.CREATED, None, {"source": "inbound"})
+    return contact_id
+
+
+async def card(conn: AsyncConnection, tenant_id: int, contact_id: int) -> Mapping[str, Any]:
+    """What a flow may know of a person: their fields by name, and those of the tenant's own."""
+    found = await contacts.get_contact(conn, tenant_id, contact_id)
+    if found is None:
+        return {}
+    return {
+        "id": found.id,
+        "last_name": found.last_name,
+        "first_name": found.first_name,
+        "middle_name": found.middle_name,
+        "email": found.email,
+        "external_id": found.external_id or "",
+        **found.custom,
+    }

@@ -1,0 +1,75 @@
+"""Has callers hear what a flow says, and takes the keys that they press, by AGI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from ivr_flows.model import KEYS, Ask, Event, Failed, Nothing, Played, Pressed, Prompt, Say, Sound
+
+from dialer.asterisk.fastagi import AgiCall
+from dialer.errors import ActionFailed, AgiHangup
+
+#: The longest that a sound may last, seconds: Asterisk answers when it has ended.
+SOUND_S = 3_600.0
+#: Where the keys of a question are put.
+_KEYS = "DOZVON_KEYS"
+
+
+class Sounds(Protocol):
+    """Where prompts become sounds; that of the prompts' room."""
+
+    async def resolve(self, tenant_id: int, prompts: Iterable[Prompt]) -> tuple[str, ...]:
+        """What Asterisk is told to play, in order; what cannot be played is left out."""
+
+
+class NamedSounds:
+    """Recordings by their names in Asterisk; words are not spoken."""
+
+    async def resolve(self, tenant_id: int, prompts: Iterable[Prompt]) -> tuple[str, ...]:
+        """What Asterisk is told to play; what is no recording is left out."""
+        return tuple(prompt.name for prompt in prompts if isinstance(prompt, Sound))
+
+
+async def say(agi: AgiCall, sounds: Sequence[str], wanted: Say) -> Event:
+    """Play all of it; a key of `stop_on` breaks in. Raises AgiHangup."""
+    for sound in sounds:
+        key = await _stream(agi, sound, wanted.stop_on)
+        if key is None:
+            return Failed(f"{sound} cannot be played")
+        if key:
+            return Pressed(key)
+    return Played()
+
+
+async def ask(agi: AgiCall, sounds: Sequence[str], wanted: Ask) -> Event:
+    """Play all of it and take keys, by Asterisk's Read: it reads keys while it plays, and none is lost
+    between two of our commands. Raises AgiHangup."""
+    if not wanted.barge_in:
+        for sound in sounds:
+            if await _stream(agi, sound, "") is None:
+                return Failed(f"{sound} cannot be played")
+        sounds = ()
+    # Read goes by these where it is given no time of its own.
+    times = f"TIMEOUT(response)={wanted.first_s:g},TIMEOUT(digit)={wanted.between_s:g}"
+    await agi.command("EXEC", "MSet", times)
+    ends = f"t({wanted.until})" if wanted.until else "t"
+    arguments = [_KEYS, "&".join(sounds), str(wanted.digits), ends, "1"]
+    await agi.command("EXEC", "Read", ",".join(arguments), timeout_s=SOUND_S)
+    if agi.hung_up.is_set():
+        raise AgiHangup(command="Read")
+    pressed = "".join(key for key in await agi.get_variable(_KEYS) or "" if key in KEYS)
+    return Pressed(pressed) if pressed else Nothing()
+
+
+async def _stream(agi: AgiCall, sound: str, stop_on: str) -> str | None:
+    """The key that broke in, empty for none; None: it cannot be played."""
+    reply = await agi.command("STREAM", "FILE", sound, stop_on, timeout_s=SOUND_S)
+    if reply.result in ("", "-1"):
+        if agi.hung_up.is_set():
+            raise AgiHangup(command="STREAM FILE")
+        return None
+    if reply.text.startswith("endpos=0") and reply.result == "0":
+        raise ActionFailed(action="STREAM FILE", reason=f"there is no sound {sound}")
+    code = int(reply.result)
+    return chr(code) if code else ""

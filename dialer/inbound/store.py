@@ -1,0 +1,377 @@
+"""The SQL of numbers, flows, inbound calls and their ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ivr_flows.model import Passed
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.calls.model import CallState
+from dialer.db.prepared import Prepared
+from dialer.db.session import encode_json
+from dialer.db.tables import agent, flow, flow_step, flow_version, inbound_call, inbound_number
+from dialer.inbound.model import Arrived, FlowRow, Number, Stepped, Version
+
+_CALLED = Prepared(
+    """
+    SELECT n.id AS number_id, n.number, n.campaign_id, n.queue, n.flow_id, f.name AS flow, v.version,
+           v.document
+      FROM inbound_number n
+      JOIN flow f ON f.tenant_id = n.tenant_id AND f.id = n.flow_id
+      JOIN flow_version v ON v.tenant_id = f.tenant_id AND v.flow_id = f.id
+           AND v.version = CASE WHEN n.test THEN coalesce(f.test_version, f.live_version)
+                                ELSE f.live_version END
+     WHERE n.tenant_id = :tenant_id AND n.number = :number AND n.active
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What becomes of who calls a number."""
+
+    number_id: int
+    number: str
+    campaign_id: int
+    queue: str
+    flow_id: int
+    flow: str
+    version: int
+    document: Mapping[str, Any]
+
+
+async def called(conn: AsyncConnection, tenant_id: int, number: str) -> Called | None:
+    """The number of the tenant with its flow; None: it is none, is switched off, or has no flow that is
+    live."""
+    row = await _CALLED.row(conn, tenant_id=tenant_id, number=number)
+    return Called(**row) if row else None
+
+
+# -- a call ------------------------------------------------------------------------------------------------
+
+_ADD = Prepared(
+    """
+    INSERT INTO inbound_call (tenant_id, id, number_id, dialled, flow_id, flow_version, campaign_id,
+                              contact_id, e164, node, channel, state, created_at, answered_at)
+    VALUES (:tenant_id, :id, :number_id, :dialled, :flow_id, :flow_version, :campaign_id,
+            :contact_id, :e164, :node, :channel, :state, :at, :at)
+    """
+)
+
+
+async def add(
+    conn: AsyncConnection,
+    tenant_id: int,
+    call_id: UUID,
+    called: Called,
+    *,
+    contact_id: int | None,
+    e164: str,
+    node: str,
+    channel: str,
+    at: datetime,
+) -> None:
+    """Write the row that must stand before anything is played."""
+    await _ADD.run(
+        conn,
+        tenant_id=tenant_id,
+        id=call_id,
+        number_id=called.number_id,
+        dialled=called.number,
+        flow_id=called.flow_id,
+        flow_version=called.version,
+        campaign_id=called.campaign_id,
+        contact_id=contact_id,
+        e164=e164,
+        node=node,
+        channel=channel,
+        state=CallState.FLOW,
+        at=at,
+    )
+
+
+_STEPS = Prepared(
+    """
+    INSERT INTO flow_step (tenant_id, call_id, n, flow, state, event, at, collected)
+    SELECT CAST(:tenant_id AS integer), CAST(:call_id AS uuid), s.n, CAST(:flow AS text), s.state, s.event,
+           CAST(:at AS timestamptz), CAST(s.collected AS jsonb)
+      FROM unnest(CAST(:ns AS integer[]), CAST(:states AS text[]), CAST(:events AS text[]),
+                  CAST(:collected AS text[])) AS s (n, state, event, collected)
+        ON CONFLICT (tenant_id, call_id, n) DO UPDATE
+       SET event = excluded.event, collected = excluded.collected
+    """
+)
+_TELL = Prepared(
+    """
+    UPDATE inbound_call
+       SET collected = collected || CAST(:collected AS jsonb), queue = coalesce(:queue, queue),
+           reason = coalesce(:reason, reason)
+     WHERE tenant_id = :tenant_id AND id = :call_id
+    """
+)
+_LEFT_STATE = Prepared(
+    """
+    UPDATE flow_step SET event = :event
+     WHERE tenant_id = :tenant_id AND call_id = :call_id AND event IS NULL
+       AND n = (SELECT max(n) FROM flow_step WHERE tenant_id = :tenant_id AND call_id = :call_id)
+    """
+)
+
+
+async def stepped(
+    conn: AsyncConnection,
+    tenant_id: int,
+    call_id: UUID,
+    flow: str,
+    first: int,
+    passed: Sequence[Passed],
+    now_in: str | None,
+    at: datetime,
+) -> None:
+    """Write the states that the caller has left, and the one where they are now (None: the flow has ended);
+    the first of them is the call's `first`."""
+    rows = [(each.state, each.event, encode_json(dict(each.collected))) for each in passed]
+    states = [row[0] for row in rows] + ([now_in] if now_in else [])
+    events: list[str | None] = [row[1] for row in rows]
+    collected = [row[2] for row in rows]
+    if now_in:
+        events.append(None)
+        collected.append("{}")
+    await _STEPS.run(
+        conn,
+        tenant_id=tenant_id,
+        call_id=call_id,
+        flow=flow,
+        at=at,
+        ns=list(range(first, first + len(states))),
+        states=states,
+        events=events,
+        collected=collected,
+    )
+
+
+async def tell(
+    conn: AsyncConnection,
+    tenant_id: int,
+    call_id: UUID,
+    collected: Mapping[str, Any],
+    *,
+    queue: str | None = None,
+    reason: str | None = None,
+) -> None:
+    """What is known of the call since: keys by name, where the caller waits, why they call."""
+    await _TELL.run(
+        conn,
+        tenant_id=tenant_id,
+        call_id=call_id,
+        collected=encode_json(dict(collected)),
+        queue=queue,
+        reason=reason,
+    )
+
+
+async def left_state(conn: AsyncConnection, tenant_id: int, call_id: UUID, event: str) -> None:
+    """The state in which the caller was is left by this event, and none follows."""
+    await _LEFT_STATE.run(conn, tenant_id=tenant_id, call_id=call_id, event=event)
+
+
+async def steps(conn: AsyncConnection, tenant_id: int, call_id: UUID) -> list[Stepped]:
+    """The way of a call."""
+    c = flow_step.c
+    rows = await conn.execute(
+        select(c.n, c.flow, c.state, c.event, c.at, c.collected)
+        .where(c.tenant_id == tenant_id, c.call_id == call_id)
+        .order_by(c.n)
+    )
+    return [Stepped(*row) for row in rows]
+
+
+_C = inbound_call.c
+_CALLS = (
+    select(
+        _C.id,
+        _C.dialled,
+        _C.e164,
+        flow.c.name.label("flow"),
+        _C.flow_version,
+        _C.campaign_id,
+        _C.contact_id,
+        _C.state,
+        _C.result,
+        _C.queue,
+        _C.reason,
+        _C.collected,
+        agent.c.name.label("agent"),
+        _C.detail,
+        _C.created_at,
+        _C.queued_at,
+        _C.connected_at,
+        _C.hung_up_at,
+    )
+    .join_from(inbound_call, flow, (flow.c.tenant_id == _C.tenant_id) & (flow.c.id == _C.flow_id))
+    .outerjoin(agent, (agent.c.tenant_id == _C.tenant_id) & (agent.c.id == _C.agent_id))
+)
+
+
+async def find(conn: AsyncConnection, tenant_id: int, call_id: UUID) -> Arrived | None:
+    """The call with this id."""
+    row = (await conn.execute(_CALLS.where(_C.tenant_id == tenant_id, _C.id == call_id))).one_or_none()
+    return Arrived(*row) if row else None
+
+
+async def page(
+    conn: AsyncConnection, tenant_id: int, *, before: tuple[datetime, UUID] | None = None, limit: int
+) -> list[Arrived]:
+    """Calls, newest first, older than the one with the key `before`."""
+    query = _CALLS.where(_C.tenant_id == tenant_id)
+    if before is not None:
+        at, id_ = before
+        query = query.where((_C.created_at < at) | ((_C.created_at == at) & (_C.id < id_)))
+    rows = await conn.execute(query.order_by(_C.created_at.desc(), _C.id.desc()).limit(limit))
+    return [Arrived(*row) for row in rows]
+
+
+# -- flows -------------------------------------------------------------------------------------------------
+
+
+def _flow(row: Row[Any]) -> FlowRow:
+    return FlowRow(row.id, row.name, row.live_version, row.test_version, row.last_version)
+
+
+_LAST = (
+    select(func.max(flow_version.c.version))
+    .where(flow_version.c.tenant_id == flow.c.tenant_id, flow_version.c.flow_id == flow.c.id)
+    .correlate(flow)
+    .scalar_subquery()
+    .label("last_version")
+)
+
+
+async def flows(conn: AsyncConnection, tenant_id: int) -> list[FlowRow]:
+    """All flows, by name."""
+    rows = await conn.execute(select(flow, _LAST).where(flow.c.tenant_id == tenant_id).order_by(flow.c.name))
+    return [_flow(row) for row in rows]
+
+
+async def lock_flow(
+    conn: AsyncConnection, tenant_id: int, name: str, *, make: bool = False
+) -> FlowRow | None:
+    """The flow of that name, kept from everybody else until the transaction ends. `make` one if there is
+    none."""
+    found = select(flow, _LAST).where(flow.c.tenant_id == tenant_id, flow.c.name == name)
+    row = (await conn.execute(found.with_for_update(of=flow))).one_or_none()
+    if row is None and make:
+        await conn.execute(insert(flow).values(tenant_id=tenant_id, name=name))
+        row = (await conn.execute(found)).one()
+    return _flow(row) if row else None
+
+
+async def add_version(
+    conn: AsyncConnection, of: FlowRow, tenant_id: int, document: Mapping[str, Any], by: int | None
+) -> int:
+    """A new draft of the flow, which is locked; its version."""
+    version = (of.last_version or 0) + 1
+    await conn.execute(
+        insert(flow_version).values(
+            tenant_id=tenant_id, flow_id=of.id, version=version, document=dict(document), made_by=by
+        )
+    )
+    return version
+
+
+async def version_of(conn: AsyncConnection, tenant_id: int, name: str, version: int) -> Version | None:
+    """A version of the flow of that name."""
+    v = flow_version.c
+    row = (
+        await conn.execute(
+            select(v.flow_id, flow.c.name, v.version, v.state, v.document, v.made_by, v.made_at)
+            .join_from(flow_version, flow, (flow.c.tenant_id == v.tenant_id) & (flow.c.id == v.flow_id))
+            .where(v.tenant_id == tenant_id, flow.c.name == name, v.version == version)
+        )
+    ).one_or_none()
+    return Version(*row) if row else None
+
+
+async def live_document(conn: AsyncConnection, tenant_id: int, name: str) -> Mapping[str, Any] | None:
+    """What the flow of that name says to callers; None: nothing is published."""
+    v = flow_version.c
+    found: Mapping[str, Any] | None = await conn.scalar(
+        select(v.document)
+        .join_from(flow_version, flow, (flow.c.tenant_id == v.tenant_id) & (flow.c.id == v.flow_id))
+        .where(v.tenant_id == tenant_id, flow.c.name == name, v.version == flow.c.live_version)
+    )
+    return found
+
+
+async def publish(conn: AsyncConnection, tenant_id: int, of: FlowRow, version: int, state: str) -> None:
+    """Make a version that which is live, or is tried out; the one before it is retired, unless it is still in
+    use otherwise."""
+    v = flow_version.c
+    column = "live_version" if state == "live" else "test_version"
+    before, other = (
+        (of.live_version, of.test_version) if state == "live" else (of.test_version, of.live_version)
+    )
+    await conn.execute(
+        update(flow).where(flow.c.tenant_id == tenant_id, flow.c.id == of.id).values({column: version})
+    )
+    mine = v.tenant_id == tenant_id, v.flow_id == of.id
+    if before not in (None, other, version):
+        await conn.execute(update(flow_version).where(*mine, v.version == before).values(state="retired"))
+    stays_live = state == "test" and version == other
+    if not stays_live:
+        await conn.execute(update(flow_version).where(*mine, v.version == version).values(state=state))
+
+
+# -- numbers -----------------------------------------------------------------------------------------------
+
+_N = inbound_number.c
+_NUMBERS = select(
+    _N.id,
+    _N.number,
+    _N.name,
+    _N.flow_id,
+    flow.c.name.label("flow"),
+    _N.campaign_id,
+    _N.queue,
+    _N.test,
+    _N.active,
+).join_from(inbound_number, flow, (flow.c.tenant_id == _N.tenant_id) & (flow.c.id == _N.flow_id))
+
+
+async def numbers(conn: AsyncConnection, tenant_id: int, number_id: int | None = None) -> list[Number]:
+    """All numbers of the tenant, or the one with this id."""
+    query = _NUMBERS.where(_N.tenant_id == tenant_id).order_by(_N.number)
+    if number_id is not None:
+        query = query.where(_N.id == number_id)
+    return [Number(*row) for row in await conn.execute(query)]
+
+
+async def add_number(conn: AsyncConnection, tenant_id: int, values: Mapping[str, Any]) -> int:
+    """A new number; its id. One that somebody has breaks a unique constraint."""
+    made = await conn.scalar(
+        insert(inbound_number).values(tenant_id=tenant_id, **values).returning(inbound_number.c.id)
+    )
+    assert isinstance(made, int)
+    return made
+
+
+async def change_number(
+    conn: AsyncConnection, tenant_id: int, number_id: int, values: Mapping[str, Any]
+) -> bool:
+    """Write columns of a number; False: there is none."""
+    changed = await conn.execute(
+        update(inbound_number).where(_N.tenant_id == tenant_id, _N.id == number_id).values(**values)
+    )
+    return changed.rowcount == 1
+
+
+async def remove_number(conn: AsyncConnection, tenant_id: int, number_id: int) -> bool:
+    """Forget a number; False: there is none. One that has been called breaks a reference."""
+    gone = await conn.execute(delete(inbound_number).where(_N.tenant_id == tenant_id, _N.id == number_id))
+    return gone.rowcount == 1
