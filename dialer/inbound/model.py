@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from ivr_flows.model import Action, Came, Event, RequestCallback, Transfer, Voicemail
-
 from dialer.calls.model import Result
+from ivr_flows.model import Action, Came, Event, RequestCallback, Transfer, Voicemail
 
 #: How a called number is kept: digits, without a plus.
 NUMBER: Final = re.compile(r"[0-9]{2,20}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from ivr_flows.model import KEYS, Ask, Event, Failed, Nothing, Played, Pressed, Prompt, Say, Sound
-
 from dialer.asterisk.fastagi import AgiCall
 from dialer.errors import ActionFailed, AgiHangup
+from ivr_flows.model import KEYS, Ask, Event, Failed, Nothing, Played, Pressed, Prompt, Say, Sound
 
 #: The longest that a sound may last, seconds: Asterisk answers when it has ended.
 SOUND_S = 3_600.0

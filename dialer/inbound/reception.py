@@ -1,13 +1,13 @@
-"""Takes calls that come in: the dialplan asks by FastAGI, and is led through the flow until it is told what is
-next.
+"""Takes calls that come in: the dialplan asks by FastAGI, and is led through the flow until it is told what
+is next.
 
-The rules are the flow's: `step` says what is to be done, this carries one action out and gives back one event.
-The call's row is committed before anything is played. What the caller does is written down on the way; while
-the database is away the call goes on, and its way has a gap.
+The rules are the flow's: `step` says what is to be done, this carries one action out and gives back one
+event. The call's row is committed before anything is played. What the caller does is written down on the way;
+while the database is away the call goes on, and its way has a gap.
 
-Whatever ends this (an error, the end of the server) ends the AGI session as a failure, or without a word where
-the server was killed: then the dialplan goes on by itself, and the caller hears that nobody can be reached
-(`dozvon-inbound` in extensions_dozvon.conf).
+Whatever ends this (an error, the end of the server) ends the AGI session as a failure, or without a word
+where the server was killed: then the dialplan goes on by itself, and the caller hears that nobody can be
+reached (`dozvon-inbound` in extensions_dozvon.conf).
 """
 
 from __future__ import annotations
@@ -20,23 +20,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from ivr_flows.model import (
-    Action,
-    Ask,
-    Began,
-    Came,
-    Ended,
-    Enqueue,
-    Event,
-    Failed,
-    Flow,
-    GoTo,
-    HangUp,
-    Lookup,
-    Position,
-    Say,
-    Step,
-)
 
 from dialer.asterisk.fastagi import AgiCall
 from dialer.asterisk.nodes import Nodes
@@ -67,6 +50,23 @@ from dialer.inbound.store import Called
 from dialer.servers.ownership import Leases
 from dialer.telemetry import mask_number
 from ivr_flows import interpreter, loader
+from ivr_flows.model import (
+    Action,
+    Ask,
+    Began,
+    Came,
+    Ended,
+    Enqueue,
+    Event,
+    Failed,
+    Flow,
+    GoTo,
+    HangUp,
+    Lookup,
+    Position,
+    Say,
+    Step,
+)
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ivr_flows.model import Passed
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +16,7 @@ from dialer.db.prepared import Prepared
 from dialer.db.session import encode_json
 from dialer.db.tables import agent, flow, flow_step, flow_version, inbound_call, inbound_number
 from dialer.inbound.model import Arrived, FlowRow, Number, Stepped, Version
+from ivr_flows.model import Passed
 
 _CALLED = Prepared(
     """

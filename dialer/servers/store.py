@@ -133,8 +133,8 @@ async def end_database_sessions(conn: AsyncConnection, names: Collection[str]) -
 
 # -- leases -----------------------------------------------------------------------------------------------
 
-#: What somebody must own: campaigns that run, are called, have calls that have not ended or agents who wrap one
-#: up; and the phones of open shifts.
+#: What somebody must own: campaigns that run, are called, have calls that have not ended or agents who wrap
+#: one up; and the phones of open shifts.
 _WANTED = Prepared(
     """
     SELECT 'campaign' AS kind, id AS key FROM campaign WHERE tenant_id = :tenant_id AND status = 'running'

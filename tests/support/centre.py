@@ -22,7 +22,7 @@ from sqlalchemy import Row, insert, select, text, update
 from dialer.agents.model import USUAL_RANK, AgentState, Shift
 from dialer.agents.service import AgentService
 from dialer.app.engine import build_engine
-from dialer.asterisk.ami import Address, AmiLink
+from dialer.asterisk.ami import Address, AmiEvent, AmiLink
 from dialer.calls.commands import CommandDesk
 from dialer.calls.service import CallService
 from dialer.db import tables as t
@@ -307,6 +307,26 @@ class Centre:
                     text('SELECT pg_notify(\'dozvon_engine\', \'{"tenant": 1, "what": "campaigns"}\')')
                 )
 
+    async def until_owned(self, campaign_id: int) -> None:
+        """Wait until an engine answers for the campaign."""
+        async with self.database.tenant(TENANT) as conn:
+            await conn.execute(
+                text('SELECT pg_notify(\'dozvon_engine\', \'{"tenant": 1, "what": "campaigns"}\')')
+            )
+
+        async def owned() -> bool:
+            return any(row.kind == "campaign" and row.key == campaign_id for row in await self.rows(t.lease))
+
+        await self.until_seen("the campaign's lease", owned)
+
+    async def until_hangup(self, link: AmiLink, context: str, within_s: float = 20.0) -> None:
+        """Wait until a channel in this context of the dialplan has ended."""
+        async with asyncio.timeout(within_s):
+            while True:
+                item = await link.inbox.get()
+                if isinstance(item, AmiEvent) and item.name == "Hangup" and item.get("Context") == context:
+                    return
+
     # -- waiting for what happens ----------------------------------------------------------------------
 
     async def until(self, what: str, check: Callable[[], Any], *, within_s: float = 20.0) -> Any:
@@ -317,6 +337,16 @@ class Centre:
                     if self._running is not None and self._running.done() and not self._running.cancelled():
                         await self._running  # the engine fell: that is what to say
                     await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"not within {within_s} s: {what}") from None
+        return found
+
+    async def until_seen(self, what: str, check: Callable[[], Any], *, within_s: float = 20.0) -> Any:
+        """As `until`, of what no event tells of: looked at some times a second."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not (found := await _if_read(check)):
+                    await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"not within {within_s} s: {what}") from None
         return found

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from dialer.calls.model import OF_ATTEMPTS
 from dialer.compliance.calendar import Reason
 from dialer.compliance.filters import Filter
 from dialer.db.tables import DISPOSITION_KINDS
