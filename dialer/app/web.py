@@ -39,6 +39,8 @@ from dialer.hooks import http as hooks_http
 from dialer.hooks.fastagi import HookAgi
 from dialer.hooks.service import HookService
 from dialer.httpkit.application import Background, build_application
+from dialer.inbound import http as inbound_http
+from dialer.inbound.service import InboundService
 from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
 from dialer.policies import http as policies_http
@@ -101,6 +103,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             donotcall_http.routes,
             agents_http.routes,
             calls_http.routes,
+            inbound_http.routes,
             callbacks_http.routes,
             proofs_http.routes,
             prompts_http.routes,
@@ -132,6 +135,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             callbacks_http.CALLBACKS: callbacks,
             hooks_http.HOOKS: hooks,
             calls_http.CALLS: CallService(database, desk, settings),
+            inbound_http.INBOUND: InboundService(database),
             proofs_http.PROOFS: Proofs(database),
             prompts_http.PROMPTS: PromptService(database, settings, speaker, SoundSet.of(settings)),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),

@@ -156,7 +156,7 @@ class Consumer:
             books.nodes.set_ready(node, ready=True)
 
     async def _say_where_we_are(self) -> None:
-        """Tell the node's dialplan which server takes the calls that come in: the last that came to know it."""
+        """Tell the node's dialplan who takes the calls that come in: the server that came to know it last."""
         said = {"DOZVON_NODE": self.node.name, "DOZVON_INBOUND": self.books.placer.agi_address}
         for name, value in said.items():
             await self.node.link.send({"Action": "Setvar", "Variable": name, "Value": value})

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.calls.model import CallState
 from dialer.db.prepared import Prepared
 from dialer.db.session import encode_json
-from dialer.db.tables import agent, flow, flow_step, flow_version, inbound_call, inbound_number
+from dialer.db.tables import agent, agent_session, flow, flow_step, flow_version, inbound_call, inbound_number
 from dialer.inbound.model import Arrived, FlowRow, Number, Stepped, Version
 from ivr_flows.model import Passed
 
@@ -375,3 +375,24 @@ async def remove_number(conn: AsyncConnection, tenant_id: int, number_id: int) -
     """Forget a number; False: there is none. One that has been called breaks a reference."""
     gone = await conn.execute(delete(inbound_number).where(_N.tenant_id == tenant_id, _N.id == number_id))
     return gone.rowcount == 1
+
+
+async def is_own(conn: AsyncConnection, tenant_id: int, call_id: UUID, user_id: int | None) -> bool:
+    """Whether the user's agent has the call, or has had it."""
+    if user_id is None:
+        return False
+    found = await conn.execute(
+        select(agent.c.id)
+        .join_from(inbound_call, agent_session, agent_session.c.tenant_id == _C.tenant_id)
+        .join(
+            agent, (agent.c.tenant_id == agent_session.c.tenant_id) & (agent.c.id == agent_session.c.agent_id)
+        )
+        .where(
+            _C.tenant_id == tenant_id,
+            _C.id == call_id,
+            agent.c.user_id == user_id,
+            (agent_session.c.id == _C.session_id) | (agent_session.c.attempt_id == call_id),
+        )
+        .limit(1)
+    )
+    return found.one_or_none() is not None

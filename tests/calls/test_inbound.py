@@ -1,4 +1,4 @@
-"""Calls that come in on a real Asterisk: what callers hear and press, whom they get, and what remains of it."""
+"""Calls that come in on a real Asterisk: what callers press, whom they get, and what remains of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People who call the dialer: calls that the loopback carrier's Asterisk makes, with keys as RFC 4733 events."""
+"""People who call the dialer: the loopback carrier's Asterisk makes their calls, with keys by RFC 4733."""
 
 from __future__ import annotations
 

@@ -345,7 +345,7 @@ class Centre:
         """As `until`, of what no event tells of: looked at some times a second."""
         try:
             async with asyncio.timeout(within_s):
-                while not (found := await _if_read(check)):
+                while not (found := await _if_read(check)):  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"not within {within_s} s: {what}") from None
