@@ -15,13 +15,15 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     FromClause,
     Select,
+    Text,
     and_,
     bindparam,
     cast,
-    literal,
+    literal_column,
     null,
     select,
     tuple_,
@@ -158,9 +160,9 @@ def query(attempts: FromClause = attempt, *, inbound: bool = False) -> Select[*t
 
 #: What stands in an inbound call's row for what only an attempt has; null for the rest.
 _INSTEAD: dict[str, ColumnElement[Any]] = {
-    "trunk_id": literal(0),
-    "mode": literal("inbound"),
-    "policy": literal(""),
+    "trunk_id": literal_column("0", BigInteger),
+    "mode": literal_column("'inbound'", Text),
+    "policy": literal_column("''", Text),
 }
 
 

@@ -43,7 +43,8 @@ from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AgiHangup, BadFlow, DatabaseUnavailable
 from dialer.ids import new_id
-from dialer.inbound import callers, playing, store
+from dialer.inbound import callers, deeds, playing, store
+from dialer.inbound.deeds import Speaker
 from dialer.inbound.model import USUAL_WAIT_S, dialled_digits, outcome
 from dialer.inbound.playing import Sounds
 from dialer.inbound.store import Called
@@ -63,7 +64,9 @@ from ivr_flows.model import (
     GoTo,
     HangUp,
     Lookup,
+    OptOut,
     Position,
+    RecordConsent,
     Say,
     Step,
 )
@@ -316,6 +319,8 @@ class Reception:
                     return await self._enqueue(agi, visit, action)
                 case GoTo():
                     return await self._go_to(visit, action)
+                case OptOut() | RecordConsent():
+                    return await self._do(visit, action)
                 case _:
                     log.warning("flow_action_unknown", action=type(action).__name__)
                     return Failed(f"{type(action).__name__} is not carried out here")
@@ -336,6 +341,17 @@ class Reception:
             return Came("unknown")
         wanted = action.fields or tuple(known)
         return Came("found", {name: known[name] for name in wanted if name in known})
+
+    async def _do(self, visit: _Visit, action: OptOut | RecordConsent) -> Event:
+        contact_id = visit.line.told.get("contact_id")
+        who = Speaker(visit.line.call, contact_id, str(visit.position.variables.get("zone") or ""))
+        async with self.database.tenant(visit.line.call.tenant_id) as conn:
+            match action:
+                case OptOut():
+                    number = callers.number_of(action.number, self.region)
+                    return await deeds.opt_out(conn, who, action, number)
+                case RecordConsent():
+                    return await deeds.record_consent(conn, who, action)
 
     async def _go_to(self, visit: _Visit, action: GoTo) -> Event:
         tenant_id = visit.line.call.tenant_id

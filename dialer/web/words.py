@@ -51,6 +51,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "ringing": "ringing",
             "answered": "answered",
             "screening": "machine check",
+            "flow": "in the IVR",
             "waiting": "waiting for an agent",
             "connected": "in a talk",
             "wrap_up": "wrap-up",
@@ -69,6 +70,11 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "failed": "failure",
             "canceled": "taken back",
             "unknown": "not known",
+            "contained": "served by the IVR",
+            "left": "left in the IVR",
+            "voicemail": "voicemail",
+            "callback": "asked to be called",
+            "transferred": "put through",
         },
         "fault": {
             "unreachable": "the carrier does not answer OPTIONS",
@@ -87,6 +93,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "progressive": "Progressive",
             "power": "Power",
             "predictive": "Predictive",
+            "inbound": "Came in",
         },
         "mode_help": {
             "manual": "an agent types the number",
