@@ -308,14 +308,16 @@ class Centre:
                 )
 
     async def until_owned(self, campaign_id: int) -> None:
-        """Wait until an engine answers for the campaign."""
+        """Wait until an engine answers for the campaign, and knows what Asterisk has."""
         async with self.database.tenant(TENANT) as conn:
             await conn.execute(
                 text('SELECT pg_notify(\'dozvon_engine\', \'{"tenant": 1, "what": "campaigns"}\')')
             )
 
         async def owned() -> bool:
-            return any(row.kind == "campaign" and row.key == campaign_id for row in await self.rows(t.lease))
+            leases = {(row.kind, row.key) for row in await self.rows(t.lease)}
+            status = {row.name: row.status for row in await self.rows(t.process_status)}
+            return ("campaign", campaign_id) in leases and bool(status.get("engine", {}).get("asterisk"))
 
         await self.until_seen("the campaign's lease", owned)
 
