@@ -219,10 +219,14 @@ _CALLS = (
 )
 
 
+def _arrived(row: Row[Any]) -> Arrived:
+    return Arrived(**row._mapping)
+
+
 async def find(conn: AsyncConnection, tenant_id: int, call_id: UUID) -> Arrived | None:
     """The call with this id."""
     row = (await conn.execute(_CALLS.where(_C.tenant_id == tenant_id, _C.id == call_id))).one_or_none()
-    return Arrived(*row) if row else None
+    return _arrived(row) if row else None
 
 
 async def page(
@@ -234,7 +238,7 @@ async def page(
         at, id_ = before
         query = query.where((_C.created_at < at) | ((_C.created_at == at) & (_C.id < id_)))
     rows = await conn.execute(query.order_by(_C.created_at.desc(), _C.id.desc()).limit(limit))
-    return [Arrived(*row) for row in rows]
+    return [_arrived(row) for row in rows]
 
 
 # -- flows -------------------------------------------------------------------------------------------------
