@@ -26,9 +26,9 @@ from dialer.db.lock import Alone
 from dialer.db.pulse import Pulse
 from dialer.db.session import Database
 from dialer.engine import Engine
-from dialer.inbound.playing import NamedSounds
 from dialer.inbound.reception import Reception
 from dialer.managed import Renderer
+from dialer.prompts.player import Prompts
 from dialer.recordings.recorder import Recorder
 from dialer.reports.settled_store import settled
 from dialer.servers.ownership import Ownership
@@ -84,7 +84,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
             calls,
             switchboard,
             terms,
-            NamedSounds(),
+            Prompts.of(settings, database),
             settings.default_region,
         ),
         placer=placer,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from dialer.asterisk.fastagi import AgiCall
 from dialer.errors import ActionFailed, AgiHangup
-from ivr_flows.model import KEYS, Ask, Event, Failed, Nothing, Played, Pressed, Prompt, Say, Sound
+from ivr_flows.model import KEYS, Ask, Event, Failed, Nothing, Played, Pressed, Prompt, Say
 
 #: The longest that a sound may last, seconds: Asterisk answers when it has ended.
 SOUND_S = 3_600.0
@@ -20,14 +20,6 @@ class Sounds(Protocol):
 
     async def resolve(self, tenant_id: int, prompts: Iterable[Prompt]) -> tuple[str, ...]:
         """What Asterisk is told to play, in order; what cannot be played is left out."""
-
-
-class NamedSounds:
-    """Recordings by their names in Asterisk; words are not spoken."""
-
-    async def resolve(self, tenant_id: int, prompts: Iterable[Prompt]) -> tuple[str, ...]:
-        """What Asterisk is told to play; what is no recording is left out."""
-        return tuple(prompt.name for prompt in prompts if isinstance(prompt, Sound))
 
 
 async def say(agi: AgiCall, sounds: Sequence[str], wanted: Say) -> Event:

@@ -1,4 +1,4 @@
-"""Flows, numbers and inbound calls in the database: publishing, callers, talks, and what an erasure leaves."""
+"""Flows, numbers and inbound calls in the database: publishing, callers, talks, what an erasure leaves."""
 
 from __future__ import annotations
 

@@ -78,6 +78,7 @@ async def floor(asterisk_binary: AsteriskBinary) -> AsyncIterator[Floor]:
             sip_port=managed.sip_port,
             database_pool=5,
             keep_customer_s=4.0,
+            asterisk_sounds_dir=folder / "asterisk" / "data" / "sounds",
         )
         speaker = Speaker.of(load())
         carrier = Carrier(asterisk_binary, folder / "carrier", speaker.speak)
