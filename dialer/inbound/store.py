@@ -219,8 +219,8 @@ _CALLS = (
 )
 
 
-def _arrived(row: Row[Any]) -> Arrived:
-    return Arrived(**row._mapping)
+def _arrived(row: Any) -> Arrived:
+    return Arrived(*row)
 
 
 async def find(conn: AsyncConnection, tenant_id: int, call_id: UUID) -> Arrived | None:

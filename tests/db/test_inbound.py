@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,15 @@ from dialer.contacts.numbers import PhoneNumber
 from dialer.db import tables as t
 from dialer.db.listen import REPLIES, Listener
 from dialer.db.session import Database
+from dialer.donotcall import store as donotcall
+from dialer.donotcall.model import Source
 from dialer.httpkit.access import Actor, Role
 from dialer.ids import new_id
-from dialer.inbound import callers, http, store
+from dialer.inbound import callers, deeds, http, store
+from dialer.inbound.deeds import Speaker
 from dialer.inbound.service import InboundService
 from dialer.settings import load
-from ivr_flows.model import Passed
+from ivr_flows.model import Came, Failed, OptOut, Passed, RecordConsent
 
 NUMBER = PhoneNumber("+79161112233", "mobile", ("Europe/Moscow",))
 BOSS = Actor(TENANT, None, Role.ADMINISTRATOR, "Somebody", "en")
@@ -363,3 +367,36 @@ async def test_an_erased_person_has_never_called(floor: Floor, tmp_path: Path) -
     async with floor.database.tenant(TENANT) as conn:
         (step,) = await store.steps(conn, TENANT, call.attempt_id)
     assert (step.state, step.event, step.collected) == ("order", "done", {})
+
+
+async def test_a_key_has_the_number_called_no_more(floor: Floor) -> None:
+    """By nobody, or not by the campaign of the called number; the entry names the call."""
+    call = await arrived(floor, await published(floor))
+    row = await row_of(floor, call)
+    who = Speaker(call, row.contact_id, "Europe/Moscow")
+    async with floor.database.tenant(TENANT) as conn:
+        for scope in ("campaign", "all"):
+            assert await deeds.opt_out(conn, who, OptOut(scope, NUMBER.e164), NUMBER) == Came("done")
+        assert isinstance(await deeds.opt_out(conn, who, OptOut("all", ""), None), Failed)
+    async with floor.database.tenant(TENANT) as conn:
+        found = await donotcall.entries_of(conn, TENANT, [NUMBER.e164])
+    said = {(entry.campaign_id, entry.source, entry.attempt_id) for entry in found}
+    assert said == {(one, Source.KEY_PRESS, call.attempt_id) for one in (floor.campaign_id, None)}
+
+
+async def test_a_key_consents(floor: Floor) -> None:
+    """In the ledger, to the end of the day in the flow's zone; a refusal is none, and nobody's is not kept."""
+    call = await arrived(floor, await published(floor))
+    row = await row_of(floor, call)
+    who = Speaker(call, row.contact_id, "Europe/Moscow")
+    async with floor.database.tenant(TENANT) as conn:
+        refused = RecordConsent("advertising", given=False)
+        assert await deeds.record_consent(conn, who, refused) == Came("done")
+        given = RecordConsent("advertising", given=True, until=date(2099, 12, 31))
+        assert await deeds.record_consent(conn, who, given) == Came("done")
+        assert isinstance(await deeds.record_consent(conn, Speaker(call, None, ""), given), Failed)
+        (kept,) = await conn.execute(select(t.consent))
+    assert (kept.contact_id, kept.purpose, kept.proof) == (
+        row.contact_id, "advertising", f"call {call.attempt_id}",
+    )  # fmt: skip
+    assert kept.valid_until == datetime(2099, 12, 31, 20, 59, 59, tzinfo=UTC)
