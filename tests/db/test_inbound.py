@@ -385,7 +385,7 @@ async def test_a_key_has_the_number_called_no_more(floor: Floor) -> None:
 
 
 async def test_a_key_consents(floor: Floor) -> None:
-    """In the ledger, to the end of the day in the flow's zone; a refusal is none, and nobody's is not kept."""
+    """In the ledger, to the end of the day in the flow's zone; a refusal is none, nobody's is not kept."""
     call = await arrived(floor, await published(floor))
     row = await row_of(floor, call)
     who = Speaker(call, row.contact_id, "Europe/Moscow")
