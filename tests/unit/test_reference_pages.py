@@ -34,7 +34,7 @@ def variables() -> set[str]:
     """What dialplans and the programs that they start call so too."""
     root = DOCS.parent
     files = [
-        *root.glob("asterisk_conf/hooks/*.conf"),
+        *root.glob("asterisk_conf/**/*.conf"),
         *root.glob("agi_scripts/*.py"),
         *root.glob("dialer/hooks/*.py"),
     ]
