@@ -26,14 +26,13 @@ from dialer.calls.dispositions import Choice, Talk
 from dialer.calls.model import CallState, HungUpBy, Result
 from dialer.calls.refusals import Refusals
 from dialer.clock import utc_now
-from dialer.contacts import numbers
-from dialer.contacts.rejects import RejectCode
+from dialer.contacts.numbers import number_of
 from dialer.db import events
 from dialer.db.session import Database
 from dialer.db.tables import campaign, lead
 from dialer.donotcall import store as donotcall
 from dialer.donotcall.model import Refusal, Source
-from dialer.errors import BadNumber, Invalid, NotAllowed, NotFound, WrongState
+from dialer.errors import Invalid, NotAllowed, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.said import Said
@@ -44,14 +43,6 @@ from scheduler import hopper, promised, quotas, retry
 #: Attempts of one piece of the CSV file.
 CSV_PAGE = 1000
 
-_WHY = {
-    RejectCode.LETTERS: "it has letters in it",
-    RejectCode.TOO_SHORT: "it has too few digits",
-    RejectCode.TOO_LONG: "it has too many digits",
-    RejectCode.NO_COUNTRY: "no country has this code",
-    RejectCode.NOT_ASSIGNED: "there is no such area or operator",
-    RejectCode.PREMIUM: "the call would be billed as a paid service",
-}
 _TIMELINE = (
     "created",
     "sent",
@@ -162,7 +153,7 @@ class CallService:
 
     def e164(self, written: str) -> str:
         """The number as people write it, in E.164. Raises BadNumber."""
-        return _number(written, self._settings.default_region).e164
+        return number_of(written, self._settings.default_region).e164
 
     # -- what it came to -----------------------------------------------------------------------------------
 
@@ -291,7 +282,7 @@ class CallService:
             return await refusals.of_last_day(conn, actor.tenant_id)
 
     async def _dial_number(self, actor: Actor, campaign_id: int, number: str) -> UUID:
-        read = _number(number, self._settings.default_region)
+        read = number_of(number, self._settings.default_region)
         async with self._database.tenant(actor.tenant_id) as conn:
             agent, shift = await _free_shift(conn, actor)
             if shift.lead_id is not None:
@@ -452,13 +443,6 @@ async def _tell(conn: AsyncConnection, tenant_id: int, talk: Talk, choice: Choic
         told.append(("call.state", {**about, "state": CallState.ENDED, "result": Result.ANSWERED}))
     facts = [events.Fact(kind, payload, talk.campaign_id, talk.agent_id) for kind, payload in told]
     await events.emit_all(conn, facts, tenant_id=tenant_id)
-
-
-def _number(written: str, region: str) -> numbers.PhoneNumber:
-    read = numbers.read_number(written, region)
-    if isinstance(read, numbers.BadNumber):
-        raise BadNumber(reason=_WHY.get(read.code, "it is no phone number"))
-    return read
 
 
 def _shown(actor: Actor, row: CallRow) -> CallRow:

@@ -17,10 +17,9 @@ from dialer.clock import utc_now
 from dialer.contacts import dead_numbers_store as store
 from dialer.contacts import history
 from dialer.contacts.dead_numbers import DeadNumber, DeadReason, ListCount, is_dead
-from dialer.contacts.numbers import BadNumber, read_number
+from dialer.contacts.numbers import number_of
 from dialer.db.events import emit, wake
 from dialer.db.session import Database
-from dialer.errors import BadNumber as BadNumberError
 from dialer.errors import DatabaseUnavailable, NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
@@ -108,9 +107,7 @@ class DeadNumberService:
             await _rose(conn, actor.tenant_id, changed, actor.user_id)
 
     def _read(self, number: str) -> str:
-        read = read_number(number, self._settings.default_region)
-        if isinstance(read, BadNumber):
-            raise BadNumberError(reason=read.code.value)
+        read = number_of(number, self._settings.default_region)
         return read.e164
 
 

@@ -19,6 +19,7 @@ from phonenumbers.timezone import time_zones_for_number
 
 from dialer.contacts.numberplan import Plan
 from dialer.contacts.rejects import RejectCode
+from dialer.errors import BadNumber as BadNumberError
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,16 @@ class BadNumber:
     value: str
 
 
+#: Why a number that somebody has typed is none.
+_WHY = {
+    RejectCode.LETTERS: "it has letters in it",
+    RejectCode.TOO_SHORT: "it has too few digits",
+    RejectCode.TOO_LONG: "it has too many digits",
+    RejectCode.NO_COUNTRY: "no country has this code",
+    RejectCode.NOT_ASSIGNED: "there is no such area or operator",
+    RejectCode.PREMIUM: "the call would be billed as a paid service",
+    RejectCode.ROUNDED: "a spreadsheet has thrown its last digits away",
+}
 _UNKNOWN_ZONE = "Etc/Unknown"
 
 # What people put before a number: "моб. 8916...", "тел.: 8495...".
@@ -216,6 +227,14 @@ def read_number(text: str, region: str) -> PhoneNumber | BadNumber:
         timezones=tuple(zone for zone in time_zones_for_number(number) if zone != _UNKNOWN_ZONE),
         extension=extension,
     )
+
+
+def number_of(text: str, region: str) -> PhoneNumber:
+    """The number that somebody has typed. Raises dialer.errors.BadNumber, which says why it is none."""
+    read = read_number(text, region)
+    if isinstance(read, BadNumber):
+        raise BadNumberError(reason=_WHY.get(read.code, "it is no phone number"), code=read.code.value)
+    return read
 
 
 def _parse(body: str, region: str) -> phonenumbers.PhoneNumber:

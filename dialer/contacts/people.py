@@ -14,13 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.contacts import fields_store, history, people_store
 from dialer.contacts.history import Entry, Kind, Place
 from dialer.contacts.model import MAX_PHONES
-from dialer.contacts.numbers import BadNumber, read_number
+from dialer.contacts.numbers import number_of
 from dialer.contacts.people_base import Person, card_of, sees_numbers
 from dialer.contacts.people_consents import Consents
 from dialer.contacts.people_model import Card
 from dialer.contacts.people_numbers import Numbers
 from dialer.contacts.rows import clean
-from dialer.errors import BadNumber as BadNumberError
 from dialer.errors import Conflict, Invalid
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
@@ -66,9 +65,7 @@ class PersonService(Numbers, Consents):
         if "@" in text:
             return await people_store.by_email(conn, tenant_id, text.replace(" ", ""), after, limit)
         if any(map(str.isdigit, text)):
-            number = read_number(text, self._region)
-            if isinstance(number, BadNumber):
-                raise BadNumberError(reason=number.code.value)
+            number = number_of(text, self._region)
             last = after[1] if after else 0
             return [
                 ("", one) for one in await people_store.by_number(conn, tenant_id, number.e164, last, limit)

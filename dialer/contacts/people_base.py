@@ -14,11 +14,10 @@ from dialer.contacts import consents, fields_store, history, people_store
 from dialer.contacts.consents import Record
 from dialer.contacts.fields import Field
 from dialer.contacts.history import Kind
-from dialer.contacts.numbers import BadNumber, PhoneNumber, read_number
+from dialer.contacts.numbers import PhoneNumber, number_of
 from dialer.contacts.people_model import Card, LeadOf, Membership, refit
 from dialer.db.events import wake
 from dialer.db.session import Database
-from dialer.errors import BadNumber as BadNumberError
 from dialer.errors import Conflict, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
@@ -48,10 +47,7 @@ class People:
         self._region = settings.default_region
 
     def _read(self, written: str) -> PhoneNumber:
-        number = read_number(written, self._region)
-        if isinstance(number, BadNumber):
-            raise BadNumberError(reason=number.code.value)
-        return number
+        return number_of(written, self._region)
 
     async def _reach(self, conn: AsyncConnection, actor: Actor, contact_id: int, right: Right) -> None:
         """Raise Forbidden unless the actor has the right, or has the person on their own desk."""

@@ -6,8 +6,7 @@ from dialer.contacts import store
 from dialer.contacts.imports import Imports
 from dialer.contacts.lists import Lists
 from dialer.contacts.model import Contact
-from dialer.contacts.numbers import BadNumber, read_number
-from dialer.errors import BadNumber as BadNumberError
+from dialer.contacts.numbers import number_of
 from dialer.errors import NotFound
 from dialer.httpkit.access import Actor, Right
 
@@ -37,9 +36,7 @@ class ContactService(Lists, Imports):
         actor.require(Right.CONTACTS_READ)
         e164 = None
         if number is not None:
-            read = read_number(number, self._settings.default_region)
-            if isinstance(read, BadNumber):
-                raise BadNumberError(reason=read.code.value)
+            read = number_of(number, self._settings.default_region)
             e164 = read.e164
         async with self._database.tenant(actor.tenant_id) as conn:
             return await store.page_of_contacts(

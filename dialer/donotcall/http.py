@@ -29,7 +29,10 @@ class EntryIn(In):
 
     numbers: list[str] = Field([], max_length=MOST, description="written in any way")
     prefixes: list[str] = Field(
-        [], max_length=MOST_PREFIXES, description="all numbers that begin so: `+7495`; at least two digits"
+        [],
+        max_length=MOST_PREFIXES,
+        description="all numbers that begin so: `+7495`, or as numbers are written in the country of the "
+        "installation (`8495`); more than the code of a country",
     )
     campaign_id: int | None = Field(None, ge=1, le=MAX_ID, description="null: by no campaign")
     reason: Line = Field("", max_length=500)

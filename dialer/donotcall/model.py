@@ -21,9 +21,8 @@ from dialer.compliance.filters import Unwanted
 
 #: Numbers of one transaction whose locks are taken one by one; for more the lock of all is taken.
 MOST_LOCKS = 100
-#: Digits of the longest number there is (ITU-T E.164), and of the shortest prefix that is taken: a slip must
-#: not stop all calls to a country.
-LONGEST, SHORTEST_PREFIX = 15, 2
+#: Digits of the shortest prefix there is: the code of a country has one at least, and more stand after it.
+SHORTEST_PREFIX = 2
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -184,16 +183,6 @@ def in_force(valid_from: datetime | None, valid_until: datetime | None, now: dat
 def longest(found: Sequence[Unwanted]) -> Unwanted:
     """Of what keeps a number from being dialled, that which lasts longest; of two the older."""
     return max(found, key=lambda each: (each.until is None, each.until or _EARLIEST, -each.entry_id))
-
-
-def mark_of(prefix: str) -> str | None:
-    """The mark of all numbers that begin so ("+7 495", "7495*": "+7495*"); None where that is no prefix."""
-    digits = prefix.strip().removesuffix("*").removeprefix("+")
-    for mark in " -()\N{NO-BREAK SPACE}":
-        digits = digits.replace(mark, "")
-    if not digits.isascii() or not digits.isdigit() or digits.startswith("0"):
-        return None
-    return f"+{digits}*" if SHORTEST_PREFIX <= len(digits) < LONGEST else None
 
 
 def shown(mark: str) -> str:

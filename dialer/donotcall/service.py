@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.clock import utc_now
 from dialer.contacts.lists import check_campaign
 from dialer.contacts.loading import Progress
-from dialer.contacts.numbers import BadNumber, read_number
+from dialer.contacts.numbers import BadNumber, number_of, read_number
 from dialer.contacts.spool import pieces, plain_filename, spooled
 from dialer.db.session import Database
 from dialer.donotcall import importstore, store
@@ -26,10 +26,9 @@ from dialer.donotcall.model import (
     Refusal,
     Registry,
     Source,
-    mark_of,
     one_by_one,
 )
-from dialer.errors import BadNumber as BadNumberError
+from dialer.donotcall.prefixes import read_prefix
 from dialer.errors import Invalid, NotFound, UnreadableFile, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
@@ -139,12 +138,7 @@ class DoNotCallService:
                 raise Invalid(field="numbers", reason=Said("{number} is no phone number", number=written))
             marks.append(read.e164)
         for written in prefixes:
-            mark = mark_of(written)
-            if mark is None:
-                raise Invalid(
-                    field="prefixes", reason=Said("{prefix} is no beginning of numbers", prefix=written)
-                )
-            marks.append(mark)
+            marks.append(read_prefix(written, self._settings.default_region))
         return marks
 
     async def remove(self, actor: Actor, entry_id: int, reason: str) -> Entry:
@@ -154,7 +148,7 @@ class DoNotCallService:
         async with self._database.tenant(actor.tenant_id) as conn:
             entry = await self._entry(conn, actor, entry_id)
             if not await store.remove(conn, actor.tenant_id, entry, reason=reason, by=actor.user_id):
-                raise WrongState(what="The entry", state="removed", allowed="in force")
+                raise WrongState(what="The entry", state="removed already", allowed="in force")
             if entry.kind is Kind.PREFIX:
                 await changes.ask_area(conn, actor.tenant_id, entry.number, entry.campaign_id, refuse=False)
             await audit.record(conn, actor, "do_not_call.remove", f"do_not_call:{entry_id}", reason=reason)
@@ -184,9 +178,7 @@ class DoNotCallService:
     async def check(self, actor: Actor, number: str) -> Check:
         """What is said of a number, however it is written. Raises BadNumber."""
         actor.require(Right.CONTACTS_READ)
-        read = read_number(number, self._settings.default_region)
-        if isinstance(read, BadNumber):
-            raise BadNumberError(reason=read.code.value)
+        read = number_of(number, self._settings.default_region)
         (found,) = await self.check_all(actor, [read.e164])
         return found
 

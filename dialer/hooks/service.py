@@ -18,13 +18,12 @@ from dialer.callbacks.making import Asked
 from dialer.callbacks.service import CallbackService
 from dialer.clock import utc_now
 from dialer.compliance.policy import Purpose
-from dialer.contacts.numbers import BadNumber, read_number
+from dialer.contacts.numbers import BadNumber, number_of, read_number
 from dialer.contacts.people import PersonService
 from dialer.db.session import Database
 from dialer.donotcall import store as donotcall
 from dialer.donotcall.model import Refusal, Source
 from dialer.donotcall.service import DoNotCallService
-from dialer.errors import BadNumber as BadNumberError
 from dialer.errors import Conflict, Invalid, NeedsCallToken, NotFound
 from dialer.hooks import store
 from dialer.hooks.model import (
@@ -308,9 +307,7 @@ class HookService:
             raise NeedsCallToken(field="number")
 
     def _read(self, written: str) -> str:
-        read = read_number(written, self._region)
-        if isinstance(read, BadNumber):
-            raise BadNumberError(reason=read.code.value)
+        read = number_of(written, self._region)
         return read.e164
 
     async def _one_person(self, conn: AsyncConnection, actor: Actor, e164: str) -> int | None:

@@ -22,10 +22,9 @@ from dialer.compliance.filters import Answer as Said
 from dialer.compliance.filters import Filter, Rules, Subject, answers, stopped
 from dialer.compliance.model import STARTED_BY_PERSON
 from dialer.contacts import consents
-from dialer.contacts.numbers import BadNumber, read_number
+from dialer.contacts.numbers import number_of
 from dialer.db.session import Database
 from dialer.donotcall import store as donotcall
-from dialer.errors import BadNumber as BadNumberError
 from dialer.errors import NotFound
 from dialer.httpkit.access import Actor, Right
 from dialer.pacing.model import DialMode
@@ -95,9 +94,7 @@ class WhyNotService:
         """Why campaigns do not dial a number, however it is written; `campaign_id`: that one alone, also
         where it has no lead of it. Raises BadNumber, NotFound (of the campaign)."""
         actor.require(Right.CONTACTS_READ)
-        read = read_number(number, self._region)
-        if isinstance(read, BadNumber):
-            raise BadNumberError(reason=read.code.value)
+        read = number_of(number, self._region)
         now, tenant_id = await self._now(actor.tenant_id), actor.tenant_id
         async with self._database.tenant(tenant_id) as conn:
             known = await store.known(conn, tenant_id, e164=read.e164)

@@ -157,14 +157,46 @@ async def test_an_area_that_is_allowed_again_meanwhile(client: Client, floor: Fl
         {},
         {"numbers": ["123"]},
         {"prefixes": ["+7"]},
+        {"prefixes": ["+44"]},
+        {"prefixes": ["+99"]},
         {"prefixes": ["*"]},
         {"numbers": [FIRST], "valid_until": "2020-01-01T00:00:00Z"},
     ],
 )
 async def test_what_cannot_be_added(client: Client, body: dict[str, Any]) -> None:
-    """Nothing, no number, a whole country, an end in the past: nothing is written."""
+    """Nothing, no number, a whole country or several, an end in the past: nothing is written."""
     await post(client, "", 422, **body)
     assert (await get(client, "", removed="true"))["items"] == []
+
+
+async def test_a_beginning_is_read_by_the_country(client: Client) -> None:
+    """As people write it and as numbers are read: the 8 is none of the number; and what it covers is told."""
+    added = await post(client, "", 201, prefixes=["8495", "8 (812)"])
+    items = (await get(client, ""))["items"]
+    assert {one["number"] for one in items} == {"+7495", "+7812"}
+    assert len(added["ids"]) == 2
+    assert (await get(client, "/check", number="88121234567"))["forbidden"]
+    assert (await get(client, "/check", number="84951234567"))["forbidden"]
+
+
+async def test_refusals_in_the_language_of_the_reader(client: Client) -> None:
+    """An entry that was taken out already, none at all, what is no number: no word of another language."""
+    (entry,) = (await post(client, "", 201, numbers=[FIRST]))["ids"]
+    await post(client, f"/{entry}/remove", 200, reason="a slip")
+
+    async def told(method: str, path: str, locale: str, **body: str) -> str:
+        headers = {"Accept-Language": locale}
+        reply = await client.request(method, f"/api/v1/do-not-call{path}", headers=headers, json=body or None)
+        return str((await reply.json())["detail"])
+
+    said = await told("POST", f"/{entry}/remove", "ru", reason="снова")
+    assert said == "Запись: сейчас уже снята; это можно, только когда она действует."
+    assert await told("POST", "/999/remove", "ru", reason="снова") == "Не найдено: запись 999."
+    said = "Номер телефона не подходит: в нём есть буквы."
+    assert await told("GET", "/check?number=abc", "ru") == said
+    assert await told("GET", "/check?number=12", "en") == (
+        "The phone number cannot be used: it has too few digits."
+    )
 
 
 @pytest.mark.parametrize(("role", "may"), [("operator", 403), ("supervisor", 201)])

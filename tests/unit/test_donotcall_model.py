@@ -18,7 +18,6 @@ from dialer.donotcall.model import (
     lock_of,
     locks_of,
     longest,
-    mark_of,
     marks,
     one_by_one,
     shown,
@@ -28,32 +27,11 @@ NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 NUMBERS = st.from_regex(r"\A\+[1-9][0-9]{6,14}\Z")
 
 
-@pytest.mark.parametrize(
-    ("written", "mark"),
-    [
-        ("+7495", "+7495*"),
-        ("7 (495)", "+7495*"),
-        ("+7495*", "+7495*"),
-        (" +44-20 ", "+4420*"),
-        ("+7", None),  # a whole country, by a slip
-        ("", None),
-        ("*", None),
-        ("+0495", None),  # no country begins so
-        ("+7495x", None),
-        ("+7٤٩٥", None),
-        ("+123456789012345", None),  # a whole number
-    ],
-)
-def test_a_prefix_has_one_form(written: str, mark: str | None) -> None:
-    """However it is written; what cannot begin a number is none."""
-    assert mark_of(written) == mark
-
-
 @given(NUMBERS)
 def test_a_number_is_found_under_each_of_its_beginnings(number: str) -> None:
     """What is looked up for a number are itself and every prefix that it goes on from; not itself as one: an
     entry for longer numbers does not stop the number that they begin with."""
-    beginnings = {mark_of(number[:length]) for length in range(3, len(number))}
+    beginnings = {f"{number[:length]}*" for length in range(3, len(number))}
     asked = marks(number)
     assert {*asked} == {number, *beginnings}
     assert len(asked) == len({*asked})

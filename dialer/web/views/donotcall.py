@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
@@ -55,7 +56,8 @@ async def add(request: web.Request) -> web.StreamResponse:
     form = await forms.texts(request)
     try:
         numbers = [line.strip() for line in form.get("numbers", "").splitlines() if line.strip()]
-        prefixes = forms.words_of(form.get("prefixes", ""))
+        # No blanks: "8 (495)" is one.
+        prefixes = [one.strip() for one in re.split("[,;\n]", form.get("prefixes", "")) if one.strip()]
         said = await refusal(request, actor, form)
         await request.app[DO_NOT_CALL].add(actor, numbers, prefixes, said)
     except DozvonError as error:
