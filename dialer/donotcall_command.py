@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from dialer.contacts.imports_http import error_out
 from dialer.db import migrate
 from dialer.db.session import Database
 from dialer.donotcall.model import Entry, ImportStatus, NumbersImport, Refusal, Source
 from dialer.donotcall.service import DoNotCallService
+from dialer.errors import RegistryShrunk
 from dialer.httpkit.access import Actor
 from dialer.installation import Installation
 from dialer.settings import Settings
@@ -105,6 +107,10 @@ async def import_command(
         highlight=False,
     )
     if job.status is ImportStatus.FAILED:
-        console.print(f"The import failed: {job.error}", style="bold red", highlight=False)
+        error = error_out(job.error, "en")
+        told = f"The import failed: {error.message if error else 'nobody knows why'}"
+        if error is not None and error.id == RegistryShrunk.id:
+            told += " At the command line: --fewer."
+        console.print(told, style="bold red", highlight=False, soft_wrap=True)
         return 1
     return 0

@@ -52,6 +52,12 @@ class NotFound(DozvonError):
     id, status = "not-found", 404
 
 
+class Merged(NotFound):
+    """The contact {key} was merged into the contact {merged_into}."""
+
+    id = "contact-merged"
+
+
 class Conflict(DozvonError):
     """{reason}."""
 

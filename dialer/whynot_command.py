@@ -60,6 +60,8 @@ def tell_report(console: Console, words: Words, report: Report, *, json_line: bo
     console.print(f"[bold]{report.e164}[/bold]  {escape(words.known(report))}", highlight=False)
     if report.unwanted:
         console.print("No campaign at all may call it.", style="red", highlight=False)
+    for said in words.bans(report):
+        console.print(escape(said), style="red", highlight=False)
     for one in report.findings:
         _tell_finding(console, words, one)
     if report.more:

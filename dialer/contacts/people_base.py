@@ -18,7 +18,7 @@ from dialer.contacts.numbers import PhoneNumber, number_of
 from dialer.contacts.people_model import Card, LeadOf, Membership, refit
 from dialer.db.events import wake
 from dialer.db.session import Database
-from dialer.errors import Conflict, NotFound, WrongState
+from dialer.errors import Conflict, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.settings import Settings
@@ -131,10 +131,10 @@ class People:
 
 
 async def card_of(conn: AsyncConnection, actor: Actor, contact_id: int, *, lock: bool = False) -> Card:
-    """A person's card. Raises NotFound."""
+    """A person's card. Raises NotFound, Merged."""
     found = await people_store.card(conn, actor.tenant_id, contact_id, lock=lock)
     if found is None:
-        raise NotFound(what="contact", key=contact_id)
+        raise await people_store.missing(conn, actor.tenant_id, contact_id)
     return found
 
 

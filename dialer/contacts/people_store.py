@@ -23,6 +23,7 @@ from dialer.contacts.people_model import (
 )
 from dialer.db import tables as t
 from dialer.db.prepared import Prepared
+from dialer.errors import Merged, NotFound
 
 _CONTACT = t.contact.c
 _PHONE = t.contact_phone.c
@@ -31,6 +32,18 @@ _CARD = """
     SELECT id, external_id, last_name, first_name, middle_name, email, timezone, custom, created_at, erased_at
       FROM contact WHERE tenant_id = :tenant_id AND id = :contact_id
 """
+#: Merges one after the other end with whom there still is.
+_MERGED = Prepared(
+    """
+    WITH RECURSIVE w (id) AS (
+        SELECT CAST(:contact_id AS bigint)
+         UNION
+        SELECT m.survivor_id FROM w
+          JOIN contact_merge m ON m.tenant_id = :tenant_id AND m.merged_id = w.id AND m.undone_at IS NULL
+    )
+    SELECT k.id FROM w JOIN contact k ON k.tenant_id = :tenant_id AND k.id = w.id LIMIT 1
+    """
+)
 _SEE = Prepared(_CARD)
 _LOCK = Prepared(f"{_CARD} FOR UPDATE")
 _NUMBERS = Prepared(
@@ -70,6 +83,14 @@ async def card(conn: AsyncConnection, tenant_id: int, contact_id: int, *, lock: 
         return None
     numbers = await numbers_of(conn, tenant_id, [contact_id])
     return Card(*(*row, numbers[contact_id]))
+
+
+async def missing(conn: AsyncConnection, tenant_id: int, contact_id: int) -> NotFound:
+    """What is to be raised where there is no such contact: it may be part of another by now."""
+    found = await _MERGED.value(conn, tenant_id=tenant_id, contact_id=contact_id)
+    if found is None:
+        return NotFound(what="contact", key=contact_id)
+    return Merged(what="contact", key=contact_id, merged_into=found)
 
 
 async def numbers_of(

@@ -28,6 +28,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     null,
     or_,
     select,
@@ -104,6 +105,19 @@ def _has(column: ColumnElement[Any], texts: Sequence[str]) -> list[ColumnElement
 def _in_cell(whose: Whose) -> ColumnElement[bool]:
     value = t.import_reject.c.value
     return or_(false(), *_digits(value, whose), *_has(value, (*whose.names, *whose.emails)))
+
+
+def _in_numbers_file(whose: Whose) -> ColumnElement[bool]:
+    rejects = t.do_not_call_import.c.rejects
+    return or_(false(), *_digits(rejects, whose), *_has(rejects, (*whose.names, *whose.emails)))
+
+
+#: Rows and codes stay, what stood there goes.
+_WITHOUT_VALUES: ColumnElement[Any] = literal_column(
+    "(SELECT coalesce(jsonb_agg(jsonb_build_array(one.said -> 0, one.said -> 1, NULL)), '[]')"
+    " FROM jsonb_array_elements(do_not_call_import.rejects) AS one (said))",
+    JSONB,
+)
 
 
 def _in_reply(whose: Whose) -> ColumnElement[bool]:
@@ -225,6 +239,7 @@ PLACES: Final[Sequence[Place]] = (
     Place(t.do_not_call, lambda whose: t.do_not_call.c.mark.in_(whose.own_numbers)),
     Place(t.contact_phone, _by(t.contact_phone, "contact_id")),
     Place(t.import_reject, _in_cell, {"value": ""}, exported=False),
+    Place(t.do_not_call_import, _in_numbers_file, {"rejects": _WITHOUT_VALUES}, exported=False),
     Place(t.command, _in_command, exported=False),
     Place(t.idempotency, _in_reply, exported=False),
     Place(
@@ -255,7 +270,6 @@ NOTHING_THERE: Final[Mapping[str, str]] = MappingProxyType(
         "event": "ids of what happened, and gone after a day",
         "flow_version": "what callers hear",
         "inbound_number": "numbers of the company",
-        "do_not_call_import": "rows and codes of what a registry's file could not say",
         "import_job": "how a file is read, and how many of its rows were what",
         "import_mapping": "headers of files",
         "pacing_tick": "numbers of a decision",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dialer.contacts import store
+from dialer.contacts import people_store, store
 from dialer.contacts.imports import Imports
 from dialer.contacts.lists import Lists
 from dialer.contacts.model import Contact
 from dialer.contacts.numbers import number_of
-from dialer.errors import NotFound
 from dialer.httpkit.access import Actor, Right
 
 
@@ -19,8 +18,8 @@ class ContactService(Lists, Imports):
         actor.require(Right.CONTACTS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
             found = await store.get_contact(conn, actor.tenant_id, contact_id)
-        if found is None:
-            raise NotFound(what="contact", key=contact_id)
+            if found is None:
+                raise await people_store.missing(conn, actor.tenant_id, contact_id)
         return found
 
     async def contacts(

@@ -116,6 +116,7 @@ class RejectOut(Out):
 
     row: int
     code: str
+    value: str | None = Field(description="what stood there, cut; null: nobody has kept it")
 
 
 class NumbersOut(Out):
@@ -270,7 +271,7 @@ def numbers_out(job: NumbersImport, locale: str) -> NumbersOut:
         known=job.counts.known,
         removed=job.counts.removed,
         rejected=job.counts.rejected,
-        rejects=[RejectOut(row=row, code=code) for row, code in job.rejects],
+        rejects=[RejectOut(row=row, code=code, value=value) for row, code, value in job.rejects],
         error=error_out(job.error, locale),
         added_by=job.added_by,
         created_at=job.created_at,

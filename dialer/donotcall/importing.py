@@ -25,9 +25,10 @@ from dialer.contacts.csvfile import detect_encoding, open_text
 from dialer.contacts.files import BadRecord, Record, inspect, read_records
 from dialer.contacts.loading import Loader, Loading
 from dialer.contacts.numbers import BadNumber, read_cell
+from dialer.contacts.rejects import Reject
 from dialer.db.events import emit, wake
 from dialer.donotcall import importstore, store
-from dialer.donotcall.model import ImportCounts, ImportStatus, NumbersImport
+from dialer.donotcall.model import ImportCounts, ImportStatus, NumbersImport, Rejected
 from dialer.errors import ImportInterrupted, NoPhoneColumn, RegistryShrunk
 from dialer.settings import Settings
 from scheduler import refused
@@ -55,8 +56,8 @@ class Batch:
     last: int
     #: numbers in E.164, each once
     numbers: tuple[str, ...]
-    #: pieces that are no number: (row, why)
-    rejects: tuple[tuple[int, str], ...]
+    #: pieces that are no number: (row, why, what stood there)
+    rejects: tuple[Rejected, ...]
 
 
 def rows_of(path: Path, *, after: int = 0) -> Iterator[tuple[int, Sequence[str]]]:
@@ -90,14 +91,18 @@ def read_batch(
 ) -> Batch | None:
     """The next `size` rows; None at the end of the file."""
     numbers: dict[str, None] = {}
-    rejects: list[tuple[int, str]] = []
+    rejects: list[Rejected] = []
     last = 0
     for row, cells in itertools.islice(rows, size):
         last = row
         for cell in cells:
             good, bad = read_cell(cell[:300], region)
             numbers.update((one.e164, None) for one in good)
-            rejects += [(row, one.code.value) for one in bad if isinstance(one, BadNumber)]
+            rejects += [
+                (row, one.code.value, Reject.of(row, "", one.code, one.value).value)
+                for one in bad
+                if isinstance(one, BadNumber)
+            ]
     return Batch(last, tuple(numbers), tuple(rejects)) if last else None
 
 
@@ -164,7 +169,7 @@ class _Run(Loading[NumbersImport]):
             self._progress(self._job)
 
     async def _advance(
-        self, conn: AsyncConnection, counts: ImportCounts, rejects: Sequence[tuple[int, str]]
+        self, conn: AsyncConnection, counts: ImportCounts, rejects: Sequence[Rejected]
     ) -> None:
         if not await importstore.advance(conn, self._tenant_id, self._job, counts, rejects):
             raise ImportInterrupted(import_id=self._job.id)

@@ -17,6 +17,7 @@ from dialer.donotcall.model import (
     NumbersImport,
     Refusal,
     Registry,
+    Rejected,
     lock_of,
 )
 
@@ -128,10 +129,15 @@ _DROP = Prepared(
 )
 
 
+def _rejected(row: int, code: str, value: str | None = None) -> Rejected:
+    """As it was kept; older rows have no value."""
+    return row, code, value
+
+
 def _import(row: Any) -> NumbersImport:
     values = dict(row)
     counts = ImportCounts(*(values.pop(name) for name in ImportCounts.__slots__))
-    given = {"status": ImportStatus(row.status), "rejects": tuple((at, why) for at, why in row.rejects)}
+    given = {"status": ImportStatus(row.status), "rejects": tuple(_rejected(*one) for one in row.rejects)}
     return NumbersImport(**(values | given), counts=counts)
 
 
@@ -206,7 +212,7 @@ async def advance(
     tenant_id: int,
     job: NumbersImport,
     counts: ImportCounts,
-    rejects: Sequence[tuple[int, str]],
+    rejects: Sequence[Rejected],
 ) -> bool:
     """Write how far an import is; False: it is somebody else's by now."""
     return bool(

@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import TypeAlias
 from uuid import UUID
 
 from dialer.compliance.filters import Unwanted
@@ -98,6 +99,10 @@ class Refusal:
     import_id: int | None = None
 
 
+#: A piece of a file that is no number: (row, why, what stood there); None: nobody has kept that.
+Rejected: TypeAlias = tuple[int, str, str | None]
+
+
 class ImportStatus(StrEnum):
     """Where an import is; the words of `do_not_call_import.status`."""
 
@@ -141,8 +146,8 @@ class NumbersImport:
     fewer: bool
     status: ImportStatus
     counts: ImportCounts
-    #: the first pieces that are no number: (row, why)
-    rejects: tuple[tuple[int, str], ...]
+    #: the first pieces that are no number
+    rejects: tuple[Rejected, ...]
     #: {id, details} of the error that ended it, as JSON; None unless it failed
     error: str | None
     added_by: str | None

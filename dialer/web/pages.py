@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from dialer.errors import DatabaseFull, DatabaseUnavailable, DozvonError
+from dialer.errors import DatabaseFull, DatabaseUnavailable, DozvonError, Merged
 from dialer.httpkit.access import Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.keys import DATABASE
@@ -111,7 +111,10 @@ async def error_page(request: web.Request, error: DozvonError, title: str, detai
             headers={"HX-Retarget": "#notices", "HX-Reswap": "beforeend"},
             text=detail,
         )
-    return await page(request, "error.html", status=code, code=code, title=title, detail=detail)
+    merged = error.details["merged_into"] if isinstance(error, Merged) else None
+    return await page(
+        request, "error.html", status=code, code=code, title=title, detail=detail, merged=merged
+    )
 
 
 async def _without_database(request: web.Request, error: DatabaseUnavailable) -> web.StreamResponse:

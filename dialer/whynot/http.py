@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import Field
 
 from dialer.clock import utc_now
+from dialer.donotcall.http import EntryOut
 from dialer.errors import BadNumber
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.routes import Call, Routes
@@ -104,6 +105,9 @@ class ReportOut(Out):
     e164: str | None = Field(description="null: a contact was asked about")
     dialled: bool = Field(description="some campaign dials it in its turn")
     do_not_call: bool = Field(description="no campaign at all may call the number")
+    forbidden_by: list[EntryOut] = Field(description="what is on the do-not-call list for it now")
+    erased: bool = Field(description="its owner was erased and had asked not to be called")
+    forbidden_texts: list[str] = Field(description="both as sentences, in the language of the reply")
     text: str = Field(description="whose number it is, in the language of the reply")
     contacts: list[KnownOut]
     campaigns: list[FindingOut] = Field(description="those that have a lead, running ones first")
@@ -116,6 +120,9 @@ class ReportOut(Out):
             e164=one.e164,
             dialled=one.dialled,
             do_not_call=one.unwanted,
+            forbidden_by=[EntryOut.model_validate(each) for each in one.entries],
+            erased=one.erased,
+            forbidden_texts=words.bans(one),
             text=words.known(one),
             contacts=[KnownOut.model_validate(each) for each in one.contacts],
             campaigns=[FindingOut.of(each, words) for each in one.findings],

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from dialer.compliance.calendar import zone_of
 from dialer.compliance.filters import Filter
+from dialer.donotcall.model import Entry
 
 #: The ids of the steps that are no filters.
 CAMPAIGN: Final = "campaign"
@@ -142,6 +143,10 @@ class Report:
     findings: tuple[Finding, ...]
     #: there are more leads than were looked at
     more: bool = False
+    #: what is on the do-not-call list for the number now, the newest first
+    entries: tuple[Entry, ...] = ()
+    #: its owner was erased and had asked not to be called
+    erased: bool = False
 
     @property
     def dialled(self) -> bool:

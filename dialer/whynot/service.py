@@ -21,7 +21,7 @@ from dialer.compliance.consent import NotGiven, consent_for
 from dialer.compliance.filters import Answer as Said
 from dialer.compliance.filters import Filter, Rules, Subject, answers, stopped
 from dialer.compliance.model import STARTED_BY_PERSON
-from dialer.contacts import consents
+from dialer.contacts import consents, people_store
 from dialer.contacts.numbers import number_of
 from dialer.db.session import Database
 from dialer.donotcall import store as donotcall
@@ -100,6 +100,7 @@ class WhyNotService:
             known = await store.known(conn, tenant_id, e164=read.e164)
             # A campaign that there is not: what counts for all.
             unwanted = await donotcall.covering(conn, tenant_id, [read.e164], 0, now.at)
+            said = await donotcall.entries_of(conn, tenant_id, [read.e164])
             rows = await store.leads(
                 conn,
                 tenant_id,
@@ -115,8 +116,17 @@ class WhyNotService:
             contact = known[0].contact_id if known else None
             at = read.timezones if zones is None else zones
             found = [await self._without_lead(tenant_id, campaign, read.e164, at, contact, now)]
+        ban = unwanted.get(read.e164)
         return Report(
-            read.e164, tuple(known), read.e164 in unwanted, tuple(found), more=len(rows) > MOST_LEADS
+            read.e164,
+            tuple(known),
+            ban is not None,
+            tuple(found),
+            more=len(rows) > MOST_LEADS,
+            entries=tuple(
+                one for one in said if one.in_force(now.at) and one.campaign_id in (None, campaign_id)
+            ),
+            erased=ban is not None and ban.source == donotcall.ERASED,
         )
 
     async def contact(self, actor: Actor, contact_id: int) -> Report:
@@ -125,9 +135,9 @@ class WhyNotService:
         now, tenant_id = await self._now(actor.tenant_id), actor.tenant_id
         async with self._database.tenant(tenant_id) as conn:
             known = await store.known(conn, tenant_id, contact_id=contact_id)
+            if not known:
+                raise await people_store.missing(conn, tenant_id, contact_id)
             rows = await store.leads(conn, tenant_id, contact_ids=[contact_id], most=MOST_LEADS + 1)
-        if not known:
-            raise NotFound(what="contact", key=contact_id)
         found = await self._findings(tenant_id, rows[:MOST_LEADS], now)
         return Report(None, tuple(known), unwanted=False, findings=tuple(found), more=len(rows) > MOST_LEADS)
 

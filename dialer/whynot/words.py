@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_datetime, get_timezone_location
 from babel.numbers import format_decimal
 
+from dialer.donotcall.model import Entry, Kind
 from dialer.httpkit.i18n import translator
 from dialer.whynot import model as m
 from dialer.whynot.model import Answer, Count, Finding, Funnel, Report
@@ -151,6 +152,34 @@ class Words:
         if report.contacts and not report.findings:
             said += " " + self.get(mark("No campaign has a lead of it."))
         return said
+
+    def bans(self, report: Report) -> list[str]:
+        """What of the do-not-call list forbids the number: which entry, for whom, why, since when and until
+        when."""
+        said = [self._ban(one) for one in report.entries]
+        if report.erased:
+            said.append(self.get(mark("Its owner was erased and had asked not to be called.")))
+        return said
+
+    def _ban(self, entry: Entry) -> str:
+        parts = []
+        if entry.kind is Kind.PREFIX:
+            parts.append(self.get(mark("all numbers that begin with {number}")).format(number=entry.number))
+        if entry.campaign_id is not None:
+            name = entry.campaign or entry.campaign_id
+            parts.append(self.get(mark("for the campaign {campaign}")).format(campaign=name))
+        source = self.get(SOURCES.get(entry.source.value, entry.source.value))
+        parts.append(f"{source} {entry.registry}" if entry.registry else source)
+        if entry.reason:
+            parts.append(entry.reason)
+        since = self.when(entry.valid_from or entry.added_at, "")
+        parts.append(self.get(mark("since {when}")).format(when=since))
+        if entry.valid_until is None:
+            parts.append(self.get(mark("for good")))
+        else:
+            parts.append(self.get(mark("until {when}")).format(when=self.when(entry.valid_until, "")))
+        said = self.get(mark("Entry {id} of the do-not-call list forbids it: {parts}."))
+        return said.format(id=entry.id, parts=", ".join(parts))
 
     # -- a campaign ----------------------------------------------------------------------------------------
 

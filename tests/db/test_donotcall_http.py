@@ -238,7 +238,7 @@ async def test_a_file_of_numbers(client: Client, settings: Settings, floor: Floo
     leads = await floor.leads(3)
     done = await bring(client, settings, content, reason="letters of May")
     assert (done["status"], done["added"], done["rejected"]) == ("done", 2, done["rejected"])
-    assert "too_short" in {one["code"] for one in done["rejects"]}
+    assert ("too_short", "123") in {(one["code"], one["value"]) for one in done["rejects"]}
     assert await numbers_in_force(floor) == {FIRST, "+79160000001"}
     states = [(await floor.row(t.lead, lead)).status for lead in leads]
     assert states == ["closed", "closed", "new"]

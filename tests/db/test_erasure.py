@@ -174,6 +174,12 @@ async def lived(
                     tenant_id=1, import_id=job, row=1, column="имя", code="letters", value=value
                 )
             )
+        rejects = [[2, "letters", "Закревская 8(916)123 45 67"], [3, "too_short", "123"]]
+        await conn.execute(
+            insert(t.do_not_call_import).values(
+                tenant_id=1, filename="a.csv", fingerprint="0", rejects=rejects
+            )
+        )
         await conn.execute(
             insert(t.command).values(
                 tenant_id=1,

@@ -67,6 +67,47 @@ async def test_a_program_asks(site: Web, floor: Floor) -> None:
         assert (await agent.call("GET", refused)).status == 403
 
 
+async def test_a_number_without_a_lead(site: Web, floor: Floor) -> None:
+    """Which entry of the list forbids it, why, since when and until when; on the page and to programs."""
+    boss = await site.program(Role.SUPERVISOR)
+    body = {"prefixes": ["8 495"], "reason": "a whole town", "valid_until": "2030-01-01T09:00:00Z"}
+    (entry,) = (await boss.call("POST", "~/do-not-call", body)).json["ids"]
+    removed = (await boss.call("POST", "~/do-not-call", {"numbers": ["84951234567"]})).json["ids"]
+    await boss.call("POST", f"~/do-not-call/{removed[0]}/remove", {"reason": "a slip"})
+    found = (await boss.call("GET", "~/why-not?number=84951234567")).json
+    assert (found["do_not_call"], found["erased"], found["campaigns"]) == (True, False, [])
+    assert [(one["id"], one["number"]) for one in found["forbidden_by"]] == [(entry, "+7495")]
+    (said,) = found["forbidden_texts"]
+    for part in (f"Entry {entry} of", "begin with +7495", "by a program", "a whole town", "until 1 Jan 2030"):
+        assert part in said, part
+    assert (await boss.call("GET", "~/why-not?number=89031112233")).json["forbidden_texts"] == []
+    person = await site.browser(Role.SUPERVISOR)
+    page = (await person.call("GET", "/why-not?number=84951234567")).text
+    assert f"Entry {entry} of the do-not-call list forbids it" in page
+
+
+async def test_a_contact_that_became_part_of_another(site: Web, floor: Floor) -> None:
+    """Its card and its answers say of whom, also where that one was merged too; after the undo it is back."""
+    boss = await site.program(Role.SUPERVISOR)
+    ids = [(await floor.row(t.lead, lead)).contact_id for lead in await floor.leads(3, first=79170000000)]
+    merges = []
+    for kept, gone in ((ids[1], ids[0]), (ids[2], ids[1])):
+        made = await boss.call("POST", "~/merges", {"survivor_id": kept, "merged_id": gone})
+        assert made.status == 201, made.text
+        merges.append(made.json["id"])
+    for path in (f"~/contacts/{ids[0]}", f"~/contacts/{ids[0]}/why-not"):
+        told = await boss.call("GET", path)
+        assert (told.status, told.json["type"]) == (404, "/problems/contact-merged")
+        assert told.json["merged_into"] == ids[2]
+    person = await site.browser(Role.SUPERVISOR)
+    for path in (f"/contacts/{ids[0]}", f"/contacts/{ids[0]}/why-not"):
+        shown = await person.call("GET", path, headers={"Accept": "text/html"})
+        assert (shown.status, f'href="/contacts/{ids[2]}"' in shown.text) == (404, True), shown.text
+    assert (await boss.call("POST", f"~/merges/{merges[1]}/undo")).status == 200
+    assert (await boss.call("GET", f"~/contacts/{ids[0]}")).json["merged_into"] == ids[1]
+    assert (await boss.call("GET", "~/contacts/999")).json["type"] == "/problems/not-found"
+
+
 async def test_a_start_warns(site: Web, floor: Floor) -> None:
     """The reply to a start has the reasons; that to a look has none."""
     boss = await site.program(Role.SUPERVISOR)

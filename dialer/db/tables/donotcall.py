@@ -40,7 +40,7 @@ do_not_call_import = tenant_table(
     Column("known", Integer, nullable=False, server_default="0"),
     Column("removed", Integer, nullable=False, server_default="0"),  # a registry's, no longer in its file
     Column("rejected", Integer, nullable=False, server_default="0"),
-    Column("rejects", JSONB, nullable=False, server_default="[]"),  # the first: [row, code]
+    Column("rejects", JSONB, nullable=False, server_default="[]"),  # the first: [row, code, value]
     Column("error", Text),
     Column("added_by", BigInteger),
     now_at(),
