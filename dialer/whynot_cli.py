@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from dialer import settings, telemetry
+from dialer.errors import BadNumber, NotFound
 
 
 def why(
@@ -21,7 +22,7 @@ def why(
     """Say why a number is not dialled, or what stops the leads of a campaign; the server may run or not.
 
     Exit status: 0 where it is dialled in its turn (of a campaign: somebody is), 1 where not, 2 for wrong
-    words.
+    words: no number, a campaign that there is not.
     """
     from dialer.whynot_command import why_command
 
@@ -29,6 +30,10 @@ def why(
         raise typer.BadParameter("give a number, or --campaign ID, or both")
     chosen = settings.load()
     telemetry.configure("warning", "console", "why")
-    code = asyncio.run(why_command(chosen, Console(), number, campaign, json_line=json_line))
+    try:
+        code = asyncio.run(why_command(chosen, Console(), number, campaign, json_line=json_line))
+    except (BadNumber, NotFound) as error:
+        typer.echo(f"dozvon: {error}", err=True)
+        raise typer.Exit(2) from None
     if code:
         raise typer.Exit(code)

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import and_, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db.prepared import Prepared
-from dialer.db.tables import campaign_quota
+from dialer.db.tables import campaign_quota, contact, lead
 from scheduler import changes
 from scheduler.changes import UNDER_QUOTA, What
 
@@ -109,6 +109,14 @@ _RECOUNT = Prepared(
        AND q.field = :field AND q.value = :value
     """  # noqa: S608 - texts of ours
 )
+
+
+async def has_field(conn: AsyncConnection, tenant_id: int, campaign_id: int, field: str) -> bool:
+    """Whether a quota of the field can be meant: some lead's person has it, or there are no leads yet."""
+    leads = select(lead.c.contact_id).where(lead.c.tenant_id == tenant_id, lead.c.campaign_id == campaign_id)
+    person = and_(contact.c.tenant_id == lead.c.tenant_id, contact.c.id == lead.c.contact_id)
+    having = leads.join(contact, person).where(contact.c.custom.has_key(field))
+    return bool(await conn.scalar(select(exists(having) | ~exists(leads))))
 
 
 async def recount(conn: AsyncConnection, tenant_id: int, campaign_id: int, field: str, value: str) -> None:

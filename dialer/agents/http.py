@@ -23,7 +23,7 @@ from dialer.errors import Conflict, NotFound, WrongState
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Line, Out
+from dialer.httpkit.schema import In, Line, Out, form
 
 AGENTS = web.AppKey("agents", AgentService)
 routes = Routes("agents")
@@ -126,7 +126,10 @@ class AgentIn(In):
     user_id: int = Field(ge=1, le=MAX_ID)
     name: Line = Field(min_length=1, max_length=100, description="the name that people see")
     endpoint: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$",
+        pattern=form(
+            r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$",
+            "must be 1 to 50 characters of A-Z, a-z, 0-9 and . _ -, a letter or a digit first",
+        ),
         description="name of the phone: its PJSIP endpoint and SIP user",
     )
     skills: list[Skill] = Field(default=[], max_length=50)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_serializer, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
 from dialer.agents.model import SYSTEM_PAUSE_CODES
 from dialer.calls.terms import AMD_DEFAULTS
@@ -13,7 +13,7 @@ from dialer.compliance.policy import Hours
 from dialer.compliance.timetable import WEEKDAYS
 from dialer.db.tables import CAMPAIGN_PURPOSES, DISPOSITION_KINDS, RESULTS
 from dialer.httpkit.said import Said
-from dialer.httpkit.schema import In, Line
+from dialer.httpkit.schema import In, Line, form
 from dialer.policies.fields import Spans, read_day
 from scheduler.callbacks import Away
 from scheduler.order import Order
@@ -201,6 +201,15 @@ class CampaignIn(In):
     def _dates(self, value: dict[date, list[str]]) -> dict[str, list[str]]:
         return {day.isoformat(): spans for day, spans in value.items()}
 
+    @field_validator("most_per_week", "most_per_month")
+    @classmethod
+    def _not_less(cls, value: int | None, info: ValidationInfo) -> int | None:
+        for name in ("most_per_day", "most_per_week"):
+            less = info.data.get(name)
+            if value is not None and less is not None and value < less:
+                raise ValueError(Said("must not be less than {name}, which is {less}", name=name, less=less))
+        return value
+
     @field_validator("caller_name", "name")
     @classmethod
     def _one_line(cls, value: str) -> str:
@@ -280,12 +289,15 @@ assert set(CAMPAIGN_PURPOSES) == set(Purposes.__args__)  # type: ignore[attr-def
 assert CampaignEdit.model_fields.keys() == CampaignIn.model_fields.keys()
 
 
+CODE = form(
+    r"^[a-z0-9][a-z0-9_-]{0,49}$", "must be 1 to 50 characters of a-z, 0-9 and _ -, a letter or a digit first"
+)
+
+
 class DispositionIn(In):
     """What a talk may come to."""
 
-    code: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,49}$", description="stable name, unique in the campaign"
-    )
+    code: str = Field(pattern=CODE, description="stable name, unique in the campaign")
     label_ru: Line = Field(min_length=1, max_length=100)
     label_en: Line = Field(min_length=1, max_length=100)
     kind: Kind = Field(description="what it means for reports and for the next attempt")
@@ -310,7 +322,7 @@ class DispositionsIn(In):
 class PauseCodeIn(In):
     """Why an agent takes no calls."""
 
-    code: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,49}$", description="stable name")
+    code: str = Field(pattern=CODE, description="stable name")
     label_ru: Line = Field(min_length=1, max_length=100)
     label_en: Line = Field(min_length=1, max_length=100)
     limit_s: int | None = Field(

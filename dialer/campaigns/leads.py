@@ -33,7 +33,7 @@ from dialer.errors import Invalid, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.said import Said
-from dialer.httpkit.schema import In, Line
+from dialer.httpkit.schema import In, Line, form
 from scheduler import changes, quotas
 from scheduler.changes import LeadChange, What
 from scheduler.order import PRIORITIES
@@ -91,12 +91,15 @@ class QuotasIn(In):
         return value
 
 
+E164 = form(r"^\+[0-9]{5,15}$", "must be + and 5 to 15 digits")
+
+
 class PriorityIn(In):
     """A priority for leads of a campaign: those of these ids or numbers, or of a list."""
 
     priority: int = Field(ge=PRIORITIES[0], le=PRIORITIES[1], description="higher is dialled first")
     leads: list[Id] = Field(default=[], max_length=MOST_LEADS, description="ids of leads")
-    numbers: list[Annotated[str, StringConstraints(pattern=r"^\+[0-9]{5,15}$")]] = Field(
+    numbers: list[Annotated[str, StringConstraints(pattern=E164)]] = Field(
         default=[], max_length=MOST_LEADS, description="in E.164"
     )
     list_id: Id | None = Field(default=None, description="all leads of the list")
@@ -294,11 +297,16 @@ class LeadService:
             return await quotas.quotas(conn, actor.tenant_id, campaign_id)
 
     async def set_quotas(self, actor: Actor, campaign_id: int, wanted: QuotasIn) -> list[Quota]:
-        """Replace them; talks that were had count for new ones too. Raises NotFound, WrongState."""
+        """Replace them; talks that were had count for new ones too. Raises NotFound, WrongState, Invalid."""
         actor.require(Right.CAMPAIGNS_EDIT)
         tenant_id, c = actor.tenant_id, campaign_quota.c
         async with self._database.tenant(tenant_id) as conn:
             await _open(conn, actor, campaign_id)
+            for place, item in enumerate(wanted.items):
+                if not await quotas.has_field(conn, tenant_id, campaign_id, item.field):
+                    raise Invalid(
+                        field=f"items.{place}.field", reason="no lead of the campaign has this field"
+                    )
             before = {
                 (one.field, one.value.lower()): one
                 for one in await quotas.quotas(conn, tenant_id, campaign_id)

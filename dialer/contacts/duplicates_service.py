@@ -190,6 +190,11 @@ class DuplicateService:
             for contact_id in (survivor_id, merged_id):
                 if contact_id not in rows:
                     raise NotFound(what="contact", key=contact_id)
+            known = merging.names(rows[survivor_id]) | merging.names(rows[merged_id])
+            known |= {f"custom.{one.key}" for one in await fields_store.fields(conn, tenant_id)}
+            for place, name in enumerate(take):
+                if name not in known:
+                    raise Invalid(field=f"take.{place}", reason="is no field of contacts")
             new = merging.chosen(rows[survivor_id], rows[merged_id], take)
             merge_id = await merging.merge(
                 conn, tenant_id, rows[survivor_id], rows[merged_id], new, actor.user_id

@@ -26,7 +26,7 @@ from dialer.errors import BadRequest, Conflict, Invalid, NotFound
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import LINE, In, Line, Out
+from dialer.httpkit.schema import LINE, In, Line, Out, form
 
 FIELDS = web.AppKey("fields", FieldService)
 SCHEMA_TYPE = "application/schema+json"
@@ -36,10 +36,17 @@ routes = Routes("fields")
 Label = Annotated[str, StringConstraints(pattern=LINE, min_length=1, max_length=MAX_LABEL)]
 
 
+KEY_FORM = form(KEY, "must be small Latin letters, digits and _, a letter first")
+
+
 class FieldIn(In):
     """A field to be made."""
 
-    key: str = About(pattern=KEY, max_length=MAX_KEY, description="for programs; stays as it is")
+    key: str = About(
+        pattern=KEY_FORM,
+        max_length=MAX_KEY,
+        description="for programs; stays as it is",
+    )
     label_ru: Label
     label_en: Label
     type: FieldType

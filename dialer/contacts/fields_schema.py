@@ -83,7 +83,10 @@ def from_schema(schema: object) -> list[FieldSpec]:
         raise SchemaFault("$schema", "must be the dialect 2020-12")
     if top.get("type", "object") != "object":
         raise SchemaFault("type", "must be an object")
-    properties = _object(top.get("properties", {}), "properties")
+    if "properties" not in top:
+        # An empty one archives every field; whoever wants that says so.
+        raise SchemaFault("properties", "is missing")
+    properties = _object(top["properties"], "properties")
     if len(properties) > MAX_FIELDS:
         raise SchemaFault("properties", "are too many")
     required = _texts(top.get("required", []), "required")

@@ -85,7 +85,7 @@ class Keeper:
             assert segment is not None
             make = await segments_store.compiler(conn, tenant_id)
             try:
-                expression = parse(segment.expression, make.known)
+                expression = parse(segment.expression, make.known, make.gone)
             except ExpressionFault as fault:
                 # A field that it names is there no more; its page says so, its leads stay as they are.
                 log.warning("segment_broken", segment=what.segment_id, path=fault.path, reason=fault.reason)

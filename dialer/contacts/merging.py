@@ -34,6 +34,11 @@ DERIVED: Final = frozenset(
 )
 
 
+def names(row: Mapping[str, Any]) -> set[str]:
+    """The fields of a contact that may be taken. Pure."""
+    return {*FIELDS, *(f"custom.{name}" for name in row["custom"])}
+
+
 def chosen(
     survivor: Mapping[str, Any], merged: Mapping[str, Any], take: Collection[str] = ()
 ) -> dict[str, Any]:

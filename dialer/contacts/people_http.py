@@ -21,7 +21,7 @@ from dialer.errors import BadNumber, Conflict, Forbidden, Invalid, NotFound, Wro
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import Page, PageQuery, cut, decode, encode
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Line, Moment, Out
+from dialer.httpkit.schema import In, Line, Moment, Out, form
 
 PEOPLE = web.AppKey("people", PersonService)
 routes = Routes("people")
@@ -46,7 +46,14 @@ def _zone(text: str | None) -> str | None:
 Name = Annotated[Line, Field(max_length=MAX_NAME)]
 Email = Annotated[Line, Field(max_length=MAX_EMAIL), AfterValidator(_email)]
 Zone = Annotated[Line | None, Field(max_length=MAX_NAME), AfterValidator(_zone)]
-Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$", description="HH:MM")]
+CLOCK = form(r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$", "must be a time of the day like 09:30")
+Clock = Annotated[
+    str,
+    Field(
+        pattern=CLOCK,
+        description="HH:MM",
+    ),
+]
 CustomName = Annotated[Line, Field(min_length=1, max_length=MAX_NAME)]
 CustomText = Annotated[str, Field(max_length=MAX_CUSTOM)]
 

@@ -32,13 +32,15 @@ holds both against each other.
 from __future__ import annotations
 
 import calendar
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
 from dialer.contacts.fields import FIRST_YEAR, LAST_YEAR, MAX_COMPARED, MAX_NUMBER, Field, FieldType, folded
+from dialer.httpkit.said import Said
 
 #: Most tests in an expression, and most levels.
 MAX_TESTS = 60
@@ -269,10 +271,30 @@ class ExpressionFault(ValueError):
         self.reason = reason
 
 
-def parse(document: object, known: Catalog) -> Expression:
-    """The expression that a JSON document says. Raises ExpressionFault."""
+class UnknownField(ExpressionFault):
+    """A test of a field that there is not."""
+
+    def __init__(self, path: str, name: object) -> None:
+        super().__init__(path, "is no field of contacts")
+        self.name = name
+
+
+def archived(fields: Iterable[Field]) -> frozenset[str]:
+    """Names of fields that expressions could name before they were archived."""
+    return frozenset(CUSTOM + one.key for one in fields if one.archived)
+
+
+def parse(document: object, known: Catalog, gone: Collection[str] = ()) -> Expression:
+    """The expression that a JSON document says; `gone` are the archived fields. Raises ExpressionFault."""
     budget = [MAX_TESTS]
-    return _parse(document, known, "expression", 0, budget)
+    try:
+        return _parse(document, known, "expression", 0, budget)
+    except UnknownField as fault:
+        if isinstance(fault.name, str) and fault.name in gone:
+            raise ExpressionFault(
+                fault.path, Said("the field {field} is archived", field=fault.name)
+            ) from None
+        raise
 
 
 def _parse(said: object, known: Catalog, path: str, depth: int, budget: list[int]) -> Expression:
@@ -303,7 +325,7 @@ def _test(said: Mapping[str, object], known: Catalog, path: str) -> Test:
     name, op_name, value = said["field"], said.get("op"), said.get("value")
     field = known.get(name) if isinstance(name, str) else None
     if field is None:
-        raise ExpressionFault(f"{path}.field", "is no field of contacts")
+        raise UnknownField(f"{path}.field", name)
     if op_name not in [op.value for op in field.ops]:
         raise ExpressionFault(f"{path}.op", "is no test of this field")
     op = Op(str(op_name))
@@ -331,8 +353,12 @@ def _value(value: object, field: Known, op: Op, path: str) -> Value:
         case Kind.TEXT | Kind.WORD:
             return _text(value, field, path)
         case Kind.NUMBER:
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MAX_NUMBER:
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
                 raise ExpressionFault(path, "must be a number")
+            if value > MAX_NUMBER:
+                raise ExpressionFault(path, Said("must be {le} or less", le=f"{MAX_NUMBER:.0f}"))
+            if value < -MAX_NUMBER:
+                raise ExpressionFault(path, Said("must be {ge} or more", ge=f"-{MAX_NUMBER:.0f}"))
             return float(value)
         case Kind.PLACE:
             if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**63:
@@ -350,7 +376,7 @@ def _text(value: object, field: Known, path: str) -> str:
     if not isinstance(value, str):
         raise ExpressionFault(path, "must be a text")
     if not value.strip() or len(value) > MAX_COMPARED or "\0" in value:
-        raise ExpressionFault(path, "does not have the right form")
+        raise ExpressionFault(path, Said("needs {least} to {most} characters", least=1, most=MAX_COMPARED))
     if field.name == "phone" and not re.fullmatch(r"\+\d{1,15}", value, re.ASCII):
         raise ExpressionFault(path, "must be + and digits")
     if field.words and field.compared(value) not in field.words:

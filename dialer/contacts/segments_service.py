@@ -109,7 +109,7 @@ class SegmentService:
     async def _read(self, conn: AsyncConnection, actor: Actor, said: object) -> tuple[Compiler, Expression]:
         make = await store.compiler(conn, actor.tenant_id)
         try:
-            expression = parse(said, make.known)
+            expression = parse(said, make.known, make.gone)
         except ExpressionFault as fault:
             raise Invalid(field=fault.path, reason=fault.reason) from None
         names = await _places(conn, actor.tenant_id)

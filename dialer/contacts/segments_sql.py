@@ -63,6 +63,8 @@ class Compiler:
     now: datetime
     #: whether anybody was erased: else nobody need be looked for among them
     erased: bool = True
+    #: names of archived fields
+    gone: frozenset[str] = frozenset()
 
     def ids(self, expression: Expression) -> Ids:
         """Everybody in the segment, once each, as `contact_id`; nobody who was erased."""

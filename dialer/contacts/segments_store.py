@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.clock import utc_now
 from dialer.contacts import fields_store, leadstore
-from dialer.contacts.segments import Catalog, Expression, catalog
+from dialer.contacts.segments import Catalog, Expression, archived, catalog
 from dialer.contacts.segments_sql import Compiler
 from dialer.db import tables as t
 from dialer.db import tenants
@@ -172,12 +172,13 @@ async def remove(conn: AsyncConnection, tenant_id: int, segment_id: int) -> bool
 
 async def compiler(conn: AsyncConnection, tenant_id: int) -> Compiler:
     """What makes SQL of the tenant's expressions, of this moment."""
-    known: Catalog = catalog(await fields_store.fields(conn, tenant_id))
+    fields = await fields_store.fields(conn, tenant_id)
+    known: Catalog = catalog(fields)
     zone = await tenants.zone(conn, tenant_id)
     now = utc_now()
     c = t.contact.c
     erased = await conn.scalar(select(exists().where(c.tenant_id == tenant_id, c.erased_at.is_not(None))))
-    return Compiler(tenant_id, known, now.astimezone(zone).date(), zone, now, bool(erased))
+    return Compiler(tenant_id, known, now.astimezone(zone).date(), zone, now, bool(erased), archived(fields))
 
 
 _BOUND = """

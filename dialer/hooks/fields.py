@@ -20,8 +20,11 @@ from dialer.hooks.model import (
     Status,
 )
 from dialer.httpkit.paging import MAX_ID
-from dialer.httpkit.schema import In, Line, Out
+from dialer.httpkit.schema import In, Line, Out, form
 
+form(NUMBER, "must be 3 to 20 digits, with + or without")
+form(WORD, "must be 1 to 64 characters of A-Z, a-z, 0-9 and . _ -")
+form(CHANNEL, "must be 1 to 150 characters of A-Z, a-z, 0-9 and . : @ _ -")
 Number = Annotated[str, StringConstraints(pattern=NUMBER)]
 Word = Annotated[str, StringConstraints(pattern=WORD)]
 Text = Annotated[Line, StringConstraints(max_length=MOST_TEXT)]

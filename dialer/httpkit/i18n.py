@@ -67,10 +67,15 @@ def said(value: object, locale: str) -> object:
         # The empty id is the catalogue's header.
         return translator(locale).gettext(value) if value else value
     if isinstance(value, Mapping):
-        return {str(name): said(inner, locale) for name, inner in value.items()}
+        return told_in(value, locale)
     if isinstance(value, (list, tuple, set, frozenset)):
         return [said(inner, locale) for inner in value]
     return value
+
+
+def told_in(details: Mapping[str, object], locale: str) -> dict[str, object]:
+    """Details of an error in the reader's language. A `field` stays as it was sent: programs look at it."""
+    return {str(name): inner if name == "field" else said(inner, locale) for name, inner in details.items()}
 
 
 def message(error: DozvonError, locale: str) -> str:

@@ -31,10 +31,10 @@ from dialer.errors import (
     TooManyRequests,
     WrongMethod,
 )
-from dialer.httpkit.i18n import message, negotiate, said, translator
+from dialer.httpkit.i18n import message, negotiate, told_in, translator
 from dialer.httpkit.keys import LOCALE, REQUEST_ID, SETTINGS
 from dialer.httpkit.said import Said
-from dialer.httpkit.schema import LINE
+from dialer.httpkit.schema import FORMS
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -111,23 +111,30 @@ def invalid(error: ValidationError, where: str = "") -> Invalid:
     """All wrong fields of a pydantic error as one Invalid; the values themselves are not repeated."""
     found = []
     for one in error.errors(include_url=False, include_input=False):
-        place = ".".join(str(part) for part in one["loc"])
+        # The name of something in a mapping is marked so; an empty one has no place of its own.
+        named = one["loc"][-1:] == ("[key]",)
+        place = ".".join(str(part) for part in one["loc"][: -1 if named else None] if part != "")
         context = one.get("ctx", {})
         template = REASONS.get(one["type"])
         if one["type"] == "value_error" and isinstance(context.get("error"), ValueError):
             first = context["error"].args[0] if context["error"].args else ""
             reason = first if isinstance(first, str) else str(first)
-        elif context.get("pattern") == LINE:
-            reason = "may have no line breaks and no control characters"
+        elif context.get("pattern") in FORMS:
+            reason = FORMS[context["pattern"]]
         else:
+            if "expected" in context:
+                context = context | {"expected": str(context["expected"]).replace("' or '", "', '")}
             reason = Said(template, **context) if template else one["msg"]
+        if named:
+            reason = Said("the name: {reason}", reason=reason)
         found.append({"field": place or where or "body", "reason": reason})
     return Invalid(field=found[0]["field"], reason=found[0]["reason"], errors=found)
 
 
 def problem(error: DozvonError, locale: str) -> dict[str, Any]:
     """The members of the problem document of an error."""
-    details = {name: said(value, locale) for name, value in error.details.items() if name not in RESERVED}
+    told = {name: value for name, value in error.details.items() if name not in RESERVED}
+    details = dict(told_in(told, locale))
     if isinstance(error, Invalid):
         details.setdefault("errors", [{"field": details.get("field"), "reason": details.get("reason")}])
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
@@ -11,6 +11,14 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Strin
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 #: One line without control characters.
 LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+#: What fits a pattern, as whoever sent something else is told.
+FORMS: Final[dict[str, str]] = {LINE: "may have no line breaks and no control characters"}
+
+
+def form(pattern: str, words: str) -> str:
+    """The pattern of a field; `words` say what fits it, "must be ..."."""
+    FORMS[pattern] = words
+    return pattern
 
 
 def near(moment: datetime) -> datetime:

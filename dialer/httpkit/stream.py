@@ -36,7 +36,7 @@ from dialer.httpkit.identity import find_identity
 from dialer.httpkit.keys import ACTOR, DATABASE
 from dialer.httpkit.paging import MAX_ID
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In
+from dialer.httpkit.schema import In, form
 
 log = structlog.stdlib.get_logger(__name__)
 routes = Routes("events")
@@ -157,11 +157,14 @@ class EventHub:
 HUB = web.AppKey("event_hub", EventHub)
 
 
+AGENT = form(r"^(me|[1-9][0-9]{0,17})$", "must be the id of an agent, or me")
+
+
 class EventQuery(In):
     """What a stream is limited to."""
 
     campaign: int | None = Field(None, ge=1, le=MAX_ID, description="events of this campaign only")
-    agent: Annotated[str, Field(pattern=r"^(me|[1-9][0-9]{0,17})$")] | None = Field(
+    agent: Annotated[str, Field(pattern=AGENT)] | None = Field(
         None, description="events of this agent only; `me`: of one's own"
     )
     after: int | None = Field(None, ge=0, le=MAX_ID, description="begin after this event")

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import Field, field_validator
 
 from dialer.compliance.free_days import year_of
 from dialer.compliance.policy import ClockStart, Day, DayType, Limits, Policy, Purpose, Week
 from dialer.httpkit.said import Said
-from dialer.httpkit.schema import In, Line
+from dialer.httpkit.schema import In, Line, form
 
 Mode = Literal["manual", "preview", "progressive", "power", "predictive"]
 Span = Annotated[str, Field(max_length=11, examples=["09:00-21:00"])]
 Spans = Annotated[list[Span], Field(max_length=12)]
-CODE = r"^[a-z0-9][a-z0-9-]{1,48}[a-z0-9]$"
+CODE = form(
+    r"^[a-z0-9][a-z0-9-]{1,48}[a-z0-9]$",
+    "must be 3 to 50 characters of a-z, 0-9 and -, a letter or a digit first and last",
+)
+COUNTRY = form(r"^(\*|[A-Z]{2})$", "must be a country of two capital letters like RU, or * for any")
+DATE = form(r"^[01][0-9]-[0-3][0-9]$", "must be a month and a day like 05-09")
 LONGEST_S = 366 * 24 * 3600
 #: A year of which every country has holidays.
 _ANY_YEAR = 2026
@@ -37,7 +44,7 @@ class PolicyBody(In):
 
     title_ru: Line = Field(min_length=1, max_length=200)
     title_en: Line = Field(min_length=1, max_length=200)
-    jurisdiction: str = Field(default="*", pattern=r"^(\*|[A-Z]{2})$", description="ISO country code; *: any")
+    jurisdiction: str = Field(default="*", pattern=COUNTRY, description="ISO country code; *: any")
     purpose: Purpose = Field(default=Purpose.ANY, description="what its calls are for")
     source: Line = Field(min_length=1, max_length=1000, description="where the numbers come from")
     read_on: date = Field(description="when they were read there")
@@ -51,7 +58,7 @@ class PolicyBody(In):
     working: Spans = Field(default=["09:00-21:00"], description="hours of working days; none: no calls")
     day_off: Spans = Field(default=["09:00-21:00"], description="hours of weekends; none: no calls")
     holiday: Spans = Field(default=[], description="hours of public holidays; none: no calls")
-    holidays: list[Annotated[str, Field(pattern=r"^[01][0-9]-[0-3][0-9]$")]] = Field(
+    holidays: list[Annotated[str, Field(pattern=DATE)]] = Field(
         default=[], max_length=60, description="holidays of each year besides the regions' own, MM-DD"
     )
     regions: list[Annotated[str, Field(max_length=10)]] = Field(
@@ -140,6 +147,24 @@ class PolicyBody(In):
     def of(cls, policy: Policy) -> Self:
         """What a policy says."""
         return cls(**cls.values_of(policy))
+
+
+def faults(policy: Policy, today: date) -> list[tuple[str, str]]:
+    """What is wrong with a policy beside the bounds of each number: (which one, why)."""
+    found = []
+    if policy.jurisdiction != "*" and policy.jurisdiction not in SUPPORTED_REGIONS:
+        found.append(("jurisdiction", "there is no such country"))
+    if policy.read_on > today + timedelta(days=1):  # it is tomorrow somewhere
+        found.append(("read_on", "must not be in the future"))
+    if not any(policy.week.days):
+        found.append(("working", "no day has hours: nobody could ever be called"))
+    spans = [(name, getattr(policy.limits, name)) for name in ("per_day", "per_week", "per_month")]
+    given = [(name, many) for name, many in spans if many is not None]
+    for (shorter, less), (longer, more) in pairwise(given):
+        if more < less:
+            said = Said("must not be less than {name}, which is {less}", name=shorter, less=less)
+            found.append((longer, said))
+    return found
 
 
 class PolicyIn(PolicyBody):

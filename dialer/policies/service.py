@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
 
+from dialer.clock import utc_now
 from dialer.compliance.policies import POLICIES
 from dialer.compliance.policy import Policy
 from dialer.db import events
 from dialer.db.session import Database
-from dialer.errors import Conflict, NotFound
+from dialer.errors import Conflict, Invalid, NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.said import Said
 from dialer.policies import store
-from dialer.policies.fields import PolicyBody, PolicyIn, VersionIn
+from dialer.policies.fields import PolicyBody, PolicyIn, VersionIn, faults
 from dialer.policies.store import Version
 
 
@@ -57,14 +58,14 @@ class PolicyService:
         return PolicyView(versions[0].policy, code not in POLICIES, versions, followers)
 
     async def create(self, actor: Actor, wanted: PolicyIn) -> PolicyView:
-        """Make a policy of one's own. Raises Conflict."""
+        """Make a policy of one's own. Raises Conflict, Invalid."""
         actor.require(Right.COMPLIANCE_EDIT)
         await self._add(actor, wanted.policy(wanted.code, 1))
         return await self.policy(actor, wanted.code)
 
     async def next_version(self, actor: Actor, code: str, wanted: VersionIn) -> PolicyView:
         """Write the version after `wanted.after`; campaigns that follow the newest dial by it from now on.
-        Raises NotFound, Conflict."""
+        Raises NotFound, Conflict, Invalid."""
         actor.require(Right.COMPLIANCE_EDIT)
         now = (await self.policy(actor, code)).policy
         if code in POLICIES:
@@ -79,6 +80,9 @@ class PolicyService:
         return await self.policy(actor, code)
 
     async def _add(self, actor: Actor, new: Policy) -> None:
+        found = [{"field": name, "reason": why} for name, why in faults(new, utc_now().date())]
+        if found:
+            raise Invalid(field=found[0]["field"], reason=found[0]["reason"], errors=found)
         async with self._database.tenant(actor.tenant_id) as conn:
             if new.code in POLICIES:
                 raise Conflict(reason=Said("there is a policy {code} already", code=new.code))

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from dialer.httpkit.paging import MAX_ID
-from dialer.httpkit.schema import In, Line
+from dialer.httpkit.schema import In, Line, form
 from dialer.queues.model import (
     HIGHEST_LEVEL,
     HIGHEST_PRIORITY,
@@ -65,7 +65,7 @@ class QueueIn(In):
     overflow_queue_id: int | None = Field(default=None, ge=1, le=MAX_ID)
     music: str = Field(
         default="default",
-        pattern=r"^[A-Za-z0-9_-]{1,50}$",
+        pattern=form(r"^[A-Za-z0-9_-]{1,50}$", "must be 1 to 50 characters of A-Z, a-z, 0-9 and _ -"),
         description="class of music on hold in Asterisk",
     )
     announce_first_s: Seconds | None = Field(

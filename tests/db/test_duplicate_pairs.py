@@ -143,6 +143,18 @@ async def test_merging_and_undoing(base: Base, service: DuplicateService) -> Non
         await service.undo(BOSS, merge_id)
 
 
+async def test_what_is_taken_is_a_field(base: Base, service: DuplicateService) -> None:
+    """A name that neither of them has is refused, and nothing is merged."""
+    one = await base.contact("Иванов", ONE)
+    two = await base.contact("Петров", TWO)
+    with pytest.raises(Invalid) as refused:
+        await service.merge(BOSS, one, two, ["last_name", "nope"])
+    assert refused.value.details["field"] == "take.1"
+    assert [row.id for row in await base.rows(t.contact, "id")] == [one, two]
+    await service.merge(BOSS, one, two, ["last_name"])
+    assert [row.last_name for row in await base.rows(t.contact, "last_name")] == ["Петров"]
+
+
 async def test_merges_are_undone_in_the_reverse_order(base: Base, service: DuplicateService) -> None:
     """A merge whose survivor became part of somebody else, or took in more, is undone after that."""
     one, two, three = [await base.contact("Иванов", number) for number in (ONE, TWO, THREE)]

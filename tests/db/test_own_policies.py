@@ -81,6 +81,11 @@ async def test_a_policy_of_ones_own_has_versions(centre: Web) -> None:
         ({"code": "Own"}, "code"),
         ({"moved": {"2026-05-04": "perhaps"}}, "moved.2026-05-04"),
         ({"abandon_cap": 1.5}, "abandon_cap"),
+        ({"jurisdiction": "ZZ"}, "jurisdiction"),
+        ({"read_on": "2099-01-01"}, "read_on"),
+        ({"working": [], "day_off": [], "holiday": []}, "working"),
+        ({"per_day": 5, "per_week": 2}, "per_week"),
+        ({"per_day": 5, "per_month": 1}, "per_month"),
     ],
 )
 async def test_a_wrong_number_is_named(centre: Web, change: dict[str, Any], field: str) -> None:
@@ -105,3 +110,15 @@ async def test_a_campaign_of_advertising_under_the_russian_policy_is_told_why_no
     assert ("purpose-differs" in codes, "mode-forbidden" in codes) == (True, False)
     unknown = await boss.call("PATCH", f"~/campaigns/{made['id']}", {"policy_version": 7})
     assert (unknown.status, unknown.json["errors"][0]["field"]) == (422, "policy_version")
+
+
+async def test_a_campaign_asks_for_limits_that_can_be(centre: Web) -> None:
+    """No more in a day than in a week: said of the longer span, also where only one of them is changed."""
+    boss = await centre.program(Role.SUPERVISOR)
+    plain = {"name": "A", "policy": "default"}
+    reply = await boss.call("POST", "~/campaigns", plain | {"most_per_day": 5, "most_per_week": 1})
+    assert (reply.status, reply.json["field"]) == (422, "most_per_week")
+    made = await boss.call("POST", "~/campaigns", plain | {"most_per_day": 2, "most_per_month": 4})
+    assert made.status == 201
+    changed = await boss.call("PATCH", f"~/campaigns/{made.json['id']}", {"most_per_day": 5})
+    assert (changed.status, changed.json["field"]) == (422, "most_per_month")

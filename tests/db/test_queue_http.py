@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from support.floor import Floor
+from sqlalchemy import update
+from support.floor import TENANT, Floor
 from support.web import Web, serving
 
 from dialer.campaigns.http import CAMPAIGNS
@@ -17,6 +18,7 @@ from dialer.campaigns.leads_http import LEADS
 from dialer.campaigns.leads_http import routes as lead_routes
 from dialer.campaigns.service import CampaignService
 from dialer.db.session import Database
+from dialer.db.tables import contact
 from dialer.httpkit.access import Role
 
 
@@ -42,6 +44,8 @@ async def test_shares_quotas_priorities_and_recycling(centre: Web, database: Dat
     assert (await boss.call("PUT", f"{path}/lists", shares)).status == 200
     (shown,) = (await boss.call("GET", f"{path}/lists")).json
     assert shown == {"list_id": floor.list_id, "name": "A", "share": 3, "dialled": 0, "leads": 3}
+    async with database.tenant(TENANT) as conn:
+        await conn.execute(update(contact).values(custom={"city": "Тверь"}))
     quotas = {"items": [{"field": "city", "value": "Москва", "wanted": 0, "counts": ["sale", "interest"]}]}
     assert (await boss.call("PUT", f"{path}/quotas", quotas)).status == 200
     (kept,) = (await boss.call("GET", f"{path}/quotas")).json
@@ -62,6 +66,7 @@ async def test_shares_quotas_priorities_and_recycling(centre: Web, database: Dat
         ("PUT", "lists", {"items": [{"list_id": 999, "share": 1}]}, "items"),
         ("PUT", "quotas", {"items": [{"field": "a", "value": "b", "wanted": -1}]}, "items.0.wanted"),
         ("PUT", "quotas", {"items": [{"field": "a", "value": "b", "wanted": 1}] * 2}, "items"),
+        ("PUT", "quotas", {"items": [{"field": "nope", "value": "b", "wanted": 1}]}, "items.0.field"),
         ("POST", "leads/priority", {"priority": 1001, "leads": [1]}, "priority"),
         ("POST", "recycle", {"reasons": ["do_not_call"]}, "reasons.0"),
         ("POST", "recycle", {"results": ["bored"]}, "results"),
@@ -72,6 +77,7 @@ async def test_what_cannot_be_is_refused(
 ) -> None:
     """With the field that is wrong."""
     floor = await Floor.open(database)
+    await floor.leads(1)
     boss = await centre.program(Role.SUPERVISOR)
     reply = await boss.call(method, f"~/campaigns/{floor.campaign_id}/{path}", body)
     assert reply.status == 422

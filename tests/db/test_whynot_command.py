@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 from rich.console import Console
+from support.commands import dozvon
 
 from dialer.donotcall_command import add_command
 from dialer.errors import BadNumber, NotFound
@@ -43,3 +44,12 @@ async def test_a_number_at_the_command_line(data_folder: Path) -> None:
         await said(None, 99)
     with pytest.raises(typer.BadParameter):
         why(None, None)
+
+
+async def test_wrong_words_have_a_status_of_their_own(data_folder: Path) -> None:
+    """2 for what is no number and for a campaign that there is not; 1 says that a number is not dialled."""
+    env = {"DOZVON_DATA_DIR": str(data_folder)}
+    assert [
+        (await dozvon("why", *words, env=env))[0]
+        for words in (("abc",), ("--campaign", "99"), ("+79161234567",))
+    ] == [2, 2, 1]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import math
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
 from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field, ValidationError
 
 import dialer
 from dialer import errors
@@ -26,7 +29,7 @@ from dialer.httpkit.identity import safe_next
 from dialer.httpkit.limits import TryLimit
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.said import Said
-from dialer.httpkit.schema import In, Out
+from dialer.httpkit.schema import FORMS, In, Out
 from dialer.httpkit.security import allowed_host, policy
 from dialer.settings import load
 
@@ -364,3 +367,79 @@ def test_an_invalid_field_is_always_listed() -> None:
     """Programs find wrong fields in `errors`, whoever found them wrong."""
     told = problems.problem(Invalid(field="name", reason="is missing"), "ru")
     assert told["errors"] == [{"field": "name", "reason": "не указано"}]
+
+
+# -- wrong fields --------------------------------------------------------------------------------------
+
+
+class Sent(In):
+    """A request of every kind of field that is told in words of its own."""
+
+    limit: int = 1
+    how: Literal["idle", "busy", "away"] = "idle"
+    columns: dict[Annotated[str, Field(min_length=1)], str] = Field({})
+    days: dict[date, str] = Field({})
+
+
+@pytest.mark.parametrize(
+    ("sent", "field", "reason"),
+    [
+        ({"limit": "x"}, "limit", "должно быть целым числом"),
+        ({"how": "x"}, "how", "должно быть одним из: 'idle', 'busy', 'away'"),
+        ({"columns": {"": "phone"}}, "columns", "имя: нужно не меньше 1 символов"),
+        ({"days": {"2026-13-45": "x"}}, "days.2026-13-45", "имя: должно быть датой вида 2026-01-31"),
+    ],
+)
+def test_a_field_goes_by_the_name_that_was_sent(sent: dict[str, Any], field: str, reason: str) -> None:
+    """Programs look at it in any language, though the catalogue has the word; the reason is translated whole,
+    also for names inside a mapping."""
+    assert translator("ru").gettext("limit") != "limit"
+    with pytest.raises(ValidationError) as refused:
+        Sent.model_validate(sent)
+    told = problems.problem(problems.invalid(refused.value), "ru")
+    assert told["errors"] == [{"field": field, "reason": reason}]
+    assert told["field"] == field
+
+
+def bodies(model: type[In]) -> Iterator[type[In]]:
+    """Every model of what comes in."""
+    for each in model.__subclasses__():
+        yield each
+        yield from bodies(each)
+
+
+def patterns(schema: object) -> Iterator[str]:
+    """Every pattern in a JSON Schema."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("pattern"), str):
+            yield schema["pattern"]
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for each in schema:
+            yield from patterns(each)
+
+
+def test_every_pattern_says_what_fits_it() -> None:
+    """In both languages, wherever the API asks for a form."""
+    importlib.import_module("dialer.app.web")
+    asked = {one for model in bodies(In) for one in patterns(model.model_json_schema())}
+    assert len(asked) > 8
+    assert asked - FORMS.keys() == set()
+    russian = translator("ru")
+    assert [words for words in FORMS.values() if russian.gettext(words) == words] == []
+
+
+def test_what_there_is_not_has_russian_words() -> None:
+    """`NotFound(what="segment")` is a Russian sentence whole."""
+    russian = translator("ru")
+    silent = {
+        each.value.value
+        for file in Path(dialer.__file__).parent.rglob("*.py")
+        if "node_modules" not in file.parts
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "NotFound"
+        for each in node.keywords
+        if each.arg == "what" and isinstance(each.value, ast.Constant)
+        if isinstance(each.value.value, str) and russian.gettext(each.value.value) == each.value.value
+    }
+    assert silent == set()

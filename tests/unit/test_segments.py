@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ from dialer.contacts.segments import (
     MAX_TESTS,
     ExpressionFault,
     Period,
+    archived,
     catalog,
     document,
     parse,
@@ -209,3 +211,28 @@ def test_a_grid_parts_people() -> None:
             ]
             row = 1 + (revenue >= 10) + (revenue >= 100)
             assert inside == [(row, 1 + (day >= days[0]) + (day >= days[1]))]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (99999999999999999999, "must be 10000000000000 or less"),
+        (-99999999999999999999, "must be -10000000000000 or more"),
+        (math.nan, "must be a number"),
+        ("5", "must be a number"),
+    ],
+)
+def test_a_number_out_of_bounds_is_told_the_bound(value: object, reason: str) -> None:
+    """It is a number all the same."""
+    with pytest.raises(ExpressionFault) as refused:
+        parse(test("attempts", "eq", value), KNOWN)
+    assert (refused.value.path, refused.value.reason) == ("expression.value", reason)
+
+
+def test_a_field_that_was_archived_is_told_so() -> None:
+    """Of a field that there never was another thing is said."""
+    fields = [replace(one, archived=one.key == "car") for one in FIELDS]
+    for name, reason in (("car", "the field custom.car is archived"), ("bike", "is no field of contacts")):
+        with pytest.raises(ExpressionFault) as refused:
+            parse(test(f"custom.{name}", "eq", "x"), catalog(fields), archived(fields))
+        assert (refused.value.path, refused.value.reason) == ("expression.field", reason)
