@@ -210,7 +210,7 @@ class UnreadableFile(DozvonError):
 
 class NoPhoneColumn(UnreadableFile):
     """The file has no column of phone numbers: name one "phone" or "телефон" in its first line
-    (now it has: {columns}).
+    (now it has: {columns}; if these are no words, choose another encoding).
     """
 
     id = "no-phone-column"

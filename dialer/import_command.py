@@ -12,11 +12,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dialer.contacts import files
 from dialer.contacts.agreed import Agreed
 from dialer.contacts.dryrun import Change, DryRun, Person, dry_run
 from dialer.contacts.files import Kind, Layout
 from dialer.contacts.model import ContactList, Counts, ImportJob, ImportStatus, Wins
-from dialer.contacts.reading import Reading, check
+from dialer.contacts.reading import Reading, check, check_headers
 from dialer.contacts.service import ContactService
 from dialer.db import migrate
 from dialer.db.session import Database
@@ -85,6 +86,9 @@ async def import_command(settings: Settings, console: Console, wish: Wish) -> in
     raise.
     """
     check(wish.reading)
+    if wish.reading.mapping:
+        layout = await asyncio.to_thread(files.look, wish.file, wish.reading)
+        check_headers(wish.reading.mapping, [column.name for column in layout.columns], "--column")
     async with Installation(settings, lambda line: console.print(line, style="dim", highlight=False)) as here:
         urls = await here.database()
         if not here.served:
@@ -136,6 +140,8 @@ async def bring(service: ContactService, console: Console, actor: Actor, wish: W
     content = await _rejects(service, actor, job)
     rejects = await asyncio.to_thread(_put, content, wish.file, job.id) if content else None
     console.print(_counts(job.counts, wish, f"{into.name} (id {into.id})", rejects))
+    if job.status is ImportStatus.DONE and not job.counts.rows:
+        console.print("The file has a header and no rows.", style="yellow")
     if job.status is ImportStatus.FAILED:
         console.print("The import failed; rows loaded before that are kept.", style="bold red")
         return 1

@@ -28,6 +28,8 @@ class Field(StrEnum):
     EMAIL = "email"
     TIMEZONE = "timezone"
     EXTERNAL_ID = "external_id"
+    #: of the leads that are made; kept in `contact.custom` too
+    PRIORITY = "priority"
     #: what the person agreed to be called for, and where: see `agreed`
     CONSENT_PURPOSE = "consent_purpose"
     CONSENT_SOURCE = "consent_source"
@@ -56,7 +58,7 @@ class Column:
     @property
     def kept_as(self) -> str:
         """The name in `contact.custom`."""
-        return self.key or self.name
+        return self.key or (Field.PRIORITY.value if self.field is Field.PRIORITY else self.name)
 
 
 # Normal forms (see `_normal`) of the headers that are known.
@@ -74,6 +76,7 @@ _NAMES: dict[Field, frozenset[str]] = {
     ),
     Field.TIMEZONE: frozenset({"timezone", "time zone", "tz", "часовой пояс", "временная зона", "час пояс"}),
     Field.EXTERNAL_ID: frozenset({"external id", "crm id", "внешний id", "внешний код", "id клиента"}),
+    Field.PRIORITY: frozenset({"priority", "приоритет"}),
     Field.CONSENT_PURPOSE: frozenset({"consent purpose", "consent for", "цель согласия", "согласие на"}),
     Field.CONSENT_SOURCE: frozenset({"consent source", "источник согласия", "где дано согласие"}),
     Field.CONSENT_FROM: frozenset({"consent from", "consent date", "дата согласия", "согласие с"}),
@@ -111,6 +114,10 @@ def columns_of(cells: Sequence[str]) -> list[Column]:
     return columns if _tells_consents(columns) else [_no_consent(column) for column in columns]
 
 
+#: Columns whose cells `contact.custom` keeps.
+KEPT = frozenset({Field.CUSTOM, Field.PRIORITY})
+#: A cell of priorities, as leads have them.
+PRIORITY_CELL = re.compile(r"[+-]?[0-9]{1,3}")
 #: Columns that tell of a consent; the first two are needed.
 CONSENT = (
     Field.CONSENT_PURPOSE,

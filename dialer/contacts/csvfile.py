@@ -2,9 +2,9 @@
 
 Reading knows neither the encoding (UTF-8 with and without its mark, Windows-1251, the UTF-16 of "Unicode
 text") nor the delimiter (`;`, tab, `,`), and promises two things whatever the bytes are: it never holds more
-than MAX_RECORD characters of a row, and it raises nothing but UnreadableFile. What cannot be a row becomes a
-BadRecord under its number, and the next row is read as if nothing had been: a quotation mark that is never
-closed costs its own line only, not all that follow.
+than MAX_RECORD characters of a row, and they make it raise nothing but UnreadableFile. What cannot be a row
+becomes a BadRecord under its number, and the next row is read as if nothing had been: a quotation mark that
+is never closed costs its own line only, not all that follow.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dialer.contacts.columns import Field, columns_of, field_of
 from dialer.contacts.files.layout import MAX_COLUMNS, MAX_RECORD, BadRecord, Layout, Record
 from dialer.contacts.reading import AS_FOUND, DELIMITERS, Reading
 from dialer.contacts.rejects import RejectCode
-from dialer.errors import UnreadableFile
+from dialer.errors import Invalid, UnreadableFile
 from dialer.httpkit.said import Said
 
 assert csv.field_size_limit() > MAX_RECORD  # so that the csv module never meets its own limit
@@ -34,7 +34,11 @@ _CHUNK = 1 << 20
 _NOT_TEXT = (
     (b"%PDF", "this is a PDF; save the table as CSV"),
     (b"\x1f\x8b", "this is a compressed file; unpack it first"),
+    (b"\x89PNG", "this is a picture; save the table as CSV"),
+    (b"\xff\xd8\xff", "this is a picture; save the table as CSV"),
+    (b"GIF8", "this is a picture; save the table as CSV"),
 )
+_UTF_16 = "utf-16"
 # What a decoder puts in place of bytes that mean nothing.
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -60,7 +64,7 @@ def detect_encoding(chunks: Iterable[bytes]) -> str:
                 if chunk.startswith(magic):
                     raise UnreadableFile(reason=reason)
             if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                return "utf-16"
+                return _UTF_16
         text = decoder.decode(chunk)
         if not text.isascii():
             wrong = text.count(_REPLACEMENT)
@@ -72,13 +76,17 @@ def detect_encoding(chunks: Iterable[bytes]) -> str:
 
 
 def look(path: Path, reading: Reading = AS_FOUND) -> Layout:
-    """How the CSV file at `path` is written, as far as `reading` leaves it open. Raises UnreadableFile.
+    """How the CSV file at `path` is written, as far as `reading` leaves it open.
 
-    It may have no column of phones.
+    It may have no column of phones. Raises UnreadableFile, Invalid (of `reading`).
     """
     with path.open("rb") as file:
         # Looked at in any case: a file that is no text is none in any encoding.
         found = detect_encoding(iter(lambda: file.read(_CHUNK), b""))
+    if reading.sheet is not None:
+        raise Invalid(field="sheet", reason="the file has no sheets")
+    if reading.encoding == _UTF_16 != found:
+        raise Invalid(field="encoding", reason="the file is not UTF-16")
     encoding = reading.encoding or found
     with open_text(path, encoding) as text:
         sample = text.read(MAX_RECORD)
@@ -95,10 +103,19 @@ def look(path: Path, reading: Reading = AS_FOUND) -> Layout:
         if best is None or score > best[0]:
             best = (score, Layout(encoding, delimiter, tuple(columns_of(header))))
     if best is None:
-        raise UnreadableFile(reason="its first line is no header")
+        raise UnreadableFile(reason=_no_header(sample))
     if len(best[1].columns) > MAX_COLUMNS:
         raise UnreadableFile(reason=Said("it has more than {limit} columns", limit=MAX_COLUMNS))
     return best[1]
+
+
+def _no_header(sample: str) -> str:
+    """Why a file that begins so has no header."""
+    if not sample.strip():
+        return "it is empty"
+    if sample.count("\0") * 10 > len(sample) > sample.count("\0"):
+        return "it looks like UTF-16 without its mark; save it as UTF-8"
+    return "its first line is no header"
 
 
 def open_text(path: Path, encoding: str) -> TextIO:

@@ -32,7 +32,7 @@ from dialer.contacts import (
 )
 from dialer.contacts.agreed import Place
 from dialer.contacts.batches import Batch, dialled_by, line_of, person_of
-from dialer.contacts.columns import Field
+from dialer.contacts.columns import KEPT, Field
 from dialer.contacts.files import inspect
 from dialer.contacts.history import Kind
 from dialer.contacts.leadstore import PRIORITY, Newcomers
@@ -77,7 +77,7 @@ class _Run(Loading[ImportJob]):
         """Load what is left of the file. Raises UnreadableFile, ImportInterrupted, DatabaseUnavailable."""
         layout = await asyncio.to_thread(inspect, self.path, self._job.reading)
         self._headers = Headers(layout.columns)
-        kept = {column.kept_as for column in layout.columns if column.field is Field.CUSTOM}
+        kept = {column.kept_as for column in layout.columns if column.field in KEPT}
         self._priorities = [name for name in PRIORITY if name in kept]
         async with self._database.tenant(self._tenant_id) as conn:
             await importstore.start_import(conn, self._tenant_id, self._job.id)

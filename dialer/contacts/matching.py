@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dialer.contacts.columns import Column, Field
+from dialer.contacts.columns import KEPT, Column, Field
 from dialer.contacts.model import MAX_PHONES, NewContact, Owner, Wins
 from dialer.contacts.numbers import PhoneNumber
 from dialer.contacts.rejects import Reject, RejectCode
@@ -276,7 +276,7 @@ class Headers:
         self._by_field: dict[Field, str] = {}
         self._by_key: dict[str, str] = {}
         for column in columns:
-            if column.field is Field.CUSTOM:
+            if column.field in KEPT:
                 self._by_key.setdefault(column.kept_as, column.name)
             else:
                 self._by_field.setdefault(column.field, column.name)

@@ -23,7 +23,7 @@ from dialer.contacts.imports import record_import
 from dialer.contacts.lists import check_campaign
 from dialer.contacts.mappings import fitting, get_mapping
 from dialer.contacts.model import ImportJob, ImportStatus, SavedMapping, Wins
-from dialer.contacts.reading import Reading, check
+from dialer.contacts.reading import Reading, check, check_headers
 from dialer.db.session import Database
 from dialer.errors import DozvonError, NotFound, WrongState
 from dialer.httpkit import audit
@@ -123,6 +123,7 @@ class PreviewService:
     ) -> None:
         """Have a file read in another way, or for another campaign; by a saved mapping, if one is named.
 
+        What is said of a column must be of one that the file has, by the old way or by the new.
         Raises NotFound, WrongState, Invalid, UnreadableFile.
         """
         actor.require(Right.CONTACTS_EDIT)
@@ -136,7 +137,11 @@ class PreviewService:
                 saved = await get_mapping(conn, actor, mapping_id)
                 reading = replace(reading, mapping=saved.columns)
         path = file_of(self._settings, actor.tenant_id, job.id)
-        await asyncio.to_thread(look, path, reading)  # what cannot be shown is not kept
+        layout = await asyncio.to_thread(look, path, reading)  # what cannot be shown is not kept
+        if mapping_id is None and (named := reading.mapping.keys() - job.reading.mapping.keys()):
+            before = await asyncio.to_thread(look, path, job.reading)
+            headers = [column.name for one in (layout, before) for column in one.columns]
+            check_headers(sorted(named), list(dict.fromkeys(headers)))
         async with self._database.tenant(actor.tenant_id) as conn:
             await _waiting(conn, actor, import_id, lock=True)
             await importstore.change_preview(conn, actor.tenant_id, import_id, reading, campaign_id, wins)

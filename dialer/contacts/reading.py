@@ -8,7 +8,7 @@ under the header. A header that it does not name goes by its own name.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -79,6 +79,20 @@ def check_mapping(mapping: Mapping[str, str], field: str = "mapping") -> None:
     for word, times in Counter(mapping.values()).items():
         if times > 1 and word not in {Field.PHONE, Field.SKIP, Field.CUSTOM}:
             raise Invalid(field=field, reason=Said("{times} columns are {word}", times=times, word=word))
+
+
+def check_headers(mapping: Iterable[str], headers: Sequence[str], field: str = "mapping") -> None:
+    """Raises Invalid for a header that a file with these does not have."""
+    for header in mapping:
+        if header not in headers:
+            raise Invalid(
+                field=field,
+                reason=Said(
+                    "{header}: the file has no such column (it has: {columns})",
+                    header=header,
+                    columns=", ".join(headers[:20]),
+                ),
+            )
 
 
 def _known(word: str) -> bool:

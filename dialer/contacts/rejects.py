@@ -26,6 +26,7 @@ class RejectCode(StrEnum):
     MANY_PHONES = "many_phones"  # more numbers than MAX_PHONES: the rest is left out
     EMAIL = "email"  # not an e-mail address
     TIMEZONE = "timezone"  # not a time zone
+    PRIORITY = "priority"  # no whole number of three digits at most
     CONSENT_PURPOSE = "consent_purpose"  # no purpose of calls
     CONSENT_SOURCE = "consent_source"  # a consent that was given nowhere
     CONSENT_OVER = "consent_over"  # it ended before it began

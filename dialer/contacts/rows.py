@@ -11,7 +11,7 @@ from operator import gt
 from dialer.contacts import model
 from dialer.contacts.agreed import MAX_PROOF, MAX_SOURCE, Agreed, read_agreed
 from dialer.contacts.cleaning import Mark, clean_email, clean_name, split_full_name
-from dialer.contacts.columns import CONSENT, Column, Field
+from dialer.contacts.columns import CONSENT, KEPT, PRIORITY_CELL, Column, Field
 from dialer.contacts.files.layout import MAX_RECORD, BadRecord, Record
 from dialer.contacts.model import NewContact
 from dialer.contacts.numbers import PhoneNumber, read_cell
@@ -35,6 +35,7 @@ _LIMITS = {
     Field.TIMEZONE: model.MAX_NAME,
     Field.EXTERNAL_ID: model.MAX_EXTERNAL_ID,
     Field.PHONE: model.MAX_PHONE_CELL,
+    Field.PRIORITY: model.MAX_NAME,
     Field.CONSENT_PURPOSE: model.MAX_NAME,
     Field.CONSENT_SOURCE: MAX_SOURCE,
     Field.CONSENT_FROM: model.MAX_NAME,
@@ -68,8 +69,9 @@ class RowReader:
         self._custom = [
             (place, column.kept_as, custom_cleaner(column.kept_as))
             for place, column in enumerate(columns)
-            if column.field is Field.CUSTOM
+            if column.field in KEPT
         ]
+        self._priority = places.get(Field.PRIORITY)
 
     def read(self, record: Record | BadRecord) -> tuple[NewContact | None, list[Reject]]:
         """The contact of a row, and what of the row was not taken.
@@ -93,7 +95,10 @@ class RowReader:
         cells = tidied(record.cells)
         custom: dict[str, str] = {}
         for place, key, cleaner in self._custom:
-            if value := cells[place]:
+            value = cells[place]
+            if place == self._priority and value and not PRIORITY_CELL.fullmatch(value):
+                rejects.append(Reject.of(row, self._names[place], RejectCode.PRIORITY, value))
+            elif value:
                 custom.setdefault(key, cleaner(value) if cleaner else value)
         last, first, middle = ("", "", "") if self._full is None else split_name(cells[self._full])
         return (

@@ -132,6 +132,21 @@ async def test_columns_are_named_and_the_file_wins(service: ContactService, tmp_
         mapping_of(["К"])
 
 
+async def test_a_column_that_is_not_there(settings: Settings, file: Path) -> None:
+    """It is refused before anything is done, with the columns that there are."""
+    wish = Wish(file, reading=Reading(mapping=mapping_of(["Нет=phone"])), dry_run=True)
+    with pytest.raises(Invalid, match=r"--column: Нет: .*Фамилия, Телефон"):
+        await import_command(settings, Console(file=io.StringIO()), wish)
+
+
+async def test_a_header_alone_is_told(service: ContactService, tmp_path: Path) -> None:
+    """The import is done and says that there was nothing to do."""
+    path = tmp_path / "a.csv"
+    path.write_text("Фамилия;Телефон\n")
+    _, said = await run(service, path)
+    assert "The file has a header and no rows." in [" ".join(line) for line in said]
+
+
 async def test_unknown_campaign(service: ContactService, file: Path) -> None:
     """Nothing is left of an import for a campaign that is not there, not even the new list."""
     with pytest.raises(NotFound, match="campaign 9"):

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from support.floor import Floor
-from support.imports import BOSS, Lists, count, many, pieces
+from support.imports import BOSS, Lists, bring, count, many, pieces
 
 from dialer.contacts import batches, importing, importstore, owed, peoplestore
 from dialer.contacts.importing import run_next_import
@@ -90,6 +90,20 @@ async def test_owed_leads_are_made_by_who_goes_on(
     assert whole.counts == Counts(rows=120, loaded=120)
     assert await leads_of(lists.database, campaign_id) == [f"+7916{n:07}" for n in range(120)]
     assert await count(lists.database, "import_owed") == 0
+
+
+async def test_leads_have_the_priority_of_their_row(lists: Lists, campaign_id: int) -> None:
+    """By a column with that name; what is none costs the priority and is told."""
+    content = "phone;Приоритет\n89160000001;7\n89160000002;1,5\n89160000003;-2\n89160000004;\n".encode()
+    job = await bring(lists.service, lists.database, lists.settings, lists.spring, content, campaign_id)
+    assert job.counts.loaded == 4
+    rejects = [one for _, one in await lists.service.rejects(BOSS, job.id)]
+    assert [(one.row, one.column, one.code, one.value) for one in rejects] == [
+        (2, "Приоритет", "priority", "1,5")
+    ]
+    async with lists.database.tenant(1) as conn:
+        query = select(t.lead.c.priority).order_by(t.lead.c.contact_id)
+        assert list(await conn.scalars(query)) == [7, 0, -2, 0]
 
 
 async def test_what_happens_to_a_person_before_their_lead(

@@ -90,6 +90,28 @@ async def test_a_file_is_looked_at_and_loaded(web: Web, person: Caller) -> None:
     assert "/rejects.csv" in ended.text
 
 
+async def test_a_wrong_encoding_is_refused_in_its_place(person: Caller) -> None:
+    """UTF-16 chosen for a file that is not: the page comes again and says so; columns of another delimiter
+    may be sent along with the change."""
+    preview = (await upload(person, await list_of(person))).headers["Location"]
+    form = fields((await person.call("GET", preview)).text)
+    refused = await person.call("POST", preview, data=form | {"encoding": "utf-16", "do": "look"})
+    assert (refused.status, "the file is not UTF-16" in refused.text) == (422, True)
+    both = form | {"delimiter": "comma", "word-1": "skip", "do": "look"}
+    assert (await person.call("POST", preview, data=both)).status == 303
+
+
+async def test_a_header_alone_is_told(web: Web, person: Caller) -> None:
+    """Before it is loaded and afterwards."""
+    address = (await upload(person, await list_of(person), content=b"phone;name\n")).headers["Location"]
+    shown = await person.call("GET", address)
+    assert "a header and no rows" in shown.text
+    await person.call("POST", address, data=fields(shown.text) | {"do": "start"})
+    assert "a header and no rows" not in (await person.call("GET", address)).text
+    assert await run_next_import(web.database, web.settings)
+    assert "a header and no rows" in (await person.call("GET", f"{address}/state")).text
+
+
 async def test_columns_are_saved_and_proposed(person: Caller) -> None:
     """Saved from the preview, they are in force for the next file like it; they are renamed and deleted."""
     address = await list_of(person)

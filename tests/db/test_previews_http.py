@@ -133,6 +133,9 @@ async def test_a_saved_mapping_is_used(web: Web) -> None:
         ({"mapping": {"тел": "telephone"}}, "mapping"),
         ({"mapping": {"те\nл": "phone"}}, "mapping"),
         ({"campaign_id": 0}, "campaign_id"),
+        ({"encoding": "utf-16"}, "encoding"),
+        ({"sheet": "Лист9"}, "sheet"),
+        ({"mapping": {"nosuch": "phone"}}, "mapping"),
     ],
 )
 async def test_what_no_file_can_be_read_by_is_refused(web: Web, body: dict[str, Any], field: str) -> None:
