@@ -118,7 +118,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
                 database, PromptSounds(speaker, settings.prompts_dir, settings.locale), why_not
             ),
             whynot_http.WHY_NOT: why_not,
-            leads_http.LEADS: LeadService(database),
+            leads_http.LEADS: LeadService(database, settings.default_region),
             policies_http.POLICY_SERVICE: PolicyService(database),
             trunks_http.TRUNKS: TrunkService(database),
             queues_http.QUEUES: QueueService(database),

@@ -6,6 +6,7 @@ All of it may be changed while the campaign runs. What touches many leads is car
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
@@ -18,6 +19,7 @@ from dialer.campaigns import store
 from dialer.campaigns.fields import Id, Kind
 from dialer.campaigns.model import Campaign, Status
 from dialer.clock import utc_now
+from dialer.contacts.numbers import BadNumber, read_number
 from dialer.db import events
 from dialer.db.session import Database
 from dialer.db.sort_key import sort_key
@@ -41,6 +43,7 @@ from scheduler.quotas import Quota
 from scheduler.recycling import NEVER, Recycle
 
 MOST_LEADS = 10_000
+_E164 = re.compile(r"\+[0-9]{5,15}")
 #: Why leads are closed, for people to choose from: results, kinds of dispositions, and the end of attempts.
 CLOSED_FOR = tuple(
     dict.fromkeys(("max_attempts", *RESULTS, *(kind for kind in DISPOSITION_KINDS if kind not in NEVER)))
@@ -99,8 +102,8 @@ class PriorityIn(In):
 
     priority: int = Field(ge=PRIORITIES[0], le=PRIORITIES[1], description="higher is dialled first")
     leads: list[Id] = Field(default=[], max_length=MOST_LEADS, description="ids of leads")
-    numbers: list[Annotated[str, StringConstraints(pattern=E164)]] = Field(
-        default=[], max_length=MOST_LEADS, description="in E.164"
+    numbers: list[Annotated[str, StringConstraints(min_length=1, max_length=40)]] = Field(
+        default=[], max_length=MOST_LEADS, description="of leads, as people write them"
     )
     list_id: Id | None = Field(default=None, description="all leads of the list")
 
@@ -236,8 +239,10 @@ _PRIORITY = {
 class LeadService:
     """What comes next in the campaigns of a tenant."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, region: str) -> None:
         self._database = database
+        # the country of numbers that are written without one
+        self._region = region
 
     # -- lists ---------------------------------------------------------------------------------------------
 
@@ -255,14 +260,7 @@ class LeadService:
         async with self._database.tenant(tenant_id) as conn:
             await _open(conn, actor, campaign_id)
             ids = [item.list_id for item in wanted.items]
-            known = await conn.scalars(
-                select(contact_list.c.id).where(
-                    contact_list.c.tenant_id == tenant_id, contact_list.c.id.in_(ids)
-                )
-            )
-            if unknown := set(ids) - set(known):
-                missing = ", ".join(map(str, sorted(unknown)))
-                raise Invalid(field="items", reason=Said("there is no list {ids}", ids=missing))
+            await _check_lists(conn, tenant_id, ids, "items")
             before = {one.list_id: one.dialled for one in await _shares(conn, tenant_id, campaign_id)}
             await conn.execute(
                 delete(campaign_list).where(c.tenant_id == tenant_id, c.campaign_id == campaign_id)
@@ -338,14 +336,17 @@ class LeadService:
     # -- priorities ----------------------------------------------------------------------------------------
 
     async def set_priority(self, actor: Actor, campaign_id: int, wanted: PriorityIn) -> int:
-        """Give leads a priority; how many there were. Raises NotFound, WrongState."""
+        """Give leads a priority; how many there were. Raises NotFound, WrongState, Invalid."""
         actor.require(Right.CAMPAIGNS_EDIT)
         tenant_id = actor.tenant_id
         async with self._database.tenant(tenant_id) as conn:
             await _open(conn, actor, campaign_id)
             by = next(name for name in _PRIORITY if getattr(wanted, name))
+            which = self._in_e164(wanted.numbers) if by == "numbers" else getattr(wanted, by)
+            if wanted.list_id is not None:
+                await _check_lists(conn, tenant_id, [wanted.list_id], "list_id")
             values = {"tenant_id": tenant_id, "campaign_id": campaign_id, "priority": wanted.priority}
-            done = await conn.execute(_PRIORITY[by], values | {"which": getattr(wanted, by)})
+            done = await conn.execute(_PRIORITY[by], values | {"which": which})
             await audit.record(
                 conn,
                 actor,
@@ -407,6 +408,26 @@ class LeadService:
         async with self._database.tenant(actor.tenant_id) as conn:
             await _found(conn, actor, campaign_id)
             return await changes.latest(conn, actor.tenant_id, campaign_id, What.RECYCLE)
+
+    def _in_e164(self, numbers: Sequence[str]) -> list[str]:
+        found = []
+        for written in numbers:
+            if _E164.fullmatch(written):
+                found.append(written)
+                continue
+            read = read_number(written, self._region)
+            if isinstance(read, BadNumber):
+                raise Invalid(field="numbers", reason=Said("{number} is no phone number", number=written))
+            found.append(read.e164)
+        return found
+
+
+async def _check_lists(conn: AsyncConnection, tenant_id: int, ids: Sequence[int], field: str) -> None:
+    c = contact_list.c
+    known = await conn.scalars(select(c.id).where(c.tenant_id == tenant_id, c.id.in_(ids)))
+    if unknown := set(ids) - set(known):
+        missing = ", ".join(map(str, sorted(unknown)))
+        raise Invalid(field=field, reason=Said("there is no list {ids}", ids=missing))
 
 
 async def _shares(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> list[ListShare]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from sqlalchemy import update
+from sqlalchemy import select, update
 from support.floor import TENANT, Floor
 from support.web import Web, serving
 
@@ -17,6 +17,7 @@ from dialer.campaigns.leads import LeadService
 from dialer.campaigns.leads_http import LEADS
 from dialer.campaigns.leads_http import routes as lead_routes
 from dialer.campaigns.service import CampaignService
+from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.db.tables import contact
 from dialer.httpkit.access import Role
@@ -27,7 +28,7 @@ async def centre(database: Database, database_url: str) -> AsyncIterator[Web]:
     """The web process with the routes of campaigns and of their leads."""
     services: dict[web.AppKey[Any], Any] = {
         CAMPAIGNS: CampaignService(database),
-        LEADS: LeadService(database),
+        LEADS: LeadService(database, "RU"),
     }
     async with serving(
         database, database_url, tables=[campaign_routes, lead_routes], services=services
@@ -52,6 +53,12 @@ async def test_shares_quotas_priorities_and_recycling(centre: Web, database: Dat
     assert (kept["counts"], kept["reached"], kept["full"]) == (["interest", "sale"], 0, True)
     given = await boss.call("POST", f"{path}/leads/priority", {"priority": 7, "leads": leads[:2]})
     assert given.json == {"leads": 2}
+    # A number as people write it.
+    async with database.tenant(1) as conn:
+        e164 = await conn.scalar(select(t.lead.c.e164).where(t.lead.c.id == leads[0]))
+    assert e164 is not None
+    numbers = {"priority": 8, "numbers": [f"8 ({e164[2:5]}) {e164[5:]}"]}
+    assert (await boss.call("POST", f"{path}/leads/priority", numbers)).json == {"leads": 1}
     rule = {"reasons": ["max_attempts"], "older_than_s": 60}
     assert (await boss.call("POST", f"{path}/recycle/preview", rule)).json == {"leads": 0}
     asked = await boss.call("POST", f"{path}/recycle", rule)
@@ -68,6 +75,8 @@ async def test_shares_quotas_priorities_and_recycling(centre: Web, database: Dat
         ("PUT", "quotas", {"items": [{"field": "a", "value": "b", "wanted": 1}] * 2}, "items"),
         ("PUT", "quotas", {"items": [{"field": "nope", "value": "b", "wanted": 1}]}, "items.0.field"),
         ("POST", "leads/priority", {"priority": 1001, "leads": [1]}, "priority"),
+        ("POST", "leads/priority", {"priority": 1, "list_id": 999}, "list_id"),
+        ("POST", "leads/priority", {"priority": 1, "numbers": ["нет"]}, "numbers"),
         ("POST", "recycle", {"reasons": ["do_not_call"]}, "reasons.0"),
         ("POST", "recycle", {"results": ["bored"]}, "results"),
     ],

@@ -49,7 +49,7 @@ async def floor(database: Database) -> Floor:
 @pytest.fixture
 def service(floor: Floor) -> LeadService:
     """What is under test."""
-    return LeadService(floor.database)
+    return LeadService(floor.database, "RU")
 
 
 @pytest.fixture

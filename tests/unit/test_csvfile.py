@@ -18,12 +18,12 @@ from dialer.contacts.csvfile import (
     safe_cell,
     write_rows,
 )
-from dialer.contacts.files import BadRecord, Layout, Record, inspect, look, read_records
+from dialer.contacts.files import BadRecord, Layout, Record, inspect, read_records
 from dialer.contacts.files.layout import MAX_RECORD
-from dialer.contacts.reading import DELIMITERS, Reading
+from dialer.contacts.reading import DELIMITERS
 from dialer.contacts.rejects import RejectCode
 from dialer.contacts.rows import RowReader, clean, read_timezone, split_name
-from dialer.errors import Invalid, NoPhoneColumn, UnreadableFile
+from dialer.errors import NoPhoneColumn, UnreadableFile
 
 TABLE = "Фамилия;Имя;Телефон\nЁлкин;Пётр;89161234567\nЩукина;Анна;84951234567\n"
 ROWS = [("Ёлкин", "Пётр", "89161234567"), ("Щукина", "Анна", "84951234567")]
@@ -101,44 +101,6 @@ def test_what_is_no_table_is_refused(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(UnreadableFile):
         inspect(file)
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"\xef\xbb\xbf", "it is empty"),
-        (b"\xff\xfe", "it is empty"),
-        (b"\r\n  \n\n", "it is empty"),
-        ("Телефон;Имя\n89161234567;Пётр\n".encode("utf-16-le"), "UTF-16"),
-        ("phone;name\n89161234567;Peter\n".encode("utf-16-be"), "UTF-16"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "picture"),
-        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "picture"),
-        (b"GIF89a\x01\x00\x01\x00", "picture"),
-        ("Телефон;Имя\n89161234567;Пётр\n".encode("koi8-r"), "choose another encoding"),
-    ],
-)
-def test_the_refusal_says_what_the_file_is(file: Path, content: bytes, reason: str) -> None:
-    """Nothing but marks and blanks, UTF-16 without its mark, a picture, letters of another encoding."""
-    file.write_bytes(content)
-    with pytest.raises(UnreadableFile, match=reason):
-        inspect(file)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "cp1251"])
-def test_a_file_that_is_not_utf_16_is_not_read_as_such(file: Path, encoding: str) -> None:
-    """The choice is refused by its name; a file that is UTF-16 may be said to be."""
-    file.write_bytes("Телефон;Имя\n89161234567;Пётр\n".encode(encoding))
-    with pytest.raises(Invalid, match="encoding: the file is not UTF-16"):
-        look(file, Reading(encoding="utf-16"))
-    file.write_bytes("Телефон;Имя\n89161234567;Пётр\n".encode("utf-16"))
-    assert look(file, Reading(encoding="utf-16")).encoding == "utf-16"
-
-
-def test_a_csv_has_no_sheets(file: Path) -> None:
-    """One that is named is refused, not passed over."""
-    file.write_text("phone\n89161234567\n")
-    with pytest.raises(Invalid, match="sheet: the file has no sheets"):
-        look(file, Reading(sheet="Лист9"))
 
 
 def test_table_without_phone_column_names_what_it_has(file: Path) -> None:
@@ -381,25 +343,6 @@ def test_row_becomes_a_contact() -> None:
     assert [phone.e164 for phone in contact.phones] == ["+79161234567", "+74951234567"]
     assert (contact.email, contact.timezone) == ("p@x.ru", "Etc/GMT-5")
     assert contact.custom == {"Авто": "Лада", "Раб. телефон ext.": "12"}
-
-
-@pytest.mark.parametrize("header", ["priority", "Приоритет"])
-def test_a_column_of_priorities(header: str) -> None:
-    """It is known by its name and kept as `priority`; what is no priority is named in the rejects."""
-    columns = read_header(["phone", header])
-    assert [one.field for one in columns] == [Field.PHONE, Field.PRIORITY]
-    reader = RowReader(columns, "RU")
-    for cell in ("5", "+7", "-999", "0"):
-        contact, rejects = reader.read(Record(1, ("89161234567", cell)))
-        assert contact is not None
-        assert (contact.custom, rejects) == ({"priority": cell}, [])
-    for cell in ("9999999999999", "abc", "1,5", "--1"):
-        contact, rejects = reader.read(Record(1, ("89161234567", cell)))
-        assert contact is not None
-        assert contact.custom == {}
-        assert [(one.column, one.code.value, one.value) for one in rejects] == [(header, "priority", cell)]
-    contact, rejects = reader.read(Record(1, ("89161234567", "")))
-    assert (contact and contact.custom, rejects) == ({}, [])
 
 
 def test_cells_that_can_be_missed_do_not_cost_the_person() -> None:
