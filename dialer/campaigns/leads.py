@@ -35,7 +35,7 @@ from dialer.errors import Invalid, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.said import Said
-from dialer.httpkit.schema import In, Line, form
+from dialer.httpkit.schema import In, Line
 from scheduler import changes, quotas
 from scheduler.changes import LeadChange, What
 from scheduler.order import PRIORITIES
@@ -92,9 +92,6 @@ class QuotasIn(In):
         if len({(item.field, item.value.lower()) for item in value}) != len(value):
             raise ValueError("names a field and value twice")
         return value
-
-
-E164 = form(r"^\+[0-9]{5,15}$", "must be + and 5 to 15 digits")
 
 
 class PriorityIn(In):
