@@ -3,7 +3,7 @@
 Whatever refers to the merged contact by a column `contact_id` moves to the survivor: numbers, lists, leads,
 attempts (and with them recordings), consents, values of fields, history. Which tables these are is read from
 the tables themselves, so that a new one is not forgotten. A row that the survivor has already (the same
-number, the same list) is put away. Of two leads in one campaign only one stays open.
+number, the same list) is put away. Of two leads in one campaign only one stays open, and of two promised calls one.
 
 The record of a merge holds what was moved, what was put away and what was changed, so that undoing it gives
 the very rows that were there; what happened to the survivor since stays with the survivor. Merges of one
@@ -22,6 +22,7 @@ from sqlalchemy import Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.db import events
 from dialer.db import tables as t
 from dialer.db.session import driver_of, encode_json
 
@@ -139,6 +140,7 @@ async def merge(
     record["tables"] = {each.name: await _move(conn, tenant_id, each, gone, kept) for each in MOVING}
     await _order_phones(conn, tenant_id, record["phones"], kept, gone)
     record["closed"] = await _close_leads(conn, tenant_id, kept)
+    record["canceled"] = await _cancel_promises(conn, tenant_id, record["closed"])
     await driver.execute("DELETE FROM contact WHERE tenant_id = $1 AND id = $2", tenant_id, gone)
     await _write(conn, tenant_id, kept, chosen)
     merge_id: int = await driver.fetchval(
@@ -219,28 +221,89 @@ def _once(rows: Sequence[tuple[str, int]]) -> list[int]:
 
 
 async def _close_leads(conn: AsyncConnection, tenant_id: int, kept: int) -> list[int]:
-    """Of a person's leads in one campaign one stays open: the one being called, else one that was promised a
-    call, else the one that was tried most; none where a talk has closed another and no call is promised. The
-    ids of those that were closed."""
+    """Of a person's leads in one campaign one stays open: the one being called, else the one that was
+    promised a call last, else the one that was tried most; none where a talk has closed another and no call
+    is promised. A promised one also stays beside one that is being called for nothing promised. The ids of
+    those that were closed."""
     rows = await driver_of(conn).fetch(
         """
         UPDATE lead SET status = 'closed', hold = NULL, closed_reason = 'duplicate'
          WHERE tenant_id = $1 AND id IN (
                SELECT id FROM (
-                   SELECT id, status, coalesce(hold = 'callback', false) AS promised, row_number() OVER (
-                              PARTITION BY campaign_id, status <> 'closed'
+                   SELECT l.id, status, c.id IS NOT NULL AS promised, row_number() OVER (
+                              PARTITION BY l.campaign_id, status <> 'closed'
                               ORDER BY status IN ('dialling', 'offered') DESC,
-                                       coalesce(hold = 'callback', false) DESC, attempts DESC, id) AS place,
+                                       c.id DESC NULLS LAST, attempts DESC, l.id) AS place,
+                          row_number() OVER (
+                              PARTITION BY l.campaign_id, status <> 'closed', c.id IS NOT NULL
+                              ORDER BY status IN ('dialling', 'offered') DESC, c.id DESC) AS promised_place,
                           bool_or(status = 'closed' AND last_result = 'answered')
-                              OVER (PARTITION BY campaign_id) AS talked
-                     FROM lead WHERE tenant_id = $1 AND contact_id = $2) l
-                WHERE status IN ('new', 'waiting') AND (place > 1 OR (talked AND NOT promised)))
+                              OVER (PARTITION BY l.campaign_id) AS talked
+                     FROM lead l
+                     LEFT JOIN callback c ON c.tenant_id = l.tenant_id AND c.lead_id = l.id
+                                         AND c.state IN ('waiting', 'dialling')
+                    WHERE l.tenant_id = $1 AND l.contact_id = $2) l
+                WHERE status IN ('new', 'waiting')
+                  AND CASE WHEN promised THEN promised_place > 1 ELSE place > 1 OR talked END)
         RETURNING id
         """,
         tenant_id,
         kept,
     )
     return [row["id"] for row in rows]
+
+
+async def _cancel_promises(conn: AsyncConnection, tenant_id: int, lead_ids: Sequence[int]) -> list[int]:
+    """A person is owed one call by a campaign: what was promised to the leads that were closed is replaced.
+    The ids of those callbacks."""
+    rows = await driver_of(conn).fetch(
+        """
+        UPDATE callback SET state = 'canceled', reason = 'replaced', ended_at = now()
+         WHERE tenant_id = $1 AND lead_id = ANY ($2::bigint[]) AND state = 'waiting'
+        RETURNING id, campaign_id, lead_id, agent_id, state
+        """,
+        tenant_id,
+        list(lead_ids),
+    )
+    await _tell(conn, tenant_id, rows)
+    return [row["id"] for row in rows]
+
+
+async def _promise_again(conn: AsyncConnection, tenant_id: int, callback_ids: Sequence[int]) -> None:
+    """What a merge has replaced is owed again, where its lead is open and nothing else was promised."""
+    rows = await driver_of(conn).fetch(
+        """
+        UPDATE callback c SET state = 'waiting', reason = NULL, ended_at = NULL
+         WHERE c.tenant_id = $1 AND c.id = ANY ($2::bigint[])
+           AND c.state = 'canceled' AND c.reason = 'replaced'
+           AND EXISTS (SELECT FROM lead l
+                        WHERE l.tenant_id = c.tenant_id AND l.id = c.lead_id AND l.status <> 'closed')
+           AND NOT EXISTS (SELECT FROM callback o
+                            WHERE o.tenant_id = c.tenant_id AND o.lead_id = c.lead_id
+                              AND o.state IN ('waiting', 'dialling'))
+        RETURNING id, campaign_id, lead_id, agent_id, state
+        """,
+        tenant_id,
+        list(callback_ids),
+    )
+    await _tell(conn, tenant_id, rows)
+
+
+async def _tell(conn: AsyncConnection, tenant_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
+    if not rows:
+        return
+    facts = [
+        events.Fact(
+            "callback.state",
+            {"callback_id": row["id"]}
+            | {name: row[name] for name in ("campaign_id", "lead_id", "agent_id", "state")},
+            row["campaign_id"],
+            row["agent_id"],
+        )
+        for row in rows
+    ]
+    await events.emit_all(conn, facts, tenant_id=tenant_id)
+    await events.wake(conn, "callbacks", tenant_id=tenant_id)
 
 
 async def _write(conn: AsyncConnection, tenant_id: int, contact_id: int, values: Mapping[str, Any]) -> None:
@@ -283,6 +346,7 @@ async def undo(conn: AsyncConnection, tenant_id: int, record: Mapping[str, Any],
                 row["hold"],
                 row["closed_reason"],
             )
+    await _promise_again(conn, tenant_id, record.get("canceled", ()))  # merges of before have none
     present = await driver.fetchval(
         "SELECT to_jsonb(c) FROM contact c WHERE tenant_id = $1 AND id = $2", tenant_id, kept
     )

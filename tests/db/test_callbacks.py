@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -431,6 +432,52 @@ async def test_of_two_leads_of_one_person_the_promised_one_stays(floor: Floor) -
         await merging.undo(conn, TENANT, record, people[0])
     one = await row(floor, made.id)
     assert (one.contact_id, one.state) == (people[1], "waiting")
+
+
+async def merged(floor: Floor, leads: Sequence[int]) -> None:
+    """The people of two leads are made one."""
+    people = [(await floor.row(t.lead, one)).contact_id for one in leads]
+    async with floor.database.tenant(TENANT) as conn:
+        found = await merging.lock(conn, TENANT, people)
+        await merging.merge(conn, TENANT, found[people[0]], found[people[1]], {}, None)
+
+
+async def apart(floor: Floor) -> None:
+    """And two again."""
+    async with floor.database.tenant(TENANT) as conn:
+        done = (await conn.execute(select(t.contact_merge))).one()
+        await merging.lock(conn, TENANT, [done.survivor_id])
+        await merging.undo(conn, TENANT, done.record, done.survivor_id)
+
+
+async def test_two_who_become_one_are_owed_one_call(floor: Floor) -> None:
+    """The promise that was made last, as if it had been made to one person; both are owed theirs again when
+    they are two again."""
+    leads = await floor.leads(2)
+    first = await promised(floor, leads[0], due_s=600)
+    second = await promised(floor, leads[1], due_s=7200)
+    await merged(floor, leads)
+    one, other = await row(floor, first.id), await row(floor, second.id)
+    assert (one.state, one.reason, one.ended_at is not None) == ("canceled", "replaced", True)
+    assert (other.state, one.contact_id) == ("waiting", other.contact_id)
+    closed, kept = [await floor.row(t.lead, lead) for lead in leads]
+    assert (closed.closed_reason, kept.status, kept.hold) == ("duplicate", "waiting", "callback")
+    await apart(floor)
+    for made, lead in zip((first, second), leads, strict=True):
+        one = await row(floor, made.id)
+        assert (one.state, one.reason, one.ended_at) == ("waiting", None, None)
+        assert (await floor.row(t.lead, lead)).hold == "callback"
+
+
+async def test_a_promise_is_not_lost_to_a_call_of_the_other_number(floor: Floor) -> None:
+    """While one of the two is being called for nothing promised, the other one's promise stays."""
+    leads = await floor.leads(2)
+    made = await promised(floor, leads[1], due_s=600)
+    async with floor.database.tenant(TENANT) as conn:
+        await conn.execute(update(t.lead).where(t.lead.c.id == leads[0]).values(status="dialling"))
+    await merged(floor, leads)
+    assert (await row(floor, made.id)).state == "waiting"
+    assert [(await floor.row(t.lead, lead)).status for lead in leads] == ["dialling", "waiting"]
 
 
 async def test_what_others_break_is_put_right(floor: Floor) -> None:
