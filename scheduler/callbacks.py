@@ -188,3 +188,8 @@ def local(at: datetime, zone: str) -> datetime:
     place = ZoneInfo(zone)
     readings = (at.replace(tzinfo=place, fold=fold).astimezone(UTC) for fold in (0, 1))
     return max(readings)
+
+
+def skipped(at: datetime, zone: str) -> bool:
+    """Whether no clock of the zone ever shows that reading: they are put forward over it."""
+    return local(at, zone).astimezone(ZoneInfo(zone)).replace(tzinfo=None) != at

@@ -140,6 +140,24 @@ _FREE = Prepared(
               FOR UPDATE SKIP LOCKED))
     """
 )
+#: Of agents who work here no more: what waits for them goes by the campaign's own word, and by the callback's
+#: again when they are back.
+_GONE = Prepared(
+    """
+    UPDATE callback c
+       SET open_at = CASE WHEN w.gone THEN c.due_at + make_interval(secs => w.callback_wait_s) END
+      FROM (SELECT b.id, k.callback_wait_s,
+                   (NOT g.enabled OR u.disabled_at IS NOT NULL) AND k.callback_away = 'anyone' AS gone
+              FROM callback b
+              JOIN campaign k ON k.tenant_id = b.tenant_id AND k.id = b.campaign_id
+              JOIN agent g ON g.tenant_id = b.tenant_id AND g.id = b.agent_id
+              JOIN app_user u ON u.tenant_id = g.tenant_id AND u.id = g.user_id
+             WHERE b.tenant_id = :tenant_id AND b.state = 'waiting' AND b.away <> 'anyone') w
+     WHERE c.tenant_id = :tenant_id AND c.id = w.id AND c.state = 'waiting'
+       AND w.gone <> (c.open_at IS NOT NULL)
+    RETURNING c.id, c.campaign_id, c.lead_id, c.agent_id, c.state
+    """
+)
 #: Columns that make a `Promise` of callback `b` and campaign `c`.
 PROMISE = """
     b.id AS callback_id, b.agent_id AS promised_by, b.from_at, b.until_at, b.due_at, b.away, b.tries,
@@ -275,8 +293,10 @@ async def end_of_talk(
 
 
 async def tidy(conn: AsyncConnection, tenant_id: int, now: datetime) -> None:
-    """Put right what others have changed: callbacks of leads that were closed, leads without a callback."""
+    """Put right what others have changed: callbacks of leads that were closed, leads without a callback, and
+    callbacks of agents who have gone or are back."""
     await tell(conn, tenant_id, await _TIDY.rows(conn, tenant_id=tenant_id, now=now))
+    await tell(conn, tenant_id, await _GONE.rows(conn, tenant_id=tenant_id))
     await _FREE.run(conn, tenant_id=tenant_id, now=now)
 
 

@@ -107,6 +107,17 @@ async def find_agent(
     return _agent(row) if row else None
 
 
+async def at_work(conn: AsyncConnection, tenant_id: int) -> list[Agent]:
+    """The agents who work here: enabled, and their users can log in; by name."""
+    rows = await conn.execute(
+        select(agent)
+        .join(app_user, (app_user.c.tenant_id == agent.c.tenant_id) & (app_user.c.id == agent.c.user_id))
+        .where(agent.c.tenant_id == tenant_id, agent.c.enabled, app_user.c.disabled_at.is_(None))
+        .order_by(agent.c.name)
+    )
+    return [_agent(row) for row in rows]
+
+
 async def phones(conn: AsyncConnection, tenant_id: int) -> list[tuple[str, str]]:
     """(endpoint, HA1) of the enabled agents whose phones a managed Asterisk must know."""
     rows = await conn.execute(

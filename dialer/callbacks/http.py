@@ -41,6 +41,7 @@ class CallbackOut(Out):
     number: str = Field(description="E.164; masked for an agent")
     agent_id: int | None = Field(description="who has promised it; null: any agent calls")
     agent: str | None
+    agent_gone: bool = Field(description="that agent works here no more: give the call to somebody else")
     from_at: datetime = Field(description="when it was promised for, or the beginning of the window")
     until_at: datetime | None = Field(description="end of the window; null: it is for that moment")
     zone: str = Field(description="in whose clock it was promised")
@@ -144,10 +145,18 @@ class ManyIn(In):
         return self
 
 
+class LeftOut(Out):
+    """One that was not changed."""
+
+    id: int
+    state: State | None = Field(description="over, or being dialled; null: there is no such callback")
+
+
 class ManyOut(Out):
     """What was done."""
 
-    changed: int = Field(description="the others were over or being dialled")
+    changed: int
+    left: list[LeftOut] = Field(description="those that were not changed, and why")
 
 
 class OutlookQuery(In):
@@ -221,7 +230,7 @@ async def outlook(call: Call, query: OutlookQuery) -> OutlookOut:
 )
 async def change_many(call: Call, body: ManyIn) -> ManyOut:
     """Give many callbacks to somebody else, move or cancel them, all or none: an agent has fallen ill."""
-    changed = await call.app[CALLBACKS].change_many(
+    changed, left = await call.app[CALLBACKS].change_many(
         call.actor,
         body.ids,
         agent_id=body.agent_id,
@@ -229,7 +238,7 @@ async def change_many(call: Call, body: ManyIn) -> ManyOut:
         by=timedelta(seconds=body.move_by_s) if body.move_by_s is not None else None,
         cancel=body.cancel,
     )
-    return ManyOut(changed=changed)
+    return ManyOut(changed=changed, left=[LeftOut(id=one, state=state) for one, state in left.items()])
 
 
 @routes.get("/callbacks/{callback_id}", errors=(NotFound,))

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.agents import people
 from dialer.callbacks import store
 from dialer.callbacks.store import CallbackRow, LeadRow
-from dialer.compliance.calendar import Denied
+from dialer.compliance.calendar import Denied, Reason
 from dialer.compliance.filters import Filter
 from dialer.compliance.model import zone_of
 from dialer.compliance.policy import good_day
@@ -21,10 +21,23 @@ from dialer.donotcall import store as donotcall
 from dialer.errors import Invalid, NotAllowed, NotFound, WrongState
 from dialer.policies import store as policies
 from scheduler import promised
-from scheduler.callbacks import WITHIN, Away, cautious, local, open_at
+from scheduler.callbacks import WITHIN, Away, cautious, local, open_at, skipped
 
 #: Leads that were closed for these are called by nobody, whatever was promised.
-NEVER = frozenset({"do_not_call", "erased", "dead_number", "duplicate"})
+NEVER = {
+    "do_not_call": "closed by a refusal of calls",
+    "erased": "erased",
+    "dead_number": "closed because the number leads to nobody",
+    "duplicate": "closed as a duplicate",
+}
+#: Why nobody can be called at any time.
+WHY = {
+    Reason.DO_NOT_CALL: "it is on the do-not-call list",
+    Reason.NO_ZONE: "nobody knows what time it is there",
+    Reason.UNKNOWN_ZONE: "nobody knows what time it is there",
+    Reason.NO_COMMON_HOURS: "the hours of campaign, policy and phone have nothing in common in the zones"
+    " where it may be; a zone on the person's card settles where that is",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +90,16 @@ def zones_of(lead: LeadRow) -> Sequence[str]:
 
 
 def wish_of(said: Asked, zones: Sequence[str], now: datetime) -> Wish:
-    """A wish in moments. Raises Invalid of a zone that is none."""
+    """A wish in moments. Raises Invalid of a zone that is none, and of a reading that its clock skips."""
     zone = said.zone or cautious(zones, said.at if said.at.tzinfo else now)
     try:
         at = said.at if said.at.tzinfo else local(said.at, zone)
         until = said.until if said.until is None or said.until.tzinfo else local(said.until, zone)
     except (ValueError, OSError, LookupError):
         raise Invalid(field="zone", reason="there is no such time zone") from None
+    for field, reading in (("at", said.at), ("until", said.until)):
+        if reading is not None and reading.tzinfo is None and skipped(reading, zone):
+            raise Invalid(field=field, reason="this time is skipped there that night: clocks are put forward")
     return Wish(at, until, zone, said.agent_id, said.away, said.note)
 
 
@@ -93,22 +109,20 @@ async def plan(conn: AsyncConnection, tenant_id: int, lead: LeadRow, wish: Wish,
     the next that is open, and said so. Raises Invalid, NotAllowed, NotFound, WrongState.
     """
     _check_times(wish, now)
+    if lead.closed_reason == "do_not_call":
+        raise _refusal(Reason.DO_NOT_CALL)
     if lead.closed_reason in NEVER:
-        raise WrongState(
-            what="The lead", state=lead.closed_reason or "closed", allowed="one that may be called"
-        )
+        raise WrongState(what="The lead", state=NEVER[lead.closed_reason], allowed="one that may be called")
     if lead.campaign_status == "stopped":
         raise WrongState(what="The campaign", state="stopped", allowed="running or paused")
     if wish.agent_id is not None:
-        agent = await people.find_agent(conn, tenant_id, wish.agent_id)
-        if agent is None or not agent.enabled:
-            raise NotFound(what="agent", key=wish.agent_id)
+        await check_agent(conn, tenant_id, wish.agent_id)
     if wish.zone and zone_of(wish.zone) is None:
         raise Invalid(field="zone", reason="there is no such time zone")
     covered = await donotcall.covering(conn, tenant_id, [lead.e164], lead.campaign_id, now)
     said = covered.get(lead.e164)
     if said is not None and said.until is None:
-        raise NotAllowed(reason="do_not_call")
+        raise _refusal(Reason.DO_NOT_CALL)
     due_at = max(wish.from_at, now)
     found = (await policies.rules(conn, tenant_id, [lead.campaign_id])).get(lead.campaign_id)
     if found is None:
@@ -116,7 +130,7 @@ async def plan(conn: AsyncConnection, tenant_id: int, lead: LeadRow, wish: Wish,
     good = good_day(lead.good_from, lead.good_until)
     window = found.calendar.window(lead.timezones, due_at, good)
     if isinstance(window, Denied):
-        raise NotAllowed(reason=window.reason.value)
+        raise _refusal(window.reason)
     moved = Filter.HOURS if window.opens > due_at else None
     return Plan(
         wish,
@@ -127,12 +141,24 @@ async def plan(conn: AsyncConnection, tenant_id: int, lead: LeadRow, wish: Wish,
     )
 
 
+async def check_agent(conn: AsyncConnection, tenant_id: int, agent_id: int) -> None:
+    """Whether that agent can be given calls. Raises NotFound; Invalid of one who works here no more."""
+    if await people.find_agent(conn, tenant_id, agent_id) is None:
+        raise NotFound(what="agent", key=agent_id)
+    if agent_id not in {one.id for one in await people.at_work(conn, tenant_id)}:
+        raise Invalid(field="agent_id", reason="this agent works here no more: let somebody else call")
+
+
+def _refusal(reason: Reason) -> NotAllowed:
+    return NotAllowed(reason=WHY.get(reason, reason.value), code=reason.value)
+
+
 def _check_times(wish: Wish, now: datetime) -> None:
+    if wish.until_at is not None and not wish.from_at < wish.until_at <= wish.from_at + WITHIN:
+        raise Invalid(field="until", reason="must be after the beginning")
     last = wish.until_at or wish.from_at
     if last <= now or wish.from_at > now + WITHIN:
-        raise Invalid(field="callback_at", reason="must be in the future, within a year")
-    if wish.until_at is not None and not wish.from_at < wish.until_at <= wish.from_at + WITHIN:
-        raise Invalid(field="callback_until", reason="must be after the beginning")
+        raise Invalid(field="at", reason="must be in the future, within a year")
 
 
 def values_of(planned: Plan) -> dict[str, Any]:
@@ -187,10 +213,14 @@ async def write(
 async def plan_in_talk(
     conn: AsyncConnection, tenant_id: int, lead_id: int, said: Asked, now: datetime
 ) -> Plan:
-    """`plan` for the lead of a talk. Raises as that does."""
+    """`plan` for the lead of a talk. Raises as that does, with the fields as a disposition names them."""
     lead = await store.lock_lead(conn, tenant_id, lead_id)
     if lead is None:
         raise NotFound(what="lead", key=lead_id)
     # What closed it was the talk itself, or is asked by the filters.
-    wish = wish_of(said, zones_of(lead), now)
-    return await plan(conn, tenant_id, replace(lead, closed_reason=None), wish, now)
+    try:
+        wish = wish_of(said, zones_of(lead), now)
+        return await plan(conn, tenant_id, replace(lead, closed_reason=None), wish, now)
+    except Invalid as error:
+        field, reason = error.details["field"], error.details["reason"]
+        raise Invalid(field=f"callback_{field}", reason=reason) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +27,14 @@ from scheduler.callbacks import Away, State, cautious
 
 #: Callbacks of one request.
 MOST = 500
+#: States as an error names them.
+STATES: Final = {
+    State.WAITING: "waiting",
+    State.DIALLING: "in a call",
+    State.DONE: "done already",
+    State.MISSED: "missed",
+    State.CANCELED: "canceled already",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,8 @@ class CallbackService:
             await _reach_person(conn, actor, contact_id)
             lead_id = await store.lead_of(conn, actor.tenant_id, campaign_id, contact_id, add=False)
             if lead_id is None:
+                if (lost := await store.missing(conn, actor.tenant_id, campaign_id, contact_id)) is not None:
+                    raise lost
                 raise NotFound(what="lead of the person in the campaign", key=campaign_id)
             lead = await store.read_lead(conn, actor.tenant_id, lead_id)
             if lead is None:  # erased between the two looks
@@ -121,7 +132,7 @@ class CallbackService:
         if not actor.may(Right.AGENTS_READ):
             actor.require(Right.WORK)
         async with self._database.tenant(actor.tenant_id) as conn:
-            return [(one.id, one.name) for one in await people.agents(conn, actor.tenant_id) if one.enabled]
+            return [(one.id, one.name) for one in await people.at_work(conn, actor.tenant_id)]
 
     # -- making --------------------------------------------------------------------------------------------
 
@@ -139,6 +150,8 @@ class CallbackService:
             lead_id = await store.lead_of(conn, tenant_id, campaign_id, contact_id)
             lead = await store.lock_lead(conn, tenant_id, lead_id) if lead_id is not None else None
             if lead is None:
+                if (lost := await store.missing(conn, tenant_id, campaign_id, contact_id)) is not None:
+                    raise lost
                 raise Invalid(
                     field="contact_id", reason="the person has no number of their own, or is on no list"
                 )
@@ -171,7 +184,7 @@ class CallbackService:
 
     async def _change(self, conn: AsyncConnection, actor: Actor, row: CallbackRow, wanted: Change) -> None:
         if row.state not in (State.WAITING, State.MISSED):
-            raise WrongState(what="The callback", state=row.state, allowed="waiting or missed")
+            raise WrongState(what="The callback", state=STATES[row.state], allowed="waiting or missed")
         agent_id = None if wanted.anyone else wanted.agent_id or row.agent_id
         if agent_id != row.agent_id:
             # An agent may hand the own ones over to whomever they want.
@@ -231,7 +244,7 @@ class CallbackService:
         self, conn: AsyncConnection, actor: Actor, row: CallbackRow, reason: str, *, close_lead: bool
     ) -> None:
         if row.state not in (State.WAITING, State.MISSED):
-            raise WrongState(what="The callback", state=row.state, allowed="waiting or missed")
+            raise WrongState(what="The callback", state=STATES[row.state], allowed="waiting or missed")
         ended = {"state": State.CANCELED.value, "reason": reason, "ended_at": utc_now()}
         ended |= {"ended_by": actor.user_id}
         await store.change(conn, actor.tenant_id, row.id, ended)
@@ -248,26 +261,28 @@ class CallbackService:
         anyone: bool = False,
         by: timedelta | None = None,
         cancel: str | None = None,
-    ) -> int:
+    ) -> tuple[int, dict[int, State | None]]:
         """Give many callbacks to an agent or to anybody, move them by a time, or cancel them for a reason: an
-        agent has fallen ill. How many were changed: those that are over meanwhile, or being dialled, are
-        left. Raises Forbidden, NotFound of the agent, Invalid."""
+        agent has fallen ill. How many were changed; and those that were left, because they are over meanwhile
+        or being dialled, or because there is no such callback (None). Raises Forbidden, NotFound of the
+        agent, Invalid."""
         actor.require(Right.AGENTS_CONTROL)
         if len(ids) > MOST:
             raise Invalid(field="ids", reason="are too many")
-        changed = 0
+        changed, left = 0, dict[int, State | None]()
         async with self._database.tenant(actor.tenant_id) as conn:
             await _check_agent(conn, actor, agent_id)
             for callback_id in sorted(set(ids)):
                 row = await store.lock(conn, actor.tenant_id, callback_id)
                 if row is None or row.state is not State.WAITING:
+                    left[callback_id] = row.state if row else None
                     continue
                 if cancel is not None:
                     await self._cancel(conn, actor, row, cancel, close_lead=False)
                 else:
                     await self._change(conn, actor, row, _moved(row, agent_id, by, anyone=anyone))
                 changed += 1
-        return changed
+        return changed, left
 
     async def _to_change(self, conn: AsyncConnection, actor: Actor, callback_id: int) -> CallbackRow:
         row = await store.lock(conn, actor.tenant_id, callback_id)
@@ -328,8 +343,7 @@ async def _check_agent(
     """Whether the actor may have that agent call: the own one, or with the right anybody."""
     if agent_id is None:
         return
-    if await people.find_agent(conn, actor.tenant_id, agent_id) is None:
-        raise NotFound(what="agent", key=agent_id)
+    await making.check_agent(conn, actor.tenant_id, agent_id)
     if handing_over or actor.may(Right.AGENTS_CONTROL):
         return
     if (await own_agent(conn, actor)).id != agent_id:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.db.prepared import Prepared
 from dialer.db.sort_key import sort_key
 from dialer.db.tables import callback, lead
+from dialer.errors import NotFound
 from scheduler import promised
 from scheduler.callbacks import Away, Stage, State, Terms, stage
 
@@ -62,6 +63,8 @@ class CallbackRow:
     #: whether its campaign is running, and how it dials
     running: bool
     mode: str
+    #: whether its agent works here no more
+    agent_gone: bool
 
     @property
     def name(self) -> str:
@@ -90,18 +93,22 @@ class Which:
     since: datetime | None = None
     #: due before this moment
     until: datetime | None = None
+    #: of agents who work here no more
+    gone: bool = False
 
 
 _ROW = """
     SELECT c.id, c.campaign_id, k.name AS campaign, c.lead_id, c.contact_id, p.last_name, p.first_name,
            p.middle_name, l.e164, c.agent_id, g.name AS agent, c.from_at, c.until_at, c.zone, c.due_at,
            c.moved, c.open_at, c.away, c.note, c.state, c.tries, c.reason, c.made_in, c.made_by,
-           u.name AS maker, c.made_at, c.ended_at, c.attempt_id, k.status = 'running' AS running, k.mode
+           u.name AS maker, c.made_at, c.ended_at, c.attempt_id, k.status = 'running' AS running, k.mode,
+           c.agent_id IS NOT NULL AND (NOT g.enabled OR w.disabled_at IS NOT NULL) AS agent_gone
       FROM callback c
       JOIN campaign k ON k.tenant_id = c.tenant_id AND k.id = c.campaign_id
       JOIN lead l ON l.tenant_id = c.tenant_id AND l.id = c.lead_id
       JOIN contact p ON p.tenant_id = c.tenant_id AND p.id = c.contact_id
       LEFT JOIN agent g ON g.tenant_id = c.tenant_id AND g.id = c.agent_id
+      LEFT JOIN app_user w ON w.tenant_id = g.tenant_id AND w.id = g.user_id
       LEFT JOIN app_user u ON u.tenant_id = c.tenant_id AND u.id = c.made_by
      WHERE c.tenant_id = :tenant_id
 """
@@ -115,6 +122,7 @@ _PAGE = Prepared(
        AND (NOT CAST(:anyones AS boolean) OR c.agent_id IS NULL)
        AND (CAST(:own_agent AS bigint) IS NULL OR c.agent_id = :own_agent
             OR (c.agent_id IS NULL AND c.made_by = CAST(:own_user AS bigint)))
+       AND (NOT CAST(:gone AS boolean) OR NOT g.enabled OR w.disabled_at IS NOT NULL)
        AND (CAST(:campaign_id AS bigint) IS NULL OR c.campaign_id = :campaign_id)
        AND (CAST(:contact_id AS bigint) IS NULL OR c.contact_id = :contact_id)
        AND (cardinality(CAST(:states AS text[])) = 0 OR c.state = ANY (CAST(:states AS text[])))
@@ -173,6 +181,13 @@ _ADD_LEAD = text(
     ON CONFLICT (tenant_id, campaign_id, e164) DO NOTHING
     RETURNING id
     """  # noqa: S608 - texts of ours
+)
+#: Which of the two there is at all.
+_KNOWN = Prepared(
+    """
+    SELECT EXISTS (SELECT FROM campaign WHERE tenant_id = :tenant_id AND id = :campaign_id) AS campaign,
+           EXISTS (SELECT FROM contact WHERE tenant_id = :tenant_id AND id = :contact_id) AS contact
+    """
 )
 _TALKED_WITH = Prepared(
     """
@@ -248,6 +263,7 @@ async def page(
         states=[str(one) for one in which.states],
         since=which.since,
         until=which.until,
+        gone=which.gone,
         after_at=after[0] if after else None,
         after_id=after[1] if after else None,
         limit=limit,
@@ -295,6 +311,16 @@ async def lead_of(
     if found is None and add:
         found = await conn.scalar(_ADD_LEAD, whose)
     return found
+
+
+async def missing(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, contact_id: int
+) -> NotFound | None:
+    """What of the two there is not at all."""
+    known = await _KNOWN.row(conn, tenant_id=tenant_id, campaign_id=campaign_id, contact_id=contact_id)
+    if known is None or not known.campaign:
+        return NotFound(what="campaign", key=campaign_id)
+    return None if known.contact else NotFound(what="contact", key=contact_id)
 
 
 async def has_talked_with(conn: AsyncConnection, tenant_id: int, agent_id: int, contact_id: int) -> bool:

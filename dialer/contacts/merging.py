@@ -3,7 +3,8 @@
 Whatever refers to the merged contact by a column `contact_id` moves to the survivor: numbers, lists, leads,
 attempts (and with them recordings), consents, values of fields, history. Which tables these are is read from
 the tables themselves, so that a new one is not forgotten. A row that the survivor has already (the same
-number, the same list) is put away. Of two leads in one campaign only one stays open, and of two promised calls one.
+number, the same list) is put away. Of two leads in one campaign only one stays open, of two promised calls
+one.
 
 The record of a merge holds what was moved, what was put away and what was changed, so that undoing it gives
 the very rows that were there; what happened to the survivor since stays with the survivor. Merges of one

@@ -56,6 +56,9 @@ _WHY = {
     RejectCode.ROUNDED: "a spreadsheet has thrown its last digits away",
 }
 _UNKNOWN_ZONE = "Etc/Unknown"
+#: By calling code, a zone that phonenumbers names after a neighbour's town, and the country's own:
+#: Kaliningrad has the clock of Bucharest in winter only.
+_OWN_ZONES = {7: {"Europe/Bucharest": "Europe/Kaliningrad"}}
 
 # What people put before a number: "моб. 8916...", "тел.: 8495...".
 _LABEL = re.compile(
@@ -224,7 +227,7 @@ def read_number(text: str, region: str) -> PhoneNumber | BadNumber:
     return PhoneNumber(
         e164=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164),
         kind=PhoneNumberType.to_string(kind).lower(),
-        timezones=tuple(zone for zone in time_zones_for_number(number) if zone != _UNKNOWN_ZONE),
+        timezones=_zones(number),
         extension=extension,
     )
 
@@ -235,6 +238,13 @@ def number_of(text: str, region: str) -> PhoneNumber:
     if isinstance(read, BadNumber):
         raise BadNumberError(reason=_WHY.get(read.code, "it is no phone number"), code=read.code.value)
     return read
+
+
+def _zones(number: phonenumbers.PhoneNumber) -> tuple[str, ...]:
+    own = _OWN_ZONES.get(number.country_code or 0, {})
+    return tuple(
+        sorted({own.get(zone, zone) for zone in time_zones_for_number(number) if zone != _UNKNOWN_ZONE})
+    )
 
 
 def _parse(body: str, region: str) -> phonenumbers.PhoneNumber:

@@ -183,6 +183,7 @@ def _told(table: Table) -> Find:
 _NO_JSON = cast(literal("{}"), JSONB)
 _OPEN_CALLBACK = t.callback.c.state.in_(("waiting", "dialling"))
 _NOT_OPEN = case((_OPEN_CALLBACK, "canceled"), else_=t.callback.c.state)
+_ENDED = case((_OPEN_CALLBACK, func.now()), else_=t.callback.c.ended_at)
 _LEAD_NUMBER = literal(ERASED) + cast(t.lead.c.id, String)
 
 #: Every table with something of people in it, in the order in which an erasure goes through them.
@@ -210,7 +211,11 @@ PLACES: Final[Sequence[Place]] = (
         },
     ),
     # That a call was promised remains, as the call does.
-    Place(t.callback, _by(t.callback, "contact_id"), {"note": "", "state": _NOT_OPEN, "reason": "erased"}),
+    Place(
+        t.callback,
+        _by(t.callback, "contact_id"),
+        {"note": "", "state": _NOT_OPEN, "reason": "erased", "ended_at": _ENDED},
+    ),
     Place(t.hook_outcome, _told(t.hook_outcome)),
     Place(t.survey_answer, _told(t.survey_answer)),
     # After everything that finds calls by their number.

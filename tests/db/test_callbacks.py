@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
@@ -15,6 +16,7 @@ from dialer.agents.model import AgentState
 from dialer.callbacks.making import Asked
 from dialer.callbacks.reminding import Reminding
 from dialer.callbacks.service import CallbackService, Change
+from dialer.callbacks.store import Which
 from dialer.calls import store as calls
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.model import Answered, Call, Connected, HungUp, Rang, Result
@@ -24,6 +26,7 @@ from dialer.campaigns.promises import Promises
 from dialer.clock import utc_now
 from dialer.compliance.model import Hours, Timetable
 from dialer.contacts import merging
+from dialer.contacts.erasure import ErasureService
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.donotcall import store as donotcall
@@ -492,6 +495,66 @@ async def test_what_others_break_is_put_right(floor: Floor) -> None:
     one = await row(floor, made.id)
     assert (one.state, one.reason) == ("canceled", "segment")
     assert await claimed(floor, 5) == [second]
+
+
+async def dismissed(floor: Floor, agent_id: int, at: datetime | None) -> None:
+    """The agent's user can log in no more, or again (None)."""
+    async with floor.database.tenant(TENANT) as conn:
+        user = select(t.agent.c.user_id).where(t.agent.c.id == agent_id).scalar_subquery()
+        await conn.execute(update(t.app_user).where(t.app_user.c.id == user).values(disabled_at=at))
+
+
+async def test_nothing_is_promised_for_an_agent_who_is_gone(floor: Floor) -> None:
+    """Neither anew, nor handed over one by one or many at once, and nobody can choose them."""
+    (lead_id,) = await floor.leads(1)
+    seat = await floor.seat()
+    made = await promised(floor, lead_id, due_s=600)
+    await dismissed(floor, seat.agent_id, utc_now())
+    service = CallbackService(floor.database)
+    with pytest.raises(Invalid, match="works here no more"):
+        await promised(floor, lead_id, agent_id=seat.agent_id)
+    with pytest.raises(Invalid, match="works here no more"):
+        await service.change(SERVER, made.id, Change(agent_id=seat.agent_id))
+    with pytest.raises(Invalid, match="works here no more"):
+        await service.change_many(SERVER, [made.id], agent_id=seat.agent_id)
+    assert await service.callers(SERVER) == []
+
+
+@pytest.mark.parametrize(("terms", "anybodys"), [("anyone", True), ("wait", False)])
+async def test_what_a_gone_agent_had_promised_goes_by_the_campaign(
+    floor: Floor, terms: str, anybodys: bool
+) -> None:
+    """It does not wait for ever for somebody who does not come; it does again when they are back."""
+    (lead_id,) = await floor.leads(1)
+    seat = await floor.seat(None)
+    made = await promised(floor, lead_id, due_s=-3600, agent_id=seat.agent_id, away=Away.WAIT)
+    async with floor.database.tenant(TENANT) as conn:
+        await conn.execute(update(t.campaign).values(callback_away=terms))
+    reminding, service = Reminding(floor.database, 300), CallbackService(floor.database)
+    await reminding.round()
+    assert (await claimed(floor, 5), (await service.get(SERVER, made.id)).agent_gone) == ([], False)
+    await dismissed(floor, seat.agent_id, utc_now())
+    await reminding.round()
+    assert await claimed(floor, 5) == ([lead_id] if anybodys else [])
+    (shown,) = await service.callbacks(SERVER, Which(gone=True))
+    assert (shown.id, shown.agent_gone, shown.away) == (made.id, True, Away.WAIT)
+    await dismissed(floor, seat.agent_id, None)
+    await reminding.round()
+    assert await claimed(floor, 5) == []
+    assert await service.callbacks(SERVER, Which(gone=True)) == []
+
+
+async def test_an_erasure_ends_what_was_promised(floor: Floor, tmp_path: Path) -> None:
+    """At that moment; what was over before ended when it did."""
+    (lead_id,) = await floor.leads(1)
+    first = await promised(floor, lead_id, due_s=600)
+    second = await promised(floor, lead_id, due_s=600)
+    was = await row(floor, first.id)
+    erasure = ErasureService(floor.database, tmp_path)
+    await erasure.erase(SERVER, was.contact_id, never_again=False)
+    one, other = await row(floor, first.id), await row(floor, second.id)
+    assert (one.state, one.ended_at) == ("canceled", was.ended_at)
+    assert (other.state, other.reason, other.ended_at is not None) == ("canceled", "erased", True)
 
 
 # -- reminders -----------------------------------------------------------------------------------------------

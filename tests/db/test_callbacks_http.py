@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,9 @@ async def test_an_ill_agents_callbacks_at_once(floor: Floor, site: Web) -> None:
     async with floor.database.tenant(TENANT) as conn:
         await conn.execute(update(t.callback).where(t.callback.c.id == ids[2]).values(state="done"))
     given = await boss.call("POST", "~/callbacks/change", {"ids": ids, "anyone": True})
-    assert given.json == {"changed": 2}
+    assert given.json == {"changed": 2, "left": [{"id": ids[2], "state": "done"}]}
+    nobodys = await boss.call("POST", "~/callbacks/change", {"ids": [999], "anyone": True})
+    assert nobodys.json == {"changed": 0, "left": [{"id": 999, "state": None}]}
     assert [(await row(floor, one)).agent_id for one in ids] == [None, None, seat.agent_id]
     await boss.call("POST", "~/callbacks/change", {"ids": ids, "move_by_s": 3600})
     after = await row(floor, ids[0])
@@ -172,22 +174,88 @@ async def test_an_ill_agents_callbacks_at_once(floor: Floor, site: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status"),
+    ("body", "status", "said"),
     [
-        ({"at": "2020-01-01T10:00:00+00:00"}, 422),
-        ({"until": "2020-01-01T10:00:00+00:00"}, 422),
-        ({"zone": "Mars/Base"}, 422),
-        ({"agent_id": 999}, 404),
+        ({"at": "2020-01-01T10:00:00+00:00"}, 422, "at"),
+        ({"until": "2020-01-01T10:00:00+00:00"}, 422, "until"),
+        ({"zone": "Mars/Base"}, 422, "zone"),
+        ({"agent_id": 999}, 404, "agent"),
+        ({"campaign_id": 999}, 404, "campaign"),
+        ({"contact_id": 999}, 404, "contact"),
     ],
 )
-async def test_what_cannot_be_promised(floor: Floor, site: Web, body: dict[str, Any], status: int) -> None:
-    """In the past, in no zone, by nobody."""
+async def test_what_cannot_be_promised(
+    floor: Floor, site: Web, body: dict[str, Any], status: int, said: str
+) -> None:
+    """In the past, in no zone, by nobody, for what there is not: it is said of the field that was sent."""
     boss = await site.browser(Role.SUPERVISOR)
     (lead_id,) = await floor.leads(1)
     contact_id = (await floor.row(t.lead, lead_id)).contact_id
     whole = {"campaign_id": floor.campaign_id, "contact_id": contact_id, "at": at_noon().isoformat(), **body}
     refused = await boss.call("POST", "~/callbacks", whole)
     assert refused.status == status, refused.text
+    assert (refused.json["what"] if status == 404 else refused.json["field"]) == said
+
+
+async def test_a_time_that_no_clock_shows_is_refused(floor: Floor, site: Web) -> None:
+    """In the night in which clocks are put forward, as the beginning and as the end; on the card too."""
+    boss = await site.browser(Role.SUPERVISOR)
+    (lead_id,) = await floor.leads(1)
+    contact_id = (await floor.row(t.lead, lead_id)).contact_id
+    body = {"campaign_id": floor.campaign_id, "contact_id": contact_id, "zone": "Europe/Berlin"}
+    night = next_sunday_of_march()
+    for times, field in (
+        ({"at": f"{night}T02:30"}, "at"),
+        ({"at": f"{night}T01:30", "until": f"{night}T02:30"}, "until"),
+    ):
+        refused = await boss.call("POST", "~/callbacks", body | times)
+        assert (refused.status, refused.json["field"]) == (422, field)
+        assert "skipped there that night" in refused.json["reason"]
+    asked = f"/callbacks/outlook?campaign={floor.campaign_id}&contact={contact_id}&zone=Europe/Berlin"
+    assert "skipped there that night" in (await boss.call("GET", f"{asked}&at={night}T02:30")).text
+
+
+def next_sunday_of_march() -> date:
+    """The last one, on which clocks are put forward in Berlin."""
+    today = utc_now().date()
+    lasts = [date(year, 3, 31) for year in (today.year, today.year + 1)]
+    nights = [last - timedelta(days=(last.weekday() + 1) % 7) for last in lasts]
+    return next(night for night in nights if night > today)
+
+
+async def test_refusals_are_said_in_the_readers_words(floor: Floor, site: Web) -> None:
+    """No code of ours stands in a Russian sentence; programs have it beside."""
+    boss = await site.browser(Role.SUPERVISOR)
+    (lead_id,) = await floor.leads(1)
+    contact_id = (await floor.row(t.lead, lead_id)).contact_id
+    made = await promised(floor, lead_id, due_s=600)
+    russian = {"Accept-Language": "ru"}
+    async with floor.database.tenant(TENANT) as conn:
+        await conn.execute(update(t.app_user).values(locale="ru"))
+    await boss.call("POST", f"~/callbacks/{made.id}/cancel", {"reason": "x"})
+    again = await boss.call("POST", f"~/callbacks/{made.id}/cancel", {"reason": "x"}, headers=russian)
+    assert "уже отменён" in again.json["detail"]
+    body = {"campaign_id": floor.campaign_id, "contact_id": contact_id, "at": at_noon().isoformat()}
+    for closed, said in (("do_not_call", "в списке «не звонить»"), ("duplicate", "закрыт как дубль")):
+        async with floor.database.tenant(TENANT) as conn:
+            await conn.execute(update(t.lead).values(status="closed", closed_reason=closed))
+        refused = await boss.call("POST", "~/callbacks", body, headers=russian)
+        assert (refused.status, said in refused.json["detail"]) == (409, True), refused.text
+        assert closed not in refused.json["detail"]
+
+
+async def test_hours_with_nothing_in_common_say_what_to_mend(database: Database, site: Web) -> None:
+    """A number that may be at both ends of the country, in a campaign of half an hour."""
+    floor = await open_floor(database, call_from="12:00", call_until="12:30")
+    boss = await site.browser(Role.SUPERVISOR)
+    (lead_id,) = await floor.leads(1)
+    contact_id = (await floor.row(t.lead, lead_id)).contact_id
+    async with database.tenant(TENANT) as conn:
+        await conn.execute(update(t.lead).values(timezones=["Europe/Kaliningrad", "Asia/Kamchatka"]))
+    body = {"campaign_id": floor.campaign_id, "contact_id": contact_id, "at": at_noon().isoformat()}
+    refused = await boss.call("POST", "~/callbacks", body)
+    assert (refused.status, refused.json["code"]) == (409, "no_common_hours")
+    assert "a zone on the person's card settles" in refused.json["detail"]
 
 
 async def test_the_list_by_pages(floor: Floor, site: Web) -> None:
@@ -240,6 +308,23 @@ async def test_the_calendar_shows_what_is_late_first(floor: Floor, site: Web) ->
     assert "Петров0" in own
     assert "Петров1" not in own
     assert 'name="ids"' not in own
+
+
+async def test_what_a_gone_agent_promised_stands_in_front(floor: Floor, site: Web) -> None:
+    """With boxes to give it to somebody else, however far off it is; no such agent can be chosen."""
+    boss = await site.browser(Role.SUPERVISOR)
+    _, seat = await seated(site, floor)
+    (lead_id,) = await floor.leads(1)
+    made = await promised(floor, lead_id, due_s=30 * 86400, agent_id=seat.agent_id)
+    assert "works here no more" not in (await boss.call("GET", "/callbacks")).text
+    async with floor.database.tenant(TENANT) as conn:
+        user = select(t.agent.c.user_id).where(t.agent.c.id == seat.agent_id).scalar_subquery()
+        await conn.execute(update(t.app_user).where(t.app_user.c.id == user).values(disabled_at=utc_now()))
+    text = (await boss.call("GET", "/callbacks")).text
+    assert "Their agent works here no more" in text
+    assert f'name="ids" value="{made.id}"' in text
+    assert f'<option value="{seat.agent_id}"' not in text
+    assert (await boss.call("GET", f"~/callbacks/{made.id}")).json["agent_gone"] is True
 
 
 async def test_pages_move_hand_over_and_cancel(floor: Floor, site: Web) -> None:

@@ -21,6 +21,7 @@ from scheduler.callbacks import (
     cautious,
     local,
     open_at,
+    skipped,
     stage,
 )
 from scheduler.holds import Hold
@@ -181,6 +182,15 @@ def test_the_cautious_zone_is_never_before_the_promise(zones: list[str], minutes
 def test_a_reading_where_clocks_are_turned_is_the_later_one(reading: str, expected: str) -> None:
     """The call is not before what was promised."""
     assert local(datetime.fromisoformat(reading), "Europe/Berlin").isoformat()[:16] == expected
+
+
+@pytest.mark.parametrize(
+    ("reading", "never"), [("01:59", False), ("02:00", True), ("02:59", True), ("03:00", False)]
+)
+def test_a_reading_that_no_clock_shows(reading: str, never: bool) -> None:
+    """The night in which clocks are put forward; one that comes twice is shown."""
+    assert skipped(datetime.fromisoformat(f"2027-03-28T{reading}"), "Europe/Berlin") is never
+    assert not skipped(datetime.fromisoformat(f"2027-10-31T{reading}"), "Europe/Berlin")
 
 
 def test_nothing_known_is_read_by_utc() -> None:

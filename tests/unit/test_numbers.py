@@ -191,3 +191,12 @@ def test_ways_of_writing_agree(national: int) -> None:
     ways = [f"8{digits}", f"+7{digits}", f"7{digits}", f"8 ({a}) {b}-{c}-{d}", f"+7-{a}-{b}-{c}-{d}", digits]
     found = {tuple(number.e164 for number in read_cell(way, "RU")[0]) for way in ways}
     assert found == {(f"+7{digits}",)}
+
+
+@pytest.mark.parametrize("written", ["+74012123456", "+79161234567"])
+def test_kaliningrad_has_its_own_clock(written: str) -> None:
+    """Not that of a neighbour's capital, which is an hour ahead in summer: nobody is called too early."""
+    (found,), _ = read_cell(written, "RU")
+    assert "Europe/Kaliningrad" in found.timezones
+    assert "Europe/Bucharest" not in found.timezones
+    assert "Europe/Bucharest" in read_cell("+40211234567", "RU")[0][0].timezones

@@ -68,6 +68,7 @@ async def _calendar(
     missed = await service.callbacks(
         actor, Which(**which, states=(State.MISSED,), since=now - MISSED_FOR), limit=MOST
     )
+    gone = await service.callbacks(actor, Which(**which, states=(State.WAITING,), gone=True), limit=MOST)
     step = timedelta(days=len(days))
     everybody = actor.may(Right.AGENTS_READ)
     return await page(
@@ -82,7 +83,8 @@ async def _calendar(
         earlier=first - step,
         later=first + step,
         lines=_lines(rows, days, zone, now),
-        owed=[row for row in late if row.state is State.WAITING],
+        gone=gone,
+        owed=[row for row in late if row.state is State.WAITING and not row.agent_gone],
         missed=missed,
         cut_off=len(rows) == MOST or len(late) == MOST,
         agents=await service.callers(actor) if everybody else [],
