@@ -15,6 +15,7 @@ from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.httpkit.access import Actor
+from scheduler import hopper
 from support.floor import TENANT, Floor
 
 #: A campaign that may call at any hour.
@@ -62,3 +63,11 @@ def at_noon(days: int = 2) -> datetime:
     """Noon in Moscow some days from now: every campaign of a test calls then, but on holidays."""
     day = utc_now() + timedelta(days=days)
     return day.replace(hour=9, minute=0, second=0, microsecond=0)
+
+
+async def claimed(floor: Floor, wanted: int, *, callbacks: bool = True) -> list[int]:
+    """What a claim of this moment gives; nothing is kept of it."""
+    async with floor.database.tenant(TENANT) as conn:
+        leads = await hopper.claim(conn, TENANT, floor.campaign_id, wanted, utc_now(), callbacks=callbacks)
+        await conn.rollback()
+    return [lead.id for lead in leads]
