@@ -78,7 +78,9 @@ async def _dialplan(link: AmiLink) -> dict[str, list[needs.Step]]:
             items = await link.send_list({"Action": "ShowDialPlan", "Context": name})
         except ActionFailed:
             continue  # there is no such context
-        found[name] = [(item["Application"], item.get("AppData")) for item in items if item.get("Priority")]
+        # Asterisk tells extensions in an order of its own; each one's steps stand in theirs.
+        steps = sorted((item for item in items if item.get("Priority")), key=lambda item: item["Extension"])
+        found[name] = [(item["Application"], item.get("AppData")) for item in steps]
     return found
 
 

@@ -24,6 +24,7 @@ ENGINE_ACTIONS: Final = frozenset(
         "PJSIPShowContacts",
         "PJSIPShowEndpoint",
         "Ping",
+        "Setvar",
     }
 )
 #: What `dozvon check` asks besides.
@@ -79,19 +80,26 @@ DIALPLAN_FILE: Final = "extensions_dozvon.conf"
 Step = tuple[str, str]
 
 _SECTION = re.compile(r"\[([^]]+)\]")
-_STEP = re.compile(r"(?:exten|same) *=> *(?:s,1|n(?:\([^)]*\))?),(\w+)\((.*)\)")
+_STEP = re.compile(r"(?:exten *=> *([^,]+),1|same *=> *n(?:\([^)]*\))?),(\w+)\((.*)\)")
 
 
 def dialplan(folder: Path = asterisk_conf.FOLDER) -> dict[str, list[Step]]:
-    """The contexts of the dialplan that this version comes with: (application, arguments) in order."""
-    found: dict[str, list[Step]] = {}
+    """The contexts of the dialplan that this version comes with: (application, arguments) in order, the
+    extensions by their names."""
+    found: dict[str, dict[str, list[Step]]] = {}
+    extensions: dict[str, list[Step]] = {}
     steps: list[Step] = []
     for line in (folder / DIALPLAN_FILE).read_text(encoding="utf-8").splitlines():
         if section := _SECTION.match(line):
-            steps = found[section[1]] = []
+            extensions = found[section[1]] = {}
         elif step := _STEP.fullmatch(line.strip()):
-            steps.append((step[1], step[2]))
-    return found
+            if step[1]:
+                steps = extensions[step[1]] = []
+            steps.append((step[2], step[3]))
+    return {
+        name: [step for _, each in sorted(extensions.items()) for step in each]
+        for name, extensions in found.items()
+    }
 
 
 def differing(wanted: Mapping[str, Sequence[Step]], has: Mapping[str, Sequence[Step]]) -> list[str]:

@@ -109,7 +109,8 @@ async def test_it_starts_with_every_module_and_says_nothing_wrong(
 
 
 async def test_our_dialplan_is_loaded_and_no_other(start_asterisk: StartAsterisk) -> None:
-    """The contexts of the contract are there; what a phone or a trunk dials finds no extension."""
+    """The contexts of the contract are there; what a phone dials finds no extension, what comes in by a trunk
+    only the way to the server."""
     running = await start_asterisk()
     shown = await running.server.cli("dialplan show")
     # Names that begin so are of modules, which nobody can dial into.
@@ -117,12 +118,17 @@ async def test_our_dialplan_is_loaded_and_no_other(start_asterisk: StartAsterisk
     assert contexts == {
         "dozvon-customer",
         "dozvon-agent",
+        "dozvon-caller",
         "dozvon-check",
         "dozvon-inbound",
         "dozvon-closed",
     }
-    for closed in ("dozvon-inbound", "dozvon-closed"):
-        assert "0 extensions" in (await running.server.cli(f"dialplan show {closed}")).replace("-= ", "")
+    assert "0 extensions" in (await running.server.cli("dialplan show dozvon-closed")).replace("-= ", "")
+    inbound = await running.server.cli("dialplan show dozvon-inbound")
+    assert set(re.findall(r"(\w+\([^)]*\)) ", inbound)) == {
+        "Set(DOZVON_DID=${EXTEN})",
+        "Goto(dozvon-caller,s,1)",
+    }
 
 
 async def test_phones_and_trunks_come_from_the_generated_files(start_asterisk: StartAsterisk) -> None:

@@ -35,7 +35,9 @@ def test_dialplan_is_read_whole() -> None:
     """Each step of the dialplan file is known to the check: none is in a form that it would overlook."""
     text = (asterisk_conf.FOLDER / needs.DIALPLAN_FILE).read_text()
     read = needs.dialplan()
-    assert read.keys() == {"dozvon-customer", "dozvon-agent", "dozvon-check"}
+    assert read.keys() == {
+        "dozvon-agent", "dozvon-caller", "dozvon-check", "dozvon-customer", "dozvon-inbound",
+    }  # fmt: skip
     assert sum(map(len, read.values())) == len(re.findall(r"^ *(?:same|exten) =>", text, re.MULTILINE))
     assert read["dozvon-agent"][0] == ("Answer", "")
 
