@@ -54,13 +54,17 @@ async def test_two_rows_have_their_centres_beside_each_other(tmp_path: Path) -> 
 
 
 async def test_a_seed_that_is_known_is_not_run_again(tmp_path: Path) -> None:
-    """`--resume` leaves out what the results file has: here there is nothing left to do, and no centre."""
+    """`--resume` leaves out what the results file has and sums it: here there is nothing left to do, and no
+    centre."""
     results = tmp_path / "runs.jsonl"
-    results.write_text("".join(f'{{"fault": "kill", "seed": {seed}, "calls": 3}}\n' for seed in (1, 2)))
+    known = "".join(f'{{"fault": "kill", "seed": {seed}, "calls": 3}}\n' for seed in (1, 2))
+    results.write_text(known)
     words = ("--only", "kill", "--runs", "2", "--resume", "--json", "--results", str(results))
     status, said = await dozvon("bench", "faults", *words)
     assert status == 0
-    assert json.loads(said.splitlines()[-1])["runs"] == 0
+    summary = json.loads(said.splitlines()[-1])
+    assert (summary["runs"], summary["calls"]) == (2, 6)
+    assert results.read_text() == known
 
 
 async def test_a_row_that_is_none_is_told_in_one_line() -> None:
