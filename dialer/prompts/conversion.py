@@ -126,7 +126,7 @@ async def _decode(source: Path, out: Path) -> dict[str, float | str | bool]:
     argv += [f"{out}.wav", f"{out}.wav16", str(LONGEST_S)]
     said = await _run(argv)
     if said is None:
-        return {"wrong": "unreadable"}
+        return {"wrong": "killed"}  # not worth another program's time
     found: dict[str, float | str | bool] = json.loads(said)
     return found
 
