@@ -188,9 +188,10 @@ async def test_a_campaign_follows_the_newest_version_or_keeps_to_one(database: D
     writer = CalendarWriter(database)
     await writer.round()
     assert [local(row.open_until, noon) for row in await kept(follows, [one, other])] == [18, 18]
-    body = PolicyBody.of(made.policy).model_dump() | {"working": [], "day_off": [], "holiday": []}
+    evening: dict[str, Any] = {name: ["20:00-21:00"] for name in ("working", "day_off", "holiday")}
+    body = PolicyBody.of(made.policy).model_dump() | evening
     await policies.next_version(ACTOR, "own", VersionIn(**body, after=1))
     await writer.round()
     closed, still = await kept(follows, [one, other])
-    assert (closed.hold, still.hold) == ("hours", None)
+    assert (local(closed.open_from, noon), local(still.open_until, noon)) == (20, 18)
     assert await claimed(follows) == []
