@@ -12,7 +12,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from dialer.prompts import numbers_en
-from dialer.prompts.amounts import units
+from dialer.prompts.amounts import one_by_one, units
 from dialer.prompts.numbers_en import cardinal, ordinal
 
 __all__ = ["SOUNDS", "date", "day_and_time", "digits", "money", "number", "time"]
@@ -61,11 +61,7 @@ def number(value: int, gender: str = "m", case: str = "nominative") -> tuple[str
 
 def digits(text: str) -> tuple[str, ...]:
     """Digits one by one, with + * # among them; what else separates them is not said."""
-    return tuple(
-        cardinal(int(one))[0] if one.isdecimal() else _SIGNS[one]
-        for one in text
-        if one.isdecimal() or one in _SIGNS
-    )
+    return one_by_one(text, cardinal, _SIGNS)
 
 
 def money(amount: Decimal, currency: str, case: str = "nominative") -> tuple[str, ...]:

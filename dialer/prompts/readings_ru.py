@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 
-from dialer.prompts.amounts import units
+from dialer.prompts.amounts import one_by_one, units
 from dialer.prompts.numbers_ru import Case, Gender, Noun, cardinal, counted, noun, ordinal
 
 __all__ = ["SOUNDS", "date", "day_and_time", "digits", "money", "number", "time"]
@@ -88,11 +88,7 @@ def number(value: int, gender: Gender = "m", case: Case = "nominative") -> tuple
 
 def digits(text: str) -> tuple[str, ...]:
     """Digits one by one, with + * # among them; what else separates them is not said."""
-    return tuple(
-        cardinal(int(one))[0] if one.isdecimal() else _SIGNS[one]
-        for one in text
-        if one.isdecimal() or one in _SIGNS
-    )
+    return one_by_one(text, cardinal, _SIGNS)
 
 
 def money(amount: Decimal, currency: str, case: Case = "nominative") -> tuple[str, ...]:

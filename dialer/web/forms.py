@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
@@ -22,6 +23,8 @@ M = TypeVar("M", bound=BaseModel)
 
 #: Characters of a name that a person gives to something.
 LONGEST_NAME = 100
+#: Bytes that are taken of a file at a time.
+PIECE = 1 << 20
 
 
 async def texts(request: web.Request) -> MultiMapping[str]:
@@ -37,6 +40,19 @@ async def field(request: web.Request, name: str, default: str = "") -> str:
     """One text field."""
     value = (await texts(request)).get(name, default)
     return value.strip() if isinstance(value, str) else default
+
+
+async def uploaded(request: web.Request) -> tuple[str, AsyncIterator[bytes]]:
+    """The name of the form's `file`, and its content piece by piece. Raises Invalid where none was chosen."""
+    file = (await read_form(request)).get("file")
+    if not isinstance(file, web.FileField):
+        raise Invalid(field="file", reason="choose a file")
+    return file.filename, _pieces(file)
+
+
+async def _pieces(file: web.FileField) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(file.file.read, PIECE):
+        yield piece
 
 
 def whole(text: str, name: str) -> int:

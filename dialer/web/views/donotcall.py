@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -17,9 +15,8 @@ from dialer.campaigns.http import CAMPAIGNS
 from dialer.clock import utc_now
 from dialer.donotcall.http import DO_NOT_CALL, RemovalIn, numbers_out
 from dialer.donotcall.model import Refusal, Source
-from dialer.errors import DozvonError, Invalid
+from dialer.errors import DozvonError
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.forms import read_form
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.paging import cut, decode
 from dialer.httpkit.problems import locale_of
@@ -32,7 +29,6 @@ from dialer.web.views.door import see
 routes = web.RouteTableDef()
 
 ENTRIES, IMPORTS = 50, 10
-PIECE = 1 << 20
 LONGEST_REASON = 500
 
 
@@ -69,26 +65,18 @@ async def add(request: web.Request) -> web.StreamResponse:
 async def upload(request: web.Request) -> web.StreamResponse:
     """Bring a file in, of a registry if one is named."""
     actor = page_actor(request, Right.COMPLIANCE_EDIT)
-    form = await read_form(request)
     texts = await forms.texts(request)
-    file = form.get("file")
     try:
-        if not isinstance(file, web.FileField):
-            raise Invalid(field="file", reason="choose a file")
-
-        async def pieces() -> AsyncIterator[bytes]:
-            while piece := await asyncio.to_thread(file.file.read, PIECE):
-                yield piece
-
+        name, pieces = await forms.uploaded(request)
         said = Refusal(Source.IMPORT, reason=forms.line(texts, "file_reason", LONGEST_REASON))
         await request.app[DO_NOT_CALL].add_import(
             actor,
-            file.filename,
-            pieces(),
+            name,
+            pieces,
             said,
             registry=forms.line(texts, "registry", forms.LONGEST_NAME) or None,
             renew_by=await _moment(request, actor, texts, "renew_by"),
-            fewer="fewer" in form,
+            fewer="fewer" in texts,
         )
     except DozvonError as error:
         faults = forms.faults(error, locale_of(request))

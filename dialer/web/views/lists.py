@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -29,7 +27,6 @@ from dialer.whynot.words import Words
 routes = web.RouteTableDef()
 LISTS = 50
 IMPORTS = 20
-PIECE = 1 << 20
 
 
 @routes.get("/lists")
@@ -133,23 +130,17 @@ async def upload(request: web.Request) -> web.StreamResponse:
     """Bring a file in."""
     actor = page_actor(request, Right.CONTACTS_EDIT)
     form = await read_form(request)
-    file, campaign = form.get("file"), form.get("campaign")
+    campaign = form.get("campaign")
     try:
-        if not isinstance(file, web.FileField):
-            raise Invalid(field="file", reason="choose a file")
+        name, pieces = await forms.uploaded(request)
         campaign_id = forms.whole(campaign, "campaign") if isinstance(campaign, str) and campaign else None
         looked_at = form.get("do") != "load"
         job = await request.app[CONTACTS].add_import(
-            actor, _id(request), file.filename, _pieces(file), campaign_id, preview=looked_at
+            actor, _id(request), name, pieces, campaign_id, preview=looked_at
         )
     except DozvonError as error:
         return await _one(request, forms.faults(error, locale_of(request)), error.status)
     return see(f"/imports/{job.id}" if looked_at else f"/lists/{_id(request)}")
-
-
-async def _pieces(file: web.FileField) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(file.file.read, PIECE):
-        yield piece
 
 
 @routes.post("/lists/{list_id:[0-9]{1,18}}/leads")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-
 from aiohttp import web
 from multidict import MultiMapping
 
-from dialer.errors import DozvonError, Invalid
+from dialer.errors import DozvonError
 from dialer.httpkit.access import Right
-from dialer.httpkit.forms import read_form
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.paging import decode
 from dialer.httpkit.problems import locale_of
@@ -23,7 +19,6 @@ from dialer.web.views.door import see
 routes = web.RouteTableDef()
 
 PAGE = 50
-PIECE = 1 << 16
 
 
 @routes.get("/prompts")
@@ -36,19 +31,11 @@ async def list_(request: web.Request) -> web.StreamResponse:
 async def upload(request: web.Request) -> web.StreamResponse:
     """Bring a sound in."""
     actor = page_actor(request, Right.CAMPAIGNS_EDIT)
-    form = await read_form(request)
     texts = await forms.texts(request)
-    file = form.get("file")
     try:
-        if not isinstance(file, web.FileField):
-            raise Invalid(field="file", reason="choose a file")
-
-        async def pieces() -> AsyncIterator[bytes]:
-            while piece := await asyncio.to_thread(file.file.read, PIECE):
-                yield piece
-
+        name, pieces = await forms.uploaded(request)
         await request.app[PROMPTS].upload(
-            actor, texts.get("name", "").strip(), texts.get("language", ""), file.filename, pieces(),
+            actor, texts.get("name", "").strip(), texts.get("language", ""), name, pieces,
             text=texts.get("text", "").strip(),
         )  # fmt: skip
     except DozvonError as error:
