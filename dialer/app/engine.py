@@ -26,7 +26,9 @@ from dialer.db.lock import Alone
 from dialer.db.pulse import Pulse
 from dialer.db.session import Database
 from dialer.engine import Engine
+from dialer.inbound.leading import Leader
 from dialer.inbound.reception import Reception
+from dialer.inbound.verbs import carriers
 from dialer.managed import Renderer
 from dialer.prompts.player import Prompts
 from dialer.recordings.recorder import Recorder
@@ -63,6 +65,8 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     tracker.contacts.append(lines.contact)
     placer = Placer(database, nodes, ownership, calls, tracker, lines, settings.agi_address or "")
     switchboard = Switchboard(database, nodes, ownership, calls, tracker, settings.keep_customer_s)
+    sounds, region = Prompts.of(settings, database), settings.default_region
+    verbs = carriers(database, calls, switchboard, sounds, region)
     return Engine(
         database=database,
         pulse=Pulse(database, database_url),
@@ -84,8 +88,8 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
             calls,
             switchboard,
             terms,
-            Prompts.of(settings, database),
-            settings.default_region,
+            Leader(database, calls, verbs),
+            region,
         ),
         placer=placer,
         phones=Phones(database, nodes, tracker, ownership.owns_phones, switchboard.agents_changed),

@@ -1,7 +1,4 @@
-"""What a flow does for a caller besides speaking: the services that it asks, one function a verb.
-
-A verb whose service is not here yet has no function, and fails: the flow goes on from `failed`.
-"""
+"""What callers have written down by a key: that they want no calls, or agree to them."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.asterisk.fastagi import AgiCall
 from dialer.calls.model import Call
 from dialer.clock import utc_now
 from dialer.compliance.model import zone_of
@@ -19,12 +17,35 @@ from dialer.contacts import consents, people_store
 from dialer.contacts.agreed import NewConsent
 from dialer.contacts.numbers import PhoneNumber
 from dialer.db.events import wake
+from dialer.db.session import Database
 from dialer.donotcall import store as donotcall
 from dialer.donotcall.model import Refusal, Source
+from dialer.inbound import callers
+from dialer.inbound.leading import Visit
 from ivr_flows.model import Came, Event, Failed, OptOut, RecordConsent
 
 #: What stands in the ledger of consents for where one was given.
 SOURCE = "key pressed in a call"
+
+
+@dataclass(slots=True)
+class Deeds:
+    """The verbs that write something down."""
+
+    database: Database
+    #: the country of numbers that are given without one
+    region: str
+
+    async def opt_out(self, _agi: AgiCall, visit: Visit, action: OptOut) -> Event:
+        """See `opt_out`."""
+        number = callers.number_of(action.number, self.region)
+        async with self.database.tenant(visit.line.call.tenant_id) as conn:
+            return await opt_out(conn, _speaker(visit), action, number)
+
+    async def record_consent(self, _agi: AgiCall, visit: Visit, action: RecordConsent) -> Event:
+        """See `record_consent`."""
+        async with self.database.tenant(visit.line.call.tenant_id) as conn:
+            return await record_consent(conn, _speaker(visit), action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +56,11 @@ class Speaker:
     contact_id: int | None
     #: IANA name: in whose days an end of a consent is counted
     zone: str
+
+
+def _speaker(visit: Visit) -> Speaker:
+    zone = str(visit.position.variables.get("zone") or "")
+    return Speaker(visit.line.call, visit.contact_id, zone)
 
 
 async def opt_out(conn: AsyncConnection, who: Speaker, wanted: OptOut, number: PhoneNumber | None) -> Event:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from dialer.asterisk.fastagi import AgiCall
 from dialer.errors import ActionFailed, AgiHangup
+from dialer.inbound.leading import Visit
 from ivr_flows.model import KEYS, Ask, Event, Failed, Nothing, Played, Pressed, Prompt, Say
 
 #: The longest that a sound may last, seconds: Asterisk answers when it has ended.
@@ -20,6 +22,21 @@ class Sounds(Protocol):
 
     async def resolve(self, tenant_id: int, prompts: Iterable[Prompt]) -> tuple[str, ...]:
         """What Asterisk is told to play, in order; what cannot be played is left out."""
+
+
+@dataclass(slots=True)
+class Playing:
+    """The verbs that are heard."""
+
+    sounds: Sounds
+
+    async def say(self, agi: AgiCall, visit: Visit, action: Say) -> Event:
+        """See `say`."""
+        return await say(agi, await self.sounds.resolve(visit.line.call.tenant_id, action.prompts), action)
+
+    async def ask(self, agi: AgiCall, visit: Visit, action: Ask) -> Event:
+        """See `ask`."""
+        return await ask(agi, await self.sounds.resolve(visit.line.call.tenant_id, action.prompts), action)
 
 
 async def say(agi: AgiCall, sounds: Sequence[str], wanted: Say) -> Event:

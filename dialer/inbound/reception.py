@@ -1,9 +1,7 @@
 """Takes calls that come in: the dialplan asks by FastAGI, and is led through the flow until it is told what
 is next.
 
-The rules are the flow's: `step` says what is to be done, this carries one action out and gives back one
-event. The call's row is committed before anything is played. What the caller does is written down on the way;
-while the database is away the call goes on, and its way has a gap.
+The call's row is committed before anything is played.
 
 Whatever ends this (an error, the end of the server) ends the AGI session as a failure, or without a word
 where the server was killed: then the dialplan goes on by itself, and the caller hears that nobody can be
@@ -25,50 +23,33 @@ from dialer.asterisk.fastagi import AgiCall
 from dialer.asterisk.nodes import Nodes
 from dialer.calls import store as calls_store
 from dialer.calls.model import (
-    Assignee,
     Call,
     CallState,
     Direction,
     HungUp,
     HungUpBy,
-    Queued,
     Result,
-    Served,
 )
 from dialer.calls.recovery import TermsBook
-from dialer.calls.switchboard import BRIDGE, HANGUP, MESSAGE, RESYNC_WAIT_S, TIMEOUT, Switchboard
-from dialer.calls.table import CallTable, Line, Wish
+from dialer.calls.switchboard import MESSAGE, RESYNC_WAIT_S, TIMEOUT, Switchboard
+from dialer.calls.table import CallTable, Line
 from dialer.clock import utc_now
 from dialer.db import events
 from dialer.db.session import Database
-from dialer.errors import ActionFailed, AgiHangup, BadFlow, DatabaseUnavailable
+from dialer.errors import BadFlow, DatabaseUnavailable
 from dialer.ids import new_id
-from dialer.inbound import callers, deeds, playing, store
-from dialer.inbound.deeds import Speaker
-from dialer.inbound.model import USUAL_WAIT_S, dialled_digits, outcome
-from dialer.inbound.playing import Sounds
+from dialer.inbound import callers, store
+from dialer.inbound.leading import Leader, Visit, tell
+from dialer.inbound.model import dialled_digits
 from dialer.inbound.store import Called
 from dialer.servers.ownership import Leases
 from dialer.telemetry import mask_number
 from ivr_flows import interpreter, loader
 from ivr_flows.model import (
-    Action,
-    Ask,
     Began,
     Came,
-    Ended,
-    Enqueue,
-    Event,
-    Failed,
     Flow,
-    GoTo,
-    HangUp,
-    Lookup,
-    OptOut,
     Position,
-    RecordConsent,
-    Say,
-    Step,
 )
 
 log = structlog.get_logger(__name__)
@@ -77,25 +58,6 @@ log = structlog.get_logger(__name__)
 UNKNOWN = "unknown"
 #: Flows that are kept ready.
 KEPT = 200
-
-
-@dataclass(slots=True)
-class _Visit:
-    """A caller with where they are."""
-
-    line: Line
-    called: Called
-    flow: Flow
-    position: Position
-    #: rows of the way that are written
-    steps: int = 0
-    #: flow and state of the last of them, while the caller is there
-    stands: tuple[str, str] | None = None
-    collected: dict[str, Any] = field(default_factory=dict)
-
-
-class _Bridged(Exception):
-    """The dialplan was told an agent: this session has done its part."""
 
 
 @dataclass(slots=True)
@@ -108,11 +70,11 @@ class Reception:
     calls: CallTable
     switchboard: Switchboard
     terms: TermsBook
-    sounds: Sounds
+    leader: Leader
     #: the country of numbers that are sent without one
     region: str
     #: callers who may come back to their flow
-    _visits: dict[UUID, _Visit] = field(default_factory=dict)
+    _visits: dict[UUID, Visit] = field(default_factory=dict)
     #: by tenant, flow and version
     _flows: dict[tuple[int, int, int], Flow] = field(default_factory=dict)
 
@@ -154,9 +116,9 @@ class Reception:
         decision = await self.switchboard.caller(agi, line, bridge_result)
         visit = self._visits.get(line.call.attempt_id)
         if decision == TIMEOUT and visit is not None:
-            await self._lead(agi, visit, Came("timeout"))
+            await self.leader.lead(agi, visit, Came("timeout"))
         else:
-            await self._tell(agi, line, decision)
+            await tell(agi, line, decision)
 
     async def _arrive(self, agi: AgiCall, node: str, number: str) -> None:
         tenant_id, called = await self._called(dialled_digits(number))
@@ -169,9 +131,9 @@ class Reception:
         if flow is None or line is None:
             await agi.set_variable("DOZVON_NEXT", MESSAGE)
             return
-        visit = _Visit(line, called, flow, await self._start(flow, line, called))
+        visit = Visit(line, called, flow, await self._start(flow, line, called))
         self._visits[line.call.attempt_id] = visit
-        await self._lead(agi, visit, Began())
+        await self.leader.lead(agi, visit, Began())
 
     async def _called(self, number: str) -> tuple[int, Called | None]:
         for tenant_id in await self.database.tenants():
@@ -276,182 +238,3 @@ class Reception:
                 known = await callers.card(conn, line.call.tenant_id, contact_id)
             variables |= {f"contact.{name}": value for name, value in known.items()}
         return interpreter.begin(flow, variables=variables, language=flow.language)
-
-    # -- the way through the flow ----------------------------------------------------------------------
-
-    async def _lead(self, agi: AgiCall, visit: _Visit, event: Event) -> None:
-        """Lead the caller on from what happened until an agent, or the end."""
-        done: Action | None = None
-        call_id = visit.line.call.attempt_id
-        try:
-            while True:
-                if done is not None and (came_to := outcome(done, event)) is not None:
-                    self.calls.apply(call_id, Served(utc_now(), outcome=came_to))
-                step = interpreter.step(visit.flow, visit.position, event, now=utc_now())
-                await self._keep(visit, step)
-                if step.action is None or isinstance(step.action, HangUp):
-                    await self._end(agi, visit)
-                    return
-                done = step.action
-                event = await self._carry_out(agi, visit, done)
-        except AgiHangup:
-            await self._left(visit)
-            raise
-        except _Bridged:
-            return
-
-    async def _carry_out(self, agi: AgiCall, visit: _Visit, action: Action) -> Event:
-        """Do one thing; what came of it. Raises AgiHangup."""
-        tenant_id = visit.line.call.tenant_id
-        try:
-            match action:
-                case Say():
-                    return await playing.say(
-                        agi, await self.sounds.resolve(tenant_id, action.prompts), action
-                    )
-                case Ask():
-                    return await playing.ask(
-                        agi, await self.sounds.resolve(tenant_id, action.prompts), action
-                    )
-                case Lookup():
-                    return await self._look_up(visit, action)
-                case Enqueue():
-                    return await self._enqueue(agi, visit, action)
-                case GoTo():
-                    return await self._go_to(visit, action)
-                case OptOut() | RecordConsent():
-                    return await self._do(visit, action)
-                case _:
-                    log.warning("flow_action_unknown", action=type(action).__name__)
-                    return Failed(f"{type(action).__name__} is not carried out here")
-        except (ActionFailed, DatabaseUnavailable) as error:
-            call_id = str(visit.line.call.attempt_id)
-            log.warning("flow_action_failed", call=call_id, state=visit.position.state, reason=str(error))
-            return Failed(str(error))
-
-    async def _look_up(self, visit: _Visit, action: Lookup) -> Event:
-        tenant_id = visit.line.call.tenant_id
-        if action.by != "phone":
-            return Failed(f"nobody is looked for by {action.by} yet")
-        number = callers.number_of(action.value, self.region)
-        async with self.database.tenant(tenant_id) as conn:
-            contact_id = await callers.owner(conn, tenant_id, number.e164) if number else None
-            known = await callers.card(conn, tenant_id, contact_id) if contact_id is not None else {}
-        if not known:
-            return Came("unknown")
-        wanted = action.fields or tuple(known)
-        return Came("found", {name: known[name] for name in wanted if name in known})
-
-    async def _do(self, visit: _Visit, action: OptOut | RecordConsent) -> Event:
-        contact_id = visit.line.told.get("contact_id")
-        who = Speaker(visit.line.call, contact_id, str(visit.position.variables.get("zone") or ""))
-        async with self.database.tenant(visit.line.call.tenant_id) as conn:
-            match action:
-                case OptOut():
-                    number = callers.number_of(action.number, self.region)
-                    return await deeds.opt_out(conn, who, action, number)
-                case RecordConsent():
-                    return await deeds.record_consent(conn, who, action)
-
-    async def _go_to(self, visit: _Visit, action: GoTo) -> Event:
-        tenant_id = visit.line.call.tenant_id
-        async with self.database.tenant(tenant_id) as conn:
-            document = await store.live_document(conn, tenant_id, action.flow)
-        if document is None:
-            return Failed(f"there is no flow {action.flow}")
-        try:
-            flow = loader.from_document(document)
-        except BadFlow as error:
-            return Failed(str(error))
-        async with self.database.tenant(tenant_id) as conn:
-            await store.left_state(conn, tenant_id, visit.line.call.attempt_id, "done")
-        before, visit.stands = visit.position, None
-        visit.flow = flow
-        visit.position = interpreter.begin(flow, variables=before.variables, language=before.language)
-        return Began()
-
-    async def _enqueue(self, agi: AgiCall, visit: _Visit, action: Enqueue) -> Event:
-        line, queue = visit.line, action.queue or visit.called.queue
-        wait_s = USUAL_WAIT_S if action.max_wait_s is None else action.max_wait_s
-        skill = next(iter(action.skills), queue) or line.terms.skill
-        line.wish = Wish(queue, skill, action.priority, time.monotonic() + wait_s)
-        line.told = {
-            **line.told,
-            "queue": queue,
-            "reason": action.reason,
-            "collected": len(visit.collected),
-            "path": await self._path(line.call),
-        }
-        async with self.database.tenant(line.call.tenant_id) as conn:
-            await store.tell(
-                conn,
-                line.call.tenant_id,
-                line.call.attempt_id,
-                {},
-                queue=queue or None,
-                reason=action.reason or None,
-            )
-        self.calls.apply(line.call.attempt_id, Queued(utc_now()))
-        decision = await self.switchboard.caller(agi, line)
-        if decision == TIMEOUT:
-            return Came("timeout")
-        await self._tell(agi, line, decision)
-        raise _Bridged
-
-    async def _path(self, call: Call) -> list[str]:
-        async with self.database.tenant(call.tenant_id) as conn:
-            return [each.state for each in await store.steps(conn, call.tenant_id, call.attempt_id)]
-
-    # -- what is told and kept -------------------------------------------------------------------------
-
-    async def _tell(self, agi: AgiCall, line: Line, decision: Assignee | str) -> None:
-        """Tell the dialplan what is next."""
-        if isinstance(decision, Assignee):
-            await agi.set_words(DOZVON_AGENT=str(decision.leg), DOZVON_NEXT=BRIDGE)
-            return
-        line.dismissed = not agi.hung_up.is_set()  # else it is the caller who has left
-        await agi.set_variable("DOZVON_NEXT", decision)
-
-    async def _end(self, agi: AgiCall, visit: _Visit) -> None:
-        """The flow has ended: it has done what it could for the caller, or was at a loss."""
-        call, ended = visit.line.call, visit.position.ended
-        if ended != Ended.FAILED and call.outcome is None and (visit.position.served or not call.queued_at):
-            self.calls.apply(call.attempt_id, Served(utc_now(), outcome=Result.CONTAINED))
-        await self._tell(agi, visit.line, MESSAGE if ended == Ended.FAILED else HANGUP)
-
-    async def _left(self, visit: _Visit) -> None:
-        """The caller is gone; what AMI says of it ends the call."""
-        call = visit.line.call
-        with contextlib.suppress(DatabaseUnavailable):  # the way of the call has a gap then
-            async with self.database.tenant(call.tenant_id) as conn:
-                await store.left_state(conn, call.tenant_id, call.attempt_id, "hung_up")
-
-    async def _keep(self, visit: _Visit, step: Step) -> None:
-        """Write down where the caller was and is."""
-        call, visit.position = visit.line.call, step.position
-        if step.position.served and call.outcome is None:
-            self.calls.apply(call.attempt_id, Served(utc_now(), outcome=Result.CONTAINED))
-        collected = {name: value for each in step.passed for name, value in each.collected.items()}
-        visit.collected |= collected
-        now_in = None if step.position.ended else step.position.state
-        stands = (visit.flow.name, now_in) if now_in else None
-        if not step.passed and visit.stands == stands:
-            return
-        first = visit.steps - 1 if visit.stands else visit.steps  # the last row is of the state that was left
-        try:
-            async with self.database.tenant(call.tenant_id) as conn:
-                await store.stepped(
-                    conn,
-                    call.tenant_id,
-                    call.attempt_id,
-                    visit.flow.name,
-                    first,
-                    step.passed,
-                    now_in,
-                    utc_now(),
-                )
-                if collected:
-                    await store.tell(conn, call.tenant_id, call.attempt_id, collected)
-        except DatabaseUnavailable as error:
-            log.warning("flow_step_not_kept", call=str(call.attempt_id), reason=str(error))
-        visit.steps, visit.stands = first + len(step.passed) + bool(now_in), stands

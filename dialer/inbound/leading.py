@@ -1,0 +1,157 @@
+"""Leads somebody on the line through a flow, by what `step` says: each action is carried out, and gives one
+event.
+
+What the caller does is written down on the way; while the database is away the call goes on, and its way
+has a gap.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import structlog
+
+from dialer.asterisk.fastagi import AgiCall
+from dialer.calls.model import Assignee, Result, Served
+from dialer.calls.switchboard import BRIDGE, HANGUP, MESSAGE
+from dialer.calls.table import CallTable, Line
+from dialer.clock import utc_now
+from dialer.db.session import Database
+from dialer.errors import ActionFailed, AgiHangup, DatabaseUnavailable
+from dialer.inbound import store
+from dialer.inbound.model import outcome
+from dialer.inbound.store import Called
+from ivr_flows import interpreter
+from ivr_flows.model import Action, Ended, Event, Failed, Flow, HangUp, Position, Step
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Visit:
+    """A caller with where they are."""
+
+    line: Line
+    called: Called
+    flow: Flow
+    position: Position
+    #: rows of the way that are written
+    steps: int = 0
+    #: flow and state of the last of them, while the caller is there
+    stands: tuple[str, str] | None = None
+    collected: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def contact_id(self) -> int | None:
+        """Whom the caller is known as."""
+        found = self.line.told.get("contact_id")
+        return found if isinstance(found, int) else None
+
+
+#: Does what an action says, and tells what came of it. Raises AgiHangup, Bridged; ActionFailed and
+#: DatabaseUnavailable become the event Failed.
+Carrier: TypeAlias = Callable[[AgiCall, Visit, Any], Awaitable[Event]]
+
+
+class Bridged(Exception):
+    """The dialplan was told an agent: this session has done its part."""
+
+
+@dataclass(slots=True)
+class Leader:
+    """Leads callers through flows."""
+
+    database: Database
+    calls: CallTable
+    #: by the kind of action; what is not here fails, and the flow goes on from `failed`
+    carriers: Mapping[type[Action], Carrier]
+
+    async def lead(self, agi: AgiCall, visit: Visit, event: Event) -> None:
+        """Lead the caller on from what happened until an agent, or the end."""
+        done: Action | None = None
+        call_id = visit.line.call.attempt_id
+        try:
+            while True:
+                if done is not None and (came_to := outcome(done, event)) is not None:
+                    self.calls.apply(call_id, Served(utc_now(), outcome=came_to))
+                step = interpreter.step(visit.flow, visit.position, event, now=utc_now())
+                await self._keep(visit, step)
+                if step.action is None or isinstance(step.action, HangUp):
+                    await self._end(agi, visit)
+                    return
+                done = step.action
+                event = await self._carry_out(agi, visit, done)
+        except AgiHangup:
+            await self._left(visit)
+            raise
+        except Bridged:
+            return
+
+    async def _carry_out(self, agi: AgiCall, visit: Visit, action: Action) -> Event:
+        """Do one thing; what came of it. Raises AgiHangup."""
+        carrier = self.carriers.get(type(action))
+        if carrier is None:
+            log.warning("flow_action_unknown", action=type(action).__name__)
+            return Failed(f"{type(action).__name__} is not carried out here")
+        try:
+            return await carrier(agi, visit, action)
+        except (ActionFailed, DatabaseUnavailable) as error:
+            call_id = str(visit.line.call.attempt_id)
+            log.warning("flow_action_failed", call=call_id, state=visit.position.state, reason=str(error))
+            return Failed(str(error))
+
+    async def _end(self, agi: AgiCall, visit: Visit) -> None:
+        """The flow has ended: it has done what it could for the caller, or was at a loss."""
+        call, ended = visit.line.call, visit.position.ended
+        if ended != Ended.FAILED and call.outcome is None and (visit.position.served or not call.queued_at):
+            self.calls.apply(call.attempt_id, Served(utc_now(), outcome=Result.CONTAINED))
+        await tell(agi, visit.line, MESSAGE if ended == Ended.FAILED else HANGUP)
+
+    async def _left(self, visit: Visit) -> None:
+        """The caller is gone; what AMI says of it ends the call."""
+        call = visit.line.call
+        with contextlib.suppress(DatabaseUnavailable):  # the way of the call has a gap then
+            async with self.database.tenant(call.tenant_id) as conn:
+                await store.left_state(conn, call.tenant_id, call.attempt_id, "hung_up")
+
+    async def _keep(self, visit: Visit, step: Step) -> None:
+        """Write down where the caller was and is."""
+        call, visit.position = visit.line.call, step.position
+        if step.position.served and call.outcome is None:
+            self.calls.apply(call.attempt_id, Served(utc_now(), outcome=Result.CONTAINED))
+        collected = {name: value for each in step.passed for name, value in each.collected.items()}
+        visit.collected |= collected
+        now_in = None if step.position.ended else step.position.state
+        stands = (visit.flow.name, now_in) if now_in else None
+        if not step.passed and visit.stands == stands:
+            return
+        first = visit.steps - 1 if visit.stands else visit.steps  # the last row is of the state that was left
+        try:
+            async with self.database.tenant(call.tenant_id) as conn:
+                await store.stepped(
+                    conn,
+                    call.tenant_id,
+                    call.attempt_id,
+                    visit.flow.name,
+                    first,
+                    step.passed,
+                    now_in,
+                    utc_now(),
+                )
+                if collected:
+                    await store.tell(conn, call.tenant_id, call.attempt_id, collected)
+        except DatabaseUnavailable as error:
+            log.warning("flow_step_not_kept", call=str(call.attempt_id), reason=str(error))
+        visit.steps, visit.stands = first + len(step.passed) + bool(now_in), stands
+
+
+async def tell(agi: AgiCall, line: Line, decision: Assignee | str) -> None:
+    """Tell the dialplan what is next."""
+    if isinstance(decision, Assignee):
+        await agi.set_words(DOZVON_AGENT=str(decision.leg), DOZVON_NEXT=BRIDGE)
+        return
+    line.dismissed = not agi.hung_up.is_set()  # else it is the caller who has left
+    await agi.set_variable("DOZVON_NEXT", decision)

@@ -1,0 +1,34 @@
+"""Finds a customer for a flow: the verb `lookup`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialer.asterisk.fastagi import AgiCall
+from dialer.db.session import Database
+from dialer.inbound import callers
+from dialer.inbound.leading import Visit
+from ivr_flows.model import Came, Event, Failed, Lookup
+
+
+@dataclass(slots=True)
+class Lookups:
+    """Looks for people."""
+
+    database: Database
+    #: the country of numbers that are given without one
+    region: str
+
+    async def look_up(self, _agi: AgiCall, visit: Visit, action: Lookup) -> Event:
+        """Their fields by name, or that nobody is known."""
+        tenant_id = visit.line.call.tenant_id
+        if action.by != "phone":
+            return Failed(f"nobody is looked for by {action.by} yet")
+        number = callers.number_of(action.value, self.region)
+        async with self.database.tenant(tenant_id) as conn:
+            contact_id = await callers.owner(conn, tenant_id, number.e164) if number else None
+            known = await callers.card(conn, tenant_id, contact_id) if contact_id is not None else {}
+        if not known:
+            return Came("unknown")
+        wanted = action.fields or tuple(known)
+        return Came("found", {name: known[name] for name in wanted if name in known})

@@ -1,0 +1,33 @@
+"""What carries out each verb of a flow: the one list of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dialer.calls.switchboard import Switchboard
+from dialer.calls.table import CallTable
+from dialer.db.session import Database
+from dialer.inbound.deeds import Deeds
+from dialer.inbound.jumps import Jumps
+from dialer.inbound.leading import Carrier
+from dialer.inbound.lookups import Lookups
+from dialer.inbound.playing import Playing, Sounds
+from dialer.inbound.waiting import Waiting
+from ivr_flows.model import Action, Ask, Enqueue, GoTo, Lookup, OptOut, RecordConsent, Say
+
+
+def carriers(
+    database: Database, calls: CallTable, switchboard: Switchboard, sounds: Sounds, region: str
+) -> Mapping[type[Action], Carrier]:
+    """By the kind of action. `region`: the country of numbers that are given without one."""
+    playing = Playing(sounds)
+    deeds = Deeds(database, region)
+    return {
+        Say: playing.say,
+        Ask: playing.ask,
+        Lookup: Lookups(database, region).look_up,
+        OptOut: deeds.opt_out,
+        RecordConsent: deeds.record_consent,
+        Enqueue: Waiting(database, calls, switchboard).enqueue,
+        GoTo: Jumps(database).go_to,
+    }
