@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,20 +16,30 @@ from dialer.contacts.history import Kind
 from dialer.contacts.numbers import BadNumber, PhoneNumber, read_number
 from dialer.db.prepared import Prepared
 
-#: Of several people with the number the one who was called, or has called, last; else the newest.
-_OWNER = Prepared(
-    """
-    SELECT p.contact_id FROM contact_phone p
-      JOIN contact c ON c.tenant_id = p.tenant_id AND c.id = p.contact_id AND c.erased_at IS NULL
-     WHERE p.tenant_id = :tenant_id AND p.e164 = :e164
+#: Of several people the one who was called, or has called, last; else the newest.
+_LAST_MET = """
      ORDER BY greatest(
                (SELECT max(a.created_at) FROM attempt a
-                 WHERE a.tenant_id = p.tenant_id AND a.contact_id = p.contact_id),
+                 WHERE a.tenant_id = c.tenant_id AND a.contact_id = c.id),
                (SELECT max(i.created_at) FROM inbound_call i
-                 WHERE i.tenant_id = p.tenant_id AND i.contact_id = p.contact_id)) DESC NULLS LAST,
-              p.contact_id DESC
+                 WHERE i.tenant_id = c.tenant_id AND i.contact_id = c.id)) DESC NULLS LAST,
+              c.id DESC
      LIMIT 1
-    """
+"""
+_OWNER = Prepared(
+    f"""
+    SELECT c.id FROM contact_phone p
+      JOIN contact c ON c.tenant_id = p.tenant_id AND c.id = p.contact_id AND c.erased_at IS NULL
+     WHERE p.tenant_id = :tenant_id AND p.e164 = :e164
+    {_LAST_MET}
+    """  # noqa: S608 - a text of ours
+)
+_OF_THESE = Prepared(
+    f"""
+    SELECT c.id FROM contact c
+     WHERE c.tenant_id = :tenant_id AND c.id = ANY (CAST(:ids AS bigint[])) AND c.erased_at IS NULL
+    {_LAST_MET}
+    """  # noqa: S608 - a text of ours
 )
 
 
@@ -54,6 +64,12 @@ def number_of(sent: str, region: str) -> PhoneNumber | None:
 async def owner(conn: AsyncConnection, tenant_id: int, e164: str) -> int | None:
     """The contact who has the number."""
     found: int | None = await _OWNER.value(conn, tenant_id=tenant_id, e164=e164)
+    return found
+
+
+async def last_met(conn: AsyncConnection, tenant_id: int, contact_ids: Sequence[int]) -> int | None:
+    """Of these contacts, who are not erased, the one with whom we had a call last, else the newest."""
+    found: int | None = await _OF_THESE.value(conn, tenant_id=tenant_id, ids=list(contact_ids))
     return found
 
 
@@ -85,16 +101,21 @@ async def _make(conn: AsyncConnection, tenant_id: int, number: PhoneNumber) -> i
 
 
 async def card(conn: AsyncConnection, tenant_id: int, contact_id: int) -> Mapping[str, Any]:
-    """What a flow may know of a person: their fields by name, and those of the tenant's own."""
+    """What a flow may know of a person: their fields by name, and those of the tenant's own by their keys,
+    whatever a file calls them. `name` is what they are addressed by."""
     found = await contacts.get_contact(conn, tenant_id, contact_id)
     if found is None:
         return {}
+    read = await fields_store.reader(conn, tenant_id)
+    own = {field.key: value for header, value in found.custom.items() if (field := read.field_of(header))}
     return {
         "id": found.id,
+        "name": " ".join(filter(None, (found.first_name, found.middle_name))),
         "last_name": found.last_name,
         "first_name": found.first_name,
         "middle_name": found.middle_name,
         "email": found.email,
         "external_id": found.external_id or "",
         **found.custom,
+        **own,
     }

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from dialer.asterisk.fastagi import AgiCall
 from dialer.db.session import Database
-from dialer.inbound import callers
+from dialer.inbound import callers, seeking
 from dialer.inbound.leading import Visit
-from ivr_flows.model import Came, Event, Failed, Lookup
+from ivr_flows.model import Came, Event, Lookup
 
 
 @dataclass(slots=True)
@@ -20,13 +20,10 @@ class Lookups:
     region: str
 
     async def look_up(self, _agi: AgiCall, visit: Visit, action: Lookup) -> Event:
-        """Their fields by name, or that nobody is known."""
+        """Their fields by name, or that nobody is known. Raises ActionFailed where there is no such field."""
         tenant_id = visit.line.call.tenant_id
-        if action.by != "phone":
-            return Failed(f"nobody is looked for by {action.by} yet")
-        number = callers.number_of(action.value, self.region)
         async with self.database.tenant(tenant_id) as conn:
-            contact_id = await callers.owner(conn, tenant_id, number.e164) if number else None
+            contact_id = await seeking.find(conn, tenant_id, action.by, action.value, self.region)
             known = await callers.card(conn, tenant_id, contact_id) if contact_id is not None else {}
         if not known:
             return Came("unknown")

@@ -61,6 +61,13 @@ contact = tenant_table(
     Column("email_key", Text(collation="C"), Computed("lower(email)", persisted=True)),
     Index("contact_name_idx", "tenant_id", "name_key", "id"),
     Index("contact_email_idx", "tenant_id", "email_key", "id"),
+    Index(
+        "contact_external_idx",
+        "tenant_id",
+        "external_id",
+        "id",
+        postgresql_where=text("external_id IS NOT NULL"),
+    ),
     Index("contact_erased_idx", "tenant_id", "id", postgresql_where=text("erased_at IS NOT NULL")),
     Index("contact_created_idx", "tenant_id", "created_at", "id"),
 )

@@ -195,6 +195,8 @@ CREATE INDEX contact_email_idx ON contact (tenant_id, email_key, id);
 
 CREATE INDEX contact_erased_idx ON contact (tenant_id, id) WHERE erased_at IS NOT NULL;
 
+CREATE INDEX contact_external_idx ON contact (tenant_id, external_id, id) WHERE external_id IS NOT NULL;
+
 CREATE INDEX contact_name_idx ON contact (tenant_id, name_key, id);
 
 CREATE TABLE contact_list (
