@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from dialer.calls.model import Call, CallState
+from dialer.calls.model import Call, CallState, HungUpBy
+from dialer.queues.model import End
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,14 @@ class LineIsFree:
     result: str
 
 
-Consequence = Talks | WrapsUp | IsFree | LineIsFree
+@dataclass(frozen=True, slots=True)
+class WaitIsOver:
+    """Somebody who has called us waits in no queue any more, if they did."""
+
+    ended: End
+
+
+Consequence = Talks | WrapsUp | IsFree | LineIsFree | WaitIsOver
 
 
 def consequences(before: Call, after: Call) -> tuple[Consequence, ...]:
@@ -49,6 +57,8 @@ def consequences(before: Call, after: Call) -> tuple[Consequence, ...]:
     if after.hung_up_at is not None and before.hung_up_at is None:
         assert after.result is not None
         found.append(LineIsFree(after.result))
+    if after.inbound and (end := _end_of_wait(before, after)) is not None:
+        found.append(WaitIsOver(end))
     if after.agent is not None and after.state is CallState.CONNECTED != before.state:
         found.append(Talks(after.agent.session_id))
     if after.agent is not None and before.state is not after.state:
@@ -61,3 +71,19 @@ def consequences(before: Call, after: Call) -> tuple[Consequence, ...]:
     ):
         found.append(IsFree(before.agent.session_id))
     return tuple(found)
+
+
+def _end_of_wait(before: Call, after: Call) -> End | None:
+    """How a caller's wait has ended in this step; None: it has not, or long ago.
+
+    Who takes callers out of queues says so by itself; this is what happens to them.
+    """
+    if before.result is not None or after.result is None:
+        return None
+    if after.connected_at is not None:
+        return End.ANSWERED
+    if after.hung_up_at is not None:
+        # A call that ended where nobody saw it has neither; nobody knows how long the caller had waited.
+        seen = after.hung_up_by is not None or after.cause is not None
+        return End.ABANDONED if seen and after.hung_up_by is not HungUpBy.SERVER else End.LOST
+    return End.LOST

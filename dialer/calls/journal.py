@@ -22,12 +22,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState
 from dialer.calls import retries, store, verdicts
-from dialer.calls.consequences import Consequence, IsFree, LineIsFree, Talks, WrapsUp
+from dialer.calls.consequences import Consequence, IsFree, LineIsFree, Talks, WaitIsOver, WrapsUp
 from dialer.calls.model import DO_NOT_CALL, Call, CallState
 from dialer.calls.table import Change
+from dialer.clock import utc_now
 from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
+from dialer.queues import stays
+from dialer.queues.model import End
 from dialer.servers.ownership import Leases, Sole
 from dialer.trunks import loads
 from scheduler import callbacks, hopper, promised, retry
@@ -156,6 +159,14 @@ async def _write_all(conn: AsyncConnection, tenant_id: int, changes: Sequence[Ch
     ]
     if freed:
         await _settle(conn, tenant_id, freed)
+    waits = [
+        _over(change.after, follows)
+        for change in changes
+        for follows in change.consequences
+        if isinstance(follows, WaitIsOver)
+    ]
+    if waits:
+        await stays.settle(conn, tenant_id, waits)
     facts = []
     for change in changes:
         call = change.after
@@ -187,6 +198,13 @@ def _standing(changes: Sequence[Change], attempt_id: UUID) -> store.Standing:
             None,
         ),
     )
+
+
+def _over(call: Call, follows: WaitIsOver) -> stays.Over:
+    answered = follows.ended is End.ANSWERED
+    at = call.connected_at if answered else call.hung_up_at
+    agent_id = call.talked_by if answered else None
+    return stays.Over(call.attempt_id, at or utc_now(), follows.ended, agent_id)
 
 
 def _fact(call: Call, state: CallState) -> events.Fact:
@@ -250,7 +268,7 @@ async def _free_lines(conn: AsyncConnection, tenant_id: int, changes: Sequence[C
 async def _follow(conn: AsyncConnection, call: Call, consequence: Consequence, *, ended: bool) -> None:
     tenant_id, attempt_id = call.tenant_id, call.attempt_id
     match consequence:
-        case LineIsFree():
+        case LineIsFree() | WaitIsOver():
             pass  # settled for all calls at once
         case Talks(session_id):
             assert call.connected_at is not None

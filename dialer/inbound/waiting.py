@@ -5,16 +5,23 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import structlog
+
 from dialer.asterisk.fastagi import AgiCall
 from dialer.calls.model import Call, Queued
 from dialer.calls.switchboard import TIMEOUT, Switchboard
 from dialer.calls.table import CallTable, Wish
 from dialer.clock import utc_now
 from dialer.db.session import Database
+from dialer.errors import DatabaseUnavailable
 from dialer.inbound import store
 from dialer.inbound.leading import Bridged, Visit, tell
 from dialer.inbound.model import USUAL_WAIT_S
+from dialer.queues import stays
+from dialer.queues.model import End
 from ivr_flows.model import Came, Enqueue, Event
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -47,12 +54,30 @@ class Waiting:
                 queue=queue or None,
                 reason=action.reason or None,
             )
+            await stays.enter(
+                conn,
+                line.call.tenant_id,
+                line.call.attempt_id,
+                queue_id=None,
+                queue=queue,
+                priority=action.priority,
+                at=utc_now(),
+            )
         self.calls.apply(line.call.attempt_id, Queued(utc_now()))
         decision = await self.switchboard.caller(agi, line)
         if decision == TIMEOUT:
+            await self._leave(line.call, End.TIMEOUT)
             return Came("timeout")
         await tell(agi, line, decision)
         raise Bridged
+
+    async def _leave(self, call: Call, ended: End) -> None:
+        """The caller's stay is over. While the database is away it has no end before that of the call."""
+        try:
+            async with self.database.tenant(call.tenant_id) as conn:
+                await stays.settle(conn, call.tenant_id, [stays.Over(call.attempt_id, utc_now(), ended)])
+        except DatabaseUnavailable as error:
+            log.warning("stay_not_ended", call=str(call.attempt_id), reason=str(error))
 
     async def _path(self, call: Call) -> list[str]:
         async with self.database.tenant(call.tenant_id) as conn:

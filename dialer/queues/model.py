@@ -43,6 +43,29 @@ class Overflow(StrEnum):
     VOICEMAIL = "voicemail"
 
 
+class End(StrEnum):
+    """How a caller's stay in a queue ended."""
+
+    ANSWERED = "answered"
+    #: hung up while waiting
+    ABANDONED = "abandoned"
+    #: waited for as long as they may; the flow goes on
+    TIMEOUT = "timeout"
+    #: not let in: so many wait already
+    FULL = "full"
+    #: not let in: nobody is at work
+    EMPTY = "empty"
+    #: to another queue
+    OVERFLOW = "overflow"
+    VOICEMAIL = "voicemail"
+    #: asked to be called back in their turn
+    CALLBACK = "callback"
+    #: left by a key
+    KEY = "key"
+    #: our side: the server was gone, or has ended the call
+    LOST = "lost"
+
+
 @dataclass(frozen=True, slots=True)
 class Announce:
     """What waiting callers are told, and when. A time of None: never."""

@@ -81,7 +81,7 @@ from dialer.db.tables.quality import (
     duplicate_state,
     duplicate_todo,
 )
-from dialer.db.tables.queues import QUEUE_OVERFLOWS, QUEUE_RULES, queue
+from dialer.db.tables.queues import QUEUE_OVERFLOWS, QUEUE_RULES, STAY_ENDS, queue, queue_stay
 from dialer.db.tables.reports import REPORT_GROUPS, report_figures, report_over, report_state, report_time
 from dialer.db.tables.segments import (
     FIELD_TYPES,
@@ -139,6 +139,7 @@ __all__ = [
     "REPORT_GROUPS",
     "RESULTS",
     "ROLES",
+    "STAY_ENDS",
     "TOKEN_SCOPES",
     "TRUNK_HEALTH",
     "active_number",
@@ -203,6 +204,7 @@ __all__ = [
     "process_status",
     "prompt",
     "queue",
+    "queue_stay",
     "recording",
     "registry",
     "report_figures",

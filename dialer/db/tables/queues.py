@@ -8,18 +8,32 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Float,
+    Index,
     Integer,
     SmallInteger,
     Text,
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import UUID
 
-from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table
+from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, time_at
 
 # The words of dialer/queues/model.py, which owns the rules.
 QUEUE_RULES = ("longest_idle", "least_busy", "highest_level")
 QUEUE_OVERFLOWS = ("queue", "flow", "voicemail")
+STAY_ENDS = (
+    "answered",
+    "abandoned",
+    "timeout",
+    "full",
+    "empty",
+    "overflow",
+    "voicemail",
+    "callback",
+    "key",
+    "lost",
+)
 
 #: How a queue serves; flows and numbers name it by its name.
 queue = tenant_table(
@@ -57,4 +71,36 @@ queue = tenant_table(
     CheckConstraint("least_level BETWEEN 1 AND 9 AND lowest_level BETWEEN 1 AND least_level", name="levels"),
     CheckConstraint("priority BETWEEN 1 AND 9", name="priority"),
     CheckConstraint("(overflow = 'queue') = (overflow_queue_id IS NOT NULL)", name="overflow_queue"),
+)
+
+#: One stay of one caller in one queue; who moves on to another queue has a row in each. Who was not let in
+#: has left as they came.
+queue_stay = tenant_table(
+    "queue_stay",
+    id_column(),
+    Column("call_id", UUID(as_uuid=True), nullable=False),
+    Column("n", Integer, nullable=False),  # of the call, from 1
+    Column("queue_id", BigInteger),  # null: there is no such queue (any more), only its name
+    Column("queue", Text, nullable=False),  # its name at that time
+    Column("priority", SmallInteger, nullable=False),
+    time_at("entered_at", null=False),
+    time_at("left_at"),  # with an agent: when the two met
+    Column("ended", Text),  # null: the caller waits
+    Column("agent_id", BigInteger),  # who has answered
+    UniqueConstraint("tenant_id", "call_id", "n"),
+    ref("inbound_call", "call_id", on_delete="CASCADE"),
+    ref("queue", "queue_id", on_delete="SET NULL (queue_id)"),
+    ref("agent", "agent_id"),
+    one_of("ended", STAY_ENDS),
+    CheckConstraint("(ended IS NULL) = (left_at IS NULL)", name="left"),
+    CheckConstraint("(ended = 'answered') = (agent_id IS NOT NULL)", name="answered"),
+    Index(None, "tenant_id", "entered_at", "queue"),
+    Index(
+        "queue_stay_queue_idx",
+        "tenant_id",
+        "queue_id",
+        "entered_at",
+        postgresql_where=text("queue_id IS NOT NULL"),
+    ),
+    Index("queue_stay_open_idx", "tenant_id", "call_id", postgresql_where=text("left_at IS NULL")),
 )

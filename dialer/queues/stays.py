@@ -1,0 +1,89 @@
+"""The SQL of stays: who waited in which queue, from when to when, and how it ended.
+
+A stay begins in a transaction of who lets the caller in, and ends in one of two: in that of whoever takes the
+caller out of the queue by a rule (`leave`), or in the journal's, which writes what became of the call
+(`settle`). The first of them holds. The row of the call is locked by both beginnings and ends, so no stay
+begins in a call that has ended, and none is left open by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.db.prepared import Prepared
+from dialer.queues.model import End
+
+_BEGIN = Prepared(
+    """
+    INSERT INTO queue_stay (tenant_id, call_id, n, queue_id, queue, priority, entered_at, left_at, ended)
+    SELECT c.tenant_id, c.id,
+           1 + (SELECT count(*) FROM queue_stay s WHERE s.tenant_id = c.tenant_id AND s.call_id = c.id),
+           (SELECT q.id FROM queue q WHERE q.tenant_id = c.tenant_id AND q.id = CAST(:queue_id AS bigint)),
+           CAST(:queue AS text), CAST(:priority AS smallint), CAST(:at AS timestamptz),
+           CASE WHEN CAST(:ended AS text) IS NOT NULL THEN CAST(:at AS timestamptz) END, CAST(:ended AS text)
+      FROM (SELECT tenant_id, id FROM inbound_call
+             WHERE tenant_id = :tenant_id AND id = :call_id AND hung_up_at IS NULL
+               FOR NO KEY UPDATE) c
+    """
+)
+_END = Prepared(
+    """
+    UPDATE queue_stay s SET left_at = greatest(s.entered_at, n.at), ended = n.ended, agent_id = n.agent_id
+      FROM unnest(CAST(:calls AS uuid[]), CAST(:ats AS timestamptz[]), CAST(:ends AS text[]),
+                  CAST(:agents AS bigint[])) AS n (call_id, at, ended, agent_id)
+     WHERE s.tenant_id = :tenant_id AND s.call_id = n.call_id AND s.left_at IS NULL
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The end of a caller's wait."""
+
+    call_id: UUID
+    at: datetime
+    ended: End
+    #: who has answered
+    agent_id: int | None = None
+
+
+async def enter(
+    conn: AsyncConnection,
+    tenant_id: int,
+    call_id: UUID,
+    *,
+    queue_id: int | None,
+    queue: str,
+    priority: int,
+    at: datetime,
+    refused: End | None = None,
+) -> bool:
+    """The caller waits in this queue from now on, or was `refused`; False: they have hung up."""
+    begun = await _BEGIN.run(
+        conn,
+        tenant_id=tenant_id,
+        call_id=call_id,
+        queue_id=queue_id,
+        queue=queue,
+        priority=priority,
+        at=at,
+        ended=refused,
+    )
+    return begun == 1
+
+
+async def settle(conn: AsyncConnection, tenant_id: int, over: Sequence[Over]) -> None:
+    """End the stays of these calls; one that has ended otherwise stays so."""
+    await _END.run(
+        conn,
+        tenant_id=tenant_id,
+        calls=[each.call_id for each in over],
+        ats=[each.at for each in over],
+        ends=[each.ended for each in over],
+        agents=[each.agent_id for each in over],
+    )
