@@ -143,7 +143,7 @@ class Consumer:
         node.contacts.clear()
         reached = await phones_reached(node.link)
         reached |= {endpoint: await carrier_reached(node.link, endpoint) for endpoint in carriers}
-        books.tracker.reached(node.name, reached)
+        books.tracker.reached(node.name, reached, died=died)
         held = set[UUID]()
         await self.reconcile(*self._standing(held), asterisk_died=died)
         # What was taken over meanwhile of a server that has died: who took it leaves this node to us.

@@ -314,11 +314,14 @@ class Phones:
         self._aside(self._ring(node, leg))
 
     async def _ring(self, node: Node, leg: Leg) -> None:
+        phone, former = f"PJSIP/{leg.endpoint}", self.tracker.former_address(node.name, leg.endpoint)
+        if former is not None:
+            log.info("phone_called_where_it_was", agent=leg.agent_id, node=node.name)
         try:
             reply = await node.link.send(
                 {
                     "Action": "Originate",
-                    "Channel": f"PJSIP/{leg.endpoint}",
+                    "Channel": phone if former is None else f"{phone}/{former}",
                     "ChannelId": str(leg.id),
                     "Context": "dozvon-agent",
                     "Exten": "s",

@@ -108,6 +108,9 @@ class Tracker:
     #: the addresses of a node's endpoint, each with whether it answers: a phone that was started again has a
     #: new one, and that its old one is gone is told after it
     _addresses: dict[tuple[str, str], dict[str, bool]] = field(default_factory=dict)
+    #: where a node's endpoint was when its Asterisk died, which has forgotten it: registrations are on the
+    #: disk a second late, and a phone believes in its own until it renews it, up to an hour later
+    _former: dict[tuple[str, str], str] = field(default_factory=dict)
     #: legs that were lost, the latest of them: who finds one in a row knows that the row is behind
     lost: dict[UUID, None] = field(default_factory=dict)
     #: ActionIDs of Originates whose channel we have not seen, and answers that came before we knew the id,
@@ -277,6 +280,7 @@ class Tracker:
         status, endpoint = event.get("ContactStatus"), event.get("EndpointName") or event.get("AOR")
         if status not in (*GONE, *PRESENT):
             return
+        self._former.pop((node, endpoint), None)
         known, address = self._addresses.setdefault((node, endpoint), {}), event.get("URI")
         is_new = address not in known
         known[address] = status in PRESENT
@@ -286,14 +290,23 @@ class Tracker:
             self.registered(node, endpoint)
         self.contact(node, endpoint, any(known.values()))
 
-    def reached(self, node: str, found: Mapping[str, Mapping[str, bool]]) -> None:
+    def reached(self, node: str, found: Mapping[str, Mapping[str, bool]], *, died: bool = False) -> None:
         """What a node says when it is asked: its endpoints, with their addresses and whether each answers.
-        One without an address is not asked, and taken for reachable."""
+        One without an address is not asked, and taken for reachable. `died`: its Asterisk was started again
+        since it was asked last."""
         for key in [key for key in self._addresses if key[0] == node]:
-            del self._addresses[key]
+            answering = [address for address, there in self._addresses.pop(key).items() if there]
+            if died and answering:
+                self._former[key] = answering[-1]
         for endpoint, known in found.items():
+            self._former.pop((node, endpoint), None)
             self._addresses[node, endpoint] = dict(known)
             self.contact(node, endpoint, any(known.values()) or not known)
+
+    def former_address(self, node: str, endpoint: str) -> str | None:
+        """Where a phone is that its Asterisk has forgotten, as a SIP URI; None: it is not forgotten, or was
+        nowhere."""
+        return self._former.get((node, endpoint))
 
     def contact(self, node: str, endpoint: str, reachable: bool) -> None:
         """Tell everyone whether the endpoint can be reached from the node."""

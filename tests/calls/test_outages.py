@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import asyncpg
+import pytest
 from support.centre import Centre, open_centre
 from support.line import Floor, said
 from support.postgres import FreshDatabase
@@ -123,9 +124,11 @@ async def killed(asterisk: AsteriskServer) -> None:
         os.close(process)
 
 
-async def test_asterisk_dies_and_comes_back(centre: Centre) -> None:
+@pytest.mark.parametrize("forgets", [False, True], ids=["remembers its phones", "forgets its phones"])
+async def test_asterisk_dies_and_comes_back(centre: Centre, forgets: bool) -> None:
     """Its calls are closed with the reason, the talk asks for its disposition, the link and the phones come
-    back by themselves within five seconds, and dialling goes on."""
+    back by themselves within five seconds, and dialling goes on. Also where Asterisk had not yet written down
+    that the phones had registered: they do so again in half a minute."""
     asterisk = centre.floor.asterisk
     talker, other = await centre.add_agents(2)
     talks = encode(Behaviour.HUMAN, ring_s=0.0, detail=510).e164
@@ -134,6 +137,8 @@ async def test_asterisk_dies_and_comes_back(centre: Centre) -> None:
     talk = await centre.until_agent(talker, AgentState.TALKING)
     await centre.until_attempts(1, "ringing")
     await killed(asterisk)
+    if forgets:
+        (asterisk.run_dir / "lib" / "astdb.sqlite3").unlink()
     await asterisk.start()
     ended = {a.e164: a for a in await centre.until_attempts(2, "ended", "wrap_up", within_s=5)}
     assert (ended[rings].result, ended[rings].detail) == ("failed", "asterisk_restarted")

@@ -138,6 +138,21 @@ async def test_a_phone_is_where_one_of_its_addresses_answers(
     assert told[-1] == (NODE, "phone", True)
 
 
+def test_a_phone_that_its_asterisk_forgot_in_its_death_is_where_it_was() -> None:
+    """Until something is heard of it; one that left, and one that merely was not heard of, are nowhere."""
+    tracker = Tracker(CallTable(Notes()))
+    tracker.reached(NODE, {"phone": {"old": False, "a": True}, "kept": {"b": True}, "away": {"c": False}})
+    tracker.reached(NODE, {"kept": {"b": True}}, died=True)
+    where = [tracker.former_address(NODE, name) for name in ("phone", "kept", "away")]
+    assert where == ["a", None, None]
+    tracker.reached(NODE, {"kept": {"b": True}}, died=True)  # and once more
+    assert tracker.former_address(NODE, "phone") == "a"
+    fields = {"EndpointName": "phone", "URI": "d", "ContactStatus": "NonQualified"}
+    tracker.handle(AmiEvent("ContactStatus", fields, time.monotonic()), NODE)
+    tracker.reached(NODE, {})
+    assert [tracker.former_address(NODE, name) for name in ("phone", "kept")] == [None, None]
+
+
 def test_a_question_that_overtakes_the_talks_events_is_enough() -> None:
     """The phone was lost in a talk, and nothing of either was heard yet: the agent has talked and is free for
     nobody, and what is heard of the talk afterwards begins no new one."""
