@@ -1,24 +1,27 @@
-"""The call log: attempts as people look at them, by pages and as CSV; of a single inbound call the same.
+"""The call log: attempts and inbound calls as people look at them, by pages and as CSV.
 
-Pages go by the key (made, id), which an index has; a page never depends on how many came before it.
+Pages go by the key (made, id), which an index of either table has: of each so many rows are read as a page
+has, and a page never depends on how many came before it.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    DateTime,
     FromClause,
     Select,
+    Table,
     Text,
     and_,
     bindparam,
@@ -27,12 +30,16 @@ from sqlalchemy import (
     null,
     select,
     tuple_,
+    union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.calls.model import Direction
 from dialer.contacts.csvfile import safe_cell
 from dialer.db.prepared import Prepared
 from dialer.db.tables import (
+    INBOUND_RESULTS,
+    RESULTS,
     agent,
     attempt,
     campaign,
@@ -44,14 +51,20 @@ from dialer.db.tables import (
     trunk,
 )
 
+#: Every result that a call may have, those of calls that we make first.
+ALL_RESULTS: Final = (*RESULTS, *(result for result in INBOUND_RESULTS if result not in RESULTS))
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which attempts; None: any."""
+    """Which calls; None: any."""
 
     campaign_id: int | None = None
     agent_id: int | None = None
     result: str | None = None
+    direction: Direction | None = None
+    #: inbound: where the caller waited, the last time
+    queue: str | None = None
     #: made at this moment or later
     since: datetime | None = None
     #: made before this moment
@@ -62,7 +75,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """An attempt with the names of what it belongs to."""
+    """A call with the names of what it belongs to."""
 
     id: UUID
     campaign_id: int
@@ -74,10 +87,12 @@ class CallRow:
     last_name: str | None
     first_name: str | None
     middle_name: str | None
+    #: whom we called, or who called; empty: it was withheld
     e164: str
     #: 0 and none: the call came in
     trunk_id: int
     trunk: str | None
+    #: the number of ours that was shown, or was called
     caller_id: str
     mode: str
     policy: str
@@ -113,6 +128,23 @@ class CallRow:
     disposed_at: datetime | None
     disposed_by: int | None
     recording_status: str | None
+    #: inbound: where the caller waited and since when, the last time, and why they called
+    queue: str | None
+    queued_at: datetime | None
+    reason: str | None
+
+    @property
+    def direction(self) -> Direction:
+        """Who called whom."""
+        return Direction.INBOUND if self.mode == Direction.INBOUND else Direction.OUTBOUND
+
+    @property
+    def wait_s(self) -> float | None:
+        """Inbound: how long the caller waited in the queue, seconds; None where they did not, or still do."""
+        until = self.connected_at or self.hung_up_at
+        if self.queued_at is None or until is None:
+            return None
+        return max(0.0, (until - self.queued_at).total_seconds())
 
     @property
     def talk_s(self) -> float | None:
@@ -139,6 +171,14 @@ _NAMED: dict[str, Any] = {
 }
 
 
+#: The columns that only an inbound call has, and of an attempt are empty.
+_ONLY_INBOUND: Final[Mapping[str, ColumnElement[Any]]] = {
+    "queue": cast(null(), Text),
+    "queued_at": cast(null(), DateTime(timezone=True)),
+    "reason": cast(null(), Text),
+}
+
+
 def query(attempts: FromClause = attempt, *, inbound: bool = False) -> Select[*tuple[Any, ...]]:
     """The columns of CallRow, of `attempts`: the table, or what has its columns. `inbound`: what has them is
     of inbound calls."""
@@ -154,8 +194,8 @@ def query(attempts: FromClause = attempt, *, inbound: bool = False) -> Select[*t
         tables = tables.outerjoin(table, and_(table.c.tenant_id == a.tenant_id, table.c.id == key))
     whose = recording.c.inbound_call_id if inbound else recording.c.attempt_id
     tables = tables.outerjoin(recording, and_(recording.c.tenant_id == a.tenant_id, whose == a.id))
-    columns = [(_NAMED[name] if name in _NAMED else a[name]).label(name) for name in CallRow.__slots__]
-    return select(*columns).select_from(tables)
+    known = {**_ONLY_INBOUND, **a, **_NAMED}
+    return select(*(known[name].label(name) for name in CallRow.__slots__)).select_from(tables)
 
 
 #: What stands in an inbound call's row for what only an attempt has; null for the rest.
@@ -167,10 +207,12 @@ _INSTEAD: dict[str, ColumnElement[Any]] = {
 
 
 def as_attempts(calls: FromClause = inbound_call) -> Select[*tuple[Any, ...]]:
-    """Inbound calls with the columns of attempts; their number is that of who has called."""
+    """Inbound calls with the columns of attempts, and those of their own that a log shows; their number is
+    that of who has called."""
     known = {**_INSTEAD, "caller_id": calls.c.dialled, **calls.c}
     return select(
-        *(known.get(column.name, cast(null(), column.type)).label(column.name) for column in attempt.c)
+        *(known.get(column.name, cast(null(), column.type)).label(column.name) for column in attempt.c),
+        *(calls.c[name] for name in _ONLY_INBOUND),
     )
 
 
@@ -201,29 +243,70 @@ async def page(
     limit: int,
     oldest_first: bool = False,
 ) -> list[CallRow]:
-    """Attempts, newest first (or oldest first), following the one with the key `after`."""
-    found = query().where(_A.tenant_id == tenant_id).limit(limit)
-    for column, value in (
-        (_A.campaign_id, which.campaign_id),
-        (_A.agent_id, which.agent_id),
-        (_A.result, which.result),
-        (_A.e164, which.e164),
+    """Calls of both directions, newest first (or oldest first), following the one with the key `after`."""
+    parts = []
+    for table, rows in ((attempt, select(attempt)), (inbound_call, as_attempts())):
+        inbound = table is inbound_call
+        if not _may_have(which, inbound=inbound):
+            continue
+        # The names are looked up of these rows only.
+        found = _found(rows, table, tenant_id, which, after=after, limit=limit, oldest_first=oldest_first)
+        parts.append(query(found.subquery("inbound" if inbound else "outbound"), inbound=inbound))
+    if not parts:
+        return []
+    both = union_all(*parts).subquery("calls")
+    order = _order(both, oldest_first=oldest_first)
+    found_rows = await conn.execute(select(both).order_by(*order).limit(limit))
+    return [CallRow(**row) for row in found_rows.mappings()]
+
+
+def _may_have(which: Filter, *, inbound: bool) -> bool:
+    """Whether calls of this direction may be among those that are asked for."""
+    direction = Direction.INBOUND if inbound else Direction.OUTBOUND
+    results = INBOUND_RESULTS if inbound else RESULTS
+    return (
+        which.direction in (None, direction)
+        and (which.result is None or which.result in results)
+        and (inbound or which.queue is None)
+    )
+
+
+def _found(
+    rows: Select[*tuple[Any, ...]],
+    table: Table,
+    tenant_id: int,
+    which: Filter,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+    oldest_first: bool,
+) -> Select[*tuple[Any, ...]]:
+    """A page of the rows of one table."""
+    c = table.c
+    found = rows.where(c.tenant_id == tenant_id).limit(limit)
+    for name, value in (
+        ("campaign_id", which.campaign_id),
+        ("agent_id", which.agent_id),
+        ("result", which.result),
+        ("e164", which.e164),
+        ("queue", which.queue),
     ):
         if value is not None:
-            found = found.where(column == value)
+            found = found.where(c[name] == value)
     if which.since is not None:
-        found = found.where(_A.created_at >= which.since)
+        found = found.where(c.created_at >= which.since)
     if which.until is not None:
-        found = found.where(_A.created_at < which.until)
-    key = tuple_(_A.created_at, _A.id)
+        found = found.where(c.created_at < which.until)
+    key = tuple_(c.created_at, c.id)
     if after is not None:
         found = found.where(key > tuple_(*after) if oldest_first else key < tuple_(*after))
-    found = (
-        found.order_by(_A.created_at, _A.id)
-        if oldest_first
-        else found.order_by(_A.created_at.desc(), _A.id.desc())
-    )
-    return [CallRow(**row) for row in (await conn.execute(found)).mappings()]
+    return found.order_by(*_order(table, oldest_first=oldest_first))
+
+
+def _order(calls: FromClause, *, oldest_first: bool) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """By when they were made."""
+    made, id_ = calls.c.created_at, calls.c.id
+    return (made.asc(), id_.asc()) if oldest_first else (made.desc(), id_.desc())
 
 
 # -- CSV ---------------------------------------------------------------------------------------------------
@@ -235,6 +318,7 @@ COLUMNS = MappingProxyType(
         "created_at": "Создан",
         "campaign": "Кампания",
         "list_name": "Список",
+        "direction": "Направление",
         "e164": "Номер",
         "last_name": "Фамилия",
         "first_name": "Имя",
@@ -242,6 +326,9 @@ COLUMNS = MappingProxyType(
         "mode": "Режим",
         "trunk": "Транк",
         "caller_id": "Определяемый номер",
+        "queue": "Очередь",
+        "wait_s": "Ожидание, с",
+        "reason": "Причина обращения",
         "agent": "Оператор",
         "result": "Результат",
         "cause": "Причина Q.850",
@@ -270,7 +357,7 @@ def csv_header(locale: str) -> bytes:
 
 
 def csv_rows(rows: Iterable[CallRow], locale: str) -> bytes:
-    """Attempts as CSV (RFC 4180, UTF-8); what people typed is never a formula."""
+    """Calls as CSV (RFC 4180, UTF-8); what people typed is never a formula."""
     return _written([_cell(row, column, locale) for column in COLUMNS] for row in rows)
 
 

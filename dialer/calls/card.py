@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.calls import dispositions
 from dialer.calls.call_log import CallRow
 from dialer.calls.dispositions import Choice
+from dialer.calls.model import Direction
 from dialer.contacts import fields_store
 from dialer.contacts import store as contacts
 from dialer.contacts.fields import Field
@@ -20,7 +21,7 @@ from dialer.db.prepared import Prepared
 from dialer.db.tables import campaign, lead
 from dialer.telemetry import mask_number
 
-#: Earlier attempts at the same number that a card shows.
+#: Earlier calls to and from the same number that a card shows.
 EARLIER = 5
 
 
@@ -55,15 +56,19 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier attempt at the same number."""
+    """An earlier call to or from the same number."""
 
+    #: of the attempt, or of the inbound call
     attempt_id: UUID
+    direction: Direction
     at: datetime
     result: str | None
     agent: str | None
     disposition_ru: str | None
     disposition_en: str | None
     note: str | None
+    #: inbound: why they called
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class Card:
 
     campaign_id: int
     campaign: str
-    #: the dialled number, as the reader may see it
+    #: the number that was dialled, or has called, as the reader may see it; empty: withheld
     number: str
     #: None: a number that no list has
     person: Person | None
@@ -100,6 +105,8 @@ async def person(
     """The contact, or, of a number typed by hand, the first contact that has it."""
     if contact_id is not None:
         found = await contacts.get_contact(conn, tenant_id, contact_id)
+    elif not e164:
+        return None
     else:
         page = await contacts.page_of_contacts(conn, tenant_id, e164=e164, limit=1)
         found = page[0] if page else None
@@ -125,11 +132,21 @@ async def person(
 
 _EARLIER = Prepared(
     """
-    SELECT a.id, a.created_at, a.result, g.name AS agent, d.label_ru, d.label_en, a.disposition_note
-      FROM attempt a
+    SELECT a.id, a.direction, a.created_at, a.result, g.name AS agent, d.label_ru, d.label_en,
+           a.disposition_note, a.reason
+      FROM (
+          (SELECT tenant_id, id, 'outbound' AS direction, created_at, result, agent_id, disposition_id,
+                  disposition_note, CAST(NULL AS text) AS reason
+             FROM attempt WHERE tenant_id = :tenant_id AND e164 = :e164
+            ORDER BY created_at DESC LIMIT :limit)
+          UNION ALL
+          (SELECT tenant_id, id, 'inbound', created_at, result, agent_id, disposition_id, disposition_note,
+                  reason
+             FROM inbound_call WHERE tenant_id = :tenant_id AND e164 = :e164
+            ORDER BY created_at DESC LIMIT :limit)
+      ) a
       LEFT JOIN agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
       LEFT JOIN disposition d ON d.tenant_id = a.tenant_id AND d.id = a.disposition_id
-     WHERE a.tenant_id = :tenant_id AND a.e164 = :e164
      ORDER BY a.created_at DESC, a.id DESC
      LIMIT :limit
     """
@@ -139,9 +156,12 @@ _EARLIER = Prepared(
 async def earlier(
     conn: AsyncConnection, tenant_id: int, e164: str, *, but: UUID | None = None
 ) -> list[Earlier]:
-    """The latest attempts at a number, newest first."""
+    """The latest calls to and from a number, newest first. Of a number that is withheld nobody's are."""
+    if not e164:
+        return []
     rows = await _EARLIER.rows(conn, tenant_id=tenant_id, e164=e164, limit=EARLIER + 1)
-    return [Earlier(*row) for row in rows if row.id != but][:EARLIER]
+    found = [Earlier(id_, Direction(direction), *rest) for id_, direction, *rest in rows if id_ != but]
+    return found[:EARLIER]
 
 
 async def of_call(

@@ -1,4 +1,4 @@
-"""The API of calls: look, dial by hand, hang up, say what a talk came to."""
+"""The API of calls, made and come in: look, dial by hand, hang up, say what a talk came to."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import Field
 from dialer.callbacks.http import CallbackOut, Time
 from dialer.calls.call_log import CallRow, Filter
 from dialer.calls.card import Card
+from dialer.calls.model import Direction
 from dialer.calls.service import CallService, CallView
 from dialer.clock import utc_now
 from dialer.errors import (
@@ -34,7 +35,8 @@ routes = Routes("calls")
 
 Result = Literal[
     "answered", "busy", "no_answer", "invalid", "congestion", "declined", "machine", "abandoned",
-    "caller_hung_up", "failed", "canceled", "unknown",
+    "caller_hung_up", "failed", "canceled", "unknown", "contained", "left", "voicemail", "callback",
+    "transferred",
 ]  # fmt: skip
 
 
@@ -51,21 +53,24 @@ class DispositionOut(Out):
 
 
 class CallOut(Out):
-    """One attempt to reach a number."""
+    """One attempt to reach a number, or one call that came in."""
 
-    id: str = Field(description="the attempt, and its channel's id in Asterisk")
+    id: str = Field(description="of an attempt also its channel's id in Asterisk")
+    direction: Direction
     campaign_id: int
     campaign: str
     list_id: int | None
     lead_id: int | None = Field(description="null: typed by hand")
     contact_id: int | None
     name: str = Field(description="of the person; empty: not known")
-    number: str = Field(description="E.164; masked for an agent")
+    number: str = Field(
+        description="who was called, or has called: E.164; masked for an agent; empty: withheld"
+    )
     trunk_id: int = Field(description="0: it came in")
     trunk: str | None = Field(description="null: it came in")
-    caller_id: str
-    mode: str
-    policy: str = Field(description="the rules it was made under")
+    caller_id: str = Field(description="the number of ours that was shown, or was called")
+    mode: str = Field(description="inbound: it came in")
+    policy: str = Field(description="the rules it was made under; empty: it came in")
     clicked_by: int | None = Field(description="preview and manual: the user who started it")
     state: str
     result: Result | None = Field(description="null: not decided yet")
@@ -89,6 +94,10 @@ class CallOut(Out):
     answer_to_agent_ms: float | None = Field(description="answer to both in one bridge")
     disposition: DispositionOut | None
     recording: Literal["writing", "whole", "lost"] | None
+    queue: str | None = Field(description="where the caller waited, the last time")
+    queued_at: datetime | None
+    wait_s: float | None = Field(description="of that wait; null also while it lasts")
+    reason: str | None = Field(description="why they called, as the flow or the agent has it")
 
     @classmethod
     def of(cls, row: CallRow) -> Self:
@@ -140,15 +149,17 @@ class PersonOut(Out):
 
 
 class EarlierOut(Out):
-    """An earlier attempt at the number."""
+    """An earlier call to or from the number."""
 
-    attempt_id: UUID
+    attempt_id: UUID = Field(description="the call, as /calls has it")
+    direction: Direction
     at: datetime
     result: Result | None
     agent: str | None
     disposition_ru: str | None
     disposition_en: str | None
     note: str | None
+    reason: str | None = Field(description="inbound: why they called")
 
 
 class ChoiceOut(Out):
@@ -255,26 +266,32 @@ class DispositionIn(In):
 
 
 class LogQuery(In):
-    """Which attempts."""
+    """Which calls."""
 
     campaign: int | None = Field(None, ge=1, le=MAX_ID)
     agent: int | None = Field(None, ge=1, le=MAX_ID)
     result: Result | None = None
+    direction: Direction | None = None
+    queue: str | None = Field(
+        None, min_length=1, max_length=100, description="that waited in the queue of this name, the last time"
+    )
     from_: Moment | None = Field(None, alias="from", description="made at this moment or later")
     until: Moment | None = Field(None, description="made before this moment")
     number: str | None = Field(None, min_length=1, max_length=50, description="exactly this number")
 
 
 class CallsQuery(LogQuery, PageQuery):
-    """Which attempts, by pages."""
+    """Which calls, by pages."""
 
 
 def log_filter(call: Call, query: LogQuery) -> Filter:
-    """Which attempts a query names. Raises BadNumber."""
+    """Which calls a query names. Raises BadNumber."""
     return Filter(
         campaign_id=query.campaign,
         agent_id=query.agent,
         result=query.result,
+        direction=query.direction,
+        queue=query.queue,
         since=query.from_,
         until=query.until,
         e164=call.app[CALLS].e164(query.number) if query.number is not None else None,
@@ -283,7 +300,7 @@ def log_filter(call: Call, query: LogQuery) -> Filter:
 
 @routes.get("/calls", errors=(BadNumber, NotFound))
 async def list_(call: Call, query: CallsQuery) -> Page[CallOut]:
-    """Attempts, newest first. An agent sees those of the own talks."""
+    """Calls made and calls that came in, newest first. An agent sees those of the own talks."""
     after = decode(query.cursor, datetime, UUID)
     rows = await call.app[CALLS].calls(
         call.actor,
@@ -338,7 +355,7 @@ async def dial_lead(call: Call, lead_id: int) -> AttemptOut:
 
 @routes.get("/calls/{attempt_id}")
 async def get(call: Call, attempt_id: UUID) -> CallDetailsOut:
-    """All about one attempt: its steps, who was called, what it came to."""
+    """All about one call: its steps, who was called or has called, what it came to."""
     return CallDetailsOut.of_view(await call.app[CALLS].get(call.actor, attempt_id))
 
 

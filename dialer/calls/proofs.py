@@ -17,6 +17,7 @@ from uuid import UUID
 
 from dialer.calls import call_log
 from dialer.calls.call_log import CallRow, Filter
+from dialer.calls.model import Direction
 from dialer.clock import utc_now
 from dialer.contacts.csvfile import safe_cell
 from dialer.db.prepared import Prepared
@@ -61,7 +62,7 @@ class Proofs:
         actor.require(Right.CALLS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
             row = await call_log.find(conn, actor.tenant_id, attempt_id)
-            if row is None:
+            if row is None or row.direction is Direction.INBOUND:  # nobody has to be allowed to call us
                 raise NotFound(what="call", key=attempt_id)
             found = await _OF.row(conn, tenant_id=actor.tenant_id, ids=[attempt_id])
         return Proof(row, found.evidence)
@@ -69,7 +70,7 @@ class Proofs:
     async def file(self, actor: Actor, which: Filter) -> AsyncIterator[bytes]:
         """Of all such attempts, oldest first, as CSV in pieces. No transaction waits for a slow reader."""
         actor.require(Right.CALLS_READ)
-        which = replace(which, until=which.until or utc_now())
+        which = replace(which, until=which.until or utc_now(), direction=Direction.OUTBOUND)
         yield _lines([COLUMNS])
         after: tuple[datetime, UUID] | None = None
         while True:

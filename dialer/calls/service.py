@@ -49,6 +49,7 @@ _TIMELINE = (
     "ringing",
     "answered",
     "screened",
+    "queued",
     "assigned",
     "connected",
     "hung_up",
@@ -62,13 +63,13 @@ class Moment:
     """A step of a call."""
 
     at: datetime
-    #: created, sent, ringing, answered, screened, assigned, connected, hung_up, ended, disposed
+    #: created, sent, ringing, answered, screened, queued, assigned, connected, hung_up, ended, disposed
     what: str
 
 
 @dataclass(frozen=True, slots=True)
 class CallView:
-    """All about one attempt that the reader may see."""
+    """All about one call that the reader may see."""
 
     call: CallRow
     card: Card
@@ -97,7 +98,8 @@ class CallService:
         after: tuple[datetime, UUID] | None = None,
         limit: int = 50,
     ) -> list[CallRow]:
-        """Attempts, newest first; without the right to read all, those of the actor's own talks."""
+        """Calls made and calls that came in, newest first; without the right to read all, those of the
+        actor's own talks."""
         async with self._database.tenant(actor.tenant_id) as conn:
             if not actor.may(Right.CALLS_READ):
                 which = replace(which, agent_id=(await own_agent(conn, actor)).id)
@@ -105,7 +107,7 @@ class CallService:
         return [_shown(actor, row) for row in rows]
 
     async def get(self, actor: Actor, attempt_id: UUID) -> CallView:
-        """All about one attempt. Raises NotFound, Forbidden."""
+        """All about one attempt or inbound call. Raises NotFound, Forbidden."""
         async with self._database.tenant(actor.tenant_id) as conn:
             row, own = await self._readable(conn, actor, attempt_id)
             return await _view(conn, actor, row, own=own)

@@ -95,6 +95,10 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "predictive": "Predictive",
             "inbound": "Came in",
         },
+        "direction": {
+            "outbound": "call of ours",
+            "inbound": "came in",
+        },
         "mode_help": {
             "manual": "an agent types the number",
             "preview": "an agent sees the card first and starts the call",
@@ -266,11 +270,12 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "administrator": "administrator",
         },
         "moment": {
-            "created": "The attempt was written down",
+            "created": "The call was written down",
             "sent": "Asterisk has accepted the call",
             "ringing": "The phone rings",
             "answered": "Answered",
             "screened": "Checked for a machine",
+            "queued": "Waits in the queue",
             "assigned": "An agent is chosen",
             "connected": "Connected with the agent",
             "hung_up": "The line is free",

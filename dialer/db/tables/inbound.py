@@ -130,6 +130,8 @@ inbound_call = tenant_table(
     CheckConstraint("state <> 'ended' OR result IS NOT NULL", name="ended_result"),
     Index(None, "tenant_id", "campaign_id", "created_at"),
     Index(None, "tenant_id", "e164", "created_at"),
+    Index(None, "tenant_id", "agent_id", "created_at"),
+    # The call log goes by this key.
     Index(None, "tenant_id", "created_at", "id"),
     Index(
         "inbound_call_contact_idx",

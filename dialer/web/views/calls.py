@@ -10,15 +10,16 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from dialer.agents.http import AGENTS
-from dialer.calls.call_log import CallRow, Filter
+from dialer.calls.call_log import ALL_RESULTS, CallRow, Filter
 from dialer.calls.http import CALLS
+from dialer.calls.model import Direction
 from dialer.campaigns.http import CAMPAIGNS
-from dialer.db.tables import RESULTS
 from dialer.errors import DozvonError, Invalid, NotFound
 from dialer.httpkit.access import Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.paging import cut, decode
 from dialer.httpkit.problems import locale_of
+from dialer.queues.http import QUEUES
 from dialer.web import forms
 from dialer.web.keys import LIVE
 from dialer.web.render import page
@@ -26,7 +27,7 @@ from dialer.web.views.door import see
 
 routes = web.RouteTableDef()
 PAGE = 50
-FIELDS = ("campaign", "agent", "result", "number", "from", "until")
+FIELDS = ("direction", "campaign", "queue", "agent", "result", "number", "from", "until")
 
 
 @routes.get("/calls")
@@ -58,7 +59,9 @@ async def list_(request: web.Request) -> web.StreamResponse:
         asked=asked,
         filtered=bool(given),
         faults=faults,
-        results=RESULTS,
+        results=ALL_RESULTS,
+        directions=list(Direction),
+        queues=[view.fields["name"] for view in await request.app[QUEUES].queues(actor)],
         campaigns=await request.app[CAMPAIGNS].campaigns(actor, limit=200),
         agents=[agent for agent, _ in await request.app[AGENTS].agents(actor)],
         following="/calls?" + urlencode({**given, "cursor": following}) if following else None,
@@ -67,13 +70,16 @@ async def list_(request: web.Request) -> web.StreamResponse:
 
 
 async def _filter(request: web.Request, asked: dict[str, str], zone: ZoneInfo) -> Filter:
-    if asked["result"] and asked["result"] not in RESULTS:
-        raise Invalid(field="result", reason="is not known here")
+    for name, known in (("result", ALL_RESULTS), ("direction", list(Direction))):
+        if asked[name] and asked[name] not in known:
+            raise Invalid(field=name, reason="is not known here")
     number = asked["number"]
     return Filter(
         campaign_id=forms.whole(asked["campaign"], "campaign") if asked["campaign"] else None,
         agent_id=forms.whole(asked["agent"], "agent") if asked["agent"] else None,
         result=asked["result"] or None,
+        direction=Direction(asked["direction"]) if asked["direction"] else None,
+        queue=asked["queue"] or None,
         e164=request.app[CALLS].e164(number) if number else None,
         since=forms.moment(asked["from"], "from", zone),
         until=forms.moment(asked["until"], "until", zone),
@@ -86,6 +92,8 @@ def _csv_address(which: Filter, asked: dict[str, str]) -> str:
         "campaign": which.campaign_id,
         "agent": which.agent_id,
         "result": which.result,
+        "direction": which.direction,
+        "queue": which.queue,
         "number": asked["number"] or None,
         "from": which.since.isoformat() if which.since else None,
         "until": which.until.isoformat() if which.until else None,

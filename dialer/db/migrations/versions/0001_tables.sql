@@ -1348,6 +1348,8 @@ CREATE INDEX inbound_call_open_idx ON inbound_call (tenant_id, id) WHERE ended_a
 
 CREATE INDEX inbound_call_owed_idx ON inbound_call (tenant_id, session_id) WHERE connected_at IS NOT NULL AND disposed_at IS NULL;
 
+CREATE INDEX inbound_call_tenant_id_agent_id_created_at_idx ON inbound_call (tenant_id, agent_id, created_at);
+
 CREATE INDEX inbound_call_tenant_id_campaign_id_created_at_idx ON inbound_call (tenant_id, campaign_id, created_at);
 
 CREATE INDEX inbound_call_tenant_id_created_at_id_idx ON inbound_call (tenant_id, created_at, id);
