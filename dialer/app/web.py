@@ -38,6 +38,8 @@ from dialer.donotcall.service import DoNotCallService
 from dialer.hooks import http as hooks_http
 from dialer.hooks.fastagi import HookAgi
 from dialer.hooks.service import HookService
+from dialer.hosts import http as hosts_http
+from dialer.hosts.service import HostService
 from dialer.httpkit.application import Background, build_application
 from dialer.inbound import http as inbound_http
 from dialer.inbound.service import InboundService
@@ -104,6 +106,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             agents_http.routes,
             calls_http.routes,
             inbound_http.routes,
+            hosts_http.routes,
             callbacks_http.routes,
             proofs_http.routes,
             prompts_http.routes,
@@ -135,6 +138,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             callbacks_http.CALLBACKS: callbacks,
             hooks_http.HOOKS: hooks,
             calls_http.CALLS: CallService(database, desk, settings),
+            hosts_http.HOSTS: HostService(database),
             inbound_http.INBOUND: InboundService(database),
             proofs_http.PROOFS: Proofs(database),
             prompts_http.PROMPTS: PromptService(database, settings, speaker, SoundSet.of(settings)),

@@ -44,15 +44,17 @@ class Right(StrEnum):
     TOKENS_EDIT = "tokens_edit"  # API tokens of one's own
     TRUNKS_READ = "trunks_read"
     TRUNKS_EDIT = "trunks_edit"
+    HOSTS_EDIT = "hosts_edit"  # which servers flows may ask
     USERS_EDIT = "users_edit"  # users and everybody's API tokens
     AUDIT_READ = "audit_read"
     HOOKS_CALL = "hooks_call"  # what a dialplan asks of the server; only tokens of the scope `hooks` have it
 
 
-#: Supervisors run the floor; what opens doors (users, lines) is the administrator's.
+#: Supervisors run the floor; what opens doors (users, lines, hosts) is the administrator's.
 ROLE_RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.OPERATOR: frozenset({Right.WORK, Right.CALLS_PLACE}),
-    Role.SUPERVISOR: frozenset(Right) - {Right.TRUNKS_EDIT, Right.USERS_EDIT, Right.HOOKS_CALL},
+    Role.SUPERVISOR: frozenset(Right)
+    - {Right.TRUNKS_EDIT, Right.HOSTS_EDIT, Right.USERS_EDIT, Right.HOOKS_CALL},
     Role.ADMINISTRATOR: frozenset(Right) - {Right.HOOKS_CALL},
 }
 

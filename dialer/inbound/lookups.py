@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from dialer.asterisk.fastagi import AgiCall
 from dialer.db.session import Database
+from dialer.errors import NotFound
 from dialer.inbound import callers, seeking
 from dialer.inbound.leading import Visit
-from ivr_flows.model import Came, Event, Lookup
+from ivr_flows.model import Came, Event, Failed, Lookup
 
 
 @dataclass(slots=True)
@@ -20,10 +21,13 @@ class Lookups:
     region: str
 
     async def look_up(self, _agi: AgiCall, visit: Visit, action: Lookup) -> Event:
-        """Their fields by name, or that nobody is known. Raises ActionFailed where there is no such field."""
+        """Their fields by name, or that nobody is known."""
         tenant_id = visit.line.call.tenant_id
         async with self.database.tenant(tenant_id) as conn:
-            contact_id = await seeking.find(conn, tenant_id, action.by, action.value, self.region)
+            try:
+                contact_id = await seeking.find(conn, tenant_id, action.by, action.value, self.region)
+            except NotFound as error:  # of a field: of people it is `unknown`
+                return Failed(str(error))
             known = await callers.card(conn, tenant_id, contact_id) if contact_id is not None else {}
         if not known:
             return Came("unknown")

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.contacts import fields_store
 from dialer.contacts.fields import Typed, read_value
 from dialer.db.prepared import Prepared
-from dialer.errors import ActionFailed
+from dialer.errors import NotFound
 from dialer.httpkit.paging import MAX_ID
 from dialer.inbound import callers
 
@@ -49,7 +49,7 @@ async def find(conn: AsyncConnection, tenant_id: int, by: str, value: str, regio
     """The contact; of several the one with whom we had a call last, else the newest. None: nobody.
 
     `by`: phone, id, email, external_id, or the key of a field. `region`: the country of numbers that are
-    given without one. Raises ActionFailed where there is no such field.
+    given without one. Raises NotFound where there is no such field.
     """
     if by == "phone":
         number = callers.number_of(value, region)
@@ -66,7 +66,7 @@ async def _candidates(conn: AsyncConnection, tenant_id: int, by: str, value: str
         return await statement.column(conn, tenant_id=tenant_id, value=wanted, most=MOST)
     field = next((one for one in await fields_store.shown(conn, tenant_id) if one.key == by), None)
     if field is None:
-        raise ActionFailed(action="lookup", reason=f"there is no field {by}")
+        raise NotFound(what="field", key=by)
     read = read_value(field, value) if value else None
     if not isinstance(read, Typed):
         return ()  # nobody's value is one that the field does not take

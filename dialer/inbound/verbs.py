@@ -12,8 +12,9 @@ from dialer.inbound.jumps import Jumps
 from dialer.inbound.leading import Carrier
 from dialer.inbound.lookups import Lookups
 from dialer.inbound.playing import Playing, Sounds
+from dialer.inbound.requests import Requests
 from dialer.inbound.waiting import Waiting
-from ivr_flows.model import Action, Ask, Enqueue, GoTo, Lookup, OptOut, RecordConsent, Say
+from ivr_flows.model import Action, Ask, Enqueue, GoTo, Lookup, OptOut, RecordConsent, Request, Say
 
 
 def carriers(
@@ -26,6 +27,7 @@ def carriers(
         Say: playing.say,
         Ask: playing.ask,
         Lookup: Lookups(database, region).look_up,
+        Request: Requests(database).ask,
         OptOut: deeds.opt_out,
         RecordConsent: deeds.record_consent,
         Enqueue: Waiting(database, calls, switchboard).enqueue,

@@ -16,7 +16,7 @@ from dialer.contacts import fields_store
 from dialer.contacts.fields import FieldSpec, FieldType
 from dialer.db import tables as t
 from dialer.db.session import Database
-from dialer.errors import ActionFailed
+from dialer.errors import NotFound
 from dialer.inbound import callers, seeking
 
 FIELDS = (
@@ -109,7 +109,7 @@ async def test_of_several_the_last_called_is_found(floor: Floor) -> None:
 
 async def test_a_field_that_is_not_there_fails(database: Database, place: Ground) -> None:
     """A flow that asks for it goes on from `failed`, and the log says why."""
-    with pytest.raises(ActionFailed, match="colour"):
+    with pytest.raises(NotFound, match="colour"):
         await found(database, "colour", "red")
 
 

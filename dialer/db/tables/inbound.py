@@ -59,6 +59,20 @@ flow_version = tenant_table(
     key=("flow_id", "version"),
 )
 
+#: A server that flows may ask.
+allowed_host = tenant_table(
+    "allowed_host",
+    id_column(),
+    Column("host", Text, nullable=False),  # example.org, example.org:8080
+    # It is in our own network: addresses that the world does not have are right.
+    Column("inside", Boolean, nullable=False, server_default=text("false")),
+    Column("header", Text, nullable=False, server_default=""),  # goes with each request
+    Column("secret", Text, nullable=False, server_default=""),  # its value; never given out
+    now_at(),
+    UniqueConstraint("tenant_id", "host"),
+    CheckConstraint("(header = '') = (secret = '')", name="header"),
+)
+
 #: A number of ours that people call, and what becomes of who does.
 inbound_number = tenant_table(
     "inbound_number",

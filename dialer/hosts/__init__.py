@@ -1,0 +1,1 @@
+"""The servers that a tenant's flows may ask, and the asking."""
