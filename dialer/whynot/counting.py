@@ -30,10 +30,10 @@ _COUNTS = """
                d.mark IS NOT NULL OR EXISTS (
                    SELECT FROM beginnings b WHERE starts_with(l.e164, b.mark) AND l.e164 <> b.mark
                ) AS refused,
-               {dead} AS dead, {unasked} AS unasked, {agreed} AS agreed, {story} AS story,
+               {dead} AS dead, {unasked} AS unasked, {agreed} AS agreed,
                c.lead_id IS NOT NULL AS promised,
                coalesce(c.due_at <= :now, false) AS due, coalesce(c.open_at <= :now, false) AS for_anybody,
-               count(*) AS leads, min({begins}) AS begins, min({whose}) AS whose,
+               count(*) AS leads, min({begins}) AS begins, {whose} AS whose,
                min(CASE WHEN l.hold = 'callback' THEN coalesce(c.due_at, l.open_from)
                         ELSE l.open_from END) AS opens
           FROM lead l
@@ -42,9 +42,9 @@ _COUNTS = """
           LEFT JOIN callback c ON c.tenant_id = l.tenant_id AND c.lead_id = l.id AND c.state = 'waiting'
           {joins}
          WHERE l.tenant_id = :tenant_id AND l.campaign_id = :campaign_id {only}
-         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
     ), looked AS (
-        SELECT timezones, status, closed_reason, leads, opens, agreed, story, begins, whose,
+        SELECT timezones, status, closed_reason, leads, opens, agreed, begins, whose,
                CASE WHEN hold = 'callback' AND due THEN 'callback_own' ELSE hold END AS hold,
                CASE
                  WHEN status = 'closed' THEN 'lead'
@@ -71,64 +71,58 @@ _COUNTS = """
                      WHEN 'wait' THEN coalesce(hold, 'later') ELSE '' END AS reason,
            CASE WHEN step IN ('calendar', 'wait', 'hours', 'limits', 'redial') OR asks AND begins IS NOT NULL
                 THEN timezones END AS zones,
-           CASE WHEN asks THEN agreed END AS agreed, CASE WHEN asks THEN story END AS story,
+           CASE WHEN asks THEN agreed END AS agreed,
            CAST(sum(leads) AS bigint) AS leads, min(opens) AS opens,
            (min(whose) FILTER (WHERE asks))[2] AS whose
       FROM told
-     GROUP BY 1, 2, 3, 4, 5
+     GROUP BY 1, 2, 3, 4
 """
 _DEAD = "p.e164 IS NOT NULL"
 _DEAD_JOIN = """
     LEFT JOIN (SELECT DISTINCT e164 FROM contact_phone
                 WHERE tenant_id = :tenant_id AND dead_since IS NOT NULL) p ON p.e164 = l.e164
 """
-#: What of a consent a rule may go by that knows nothing but `:now`: for any purpose or for one, and on which
-#: side of now, and of each other, its dates lie. A number under 32.
+#: What of a consent a rule may go by that knows nothing but `:now`: for any purpose or for one, on which side
+#: of now, and of each other, its dates lie, and whether the person's last withdrawal came after it began. A
+#: number under 64.
 _KIND = """
-    (CAST({c}.purpose = 'any' AS integer) + 2 * CAST({c}.valid_from > :now AS integer)
-     + 4 * CAST(coalesce({c}.valid_until <= :now, false) AS integer)
-     + 8 * CASE WHEN {c}.withdrawn_at IS NULL THEN 0 WHEN {c}.withdrawn_at > :now THEN 1
-                WHEN {c}.withdrawn_at < {c}.valid_from THEN 2 ELSE 3 END)
+    (CAST(c.purpose = 'any' AS integer) + 2 * CAST(c.valid_from > :now AS integer)
+     + 4 * CAST(coalesce(c.valid_until <= :now, false) AS integer)
+     + 8 * CASE WHEN c.withdrawn_at IS NULL THEN 0 WHEN c.withdrawn_at > :now THEN 1
+                WHEN c.withdrawn_at < c.valid_from THEN 2 ELSE 3 END
+     + 32 * CAST(coalesce(w.last_no >= c.valid_from, false) AS integer))
 """
 #: Consents that could cover the purpose of a campaign, or be withdrawn against it.
 _OF_PURPOSE = "{c}.tenant_id = :tenant_id AND {c}.purpose IN (:purpose, 'any')"
-#: The kind of a person's consents. Of several of which one was withdrawn it tells besides, in `story`, how
-#: many withdrawals came after each began: they are few, and cost a look each.
+#: The kinds of all of a person's consents, a bit each.
 _AGREED = f"""
     LEFT JOIN (
-        SELECT c.contact_id, bit_or(CAST(1 AS bigint) << {_KIND.format(c="c")}) AS agreed,
-               min(c.valid_from) FILTER (WHERE c.valid_from > :now) AS begins,
-               CASE WHEN count(*) > 1 AND bool_or(c.withdrawn_at <= :now) THEN (
-                   SELECT string_agg(each.word, ' ' ORDER BY each.word)
-                     FROM (
-                         SELECT {_KIND.format(c="o")} || ':' || (
-                                    SELECT count(*) FROM consent w
-                                     WHERE {_OF_PURPOSE.format(c="w")} AND w.contact_id = o.contact_id
-                                       AND w.withdrawn_at <= :now AND w.withdrawn_at >= o.valid_from
-                                ) AS word
-                           FROM consent o
-                          WHERE {_OF_PURPOSE.format(c="o")} AND o.contact_id = c.contact_id) AS each)
-               END AS story
+        SELECT c.contact_id, bit_or(CAST(1 AS bigint) << {_KIND}) AS agreed,
+               min(c.valid_from) FILTER (WHERE c.valid_from > :now) AS begins
           FROM consent c
+          LEFT JOIN (
+              SELECT o.contact_id, max(o.withdrawn_at) AS last_no FROM consent o
+               WHERE {_OF_PURPOSE.format(c="o")} AND o.withdrawn_at <= :now
+               GROUP BY o.contact_id) w ON w.contact_id = c.contact_id
          WHERE {_OF_PURPOSE.format(c="c")}
          GROUP BY c.contact_id) a ON a.contact_id = l.contact_id
 """  # noqa: S608 - texts of ours
-#: Of one kind that person whose next consent begins first.
+#: Of one kind that person whose next consent begins first, behind its moment; where none begins, any. To put
+#: arrays beside each other costs: it is done of those alone that begin.
 _WHOSE = """
-    CASE WHEN a.contact_id IS NOT NULL
-         THEN ARRAY[CAST(coalesce(extract(epoch FROM a.begins), 0) AS bigint), a.contact_id] END
+    coalesce(min(ARRAY[CAST(extract(epoch FROM a.begins) AS bigint), a.contact_id])
+                 FILTER (WHERE a.begins IS NOT NULL),
+             ARRAY[0, min(a.contact_id)])
 """
 _ASKED = {
     "unasked": "a.contact_id IS NULL",
     "agreed": "a.agreed",
-    "story": "a.story",
     "begins": "a.begins",
     "whose": _WHOSE,
 }
 _NOT_ASKED = {
     "unasked": "false",
     "agreed": "CAST(NULL AS bigint)",
-    "story": "CAST(NULL AS text)",
     "begins": "CAST(NULL AS timestamptz)",
     "whose": "CAST(NULL AS bigint[])",
 }
