@@ -376,6 +376,9 @@ class _Session(asyncio.Protocol):
                 await handler(call)
             except AgiHangup:
                 log.debug("agi_hung_up", channel=call.channel_id)
+            except (ActionFailed, ActionTimeout) as error:  # the peer's doing: no traceback of ours
+                log.warning("agi_not_carried_out", channel=call.channel_id, reason=str(error))
+                self._end(failed=True)
             except Exception:
                 log.exception("agi_handler_failed", channel=call.channel_id)
                 self._end(failed=True)

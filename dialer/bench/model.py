@@ -30,6 +30,7 @@ NAMES = (
     "donotcall",
     "agents",
     "hostile",
+    "agi_inputs",
     "fraud",
     "soak",
     "nodes",

@@ -34,7 +34,6 @@ LONGER = {
     "dialer/web/locale/ru/LC_MESSAGES/pages.po": "a catalogue: a message and its translation a pair of lines",
     "tests/db/test_calls.py": "one service; apart its fixtures would stand twice",
     "tests/db/test_http.py": "one application, every promise of its floor",
-    "tests/wire/test_fastagi.py": "one server, every way a peer can misbehave",
 }
 
 
