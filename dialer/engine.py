@@ -394,7 +394,9 @@ class Engine:
             self.recorder.begin(
                 after.tenant_id, after.attempt_id, after.connected_at, line.node, after.channel
             )
-        if after.hung_up_at and not before.hung_up_at and after.connected_at and line.recorded:
+        talked = after.connected_at and line.recorded
+        # Whoever was recording a message of an adopted call has gone.
+        if after.hung_up_at and not before.hung_up_at and (talked or (after.inbound and line.adopted)):
             self.recorder.ended(after.tenant_id, after.attempt_id, after.hung_up_at)
 
     async def _keep_house(self) -> None:

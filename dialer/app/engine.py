@@ -66,7 +66,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     placer = Placer(database, nodes, ownership, calls, tracker, lines, settings.agi_address or "")
     switchboard = Switchboard(database, nodes, ownership, calls, tracker, settings.keep_customer_s)
     sounds, region = Prompts.of(settings, database), settings.default_region
-    verbs = carriers(database, calls, switchboard, sounds, region)
+    verbs = carriers(database, calls, switchboard, sounds, region, settings.recording_dir)
     return Engine(
         database=database,
         pulse=Pulse(database, database_url),

@@ -61,6 +61,8 @@ from dialer.trunks import http as trunks_http
 from dialer.trunks.service import TrunkService
 from dialer.users import http as users_http
 from dialer.users.service import UserService
+from dialer.voicemail import http as voicemail_http
+from dialer.voicemail.service import VoicemailService
 from dialer.web.pages import add_pages
 from dialer.whynot import http as whynot_http
 from dialer.whynot.service import WhyNotService
@@ -111,6 +113,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             proofs_http.routes,
             prompts_http.routes,
             recordings_http.routes,
+            voicemail_http.routes,
             reports_http.routes,
             whynot_http.routes,
             hooks_http.routes,
@@ -143,6 +146,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             proofs_http.PROOFS: Proofs(database),
             prompts_http.PROMPTS: PromptService(database, settings, speaker, SoundSet.of(settings)),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),
+            voicemail_http.VOICEMAIL: VoicemailService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),
             reports_http.PACES: PaceService(database),
         },

@@ -163,7 +163,8 @@ _REST = Prepared(
 _PLACE = sort_key(
     "k.lead_order", priority="0", added_at="now()", attempts="0", contact_id="c.id", campaign_id="k.id"
 )
-#: A person whom the campaign did not have: by the first number, for the list that they have been in longest.
+#: A person whom the campaign did not have: by the number that is named, else the first, for the list that
+#: they have been in longest.
 _ADD_LEAD = text(
     f"""
     INSERT INTO lead (
@@ -176,7 +177,7 @@ _ADD_LEAD = text(
       JOIN list_contact m ON m.tenant_id = c.tenant_id AND m.contact_id = c.id
      WHERE c.tenant_id = :tenant_id AND c.id = :contact_id AND c.erased_at IS NULL
        AND k.tenant_id = c.tenant_id AND k.id = :campaign_id
-     ORDER BY p.position, m.list_id
+     ORDER BY (p.e164 = CAST(:e164 AS text)) DESC NULLS LAST, p.position, m.list_id
      LIMIT 1
     ON CONFLICT (tenant_id, campaign_id, e164) DO NOTHING
     RETURNING id
@@ -303,13 +304,20 @@ def _lead(row: Any) -> LeadRow | None:
 
 
 async def lead_of(
-    conn: AsyncConnection, tenant_id: int, campaign_id: int, contact_id: int, *, add: bool = True
+    conn: AsyncConnection,
+    tenant_id: int,
+    campaign_id: int,
+    contact_id: int,
+    *,
+    e164: str | None = None,
+    add: bool = True,
 ) -> int | None:
-    """The person's lead in the campaign, which is made where there is none (`add`); None: it cannot be."""
+    """The person's lead in the campaign, which is made where there is none (`add`), at the number `e164` if
+    it is theirs; None: it cannot be."""
     whose = {"tenant_id": tenant_id, "campaign_id": campaign_id, "contact_id": contact_id}
     found: int | None = await _LEAD_OF.value(conn, **whose)
     if found is None and add:
-        found = await conn.scalar(_ADD_LEAD, whose)
+        found = await conn.scalar(_ADD_LEAD, whose | {"e164": e164})
     return found
 
 

@@ -218,7 +218,12 @@ async def delete_recordings(
             t.inbound_call.c.tenant_id == tenant_id,
             (t.inbound_call.c.contact_id == contact_id) | (t.inbound_call.c.e164 == f"{ERASED}{contact_id}"),
         )
-        query = query.where(r.attempt_id.in_(calls) | r.inbound_call_id.in_(came))
+        messages = select(t.voicemail.c.id).where(
+            t.voicemail.c.tenant_id == tenant_id, t.voicemail.c.call_id.in_(came)
+        )
+        query = query.where(
+            r.attempt_id.in_(calls) | r.inbound_call_id.in_(came) | r.voicemail_id.in_(messages)
+        )
     after, left = 0, 0
     while True:
         async with database.tenant(tenant_id) as conn:

@@ -44,7 +44,8 @@ FORM = 1
 class _Talk:
     """A recording of the person."""
 
-    attempt_id: UUID
+    #: the call's id, or that of the message
+    attempt_id: UUID | str
     #: None: it is on no disk that is seen from here
     file: Path | None
 
@@ -132,7 +133,8 @@ class ExportService:
         for row in rows:
             file = (root / row["path"]).resolve()
             there = file.is_relative_to(root) and file.is_file()
-            found.append(_Talk(row["attempt_id"] or row["inbound_call_id"], file if there else None))
+            of = row["attempt_id"] or row["inbound_call_id"] or f"message-{row['voicemail_id']}"
+            found.append(_Talk(of, file if there else None))
         return found
 
 

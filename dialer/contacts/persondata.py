@@ -169,7 +169,14 @@ def _inbound(whose: Whose) -> Select[tuple[Any]]:
 
 def _recordings(whose: Whose) -> ColumnElement[bool]:
     calls = select(t.attempt.c.id).where(t.attempt.c.tenant_id == whose.tenant_id, _calls(whose))
-    return or_(t.recording.c.attempt_id.in_(calls), t.recording.c.inbound_call_id.in_(_inbound(whose)))
+    r = t.recording.c
+    messages = select(t.voicemail.c.id).where(t.voicemail.c.tenant_id == whose.tenant_id, _left(whose))
+    return or_(r.attempt_id.in_(calls), r.inbound_call_id.in_(_inbound(whose)), r.voicemail_id.in_(messages))
+
+
+def _left(whose: Whose) -> ColumnElement[bool]:
+    """Messages that the person has left."""
+    return t.voicemail.c.call_id.in_(_inbound(whose))
 
 
 def _told(table: Table) -> Find:
@@ -220,6 +227,8 @@ PLACES: Final[Sequence[Place]] = (
     Place(t.survey_answer, _told(t.survey_answer)),
     # After everything that finds calls by their number.
     Place(t.recording, _recordings, {"status": "erasing"}),
+    # That there was a message remains, for its call's result.
+    Place(t.voicemail, _left, {"deleted_at": func.coalesce(t.voicemail.c.deleted_at, func.now())}),
     Place(t.attempt, _calls, {"e164": _called, "disposition_note": null()}),
     # The way through the flow stays, for its figures; what was pressed does not.
     Place(t.flow_step, lambda whose: t.flow_step.c.call_id.in_(_inbound(whose)), {"collected": _NO_JSON}),

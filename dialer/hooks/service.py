@@ -15,11 +15,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.callbacks.making import Asked
+from dialer.callbacks.phoned import put_on_a_list
 from dialer.callbacks.service import CallbackService
 from dialer.clock import utc_now
 from dialer.compliance.policy import Purpose
 from dialer.contacts.numbers import BadNumber, number_of, read_number
 from dialer.contacts.people import PersonService
+from dialer.contacts.store import campaign_exists
 from dialer.db.session import Database
 from dialer.donotcall import store as donotcall
 from dialer.donotcall.model import Refusal, Source
@@ -159,12 +161,11 @@ class HookService:
         acting = _acting(actor)
         async with self._database.tenant(actor.tenant_id) as conn:
             found = await store.known(conn, actor.tenant_id, e164)
-            list_id = await store.list_of(conn, actor.tenant_id, campaign)
-        if list_id is None:
-            raise NotFound(what="campaign with a list", key=campaign)
+            if not await campaign_exists(conn, actor.tenant_id, campaign):
+                raise NotFound(what="campaign", key=campaign)
         contact_id = found.contact_id if found else await self._added(acting, e164)
         async with self._database.tenant(actor.tenant_id) as conn:
-            await store.put_on_a_list(conn, actor.tenant_id, contact_id, list_id)
+            await put_on_a_list(conn, actor.tenant_id, campaign, contact_id)
         asked = Asked(utc_now() + timedelta(minutes=after_min), note=note)
         made = await self._callbacks.make(acting, campaign, contact_id, asked)
         told = {"DOZVON_CALLBACK": made.id, "DOZVON_CALLBACK_AT": int(made.due_at.timestamp())}

@@ -103,23 +103,6 @@ _ANSWER = Prepared(
        SET answer = excluded.answer, e164 = excluded.e164, contact_id = excluded.contact_id, at = now()
     """
 )
-_LIST_OF = Prepared(
-    """
-    SELECT coalesce(
-        (SELECT min(list_id) FROM campaign_list
-          WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id),
-        (SELECT list_id FROM lead
-          WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id LIMIT 1))
-    """
-)
-_PUT = Prepared(
-    """
-    INSERT INTO list_contact (tenant_id, list_id, contact_id)
-    SELECT CAST(:tenant_id AS integer), CAST(:list_id AS bigint), CAST(:contact_id AS bigint)
-     WHERE NOT EXISTS (SELECT FROM list_contact WHERE tenant_id = :tenant_id AND contact_id = :contact_id)
-    ON CONFLICT DO NOTHING
-    """
-)
 
 
 async def known(conn: AsyncConnection, tenant_id: int, e164: str) -> Known | None:
@@ -168,14 +151,3 @@ async def write_outcome(conn: AsyncConnection, tenant_id: int, **values: Any) ->
 async def write_answer(conn: AsyncConnection, tenant_id: int, **values: Any) -> None:
     """An answer: channel, survey, question, answer, e164, contact_id."""
     await _ANSWER.run(conn, tenant_id=tenant_id, **values)
-
-
-async def list_of(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> int | None:
-    """A list of the campaign's: one with a share, else that of any lead; None: it has none."""
-    found: int | None = await _LIST_OF.value(conn, tenant_id=tenant_id, campaign_id=campaign_id)
-    return found
-
-
-async def put_on_a_list(conn: AsyncConnection, tenant_id: int, contact_id: int, list_id: int) -> None:
-    """Put a contact that is on no list on this one."""
-    await _PUT.run(conn, tenant_id=tenant_id, contact_id=contact_id, list_id=list_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable
@@ -11,16 +12,36 @@ from dialer.inbound.deeds import Deeds
 from dialer.inbound.jumps import Jumps
 from dialer.inbound.leading import Carrier
 from dialer.inbound.lookups import Lookups
+from dialer.inbound.messages import Messages
 from dialer.inbound.playing import Playing, Sounds
+from dialer.inbound.promises import Promises
 from dialer.inbound.requests import Requests
 from dialer.inbound.waiting import Waiting
-from ivr_flows.model import Action, Ask, Enqueue, GoTo, Lookup, OptOut, RecordConsent, Request, Say
+from ivr_flows.model import (
+    Action,
+    Ask,
+    Enqueue,
+    GoTo,
+    Lookup,
+    OptOut,
+    RecordConsent,
+    Request,
+    RequestCallback,
+    Say,
+    Voicemail,
+)
 
 
 def carriers(
-    database: Database, calls: CallTable, switchboard: Switchboard, sounds: Sounds, region: str
+    database: Database,
+    calls: CallTable,
+    switchboard: Switchboard,
+    sounds: Sounds,
+    region: str,
+    recordings: Path,
 ) -> Mapping[type[Action], Carrier]:
-    """By the kind of action. `region`: the country of numbers that are given without one."""
+    """By the kind of action. `region`: the country of numbers that are given without one; `recordings`: the
+    folder of what is recorded."""
     playing = Playing(sounds)
     deeds = Deeds(database, region)
     return {
@@ -32,4 +53,6 @@ def carriers(
         RecordConsent: deeds.record_consent,
         Enqueue: Waiting(database, calls, switchboard).enqueue,
         GoTo: Jumps(database).go_to,
+        Voicemail: Messages(database, calls, recordings).take,
+        RequestCallback: Promises(database, region).promise,
     }

@@ -20,7 +20,7 @@ from sqlalchemy import insert, or_, select, update
 
 from dialer.asterisk.nodes import Nodes
 from dialer.db.session import Database
-from dialer.db.tables import attempt, inbound_call, recording
+from dialer.db.tables import attempt, inbound_call, recording, voicemail
 from dialer.errors import DatabaseUnavailable, DozvonError
 
 log = structlog.get_logger(__name__)
@@ -33,9 +33,10 @@ HEADER = 44
 BYTES_A_SECOND = 16000
 
 
-def relative_path(call_id: UUID, at: datetime) -> str:
-    """Where a talk is kept: by day, under the call's id. No part of it comes from outside."""
-    return f"{at:%Y/%m/%d}/{call_id}.wav"
+def relative_path(call_id: UUID, at: datetime, message: UUID | None = None) -> str:
+    """Where a talk is kept, or a message of the call: by day, under the call's id. No part of it comes from
+    outside."""
+    return f"{at:%Y/%m/%d}/{call_id}{f'-{message}' if message else ''}.wav"
 
 
 def make_day(folder: Path, path: str) -> None:
@@ -60,6 +61,17 @@ def whole_seconds(path: Path) -> float | None:
     if length != size - HEADER or length == 0:
         return None
     return float(length) / BYTES_A_SECOND
+
+
+async def whole_within(file: Path) -> float | None:
+    """The length of a file that Asterisk is about to finish, seconds; None: it does not."""
+    for _ in range(int(WHOLE_WITHIN_S / LOOK_S)):
+        seconds = whole_seconds(file)
+        if seconds is not None:
+            return seconds
+        await asyncio.sleep(LOOK_S)  # Asterisk says nothing when the file is finished
+    log.error("recording_lost", file=file.name)
+    return None
 
 
 @dataclass(slots=True)
@@ -97,8 +109,24 @@ class Recorder:
                         table.c.campaign_id.in_(campaign_ids),
                     )
                 )
-                left |= set(rows) - live
-        for call_id in left:
+                left |= set(rows)
+            message = voicemail.c
+            left |= set(
+                await conn.scalars(
+                    select(message.call_id)
+                    .join(recording, (r.tenant_id == message.tenant_id) & (r.voicemail_id == message.id))
+                    .join(
+                        inbound_call,
+                        (inbound_call.c.tenant_id == r.tenant_id) & (inbound_call.c.id == message.call_id),
+                    )
+                    .where(
+                        r.tenant_id == tenant_id,
+                        r.status == "writing",
+                        inbound_call.c.campaign_id.in_(campaign_ids),
+                    )
+                )
+            )
+        for call_id in left - live:
             self.ended(tenant_id, call_id, at)
 
     async def close(self) -> None:
@@ -129,15 +157,29 @@ class Recorder:
             log.error("not_recorded", call=str(call_id), reason=str(error))  # noqa: TRY400
 
     async def _finish(self, tenant_id: int, call_id: UUID, at: datetime) -> None:
-        of_call = or_(recording.c.attempt_id == call_id, recording.c.inbound_call_id == call_id)
+        r, messages = recording.c, voicemail.c
+        of_call = or_(
+            r.attempt_id == call_id,
+            r.inbound_call_id == call_id,
+            r.voicemail_id.in_(
+                select(messages.id).where(messages.tenant_id == tenant_id, messages.call_id == call_id)
+            ),
+        )
         try:
             async with self.database.tenant(tenant_id) as conn:
-                path = await conn.scalar(
-                    select(recording.c.path).where(recording.c.tenant_id == tenant_id, of_call)
+                paths = await conn.scalars(
+                    select(r.path).where(r.tenant_id == tenant_id, of_call, r.status == "writing")
                 )
-            if path is None:
-                return
-            seconds = await self._whole(self.folder / path)
+        except DatabaseUnavailable as error:
+            # `settle_left` finds it at the next start.
+            log.warning("recording_not_settled", call=str(call_id), reason=str(error))
+            return
+        for path in paths:
+            await self._settle(tenant_id, path, at)
+
+    async def _settle(self, tenant_id: int, path: str, at: datetime) -> None:
+        seconds = await whole_within(self.folder / path)
+        try:
             size = (self.folder / path).stat().st_size if seconds is not None else None
             async with self.database.tenant(tenant_id) as conn:
                 await conn.execute(
@@ -152,13 +194,4 @@ class Recorder:
                 )
         except DatabaseUnavailable as error:
             # `settle_left` finds it at the next start.
-            log.warning("recording_not_settled", call=str(call_id), reason=str(error))
-
-    async def _whole(self, file: Path) -> float | None:
-        for _ in range(int(WHOLE_WITHIN_S / LOOK_S)):
-            seconds = whole_seconds(file)
-            if seconds is not None:
-                return seconds
-            await asyncio.sleep(LOOK_S)  # Asterisk says nothing when the file is finished
-        log.error("recording_lost", file=file.name)
-        return None
+            log.warning("recording_not_settled", file=path, reason=str(error))

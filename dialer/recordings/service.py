@@ -47,12 +47,13 @@ class RecordingService:
             if row.status != "whole":
                 raise WrongState(what="The recording", state="being written", allowed="whole")
             await audit.record(conn, actor, "recording.listen", f"attempt:{attempt_id}")
-        return self._inside(row.path, attempt_id)
+        return inside(self._folder, row.path, "recording of the call", attempt_id)
 
-    def _inside(self, path: str, attempt_id: UUID) -> Path:
-        """The file, if it is one and lies below the folder, whatever the row says."""
-        folder = self._folder.resolve()
-        file = (folder / path).resolve()
-        if not file.is_relative_to(folder) or not file.is_file():
-            raise NotFound(what="recording of the call", key=attempt_id)
-        return file
+
+def inside(folder: Path, path: str, what: str, key: object) -> Path:
+    """The file, if it is one and lies below the folder, whatever the row says. Raises NotFound of `what`."""
+    root = folder.resolve()
+    file = (root / path).resolve()
+    if not file.is_relative_to(root) or not file.is_file():
+        raise NotFound(what=what, key=key)
+    return file

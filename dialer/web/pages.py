@@ -35,6 +35,7 @@ from dialer.web.views import (
     queues,
     trunks,
     users,
+    voicemail,
     whynot,
 )
 
@@ -72,6 +73,7 @@ def add_pages(app: web.Application) -> None:
         policies,
         prompts,
         users,
+        voicemail,
         whynot,
     ):
         app.router.add_routes(view.routes)

@@ -57,6 +57,7 @@ SITE: Final[Sequence[Section | Part]] = (
     Section("/campaigns", "campaigns", (Right.CAMPAIGNS_READ,)),
     Section("/calls", "calls", (Right.CALLS_READ,)),
     Section("/callbacks", "callbacks", (Right.CALLS_READ, Right.WORK)),
+    Section("/voicemail", "voicemail", (Right.CALLS_READ, Right.WORK)),
     Section("/queues", "queues", (Right.CAMPAIGNS_READ,)),
     Section("/agents", "agents", (Right.AGENTS_READ,)),
     Part(

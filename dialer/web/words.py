@@ -146,6 +146,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "campaigns": "Campaigns",
             "calls": "Calls",
             "callbacks": "Callbacks",
+            "voicemail": "Voicemail",
             "queues": "Queues",
             "agents": "Agents",
             "customers": "Customers",

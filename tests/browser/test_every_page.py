@@ -25,7 +25,7 @@ PATHS = (
     "/why-not?number=89160000000", "/campaigns/{campaign}/why-not", "/contacts/{contact}/why-not",
     "/lists/quality", "/lists/duplicates", "/lists/dead-numbers",
     "/callbacks", "/callbacks?view=day", "/contacts/{contact}/callback",
-    "/queues", "/queues/new",
+    "/queues", "/queues/new", "/voicemail",
 )  # fmt: skip
 SEGMENT_PATHS = ("/segments", "/segments/new", "/fields", "/grids")
 AXE = MODULES / "axe-core/axe.min.js"

@@ -52,10 +52,17 @@ async def add_number(
     return campaign_id
 
 
-async def call_in(centre: Centre, caller: str = "79161112233", keys: str = "", number: str = NUMBER) -> None:
-    """Call the number, talk, and press keys after the answer (`w`: half a second)."""
+async def call_in(
+    centre: Centre,
+    caller: str = "79161112233",
+    keys: str = "",
+    number: str = NUMBER,
+    speech: str = "talk",
+) -> None:
+    """Call the number, press keys after the answer (`w`: half a second), and talk; `speech` is an extension
+    of the carrier's callers: `talk`, `message` or `silence`."""
     whom = f"{caller}T{number}T{centre.floor.settings.sip_port}T{keys}"
-    await centre.floor.carrier.cli(f"channel originate Local/{whom}@callers extension talk@callers")
+    await centre.floor.carrier.cli(f"channel originate Local/{whom}@callers extension {speech}@callers")
 
 
 async def leave(centre: Centre) -> None:

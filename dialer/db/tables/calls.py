@@ -148,6 +148,7 @@ recording = tenant_table(
     id_column(),
     Column("attempt_id", UUID(as_uuid=True)),  # whose talk it is: an attempt's ...
     Column("inbound_call_id", UUID(as_uuid=True)),  # ... or an inbound call's
+    Column("voicemail_id", BigInteger),  # ... or it is a message
     Column("path", Text, nullable=False),  # under the recordings folder, server-made
     Column("status", Text, nullable=False, server_default="writing"),
     Column("size_bytes", BigInteger),
@@ -157,8 +158,10 @@ recording = tenant_table(
     UniqueConstraint("tenant_id", "path"),
     ref("attempt", "attempt_id"),
     ref("inbound_call", "inbound_call_id"),
-    CheckConstraint("num_nonnulls(attempt_id, inbound_call_id) = 1", name="whose"),
+    ref("voicemail", "voicemail_id"),
+    CheckConstraint("num_nonnulls(attempt_id, inbound_call_id, voicemail_id) = 1", name="whose"),
     one_of("status", RECORDING_STATUSES),
     Index(None, "tenant_id", "attempt_id"),
     Index(None, "tenant_id", "inbound_call_id"),
+    Index(None, "tenant_id", "voicemail_id"),
 )

@@ -33,6 +33,9 @@ INBOUND_RESULTS = (
     "failed",
     "unknown",
 )
+MISSED_RULES = ("off", "queue", "all")
+# null: not decided yet
+MISSED_FATES = ("task", "came_back", "promised", "reached", "refused")
 
 #: What callers go through, by its name.
 flow = tenant_table(
@@ -85,11 +88,16 @@ inbound_number = tenant_table(
     Column("queue", Text, nullable=False, server_default=""),  # where the flow names none
     Column("test", Boolean, nullable=False, server_default=text("false")),  # to try a version out
     Column("active", Boolean, nullable=False, server_default=text("true")),
+    # Which callers whom nobody served are called back by themselves, and after how long a wait at least.
+    Column("missed_rule", Text, nullable=False, server_default="off"),
+    Column("missed_after_s", Integer, nullable=False, server_default=text("10")),
     now_at(),
     # Who is called is found by the number alone, before the tenant is known.
     UniqueConstraint("number"),
     ref("flow", "flow_id"),
     ref("campaign", "campaign_id"),
+    one_of("missed_rule", MISSED_RULES),
+    CheckConstraint("missed_after_s >= 0", name="missed_after_s"),
     Index(None, "tenant_id", "campaign_id"),
 )
 
@@ -176,4 +184,42 @@ flow_step = tenant_table(
     Column("collected", JSONB, nullable=False, server_default="{}"),  # what the caller pressed in it, by name
     ref("inbound_call", "call_id", on_delete="CASCADE"),
     key=("call_id", "n"),
+)
+
+#: A call whose caller nobody served, and who is called back by the rule of the number; written with the
+#: call's end.
+missed_call = tenant_table(
+    "missed_call",
+    Column("call_id", UUID(as_uuid=True), nullable=False),
+    time_at("due_at", null=False),  # then it is decided: the caller may come back before
+    Column("fate", Text),
+    Column("reason", Text),  # why nobody calls
+    Column("callback_id", BigInteger),  # the promised call that was made of it
+    time_at("decided_at"),
+    ref("inbound_call", "call_id", on_delete="CASCADE"),
+    one_of("fate", MISSED_FATES),
+    Index("missed_call_open_idx", "tenant_id", "due_at", postgresql_where=text("fate IS NULL")),
+    Index(
+        "missed_call_callback_idx",
+        "tenant_id",
+        "callback_id",
+        postgresql_where=text("callback_id IS NOT NULL"),
+    ),
+    key=("call_id",),
+)
+
+#: A message that a caller has left; its file is a `recording`.
+voicemail = tenant_table(
+    "voicemail",
+    id_column(),
+    Column("call_id", UUID(as_uuid=True), nullable=False),
+    Column("box", Text, nullable=False),
+    time_at("began_at", null=False),
+    time_at("heard_at"),  # null: nobody has heard it
+    Column("heard_by", BigInteger),  # the user
+    time_at("deleted_at"),
+    Column("deleted_by", BigInteger),  # the user
+    ref("inbound_call", "call_id", on_delete="CASCADE"),
+    Index(None, "tenant_id", "call_id"),
+    Index("voicemail_page_idx", "tenant_id", "id", postgresql_where=text("deleted_at IS NULL")),
 )

@@ -1,0 +1,1 @@
+"""Messages that callers leave: recorded by a flow, listened to by people."""
