@@ -172,6 +172,15 @@ class NotAllowed(DozvonError):
     id, status = "not-allowed", 409
 
 
+class NotAllowedYet(NotAllowed):
+    """The number may not be dialled now: {reason}. It may be from {when} by the clock there.
+
+    `until` is that moment as programs read it, `zone` where that clock is.
+    """
+
+    id = "not-allowed-yet"
+
+
 class BadNumber(DozvonError):
     """The phone number cannot be used: {reason}."""
 

@@ -93,7 +93,7 @@ class AgentOut(Out):
     rank: int = Field(
         description="1 to 9: of the free agents the highest takes a call, of equals the longest idle"
     )
-    enabled: bool
+    enabled: bool = Field(description="works here: was not switched off, and the user can log in")
     shift: ShiftOut | None = Field(description="null: not logged in")
 
     @classmethod

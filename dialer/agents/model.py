@@ -83,6 +83,7 @@ class Agent:
     levels: Mapping[str, int]
     #: 1 to 9: of the agents who are free for a call the highest takes it
     rank: int
+    #: was not switched off, and the user can log in
     enabled: bool
 
 

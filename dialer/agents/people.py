@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents.model import USUAL_LEVEL, USUAL_RANK, Agent, Candidate
 from dialer.db.prepared import Prepared
 from dialer.db.tables import agent, app_user
 
+#: Who was switched off, and whose user can log in no more, works here no more.
+_WORKS = and_(
+    agent.c.enabled,
+    exists().where(
+        app_user.c.tenant_id == agent.c.tenant_id,
+        app_user.c.id == agent.c.user_id,
+        app_user.c.disabled_at.is_(None),
+    ),
+).label("enabled")
+_AGENTS = select(*(one for one in agent.c if one.name != "enabled"), _WORKS)
 _AGENT_OF_USER = Prepared(
-    select(agent).where(agent.c.tenant_id == bindparam("tenant_id"), agent.c.user_id == bindparam("user_id"))
+    _AGENTS.where(agent.c.tenant_id == bindparam("tenant_id"), agent.c.user_id == bindparam("user_id"))
 )
 
 
@@ -72,7 +82,7 @@ async def change_agent(
 
 async def agents(conn: AsyncConnection, tenant_id: int) -> list[Agent]:
     """All agents of the tenant, by name."""
-    rows = await conn.execute(select(agent).where(agent.c.tenant_id == tenant_id).order_by(agent.c.name))
+    rows = await conn.execute(_AGENTS.where(agent.c.tenant_id == tenant_id).order_by(agent.c.name))
     return [_agent(row) for row in rows]
 
 
@@ -102,20 +112,14 @@ async def find_agent(
     conn: AsyncConnection, tenant_id: int, agent_id: int, *, lock: bool = False
 ) -> Agent | None:
     """The agent with this id. `lock`: nobody else changes it before the transaction ends."""
-    query = select(agent).where(agent.c.tenant_id == tenant_id, agent.c.id == agent_id)
+    query = _AGENTS.where(agent.c.tenant_id == tenant_id, agent.c.id == agent_id)
     row = (await conn.execute(query.with_for_update(key_share=True) if lock else query)).one_or_none()
     return _agent(row) if row else None
 
 
 async def at_work(conn: AsyncConnection, tenant_id: int) -> list[Agent]:
-    """The agents who work here: enabled, and their users can log in; by name."""
-    rows = await conn.execute(
-        select(agent)
-        .join(app_user, (app_user.c.tenant_id == agent.c.tenant_id) & (app_user.c.id == agent.c.user_id))
-        .where(agent.c.tenant_id == tenant_id, agent.c.enabled, app_user.c.disabled_at.is_(None))
-        .order_by(agent.c.name)
-    )
-    return [_agent(row) for row in rows]
+    """The agents who work here, by name."""
+    return [one for one in await agents(conn, tenant_id) if one.enabled]
 
 
 async def phones(conn: AsyncConnection, tenant_id: int) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from dialer.compliance.calendar import Denied, Reason
 from dialer.compliance.filters import Filter
 from dialer.compliance.model import zone_of
 from dialer.compliance.policy import good_day
+from dialer.compliance.refusals import WHY
 from dialer.donotcall import store as donotcall
 from dialer.errors import Invalid, NotAllowed, NotFound, WrongState
 from dialer.policies import store as policies
@@ -29,14 +30,6 @@ NEVER = {
     "erased": "erased",
     "dead_number": "closed because the number leads to nobody",
     "duplicate": "closed as a duplicate",
-}
-#: Why nobody can be called at any time.
-WHY = {
-    Reason.DO_NOT_CALL: "it is on the do-not-call list",
-    Reason.NO_ZONE: "nobody knows what time it is there",
-    Reason.UNKNOWN_ZONE: "nobody knows what time it is there",
-    Reason.NO_COMMON_HOURS: "the hours of campaign, policy and phone have nothing in common in the zones"
-    " where it may be; a zone on the person's card settles where that is",
 }
 
 
@@ -150,7 +143,7 @@ async def check_agent(conn: AsyncConnection, tenant_id: int, agent_id: int) -> N
 
 
 def _refusal(reason: Reason) -> NotAllowed:
-    return NotAllowed(reason=WHY.get(reason, reason.value), code=reason.value)
+    return NotAllowed(reason=WHY[reason], code=reason.value)
 
 
 def _check_times(wish: Wish, now: datetime) -> None:

@@ -78,6 +78,8 @@ class Judged:
 
     #: the filter that forbids a call now; None: it may be dialled
     answer: Answer | None
+    #: what the rules were put to
+    subject: Subject
     #: what showed that; None where it may not
     evidence: Mapping[str, Any] | None = None
 
@@ -160,9 +162,9 @@ async def judge(
         asked = replace(subject, tried=[*more, *subject.tried]) if more else subject
         answer = stopped(asked, rules, now)
         if answer is not None:
-            found.append(Judged(answer))
+            found.append(Judged(answer, asked))
             continue
-        found.append(Judged(None, evidence(asked, rules, now)))
+        found.append(Judged(None, asked, evidence(asked, rules, now)))
         if subject.contact is not None:
             begun.setdefault(subject.contact, []).append(Tried(now, None, None))
     return found

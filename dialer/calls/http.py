@@ -20,6 +20,7 @@ from dialer.errors import (
     AsteriskUnavailable,
     BadNumber,
     NotAllowed,
+    NotAllowedYet,
     NotFound,
     NumberBusy,
     TooManyRequests,
@@ -334,7 +335,16 @@ async def log_file(call: Call, query: LogQuery) -> web.StreamResponse:
     "/calls",
     right=Right.CALLS_PLACE,
     status=201,
-    errors=(BadNumber, NotAllowed, NotFound, NumberBusy, TooManyRequests, WrongState, AsteriskUnavailable),
+    errors=(
+        BadNumber,
+        NotAllowed,
+        NotAllowedYet,
+        NotFound,
+        NumberBusy,
+        TooManyRequests,
+        WrongState,
+        AsteriskUnavailable,
+    ),
 )
 async def dial(call: Call, body: DialIn) -> AttemptOut:
     """Dial a number by hand, for the caller's own shift, in a manual campaign."""
@@ -346,7 +356,7 @@ async def dial(call: Call, body: DialIn) -> AttemptOut:
     "/leads/{lead_id}/dial",
     right=Right.CALLS_PLACE,
     status=201,
-    errors=(NotAllowed, NumberBusy, TooManyRequests, WrongState, AsteriskUnavailable),
+    errors=(NotAllowed, NotAllowedYet, NumberBusy, TooManyRequests, WrongState, AsteriskUnavailable),
 )
 async def dial_lead(call: Call, lead_id: int) -> AttemptOut:
     """Dial a lead, for the caller's own shift, in a preview or manual campaign."""

@@ -39,6 +39,7 @@ from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now
 from dialer.compliance.filters import Filter, mode_allowed
 from dialer.compliance.model import Reason
+from dialer.compliance.refusals import refusal
 from dialer.contacts import dead_numbers_store
 from dialer.db.session import Database
 from dialer.errors import (
@@ -217,7 +218,7 @@ class Placer:
                 raise NumberBusy  # somebody is just about to say that it is not to be called
             (judged,) = await admission.judge(conn, terms, [target], now)
             if judged.answer is not None and judged.answer.denied is not None:
-                raise NotAllowed(reason=judged.answer.denied.reason)
+                raise refusal(judged.answer.denied, judged.subject, terms.rules, now)
             target = replace(target, evidence=judged.evidence)
             await self._commit(conn, terms, [target], node, now, placed, by_hand=by_hand)
             if not placed:

@@ -8,7 +8,7 @@ never: it opens at the later reading and closes at the earlier one. What is not 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -99,6 +99,17 @@ def places_of(zones: Collection[str]) -> list[ZoneInfo] | Denied:
             return Denied(Reason.UNKNOWN_ZONE, None, name)
         places.append(place)
     return places
+
+
+def place_of(zones: Iterable[str], at: datetime) -> str:
+    """The zone that decides when a number opens that may be in all of these: where it is earliest by the
+    clock, since there the hours begin last. Empty: none is known."""
+    places = [place for place in map(zone_of, zones) if place is not None]
+    return min(places, key=lambda place: (_offset(at, place), place.key)).key if places else ""
+
+
+def _offset(at: datetime, place: ZoneInfo) -> timedelta:
+    return at.astimezone(place).utcoffset() or timedelta()
 
 
 @dataclass(slots=True)

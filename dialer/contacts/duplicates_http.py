@@ -11,7 +11,7 @@ from dialer.contacts.duplicates import SUGGEST_FROM, Kind
 from dialer.contacts.duplicates_service import Asked, DuplicateService, PairView
 from dialer.contacts.duplicates_store import PairStatus
 from dialer.contacts.http import ContactOut
-from dialer.errors import Conflict, NotFound
+from dialer.errors import Conflict, Merged, NotFound
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
@@ -149,7 +149,7 @@ async def different(call: Call, pair_id: int) -> None:
     await call.app[DUPLICATES].differ(call.actor, pair_id)
 
 
-@routes.post("/merges", right=Right.CONTACTS_EDIT, status=201, errors=(NotFound,))
+@routes.post("/merges", right=Right.CONTACTS_EDIT, status=201, errors=(Merged, NotFound))
 async def merge(call: Call, body: MergeIn) -> MergeOut:
     """Make two contacts one.
 

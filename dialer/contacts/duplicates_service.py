@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts import activity, fields_store, history, merging
+from dialer.contacts import activity, fields_store, history, merging, people_store
 from dialer.contacts import duplicates_store as store
 from dialer.contacts.duplicates import SUGGEST_FROM, Score, compare
 from dialer.contacts.duplicates_store import Pair, PairStatus
@@ -178,7 +178,7 @@ class DuplicateService:
 
     async def merge(self, actor: Actor, survivor_id: int, merged_id: int, take: Collection[str] = ()) -> int:
         """Make `merged_id` part of `survivor_id`, with these fields of it (`email`, `custom.VIN`) in place of
-        the survivor's; the id of the merge. Raises NotFound, Invalid."""
+        the survivor's; the id of the merge. Raises NotFound, Merged, Invalid."""
         actor.require(Right.CONTACTS_EDIT)
         if survivor_id == merged_id:
             raise Invalid(field="merged_id", reason="must be another contact")
@@ -189,7 +189,7 @@ class DuplicateService:
             rows = await merging.lock(conn, tenant_id, [survivor_id, merged_id])
             for contact_id in (survivor_id, merged_id):
                 if contact_id not in rows:
-                    raise NotFound(what="contact", key=contact_id)
+                    raise await people_store.missing(conn, tenant_id, contact_id)
             known = merging.names(rows[survivor_id]) | merging.names(rows[merged_id])
             known |= {f"custom.{one.key}" for one in await fields_store.fields(conn, tenant_id)}
             for place, name in enumerate(take):

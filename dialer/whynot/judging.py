@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents.model import AgentState, Shift
 from dialer.calls.terms import CallTerms
-from dialer.compliance.calendar import FOREVER, Denied, Window, places_of
+from dialer.compliance.calendar import FOREVER, Denied, Window, place_of, places_of
 from dialer.compliance.filters import Answer as Said
 from dialer.compliance.filters import Filter, Rules, Subject, answers
 from dialer.compliance.model import counted
+from dialer.compliance.refusals import near
 from dialer.pacing.model import DialMode
 from dialer.reports.live import Trouble
 from dialer.trunks import loads
@@ -94,12 +95,12 @@ def _wait(one: LeadFacts, now: datetime) -> Answer:
     if one.hold == "callback" and promised is not None:
         own = promised.due_at <= now  # it is its agent's alone
         until = promised.open_at if own else promised.due_at
-        place = m.place_of(zones, until) if until else ""
+        place = place_of(zones, until) if until else ""
         reason = "callback_own" if own else "callback"
         return Answer(m.WAIT, True, reason, until, place, values | {"agent": promised.agent})
     if (one.hold is None or one.hold in m.OWN_WAITS) and one.open_from > now:
-        place = m.place_of(zones, one.open_from)
-        return Answer(m.WAIT, True, one.hold or "later", m.near(one.open_from, now), place, values)
+        place = place_of(zones, one.open_from)
+        return Answer(m.WAIT, True, one.hold or "later", near(one.open_from, now), place, values)
     return Answer(m.WAIT, values=values)
 
 
@@ -116,8 +117,8 @@ def _window(one: LeadFacts, denied: Mapping[str, Denied | None], now: datetime) 
     if one.hold is not None and one.hold not in m.OWN_WAITS and one.open_from > now:
         if denied.get(one.hold) is not None:
             return Answer(m.WINDOW)
-        place = m.place_of(one.lead.timezones, one.open_from)
-        return Answer(m.WINDOW, True, "rests", m.near(one.open_from, now), place, {"hold": one.hold})
+        place = place_of(one.lead.timezones, one.open_from)
+        return Answer(m.WINDOW, True, "rests", near(one.open_from, now), place, {"hold": one.hold})
     if one.open_until <= now and one.open_from <= now and denied.get(Filter.HOURS.value) is None:
         return Answer(m.WINDOW, True, "being_written")
     return Answer(m.WINDOW)
@@ -127,10 +128,10 @@ def of_filter(said: Said, subject: Subject, rules: Rules, now: datetime) -> Answ
     """A filter's answer, with what it went by."""
     step, no = said.filter.value, said.denied
     if no is not None:
-        place = m.place_of(subject.zones, no.until) if no.until else ""
+        place = place_of(subject.zones, no.until) if no.until else ""
         values: dict[str, Any] = {"detail": no.detail, "policy": rules.policy.code}
         values |= {"purpose": rules.purpose.value, "mode": rules.mode}
-        return Answer(step, True, no.reason.value, m.near(no.until, now), place, values)
+        return Answer(step, True, no.reason.value, near(no.until, now), place, values)
     if said.filter is Filter.CONSENT:
         return Answer(step, reason="given" if rules.policy.asks_consent else "not_asked")
     if said.filter is Filter.ZONE:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from dialer.compliance.calendar import zone_of
+from dialer.compliance.calendar import place_of
 from dialer.compliance.filters import Filter
 from dialer.donotcall.model import Entry
 
@@ -52,8 +51,6 @@ STEPS: Final[tuple[str, ...]] = (
 OF_LEAD: Final = frozenset(STEPS[STEPS.index(LEAD) : STEPS.index(WINDOW) + 1])
 #: Words of `lead.hold` that are waits of the lead's own: no filter says them.
 OWN_WAITS: Final = frozenset({"retry", "callback", "trunk"})
-#: What is put off for longer rests until somebody mends something: no time is told.
-FAR: Final = timedelta(days=366)
 #: After everything that comes.
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -208,26 +205,10 @@ class Funnel:
         return min(timed, key=lambda one: one.opens or NEVER, default=None)
 
 
-def place_of(zones: Iterable[str], at: datetime) -> str:
-    """The zone that decides when a number opens that may be in all of these: where it is earliest by the
-    clock, since there the hours begin last. Empty: none is known."""
-    places = [place for place in map(zone_of, zones) if place is not None]
-    return min(places, key=lambda place: (_offset(at, place), place.key)).key if places else ""
-
-
-def _offset(at: datetime, place: ZoneInfo) -> timedelta:
-    return at.astimezone(place).utcoffset() or timedelta()
-
-
 def in_order(counts: Iterable[Count]) -> tuple[Count, ...]:
     """By the order of the steps; of one step the most first."""
     known = [one for one in counts if one.leads]
     return tuple(sorted(known, key=lambda one: (STEPS.index(one.step), -one.leads, one.reason)))
-
-
-def near(until: datetime | None, now: datetime) -> datetime | None:
-    """A moment at which something passes by itself; None: it waits for somebody who mends it."""
-    return until if until is not None and until - now < FAR else None
 
 
 def latest(answers: Sequence[Answer]) -> datetime | None:

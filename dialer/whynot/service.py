@@ -17,10 +17,12 @@ from dialer.calls.targets import Target
 from dialer.calls.terms import CallTerms
 from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
+from dialer.compliance.calendar import place_of
 from dialer.compliance.consent import NotGiven, consent_for
 from dialer.compliance.filters import Answer as Said
 from dialer.compliance.filters import Filter, Rules, Subject, answers, stopped
 from dialer.compliance.model import STARTED_BY_PERSON
+from dialer.compliance.refusals import near
 from dialer.contacts import consents, people_store
 from dialer.contacts.numbers import number_of
 from dialer.db.session import Database
@@ -348,7 +350,7 @@ def _counted_already(said: Said, subject: Subject) -> bool:
 def _denied(said: Said, subject: Subject, rules: Rules, now: datetime) -> Count:
     """One lead that a filter stops, with the time from which it may be dialled."""
     count = Count(said.filter.value, "", 1)
-    until = m.near(said.denied.until, now) if said.denied is not None else None
+    until = near(said.denied.until, now) if said.denied is not None else None
     if until is None:
         return count
     return _opens(count, subject.zones, opening(rules.calendar, subject.zones, max(until, now), subject.good))
@@ -386,7 +388,7 @@ def _timed(row: Any, rules: Rules | None, now: datetime) -> Count:
     count = Count(row.step, row.reason, row.leads)
     if (row.step, row.reason) not in _PASS_BY_THEMSELVES or rules is None:
         return count
-    passes = m.near(row.opens, now)
+    passes = near(row.opens, now)
     if passes is None:
         return count
     return _opens(count, row.zones, opening(rules.calendar, row.zones, max(passes, now)))
@@ -395,7 +397,7 @@ def _timed(row: Any, rules: Rules | None, now: datetime) -> Count:
 def _opens(count: Count, zones: Sequence[str], window: Opening) -> Count:
     if window.open_until <= window.open_from:  # nobody knows
         return count
-    return replace(count, opens=window.open_from, place=m.place_of(zones, window.open_from))
+    return replace(count, opens=window.open_from, place=place_of(zones, window.open_from))
 
 
 def _together(counts: Sequence[Count]) -> list[Count]:

@@ -371,6 +371,19 @@ async def test_an_agent_is_made_and_works(floor: Floor, site: Web, database: Dat
     assert "password" not in (await boss.call("GET", f"~/agents/{agent_id}")).text
 
 
+async def test_whose_user_is_disabled_works_here_no_more(floor: Floor, site: Web) -> None:
+    """One agent and all of them say so, and nobody logs them in; until the user is enabled again."""
+    boss, seat = await site.browser(Role.ADMINISTRATOR), await floor.seat()
+    user, agent = f"~/users/{seat.actor.user_id}", f"~/agents/{seat.agent_id}"
+    for disabled in (True, False):
+        assert (await boss.call("PATCH", user, {"disabled": disabled})).status < 300
+        assert (await boss.call("GET", agent)).json["enabled"] is not disabled
+        (listed,) = (await boss.call("GET", "~/agents")).json
+        assert listed["enabled"] is not disabled
+        entered = await boss.call("POST", f"{agent}/login")
+        assert entered.status == (409 if disabled else 200), entered.text
+
+
 async def test_a_rank_is_set_and_changed(floor: Floor, site: Web) -> None:
     """A new agent has the rank 5 or what is asked for; a change leaves the skills as they are, and the other
     way round."""

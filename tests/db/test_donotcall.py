@@ -185,8 +185,9 @@ async def test_nobody_dials_by_hand_what_is_on_the_list(floor: Floor) -> None:
     placer = placer_of(floor, Line(floor.database))
     by_hand = terms_of(floor, mode=DialMode.MANUAL)
     shift = await floor.shift(seat)
-    with pytest.raises(NotAllowed, match="do_not_call"):
+    with pytest.raises(NotAllowed, match="it is on the do-not-call list") as refused:
         await placer.one(by_hand, Target(FIRST, ("Europe/Moscow",)), ByHand(seat.actor.user_id, shift))
+    assert refused.value.details["code"] == "do_not_call"
 
 
 async def test_an_erased_person_who_asked_stays_uncalled(floor: Floor) -> None:

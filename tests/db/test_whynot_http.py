@@ -103,6 +103,12 @@ async def test_a_contact_that_became_part_of_another(site: Web, floor: Floor) ->
     for path in (f"/contacts/{ids[0]}", f"/contacts/{ids[0]}/why-not"):
         shown = await person.call("GET", path, headers={"Accept": "text/html"})
         assert (shown.status, f'href="/contacts/{ids[2]}"' in shown.text) == (404, True), shown.text
+    again = await boss.call("POST", "~/merges", {"survivor_id": ids[2], "merged_id": ids[0]})
+    assert (again.status, again.json["type"], again.json["merged_into"]) == (
+        404,
+        "/problems/contact-merged",
+        ids[2],
+    )
     assert (await boss.call("POST", f"~/merges/{merges[1]}/undo")).status == 200
     assert (await boss.call("GET", f"~/contacts/{ids[0]}")).json["merged_into"] == ids[1]
     assert (await boss.call("GET", "~/contacts/999")).json["type"] == "/problems/not-found"

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from dialer.calls.model import OF_ATTEMPTS
-from dialer.compliance.calendar import Reason
+from dialer.compliance.calendar import Reason, place_of
 from dialer.compliance.filters import Filter
+from dialer.compliance.refusals import near
 from dialer.db.tables import DISPOSITION_KINDS
 from dialer.httpkit.i18n import translator
 from dialer.trunks.caps import Refusal
@@ -81,15 +82,15 @@ def test_all_must_have_passed(hours: list[int | None]) -> None:
 
 def test_what_waits_for_somebody_has_no_time() -> None:
     """Ten years of rest are no promise."""
-    assert m.near(NOW + timedelta(days=3650), NOW) is None
-    assert m.near(NOW + timedelta(days=2), NOW) == NOW + timedelta(days=2)
-    assert m.near(None, NOW) is None
+    assert near(NOW + timedelta(days=3650), NOW) is None
+    assert near(NOW + timedelta(days=2), NOW) == NOW + timedelta(days=2)
+    assert near(None, NOW) is None
 
 
 def test_a_number_of_several_zones_opens_by_the_last_morning() -> None:
     """Where clocks are behind the others the hours begin last."""
-    assert m.place_of((URAL, "Asia/Omsk", "Europe/Kaliningrad"), NOW) == "Europe/Kaliningrad"
-    assert m.place_of(("Mars/Base",), NOW) == ""
+    assert place_of((URAL, "Asia/Omsk", "Europe/Kaliningrad"), NOW) == "Europe/Kaliningrad"
+    assert place_of(("Mars/Base",), NOW) == ""
 
 
 # -- words -------------------------------------------------------------------------------------------------
