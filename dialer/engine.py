@@ -53,6 +53,7 @@ from dialer.errors import (
     NotFound,
     WrongState,
 )
+from dialer.inbound.outgoing import Outgoing
 from dialer.inbound.reception import Reception
 from dialer.recordings.recorder import Recorder
 from dialer.servers import store as servers
@@ -88,6 +89,7 @@ class Engine:
     tracker: Tracker
     switchboard: Switchboard
     reception: Reception
+    outgoing: Outgoing
     placer: Placer
     phones: Phones
     voices: Voices
@@ -164,7 +166,7 @@ class Engine:
         async with self.database.system() as conn:
             await servers.put_node(conn, self.own_node.name, self.own_node.ami_host, self.own_node.ami_port)
         self.listener.subscribe(ENGINE, self._notes.put_nowait)
-        self.agi.route("customer", self.switchboard.customer)
+        self.agi.route("customer", self.outgoing.answer)
         self.agi.route("inbound", self.reception.answer)
         await self.agi.start()
         self.placer.agi_address = self.placer.agi_address or self.agi.address

@@ -26,7 +26,9 @@ from dialer.db.lock import Alone
 from dialer.db.pulse import Pulse
 from dialer.db.session import Database
 from dialer.engine import Engine
+from dialer.inbound.flows import Flows
 from dialer.inbound.leading import Leader
+from dialer.inbound.outgoing import Outgoing
 from dialer.inbound.reception import Reception
 from dialer.inbound.verbs import carriers
 from dialer.managed import Renderer
@@ -67,6 +69,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     switchboard = Switchboard(database, nodes, ownership, calls, tracker, settings.keep_customer_s)
     sounds, region = Prompts.of(settings, database), settings.default_region
     verbs = carriers(database, calls, switchboard, sounds, region, settings.recording_dir)
+    leader, flows = Leader(database, calls, verbs), Flows()
     return Engine(
         database=database,
         pulse=Pulse(database, database_url),
@@ -88,9 +91,11 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
             calls,
             switchboard,
             terms,
-            Leader(database, calls, verbs),
+            leader,
             region,
+            flows,
         ),
+        outgoing=Outgoing(database, calls, switchboard, leader, flows),
         placer=placer,
         phones=Phones(database, nodes, tracker, ownership.owns_phones, switchboard.agents_changed),
         voices=Voices(nodes, calls, tracker),

@@ -128,7 +128,7 @@ async def subjects(
         marks=donotcall.marks_of(numbers),
         since=now - max(HISTORY, timedelta(seconds=policy.redial_after_refusal_s)),
         has_quotas=terms.has_quotas,
-        asks_consent=policy.asks_consent,
+        asks_consent=terms.rules.asks_consent,
     )
     return [_subject(*each, terms.campaign_id, now) for each in zip(targets, rows, strict=True)]
 

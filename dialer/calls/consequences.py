@@ -43,7 +43,7 @@ class LineIsFree:
 
 @dataclass(frozen=True, slots=True)
 class WaitIsOver:
-    """Somebody who has called us waits in no queue any more, if they did."""
+    """Somebody whom a flow leads waits in no queue any more, if they did."""
 
     ended: End
 
@@ -57,7 +57,7 @@ def consequences(before: Call, after: Call) -> tuple[Consequence, ...]:
     if after.hung_up_at is not None and before.hung_up_at is None:
         assert after.result is not None
         found.append(LineIsFree(after.result))
-    if after.inbound and (end := _end_of_wait(before, after)) is not None:
+    if after.led and (end := _end_of_wait(before, after)) is not None:
         found.append(WaitIsOver(end))
     if after.agent is not None and after.state is CallState.CONNECTED != before.state:
         found.append(Talks(after.agent.session_id))

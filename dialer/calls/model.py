@@ -7,7 +7,7 @@ row is, before anything is played to the caller, in the state `flow`. It moves t
     ringing     the far network has answered our INVITE with a sign of life
     answered    somebody picked up; nothing has been decided yet
     screening   a machine detector is listening
-    flow        the caller is with the IVR: a flow speaks and listens
+    flow        the person is with the IVR: a flow speaks and listens
     waiting     a person is on the line and no agent is, yet (or no longer)
     connected   the person and an agent are in one bridge
     wrap_up     the line is free; the agent still owes a disposition
@@ -51,14 +51,14 @@ class CallState(StrEnum):
 class Result(StrEnum):
     """What a call came to. `OF_ATTEMPTS` has those of attempts, `OF_INBOUND` those of inbound calls."""
 
-    ANSWERED = "answered"  # a person, connected with an agent
+    ANSWERED = "answered"  # a person, connected with an agent, or served by a flow of ours
     BUSY = "busy"
     NO_ANSWER = "no_answer"
     INVALID = "invalid"  # the number does not exist
     CONGESTION = "congestion"  # the network had no way through
     DECLINED = "declined"
     MACHINE = "machine"
-    ABANDONED = "abandoned"  # a person, and no agent in the policy's time
+    ABANDONED = "abandoned"  # a person, and no agent in the policy's time, or a flow that broke off
     CALLER_HUNG_UP = "caller_hung_up"  # a person who left before that time was over
     FAILED = "failed"  # ours: Asterisk or the trunk could not place it
     CANCELED = "canceled"  # we took it back before it was answered
@@ -134,9 +134,11 @@ class Call:
     channel: str = ""
     state: CallState = CallState.DIALLING
     result: Result | None = None
-    #: inbound: what the call comes to if it ends in the flow; None: the flow has served nothing yet
+    #: outbound: a flow speaks with who answers, and an agent only if it says so
+    automatic: bool = False
+    #: led: what the call comes to if it ends in the flow; None: the flow has served nothing yet
     outcome: Result | None = None
-    #: inbound: when the flow let the caller wait for an agent, the last time
+    #: led: when the flow let the caller wait for an agent, the last time
     queued_at: datetime | None = None
     sent_at: datetime | None = None
     ringing_at: datetime | None = None
@@ -174,6 +176,11 @@ class Call:
     def inbound(self) -> bool:
         """Whether the customer has called us."""
         return self.direction is Direction.INBOUND
+
+    @property
+    def led(self) -> bool:
+        """Whether a flow speaks with the person."""
+        return self.inbound or self.automatic
 
     @property
     def channel_id(self) -> str:
@@ -347,7 +354,7 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
                 return call
             return replace(call, state=state, queued_at=at)
         case Dequeued():
-            # Who was talking, or is about to, waits for no flow; and an outbound call has none.
+            # Who was talking, or is about to, waits for no flow; and most outbound calls have none.
             if call.queued_at is None or call.agent is not None or call.result is not None:
                 return call
             return replace(call, state=state)
@@ -378,7 +385,8 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
             if call.result is not None:
                 return call
             if state is CallState.FLOW:
-                return replace(call, result=_in_flow(call) or Result.FAILED)
+                let_down = Result.FAILED if call.inbound else Result.ABANDONED
+                return replace(call, result=_in_flow(call) or let_down)
             return replace(call, state=state, result=Result.ABANDONED, agent=None)
         case CancelAsked():
             return replace(call, canceled=True, detail=call.detail or signal.detail or None)
@@ -415,7 +423,7 @@ def _screened(call: Call, signal: Screened, at: datetime) -> Call:
     assert call.answered_at is not None
     call = replace(
         call,
-        state=CallState.WAITING,
+        state=CallState.FLOW if call.automatic and call.agent is None else CallState.WAITING,
         screened_at=at,
         machine_status=signal.status or None,
         machine_cause=signal.cause or None,
@@ -432,8 +440,10 @@ def _after(at: datetime, seconds: float) -> datetime:
 
 
 def _in_flow(call: Call) -> Result | None:
-    """What an inbound call without a talk comes to where it is; None: nothing was done for the caller, who
-    has not waited for an agent either."""
+    """What a led call without a talk comes to where it is; None: nothing was done for the person, who has not
+    waited for an agent either."""
+    if call.automatic:  # served or not: a wait for an agent that they asked for is no abandoned call
+        return Result.ANSWERED if call.outcome and call.state is not CallState.WAITING else None
     if call.state is CallState.WAITING:
         return Result.ABANDONED
     return call.outcome or (Result.ABANDONED if call.queued_at else None)
@@ -441,13 +451,15 @@ def _in_flow(call: Call) -> Result | None:
 
 def _hung_up(call: Call, signal: HungUp, at: datetime) -> Call:
     result = call.result
+    if result is None and call.automatic:
+        result = _in_flow(call)
     if result is None and call.inbound:
         away = signal.by is HungUpBy.SERVER  # our dialplan came to its end, and no flow had sent it there
         result = _in_flow(call) or (Result.FAILED if away else Result.LEFT)
     elif result is None and call.answered_at is not None:
         # Not the caller who left: picked up as we took the call back, or our dialplan had no answer from us.
         ours = call.canceled or signal.by in (HungUpBy.AGENT, HungUpBy.SERVER)
-        late = call.deadline is not None and at >= call.deadline
+        late = call.deadline is not None and at >= call.deadline and not call.automatic
         result = Result.ABANDONED if ours or late else Result.CALLER_HUNG_UP
     elif result is None:
         result = Result.CANCELED if call.canceled else signal.result
@@ -468,7 +480,7 @@ def _vanished(call: Call, signal: Vanished, at: datetime) -> Call:
         result = _in_flow(call) or (Result.FAILED if signal.asterisk_died else Result.UNKNOWN)
     elif result is None and call.answered_at is not None:
         # A person was on the line and no agent of ours reached them: the law counts that against us.
-        result = Result.ABANDONED
+        result = (_in_flow(call) if call.automatic else None) or Result.ABANDONED
     elif result is None:
         result = Result.FAILED if signal.asterisk_died else Result.UNKNOWN
     return _line_free(replace(call, result=result, detail=call.detail or signal.detail), at)

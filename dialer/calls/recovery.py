@@ -51,6 +51,8 @@ log = structlog.get_logger(__name__)
 
 #: What no line answers for after so long was left behind; less is a transaction that is being finished.
 LEFT_S = 5.0
+#: Where a call stands that a flow of ours leads.
+LED = (CallState.FLOW, CallState.WAITING)
 
 
 class TermsBook(Protocol):
@@ -203,8 +205,8 @@ class Recovery:
         if leg is not None:
             agent = Assignee(leg.session_id, leg.agent_id, leg.id)
             self.calls.apply(attempt_id, Connected(now, agent=agent))
-        elif line.call.inbound and line.adopted and line.call.agent is None:
-            # Who spoke with the caller has gone; our dialplan lets them down by itself.
+        elif line.call.led and line.adopted and line.call.agent is None and line.call.state in LED:
+            # Who spoke with the person has gone; our dialplan lets them down by itself.
             self.calls.apply(attempt_id, GaveUp(now))
         elif seen.application == "Playback":
             # Nobody answered the dialplan while we were away: the person hears the message.

@@ -14,20 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, Agent, AgentState, Shift
 from dialer.agents.own import agent_of, own_agent
-from dialer.callbacks import making
 from dialer.callbacks import store as callback_store
 from dialer.callbacks.making import Asked
 from dialer.callbacks.store import CallbackRow
-from dialer.calls import call_log, card, dispositions, refusals, retries
+from dialer.calls import call_log, card, dispositions, outcomes, refusals
 from dialer.calls.call_log import CallRow, Filter
 from dialer.calls.card import Card, shown_number
 from dialer.calls.commands import CommandDesk
 from dialer.calls.dispositions import Choice, Talk
-from dialer.calls.model import CallState, HungUpBy, Result
+from dialer.calls.model import CallState, HungUpBy
 from dialer.calls.refusals import Refusals
 from dialer.clock import utc_now
 from dialer.contacts.numbers import number_of
-from dialer.db import events
 from dialer.db.session import Database
 from dialer.db.tables import campaign, lead
 from dialer.donotcall import store as donotcall
@@ -38,7 +36,6 @@ from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.said import Said
 from dialer.settings import Settings
 from dialer.telemetry import mask_number
-from scheduler import hopper, promised, quotas, retry
 
 #: Attempts of one piece of the CSV file.
 CSV_PAGE = 1000
@@ -198,12 +195,9 @@ class CallService:
                 if callback_at is not None:
                     agent_id = talk.agent_id if personal else None
                     said = Asked(callback_at, callback_until, callback_zone, agent_id, note=note)
-                await _settle_lead(conn, actor, talk, choice, said, now)
+                await outcomes.settle_lead(conn, tenant_id, actor.user_id, talk, choice, said, now)
             if talk.has_quotas and row.contact_id is not None:
-                was = next((one.kind for one in talk.choices if one.id == talk.disposition_id), None)
-                await quotas.count(
-                    conn, tenant_id, talk.campaign_id, row.contact_id, was=was, now=choice.kind
-                )
+                await outcomes.count(conn, tenant_id, talk, choice, row.contact_id)
             if talk.session_id is not None and row.state == CallState.ENDED:
                 await _free(conn, tenant_id, talk.session_id, attempt_id, now)
             if talk.disposition_id is not None:
@@ -215,7 +209,7 @@ class CallService:
                     was=talk.disposition_id,
                     now=choice.id,
                 )
-            await _tell(conn, tenant_id, talk, choice)
+            await outcomes.tell(conn, tenant_id, talk, choice)
             return await _view(conn, actor, row, own=own, choices=talk.choices)
 
     # -- the line ------------------------------------------------------------------------------------------
@@ -400,22 +394,6 @@ def _check_callback(choice: Choice, callback_at: datetime | None, talk: Talk) ->
         raise Invalid(field="callback_at", reason="the number is of nobody whom the campaign has")
 
 
-async def _settle_lead(
-    conn: AsyncConnection, actor: Actor, talk: Talk, choice: Choice, said: Asked | None, now: datetime
-) -> None:
-    """What becomes of the lead, and of the callbacks that the talk was made for or in."""
-    assert talk.lead_id is not None
-    tenant_id = actor.tenant_id
-    planned = await making.plan_in_talk(conn, tenant_id, talk.lead_id, said, now) if said else None
-    tries, rules = await retries.of_talk(conn, tenant_id, talk.id)
-    due_at = planned.due_at if planned else None
-    fate = retry.after_talk(choice.code, choice.kind, tries, rules, now, due_at)
-    await hopper.talked(conn, tenant_id, talk.lead_id, talk.created_at, fate)
-    await promised.end_of_talk(conn, tenant_id, talk.id, talk.lead_id, now, again=planned is not None)
-    if planned is not None:
-        await making.write(conn, tenant_id, planned, by=actor.user_id, now=now, made_in=talk.id)
-
-
 async def _free(
     conn: AsyncConnection, tenant_id: int, session_id: UUID, attempt_id: UUID, now: datetime
 ) -> None:
@@ -436,15 +414,6 @@ async def _free(
         leaving=(AgentState.PAUSED,),
         pause_code=shift.next_pause_code if shift.next_state is AgentState.PAUSED else None,
     )
-
-
-async def _tell(conn: AsyncConnection, tenant_id: int, talk: Talk, choice: Choice) -> None:
-    about = {"attempt_id": str(talk.id), "campaign_id": talk.campaign_id, "agent_id": talk.agent_id}
-    told = [("call.disposed", {**about, "code": choice.code, "kind": choice.kind})]
-    if talk.state is CallState.WRAP_UP:
-        told.append(("call.state", {**about, "state": CallState.ENDED, "result": Result.ANSWERED}))
-    facts = [events.Fact(kind, payload, talk.campaign_id, talk.agent_id) for kind, payload in told]
-    await events.emit_all(conn, facts, tenant_id=tenant_id)
 
 
 def _shown(actor: Actor, row: CallRow) -> CallRow:

@@ -169,15 +169,17 @@ _FOLLOWED = {
     "cause": "smallint",
     "sip_code": "smallint",
     "detail": "text",
+    "outcome": "text",
+    "queued_at": "timestamptz",
 }
 #: Columns that keep what they have where nothing new is known.
 _KEPT = {"session_id": "uuid", "agent_id": "bigint", "join_ms": "float8", "answer_to_agent_ms": "float8"}
-#: And of these, and of what else, those that an inbound call has.
+#: And of these those that an inbound call has.
 _FOLLOWED_INBOUND = {
     name: type_
     for name, type_ in _FOLLOWED.items()
     if name not in ("sent_at", "ringing_at", "screened_at", "machine_status", "machine_cause")
-} | {"outcome": "text", "queued_at": "timestamptz"}
+}
 
 
 def _save(table: str, followed: Mapping[str, str]) -> Prepared:
@@ -282,7 +284,8 @@ _ON_LINES = Prepared(
     """
     SELECT a.id, a.campaign_id, a.e164, a.trunk_id, a.node, a.policy, a.state, a.result, a.created_at,
            a.sent_at, a.ringing_at, a.answered_at, a.screened_at, a.assigned_at, a.connected_at,
-           a.machine_status, a.machine_cause, a.hung_up_by, a.detail, a.traits,
+           a.machine_status, a.machine_cause, a.hung_up_by, a.detail, a.traits, a.outcome, a.queued_at,
+           a.mode = 'flow' AND a.clicked_by IS NULL AND a.session_id IS NULL AS automatic,
            s.leg, s.id AS shift_id, s.agent_id AS shift_agent_id, c.detect_machines
       FROM attempt a
       JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
@@ -332,6 +335,9 @@ async def calls_on_lines(
             talked_by=talker.agent_id if talker else None,
             machine_status=row.machine_status,
             machine_cause=row.machine_cause,
+            automatic=row.automatic,
+            outcome=Result(row.outcome) if row.outcome else None,
+            queued_at=row.queued_at,
             hung_up_by=HungUpBy(row.hung_up_by) if row.hung_up_by else None,
         )
         calls.append(LeftOnLine(call, row.e164, row.trunk_id, row.node, traits_of(row.traits)))

@@ -122,6 +122,12 @@ class Switchboard:
     async def customer(self, agi: AgiCall) -> None:
         """Answer `AGI(agi://.../customer,AMDSTATUS,AMDCAUSE,BRIDGERESULT)`: see extensions_dozvon.conf."""
         asked_s = time.monotonic()
+        line = await self.asking(agi)
+        if line is not None:
+            await self.decide(agi, line, asked_s)
+
+    async def asking(self, agi: AgiCall) -> Line | None:
+        """The call of a customer whose dialplan asks; None: nobody knows it, and the dialplan was told so."""
         attempt_id = UUID(agi.channel_id)
         line = self.calls.get(attempt_id)
         if line is None:
@@ -132,7 +138,10 @@ class Switchboard:
         if line is None:
             log.warning("unknown_customer", attempt=str(attempt_id))
             await agi.set_variable("DOZVON_NEXT", MESSAGE)
-            return
+        return line
+
+    async def decide(self, agi: AgiCall, line: Line, asked_s: float) -> None:
+        """Tell the dialplan of a customer, who is to talk with an agent, what is next."""
         await self._answer(agi, line, await self._decide(agi, line, asked_s))
 
     async def _answer(self, agi: AgiCall, line: Line, decision: Assignee | str) -> None:
@@ -194,7 +203,7 @@ class Switchboard:
         since = call.queued_at or call.answered_at or utc_now()
         ticket = Ticket(line, since, loop.create_future(), kept_for)
         was_talking = call.connected_at is not None
-        hears_music = was_talking or call.inbound
+        hears_music = was_talking or call.led
         if was_talking:
             ticket.keep_until_s = time.monotonic() + self.keep_s
             patience_s = self.keep_s + OFFER_S
@@ -224,7 +233,7 @@ class Switchboard:
             return ticket.chosen.result()
         if was_talking:
             return MESSAGE
-        if call.inbound:
+        if call.led:
             self.calls.apply(call.attempt_id, Dequeued(utc_now()))
             return TIMEOUT
         self.calls.apply(call.attempt_id, GaveUp(utc_now()))
@@ -317,7 +326,7 @@ class Switchboard:
         """Tell the agent's screen whose voice comes next, in the transaction that chooses the agent."""
         call = line.call
         payload: dict[str, Any] = {"attempt_id": str(call.attempt_id), "campaign_id": call.campaign_id}
-        if call.inbound:
+        if call.led:
             waited_s = (utc_now() - call.queued_at).total_seconds() if call.queued_at else 0.0
             payload |= {"direction": call.direction, **line.told, "waited_s": round(waited_s, 1)}
         await events.emit(

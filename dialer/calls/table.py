@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Whom an inbound caller waits for, and how long."""
+    """Whom a person waits for who is led by a flow, and how long."""
 
     queue: str
     #: only agents with it; None: any
@@ -68,9 +68,9 @@ class Line:
     lost_agent: Assignee | None = None
     #: there may be a recording of it: one was begun, or an earlier owner of the call may have begun one
     recorded: bool = False
-    #: inbound: what the caller waits for, while waiting
+    #: led by a flow: what the person waits for, while waiting
     wish: Wish | None = None
-    #: inbound: what the agent's screen is told of it besides, see `Switchboard`
+    #: led by a flow: what the agent's screen is told of it besides, see `Switchboard`
     told: Mapping[str, Any] = field(default_factory=dict)
     #: an earlier owner of the call had it: whoever answered its dialplan has gone
     adopted: bool = False

@@ -15,6 +15,7 @@ from dialer.calls.table import Line
 from dialer.calls.terms import CallTerms
 from dialer.db.session import encode_json
 from dialer.pacing.answering import Traits, words_of
+from dialer.pacing.model import DialMode
 from dialer.trunks.model import Choice, Trunk
 from scheduler.hopper import ClaimedLead
 
@@ -100,7 +101,10 @@ def new_line(
         abandon_after_s=terms.policy.abandon_after_s,
         created_at=now,
         agent=Assignee(shift.id, shift.agent_id, shift.leg) if shift and shift.leg else None,
+        automatic=terms.mode is DialMode.FLOW and by_hand is None,
     )
     line = Line(call=call, terms=terms, e164=target.e164, trunk_id=trunk.id, node=node)
     line.traits, line.answer_probability = target.traits, target.answer_probability
+    if target.lead is not None:
+        line.told = {"contact_id": target.lead.contact_id}
     return line

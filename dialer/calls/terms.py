@@ -66,6 +66,12 @@ class CallTerms:
     limits: Limits = Limits()  # noqa: RUF009 - frozen
     #: what the calls are for
     purpose: Purpose = Purpose.SERVICE
+    #: without agents: the name of the flow that speaks with who answers, calls at once, calls a second, and
+    #: whether an answering machine is left the message
+    flow: str = ""
+    flow_lines: int = 0
+    flow_rate: float = 1.0
+    message_to_machines: bool = False
     #: what decides whether a number may be dialled
     rules: Rules = field(init=False, compare=False, repr=False)
 

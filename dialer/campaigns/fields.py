@@ -19,7 +19,7 @@ from scheduler.callbacks import Away
 from scheduler.order import Order
 from scheduler.retry import LONGEST_S
 
-Mode = Literal["manual", "preview", "progressive", "power", "predictive"]
+Mode = Literal["manual", "preview", "progressive", "power", "predictive", "flow"]
 Kind = Literal[
     "sale", "interest", "callback", "refusal", "wrong_person", "no_contact", "do_not_call", "other"
 ]
@@ -98,6 +98,17 @@ class CampaignIn(In):
         default=False,
         description="predictive: ringing calls that no agent would be in time for are taken back, after the "
         "policy's shortest ringing",
+    )
+    flow: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="flow: the name of the flow that speaks with who answers; its live version",
+    )
+    flow_lines: int = Field(default=10, ge=1, le=1000, description="flow: calls at once")
+    flow_rate: float = Field(default=1.0, ge=0.01, le=50, description="flow: calls a second")
+    message_to_machines: bool = Field(
+        default=False, description="flow: an answering machine is left the message, not hung up on"
     )
     policy: str = Field(
         default="default", max_length=50, description="code of the rules that it follows (see policies)"
@@ -254,6 +265,10 @@ class CampaignEdit(In):
     ratio: float | None = None
     abandon_target: float | None = Field(default=None, description="null: the policy's")
     take_back_ringing: bool | None = None
+    flow: str | None = Field(default=None, description="null: none is chosen")
+    flow_lines: int | None = None
+    flow_rate: float | None = None
+    message_to_machines: bool | None = None
     policy: str | None = None
     policy_version: int | None = Field(default=None, description="null: always the newest")
     purpose: Purposes | None = None

@@ -37,6 +37,10 @@ class CampaignRow(Out):
     ratio: float
     abandon_target: float | None
     take_back_ringing: bool
+    flow: str | None
+    flow_lines: int
+    flow_rate: float
+    message_to_machines: bool
     policy: str
     policy_version: int | None = Field(description="the version that it keeps to; null: the newest")
     purpose: str

@@ -90,6 +90,13 @@ class Campaign:
     abandon_target: float | None
     #: predictive: whether ringing calls are taken back that no agent would be in time for
     take_back_ringing: bool
+    #: without agents: the flow (its name) that speaks with who answers; None: none is chosen
+    flow: str | None
+    #: calls at once, and calls a second
+    flow_lines: int
+    flow_rate: float
+    #: whether an answering machine is left the message
+    message_to_machines: bool
     #: code of a policy
     policy: str
     #: the version that it keeps to; None: the newest, whenever that comes
@@ -216,8 +223,10 @@ class Outlook(Protocol):
         ...
 
 
-def start_settings(campaign: Campaign, trunks: Sequence[Trunk], dispositions: int) -> StartSettings:
-    """What is asked of a campaign before it starts."""
+def start_settings(
+    campaign: Campaign, trunks: Sequence[Trunk], dispositions: int, flow: Mapping[str, Any] | None = None
+) -> StartSettings:
+    """What is asked of a campaign before it starts; `flow`: what its flow says now, None: nothing is live."""
     usable = [trunk for trunk in trunks if trunk.enabled and trunk.allowed_prefixes]
     return StartSettings(
         mode=campaign.mode,
@@ -232,6 +241,9 @@ def start_settings(campaign: Campaign, trunks: Sequence[Trunk], dispositions: in
         dispositions=dispositions,
         purpose=Purpose(campaign.purpose),
         this_machine=bool(usable) and all(trunk.on_this_machine for trunk in usable),
+        flow=campaign.flow or "",
+        flow_live=flow is not None,
+        flow_opts_out=flow is not None and any(one.get("type") == "opt_out" for one in flow["states"]),
     )
 
 

@@ -77,8 +77,8 @@ def spare_for_calls(
 
 
 def _caller_waits(line: Line) -> bool:
-    """Whether somebody who has called us waits for an agent: they come before everybody who is dialled."""
-    return line.call.inbound and line.call.state is CallState.WAITING and line.call.agent is None
+    """Whether somebody whom a flow leads waits for an agent: they come before everybody who is dialled."""
+    return line.call.led and line.call.state is CallState.WAITING and line.call.agent is None
 
 
 def spoken_for(lines: Iterable[Line], tenant_id: int, node: str) -> dict[int, int]:
@@ -120,7 +120,7 @@ def _whole(agents: float) -> int:
 
 def waits_for_agent(line: Line) -> bool:
     """Whether an agent may still have to be chosen for the call, which we have made."""
-    return line.call.agent is None and line.call.result is None and not line.call.inbound
+    return line.call.agent is None and line.call.result is None and not line.call.led
 
 
 def _predictive(line: Line) -> bool:

@@ -28,6 +28,7 @@ from dialer.calls.switchboard import hang_up_channel
 from dialer.calls.table import CallTable
 from dialer.calls.terms import CallTerms
 from dialer.campaigns import pool
+from dialer.campaigns.automatic import Begun
 from dialer.campaigns.pace import Pace
 from dialer.campaigns.paces import Paces
 from dialer.campaigns.promises import Promises, show
@@ -116,6 +117,7 @@ class Runner:
     _stale_campaigns: set[int] = field(default_factory=set)
     _stale_agents: set[int] = field(default_factory=set)
     _look: asyncio.Event = field(default_factory=asyncio.Event)
+    _begun: Begun = field(default_factory=Begun)
     promises: Promises = field(init=False)
 
     def __post_init__(self) -> None:
@@ -208,6 +210,7 @@ class Runner:
             await self._stopped(self._running[key].terms)
             await self._keep_the_stop(self._running.pop(key))
             self.paces.drop(*key)
+            self._begun.stopped(*key)
         for key, terms in now_running.items():
             before = self._running.get(key)
             self._running[key] = made = _Running(terms)
@@ -253,8 +256,26 @@ class Runner:
 
     async def _decide(self) -> None:
         for node in self.nodes.dialling():
+            await self._by_lines(node)
             for tenant_id, shifts in self._shifts.items():
                 await self._share_out(tenant_id, [each for each in shifts if each.node == node.name], node)
+
+    async def _by_lines(self, node: Node) -> None:
+        """Have the campaigns without agents dial: nobody is shared out for them."""
+        for each in list(self._running.values()):
+            terms, now_s = each.terms, asyncio.get_running_loop().time()
+            ours = self.ownership.paces(terms.tenant_id, terms.campaign_id)
+            if terms.mode is not DialMode.FLOW or not ours or each.dry_until_s > now_s:
+                continue
+            lines_left = self.placer.lines_left(terms, node.name)
+            snapshot = self._begun.snapshot(terms, self.calls, lines_left, now_s)
+            if snapshot is None:
+                continue
+            decision = plan(snapshot, utc_now())
+            if decision.dial:
+                decision = await self._dial(each, decision, node, None)
+                self._begun.begun(terms, decision.dial, now_s)
+            await self._note(each, decision, node)
 
     async def _share_out(self, tenant_id: int, shifts: list[Shift], node: Node) -> None:
         """Give the node's agents to campaigns, and have ours dial for theirs."""
@@ -268,7 +289,7 @@ class Runner:
             campaign_id: each.terms.priority
             for campaign_id, each in running.items()
             if (each.dry_until_s <= now_s if campaign_id in ours else campaign_id not in sated)
-            and each.terms.mode is not DialMode.MANUAL
+            and each.terms.mode not in (DialMode.MANUAL, DialMode.FLOW)
         }
         found = pool.at_hand(shifts, self.calls, self.placer.tracker.hears)
         free = pool.spare_for_calls(found, self.calls, tenant_id, wanting, node.name)
@@ -381,12 +402,16 @@ class Runner:
             decision = await self._dial(each, decision, node, pace)
         if pace is not None:
             decision = pace.decided(decision, snapshot)
-        last = each.last.get(node.name)
-        did = predictive and (decision.dial or decision.cancel)
-        if did or last is None or (decision.dial, decision.why) != (last.dial, last.why):
-            await self._keep(terms, decision, node.name)
-        each.last[node.name] = decision
+        did = predictive and bool(decision.dial or decision.cancel)
+        await self._note(each, decision, node, always=did)
         return decision.dial, cut, price > allowed and not cut
+
+    async def _note(self, each: _Running, decision: Plan, node: Node, *, always: bool = False) -> None:
+        """Keep a decision that differs from the last."""
+        last = each.last.get(node.name)
+        if always or last is None or (decision.dial, decision.why) != (last.dial, last.why):
+            await self._keep(each.terms, decision, node.name)
+        each.last[node.name] = decision
 
     async def _dial(self, each: _Running, decision: Plan, node: Node, pace: Pace | None) -> Plan:
         """Have the calls placed; the decision as it could be carried out."""
@@ -409,7 +434,8 @@ class Runner:
             self.ownership.look_soon()
         if placed.why_not:
             return replace(decision, dial=0, why=placed.why_not)
-        return replace(decision, dial=placed.dialled) if pace is not None else decision
+        exact = pace is not None or each.terms.mode is DialMode.FLOW
+        return replace(decision, dial=placed.dialled) if exact else decision
 
     async def _offer(self, each: _Running, theirs: list[AgentInPool], shifts: list[Shift]) -> None:
         """Preview: show each free agent the next lead; the agent dials it or passes on."""

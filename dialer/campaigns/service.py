@@ -352,7 +352,8 @@ async def _problems(conn: AsyncConnection, actor: Actor, now: Campaign) -> list[
     trunks = await trunk_store.trunks_of(conn, actor.tenant_id, now.id)
     dispositions = await store.dispositions(conn, actor.tenant_id, now.id)
     policy = await policies.find(conn, actor.tenant_id, now.policy, now.policy_version)
-    return start_problems(start_settings(now, trunks, len(dispositions)), policy)
+    flow = await store.flow_says(conn, actor.tenant_id, now.flow) if now.flow else None
+    return start_problems(start_settings(now, trunks, len(dispositions), flow), policy)
 
 
 async def _found(conn: AsyncConnection, actor: Actor, campaign_id: int, *, lock: bool = False) -> Campaign:

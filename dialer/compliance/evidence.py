@@ -34,7 +34,7 @@ def evidence(subject: Subject, rules: Rules, now: datetime) -> dict[str, Any]:
     if isinstance(window, Window):
         closes = None if window.closes == FOREVER else window.closes.isoformat(timespec="minutes")
         found["open"] = [window.opens.isoformat(timespec="minutes"), closes]
-    if rules.policy.asks_consent:
+    if rules.asks_consent:
         agreed = consent_for(subject.consents, rules.purpose, now)
         if isinstance(agreed, Given):
             found["consent"] = {"id": agreed.consent.id, "until": agreed.until and agreed.until.isoformat()}

@@ -113,6 +113,11 @@ class Rules:
         object.__setattr__(self, "calendar", Calendar(self.policy, self.window))
 
     @property
+    def asks_consent(self) -> bool:
+        """Whether a call needs a consent that is on record."""
+        return self.policy.asks_consent_in(self.mode, self.purpose)
+
+    @property
     def counts(self) -> bool:
         """Whether attempts at a person are limited."""
         return self.policy.limits != Limits() or self.limits != Limits()
@@ -130,7 +135,7 @@ class Answer:
 def mode_allowed(rules: Rules) -> Denied | None:
     """None when the policy admits the way of dialling; it may have come to forbid it since the campaign was
     started."""
-    forbidden = rules.mode in rules.policy.forbidden_modes
+    forbidden = rules.policy.forbids(rules.mode)
     return Denied(Reason.MODE_FORBIDDEN, None, rules.mode) if forbidden else None
 
 
@@ -150,7 +155,7 @@ def _do_not_call(subject: Subject, _rules: Rules, _now: datetime) -> Denied | No
 
 
 def _consent(subject: Subject, rules: Rules, now: datetime) -> Denied | None:
-    if not rules.policy.asks_consent:
+    if not rules.asks_consent:
         return None
     said = consent_for(subject.consents, rules.purpose, now)
     return Denied(Reason.NO_CONSENT, said.until, said.reason) if isinstance(said, NotGiven) else None

@@ -14,6 +14,10 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
+#: The mode of dialling in which a flow speaks with who answers.
+AUTOMATIC = "flow"
+#: Those in which the server chooses when somebody is dialled for an agent.
+BY_MACHINE = frozenset({"progressive", "power", "predictive"})
 #: The minute at which a day ends.
 MIDNIGHT = 24 * 60
 
@@ -267,6 +271,17 @@ class Policy:
     def stamp(self) -> str:
         """What is written on an attempt: `us-tsr/1`."""
         return f"{self.code}/{self.version}"
+
+    def forbids(self, mode: str) -> bool:
+        """Whether the policy forbids the way of dialling. One that forbids every way in which the server
+        chooses when somebody is dialled forbids calls without any person too, named or not."""
+        return mode in self.forbidden_modes or (mode == AUTOMATIC and self.forbidden_modes >= BY_MACHINE)
+
+    def asks_consent_in(self, mode: str, purpose: Purpose) -> bool:
+        """Whether a call dialled so, for that purpose, needs a consent on record. Advertising that no person
+        speaks always does: 38-FZ, article 18, part 1; 47 CFR 64.1200(a)(2)-(3); 16 CFR 310.4(b)(1)(v)."""
+        by_robot = mode == AUTOMATIC and Purpose.ADVERTISING in (purpose, self.purpose)
+        return self.asks_consent or by_robot
 
     def serves(self, purpose: Purpose) -> bool:
         """Whether calls for the purpose may follow it."""

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dialer.compliance.model import STARTED_BY_PERSON
-from dialer.compliance.policy import ClockStart, Policy, Purpose
+from dialer.compliance.policy import AUTOMATIC, BY_MACHINE, ClockStart, Policy, Purpose
 from dialer.compliance.timetable import Timetable
 
 #: Modes whose dialling the server can do today.
-DIALS = frozenset({"manual", "preview", "progressive", "power", "predictive"})
+DIALS = frozenset({"manual", "preview", *BY_MACHINE, AUTOMATIC})
 
 
 @dataclass(frozen=True, slots=True)
 class StartSettings:
     """What is looked at before a campaign starts."""
 
-    #: manual, preview, progressive, power or predictive
+    #: manual, preview, progressive, power, predictive or flow
     mode: str
     #: power: calls for each ready agent
     ratio: float
@@ -41,6 +40,11 @@ class StartSettings:
     abandon_target: float | None = None
     #: what the calls are for
     purpose: Purpose = Purpose.SERVICE
+    #: without agents: the name of the flow that speaks with who answers
+    flow: str = ""
+    #: whether that is published, and whether a key of it has the person called no more
+    flow_live: bool = False
+    flow_opts_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Problem:
 
 def start_problems(settings: StartSettings, policy: Policy | None) -> list[Problem]:
     """Every reason why a campaign with these settings may not start; a `policy` that is None is not known."""
-    found = [*_mode(settings), *_parts(settings), *_message(settings)]
+    found = [*_mode(settings), *_flow(settings), *_parts(settings), *_message(settings)]
     if policy is None:
         return [*found, Problem("no-policy", "the policy of the campaign is not known to this server")]
     return [*found, *_by_policy(settings, policy)]
@@ -74,6 +78,22 @@ def _mode(settings: StartSettings) -> Iterator[Problem]:
     if settings.mode == "power" and settings.ratio < 1:
         yield Problem(
             "ratio", "the ratio of power dialling is {ratio}; it must be 1 or more", {"ratio": settings.ratio}
+        )
+
+
+def _flow(settings: StartSettings) -> Iterator[Problem]:
+    if settings.mode != AUTOMATIC:
+        return
+    if not settings.flow:
+        yield Problem("no-flow", "no flow is chosen that speaks with who answers")
+    elif not settings.flow_live:
+        yield Problem("flow-not-live", "the flow {flow} is not published", {"flow": settings.flow})
+    elif settings.purpose is Purpose.ADVERTISING and not settings.flow_opts_out:
+        yield Problem(
+            "flow-without-opt-out",
+            "the flow {flow} has no state opt_out: who hears advertising from a machine must be able to end "
+            "it by a key (16 CFR 310.4(b)(1)(v)(B))",
+            {"flow": settings.flow},
         )
 
 
@@ -114,7 +134,8 @@ def _by_policy(settings: StartSettings, policy: Policy) -> Iterator[Problem]:
                 "cap": f"{policy.abandon_cap * 100:g}%",
             },
         )
-    if settings.detect_machines and policy.clock is not ClockStart.GREETING_END:
+    waits = settings.mode != AUTOMATIC
+    if waits and settings.detect_machines and policy.clock is not ClockStart.GREETING_END:
         yield Problem(
             "screening-clock",
             "screening for machines takes most of the {seconds} s that a person may wait, and the policy "
@@ -151,9 +172,9 @@ def rule_problems(mode: str, purpose: Purpose, policy: Policy) -> Iterator[Probl
             "the policy {policy} is for another purpose than the campaign's",
             {"policy": policy.code},
         )
-    if mode not in policy.forbidden_modes:
+    if not policy.forbids(mode):
         return
-    if policy.forbidden_modes >= DIALS - STARTED_BY_PERSON:
+    if policy.forbidden_modes >= BY_MACHINE:
         yield Problem(
             "mode-forbidden",
             "the policy {policy} forbids the mode {mode}: a person has to start each call ({source}); choose "

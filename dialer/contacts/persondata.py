@@ -179,6 +179,12 @@ def _left(whose: Whose) -> ColumnElement[bool]:
     return t.voicemail.c.call_id.in_(_inbound(whose))
 
 
+def _way(whose: Whose) -> ColumnElement[bool]:
+    c = t.flow_step.c
+    calls = select(t.attempt.c.id).where(t.attempt.c.tenant_id == whose.tenant_id, _calls(whose))
+    return or_(c.call_id.in_(_inbound(whose)), c.attempt_id.in_(calls))
+
+
 def _told(table: Table) -> Find:
     """What a dialplan has told: of the contact, or of a number that nobody else has."""
     c = table.c
@@ -229,9 +235,13 @@ PLACES: Final[Sequence[Place]] = (
     Place(t.recording, _recordings, {"status": "erasing"}),
     # That there was a message remains, for its call's result.
     Place(t.voicemail, _left, {"deleted_at": func.coalesce(t.voicemail.c.deleted_at, func.now())}),
-    Place(t.attempt, _calls, {"e164": _called, "disposition_note": null()}),
     # The way through the flow stays, for its figures; what was pressed does not.
-    Place(t.flow_step, lambda whose: t.flow_step.c.call_id.in_(_inbound(whose)), {"collected": _NO_JSON}),
+    Place(t.flow_step, _way, {"collected": _NO_JSON}),
+    Place(
+        t.attempt,
+        _calls,
+        {"e164": _called, "disposition_note": null(), "collected": null(), "reason": null()},
+    ),
     Place(
         t.inbound_call,
         _came,

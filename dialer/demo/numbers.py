@@ -46,6 +46,7 @@ class Behaviour(IntEnum):
     SILENT = 30  # answers and sends silence
     NO_VOICE = 31  # answers and sends no packet at all
     SENDS_DTMF = 32  # answers, says hello and sends the three digits DDD
+    PRESSES = 33  # answers and presses the three digits DDD, one each time that he has heard words
     # Nobody answers.
     BUSY = 40
     NO_ANSWER = 41  # rings for ever

@@ -69,7 +69,10 @@ async def opt_out(conn: AsyncConnection, who: Speaker, wanted: OptOut, number: P
         return Failed("there is no number that could be called")
     campaign_id = who.call.campaign_id if wanted.scope == "campaign" else None
     said = Refusal(
-        Source.KEY_PRESS, campaign_id=campaign_id, reason="inbound call", attempt_id=who.call.attempt_id
+        Source.KEY_PRESS,
+        campaign_id=campaign_id,
+        reason="inbound call" if who.call.inbound else "key pressed in a call of ours",
+        attempt_id=who.call.attempt_id,
     )
     await donotcall.add(conn, who.call.tenant_id, [number.e164], said, by=None, now=utc_now())
     return Came("done")

@@ -11,31 +11,38 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import structlog
 
 from dialer.asterisk.fastagi import AgiCall
-from dialer.calls.model import Assignee, Result, Served
-from dialer.calls.switchboard import BRIDGE, HANGUP, MESSAGE
+from dialer.calls import outcomes
+from dialer.calls.model import Assignee, Call, Result, Served
+from dialer.calls.switchboard import BRIDGE, HANGUP, MESSAGE, TIMEOUT
 from dialer.calls.table import CallTable, Line
 from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AgiHangup, DatabaseUnavailable
-from dialer.inbound import store
+from dialer.inbound import callers, store
 from dialer.inbound.model import outcome
 from dialer.inbound.store import Called
 from ivr_flows import interpreter
-from ivr_flows.model import Action, Ended, Event, Failed, Flow, HangUp, Position, Step
+from ivr_flows.model import Action, Began, Came, Ended, Event, Failed, Flow, HangUp, Position, Step
 
 log = structlog.get_logger(__name__)
+
+#: The variable in which a flow says what a call that we have made came to: the code of a disposition of its
+#: campaign.
+DISPOSITION = "disposition"
 
 
 @dataclass(slots=True)
 class Visit:
-    """A caller with where they are."""
+    """Somebody on the line with where they are."""
 
     line: Line
-    called: Called
+    #: what they have called; None: we have called them
+    called: Called | None
     flow: Flow
     position: Position
     #: rows of the way that are written
@@ -43,6 +50,11 @@ class Visit:
     #: flow and state of the last of them, while the caller is there
     stands: tuple[str, str] | None = None
     collected: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def queue(self) -> str:
+        """Where they wait if the flow names no queue."""
+        return self.called.queue if self.called is not None else ""
 
     @property
     def contact_id(self) -> int | None:
@@ -62,12 +74,35 @@ class Bridged(Exception):
 
 @dataclass(slots=True)
 class Leader:
-    """Leads callers through flows."""
+    """Leads people through flows: who has called us, and who was called without an agent."""
 
     database: Database
     calls: CallTable
     #: by the kind of action; what is not here fails, and the flow goes on from `failed`
     carriers: Mapping[type[Action], Carrier]
+    #: who may come back to their flow
+    _visits: dict[UUID, Visit] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.calls.watchers.append(lambda _line, change: self._forget(change.after))
+
+    def _forget(self, call: Call) -> None:
+        if not call.live:
+            self._visits.pop(call.attempt_id, None)
+
+    async def begin(self, agi: AgiCall, visit: Visit) -> None:
+        """Lead somebody from the beginning of their flow. Raises AgiHangup."""
+        self._visits[visit.line.call.attempt_id] = visit
+        await self.lead(agi, visit, Began())
+
+    async def back(self, agi: AgiCall, line: Line, decision: Assignee | str) -> None:
+        """They are back from the bridge with an agent, who was lost, and this was decided: where nobody else
+        comes, the flow goes on. Raises AgiHangup."""
+        visit = self._visits.get(line.call.attempt_id)
+        if decision == TIMEOUT and visit is not None:
+            await self.lead(agi, visit, Came("timeout"))
+        else:
+            await tell(agi, line, decision)
 
     async def lead(self, agi: AgiCall, visit: Visit, event: Event) -> None:
         """Lead the caller on from what happened until an agent, or the end."""
@@ -106,6 +141,7 @@ class Leader:
     async def _end(self, agi: AgiCall, visit: Visit) -> None:
         """The flow has ended: it has done what it could for the caller, or was at a loss."""
         call, ended = visit.line.call, visit.position.ended
+        await self._say(visit)
         if ended != Ended.FAILED and call.outcome is None and (visit.position.served or not call.queued_at):
             self.calls.apply(call.attempt_id, Served(utc_now(), outcome=Result.CONTAINED))
         await tell(agi, visit.line, MESSAGE if ended == Ended.FAILED else HANGUP)
@@ -113,9 +149,21 @@ class Leader:
     async def _left(self, visit: Visit) -> None:
         """The caller is gone; what AMI says of it ends the call."""
         call = visit.line.call
+        await self._say(visit)
         with contextlib.suppress(DatabaseUnavailable):  # the way of the call has a gap then
             async with self.database.tenant(call.tenant_id) as conn:
                 await store.left_state(conn, call.tenant_id, call.attempt_id, "hung_up")
+
+    async def _say(self, visit: Visit) -> None:
+        """The flow is over for whom we have called: what it says that the call came to is kept."""
+        call, code = visit.line.call, visit.position.variables.get(DISPOSITION)
+        if call.inbound or not isinstance(code, str) or not code:
+            return
+        try:
+            async with self.database.tenant(call.tenant_id) as conn:
+                await outcomes.by_flow(conn, call.tenant_id, call.attempt_id, code, utc_now())
+        except DatabaseUnavailable as error:
+            log.warning("flow_disposition_not_kept", call=str(call.attempt_id), reason=str(error))
 
     async def _keep(self, visit: Visit, step: Step) -> None:
         """Write down where the caller was and is."""
@@ -146,6 +194,17 @@ class Leader:
         except DatabaseUnavailable as error:
             log.warning("flow_step_not_kept", call=str(call.attempt_id), reason=str(error))
         visit.steps, visit.stands = first + len(step.passed) + bool(now_in), stands
+
+
+async def start(database: Database, flow: Flow, line: Line, known: Mapping[str, Any]) -> Position:
+    """Before the first state, with what is `known` of the call, and of the person the fields of their card.
+    Raises DatabaseUnavailable."""
+    variables, contact_id = dict(known), line.told.get("contact_id")
+    if isinstance(contact_id, int):
+        async with database.tenant(line.call.tenant_id) as conn:
+            fields = await callers.card(conn, line.call.tenant_id, contact_id)
+        variables |= {f"contact.{name}": value for name, value in fields.items()}
+    return interpreter.begin(flow, variables=variables, language=flow.language)
 
 
 async def tell(agi: AgiCall, line: Line, decision: Assignee | str) -> None:

@@ -14,8 +14,6 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, field
-from typing import Any
-from uuid import UUID
 
 import structlog
 
@@ -31,33 +29,26 @@ from dialer.calls.model import (
     Result,
 )
 from dialer.calls.recovery import TermsBook
-from dialer.calls.switchboard import MESSAGE, RESYNC_WAIT_S, TIMEOUT, Switchboard
+from dialer.calls.switchboard import MESSAGE, RESYNC_WAIT_S, Switchboard
 from dialer.calls.table import CallTable, Line
 from dialer.clock import utc_now
 from dialer.db import events
 from dialer.db.session import Database
-from dialer.errors import BadFlow, DatabaseUnavailable
+from dialer.errors import DatabaseUnavailable
 from dialer.ids import new_id
 from dialer.inbound import callers, store
-from dialer.inbound.leading import Leader, Visit, tell
+from dialer.inbound.flows import Flows
+from dialer.inbound.leading import Leader, Visit, start
 from dialer.inbound.model import dialled_digits
 from dialer.inbound.store import Called
 from dialer.servers.ownership import Leases
 from dialer.telemetry import mask_number
-from ivr_flows import interpreter, loader
-from ivr_flows.model import (
-    Began,
-    Came,
-    Flow,
-    Position,
-)
+from ivr_flows.model import Flow, Position
 
 log = structlog.get_logger(__name__)
 
 #: What the dialplan does for a number that is not ours.
 UNKNOWN = "unknown"
-#: Flows that are kept ready.
-KEPT = 200
 
 
 @dataclass(slots=True)
@@ -73,17 +64,7 @@ class Reception:
     leader: Leader
     #: the country of numbers that are sent without one
     region: str
-    #: callers who may come back to their flow
-    _visits: dict[UUID, Visit] = field(default_factory=dict)
-    #: by tenant, flow and version
-    _flows: dict[tuple[int, int, int], Flow] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.calls.watchers.append(lambda _line, change: self._forget(change.after))
-
-    def _forget(self, call: Call) -> None:
-        if not call.live:
-            self._visits.pop(call.attempt_id, None)
+    flows: Flows = field(default_factory=Flows)
 
     # -- the dialplan asks -----------------------------------------------------------------------------
 
@@ -113,12 +94,7 @@ class Reception:
             log.warning("unknown_caller", channel=agi.channel_id)
             await agi.set_variable("DOZVON_NEXT", MESSAGE)
             return
-        decision = await self.switchboard.caller(agi, line, bridge_result)
-        visit = self._visits.get(line.call.attempt_id)
-        if decision == TIMEOUT and visit is not None:
-            await self.leader.lead(agi, visit, Came("timeout"))
-        else:
-            await tell(agi, line, decision)
+        await self.leader.back(agi, line, await self.switchboard.caller(agi, line, bridge_result))
 
     async def _arrive(self, agi: AgiCall, node: str, number: str) -> None:
         tenant_id, called = await self._called(dialled_digits(number))
@@ -126,14 +102,12 @@ class Reception:
             log.warning("inbound_unknown_number", number=mask_number(number), node=node)
             await agi.set_variable("DOZVON_NEXT", UNKNOWN)
             return
-        flow = self._flow(tenant_id, called)
+        flow = self.flows.read(tenant_id, called.flow_id, called.flow, called.version, called.document)
         line = None if flow is None else await self._begin(agi, node, tenant_id, called)
         if flow is None or line is None:
             await agi.set_variable("DOZVON_NEXT", MESSAGE)
             return
-        visit = Visit(line, called, flow, await self._start(flow, line, called))
-        self._visits[line.call.attempt_id] = visit
-        await self.leader.lead(agi, visit, Began())
+        await self.leader.begin(agi, Visit(line, called, flow, await self._start(flow, line, called)))
 
     async def _called(self, number: str) -> tuple[int, Called | None]:
         for tenant_id in await self.database.tenants():
@@ -142,21 +116,6 @@ class Reception:
             if found is not None:
                 return tenant_id, found
         return 0, None
-
-    def _flow(self, tenant_id: int, called: Called) -> Flow | None:
-        """The flow that the number has now; a call that is under way keeps its own."""
-        key = tenant_id, called.flow_id, called.version
-        if (known := self._flows.get(key)) is not None:
-            return known
-        try:
-            flow = loader.from_document(called.document)
-        except BadFlow as error:  # it was checked when it was published: by an earlier version of ours
-            log.error("flow_cannot_be_read", flow=called.flow, version=called.version, reason=str(error))  # noqa: TRY400
-            return None
-        self._flows[key] = flow
-        while len(self._flows) > KEPT:
-            del self._flows[next(iter(self._flows))]
-        return flow
 
     async def _begin(self, agi: AgiCall, node: str, tenant_id: int, called: Called) -> Line | None:
         """Commit the call and follow it; None: another server answers for the campaign. Raises
@@ -227,14 +186,5 @@ class Reception:
         return line
 
     async def _start(self, flow: Flow, line: Line, called: Called) -> Position:
-        variables: dict[str, Any] = {
-            "caller": line.e164,
-            "dialled": called.number,
-            "campaign": called.campaign_id,
-        }
-        contact_id = line.told.get("contact_id")
-        if isinstance(contact_id, int):
-            async with self.database.tenant(line.call.tenant_id) as conn:
-                known = await callers.card(conn, line.call.tenant_id, contact_id)
-            variables |= {f"contact.{name}": value for name, value in known.items()}
-        return interpreter.begin(flow, variables=variables, language=flow.language)
+        known = {"caller": line.e164, "dialled": called.number, "campaign": called.campaign_id}
+        return await start(self.database, flow, line, known)

@@ -98,8 +98,10 @@ async def add(
 
 _STEPS = Prepared(
     """
-    INSERT INTO flow_step (tenant_id, call_id, n, flow, state, event, at, collected)
-    SELECT CAST(:tenant_id AS integer), CAST(:call_id AS uuid), s.n, CAST(:flow AS text), s.state, s.event,
+    INSERT INTO flow_step (tenant_id, call_id, attempt_id, n, flow, state, event, at, collected)
+    SELECT CAST(:tenant_id AS integer), CAST(:call_id AS uuid),
+           (SELECT id FROM attempt WHERE tenant_id = :tenant_id AND id = CAST(:call_id AS uuid)),
+           s.n, CAST(:flow AS text), s.state, s.event,
            CAST(:at AS timestamptz), CAST(s.collected AS jsonb)
       FROM unnest(CAST(:ns AS integer[]), CAST(:states AS text[]), CAST(:events AS text[]),
                   CAST(:collected AS text[])) AS s (n, state, event, collected)
@@ -109,10 +111,16 @@ _STEPS = Prepared(
 )
 _TELL = Prepared(
     """
-    UPDATE inbound_call
-       SET collected = collected || CAST(:collected AS jsonb), queue = coalesce(:queue, queue),
-           reason = coalesce(:reason, reason)
-     WHERE tenant_id = :tenant_id AND id = :call_id
+    WITH came AS (
+        UPDATE inbound_call
+           SET collected = collected || CAST(:collected AS jsonb),
+               queue = coalesce(CAST(:queue AS text), queue), reason = coalesce(CAST(:reason AS text), reason)
+         WHERE tenant_id = :tenant_id AND id = CAST(:call_id AS uuid)
+        RETURNING id)
+    UPDATE attempt
+       SET collected = coalesce(collected, '{}') || CAST(:collected AS jsonb),
+           queue = coalesce(CAST(:queue AS text), queue), reason = coalesce(CAST(:reason AS text), reason)
+     WHERE tenant_id = :tenant_id AND id = CAST(:call_id AS uuid) AND NOT EXISTS (SELECT FROM came)
     """
 )
 _LEFT_STATE = Prepared(

@@ -34,7 +34,7 @@ class Waiting:
 
     async def enqueue(self, agi: AgiCall, visit: Visit, action: Enqueue) -> Event:
         """Wait for an agent, and end the flow's part with a talk. Raises Bridged, AgiHangup."""
-        line, queue = visit.line, action.queue or visit.called.queue
+        line, queue = visit.line, action.queue or visit.queue
         wait_s = USUAL_WAIT_S if action.max_wait_s is None else action.max_wait_s
         skill = next(iter(action.skills), queue) or line.terms.skill
         line.wish = Wish(queue, skill, action.priority, time.monotonic() + wait_s)

@@ -26,6 +26,7 @@ class DialMode(StrEnum):
     PROGRESSIVE = "progressive"  # one call for each free agent
     POWER = "power"  # a fixed number of calls for each free agent
     PREDICTIVE = "predictive"  # as many as the expected answers and free agents allow
+    FLOW = "flow"  # as many as there are lines: a flow speaks with who answers
 
     @property
     def by_hand(self) -> bool:
@@ -89,6 +90,10 @@ class Snapshot:
     drop_after_s: float | None = None
     #: predictive: whether it counts how long each agent has been talking
     talk_age: bool = True
+    #: flow: calls that may be on the lines at once, those that are, and those that may begin now
+    lines: int = 0
+    lines_in_use: int = 0
+    may_begin: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,25 @@ def _power(snapshot: Snapshot, now: datetime) -> Plan:
     return _per_ready_agent(snapshot.ratio, snapshot)
 
 
+def _by_lines(snapshot: Snapshot, now: datetime) -> Plan:
+    free = snapshot.lines - snapshot.lines_in_use
+    dial = max(0, min(free, snapshot.may_begin, snapshot.lines_left))
+    inputs = {
+        "lines": snapshot.lines,
+        "lines_in_use": snapshot.lines_in_use,
+        "may_begin": snapshot.may_begin,
+        "lines_left": snapshot.lines_left,
+        "in_air": snapshot.lines_in_use,
+    }
+    if free <= 0:
+        why = "lines_in_use"
+    elif snapshot.lines_left <= 0:
+        why = "no_lines"
+    else:
+        why = "lines_free"
+    return Plan(dial, why=why, inputs=inputs)
+
+
 def _predictive(snapshot: Snapshot, now: datetime) -> Plan:
     # Not at the top: the rule needs numpy, which a start of the server does not wait for.
     from dialer.pacing.lookahead import lookahead
@@ -159,6 +183,7 @@ RULES: Final[Mapping[DialMode, Rule]] = MappingProxyType(
         DialMode.PROGRESSIVE: _progressive,
         DialMode.POWER: _power,
         DialMode.PREDICTIVE: _predictive,
+        DialMode.FLOW: _by_lines,
     }
 )
 

@@ -15,7 +15,7 @@ from dialer.compliance.policy import ClockStart, Day, DayType, Limits, Policy, P
 from dialer.httpkit.said import Said
 from dialer.httpkit.schema import In, Line, form
 
-Mode = Literal["manual", "preview", "progressive", "power", "predictive"]
+Mode = Literal["manual", "preview", "progressive", "power", "predictive", "flow"]
 Span = Annotated[str, Field(max_length=11, examples=["09:00-21:00"])]
 Spans = Annotated[list[Span], Field(max_length=12)]
 CODE = form(
@@ -73,7 +73,7 @@ class PolicyBody(In):
     per_day: int | None = Field(default=None, ge=1, le=100, description="attempts at a person in 24 hours")
     per_week: int | None = Field(default=None, ge=1, le=500, description="attempts in 7 days")
     per_month: int | None = Field(default=None, ge=1, le=1000, description="attempts in 31 days")
-    forbidden_modes: list[Mode] = Field(default=[], max_length=5)
+    forbidden_modes: list[Mode] = Field(default=[], max_length=6)
     forbidden_by: Line = Field(default="", max_length=200, description="where that stands")
     asks_consent: bool = Field(default=False, description="a call needs a consent that is on record")
     redial_after_abandoned_s: int = Field(default=0, ge=0, le=LONGEST_S)

@@ -20,15 +20,22 @@ from dialer.queues.model import End
 
 _BEGIN = Prepared(
     """
-    INSERT INTO queue_stay (tenant_id, call_id, n, queue_id, queue, priority, entered_at, left_at, ended)
-    SELECT c.tenant_id, c.id,
+    WITH came AS (
+        SELECT tenant_id, id FROM inbound_call
+         WHERE tenant_id = :tenant_id AND id = :call_id AND hung_up_at IS NULL FOR NO KEY UPDATE),
+    dialled AS (
+        SELECT tenant_id, id FROM attempt
+         WHERE tenant_id = :tenant_id AND id = :call_id AND hung_up_at IS NULL FOR NO KEY UPDATE)
+    INSERT INTO queue_stay (tenant_id, call_id, attempt_id, n, queue_id, queue, priority, entered_at,
+                            left_at, ended)
+    SELECT c.tenant_id, c.id, c.attempt_id,
            1 + (SELECT count(*) FROM queue_stay s WHERE s.tenant_id = c.tenant_id AND s.call_id = c.id),
            (SELECT q.id FROM queue q WHERE q.tenant_id = c.tenant_id AND q.id = CAST(:queue_id AS bigint)),
            CAST(:queue AS text), CAST(:priority AS smallint), CAST(:at AS timestamptz),
            CASE WHEN CAST(:ended AS text) IS NOT NULL THEN CAST(:at AS timestamptz) END, CAST(:ended AS text)
-      FROM (SELECT tenant_id, id FROM inbound_call
-             WHERE tenant_id = :tenant_id AND id = :call_id AND hung_up_at IS NULL
-               FOR NO KEY UPDATE) c
+      FROM (SELECT tenant_id, id, CAST(NULL AS uuid) AS attempt_id FROM came
+             UNION ALL
+            SELECT tenant_id, id, id FROM dialled) c
     """
 )
 _END = Prepared(

@@ -93,6 +93,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "progressive": "Progressive",
             "power": "Power",
             "predictive": "Predictive",
+            "flow": "Without agents",
             "inbound": "Came in",
         },
         "direction": {
@@ -105,6 +106,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "progressive": "one call for each free agent",
             "power": "a fixed number of calls for each free agent",
             "predictive": "as many calls as agents will be free for; holds the share of abandoned calls",
+            "flow": "a flow speaks with who answers; as many calls as there are lines for it",
         },
         "lead_order": {
             "oldest": "oldest first",
@@ -343,6 +345,8 @@ PACE: Mapping[str, str] = MappingProxyType(
         "mode_forbidden": mark("No call is placed: the policy forbids this mode of dialling."),
         "no_leads": mark("No call is placed: no number may be called now, by hours or retry time."),
         "agents_free": mark("{dial} placed: {ready} ready, {in_air} in the air, ratio {ratio}."),
+        "lines_free": mark("{dial} placed: {lines_in_use} of {lines} lines of the campaign were in use."),
+        "lines_in_use": mark("No call is placed: all {lines} lines of the campaign are in use."),
         "within_budget": mark(
             "{dial} placed: {ready} of {agents} agents ready, {in_air} calls in the air of which "
             "{expected_answers} will be answered; the risk that one more is abandoned is {price} %, allowed "
@@ -374,6 +378,7 @@ PACE: Mapping[str, str] = MappingProxyType(
 #: What the sentences name.
 _NAMES: Final = (
     "ready", "agents", "in_air", "expected_answers", "price", "allowed", "taken_back", "abandoned", "live",
+    "lines", "lines_in_use",
 )  # fmt: skip
 
 

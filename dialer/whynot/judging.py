@@ -133,7 +133,7 @@ def of_filter(said: Said, subject: Subject, rules: Rules, now: datetime) -> Answ
         values |= {"purpose": rules.purpose.value, "mode": rules.mode}
         return Answer(step, True, no.reason.value, near(no.until, now), place, values)
     if said.filter is Filter.CONSENT:
-        return Answer(step, reason="given" if rules.policy.asks_consent else "not_asked")
+        return Answer(step, reason="given" if rules.asks_consent else "not_asked")
     if said.filter is Filter.ZONE:
         places = places_of(subject.zones)
         known = places if isinstance(places, list) else []
@@ -205,6 +205,8 @@ def of_server(troubles: Sequence[Trouble]) -> Answer:
 
 def of_agents(terms: CallTerms, shifts: Sequence[Shift]) -> Answer:
     """Whether there is anybody to talk with who is called."""
+    if terms.mode is DialMode.FLOW:
+        return Answer(m.AGENTS, reason="by_flow", values={"flow": terms.flow})
     able = [one for one in shifts if terms.skill is None or terms.skill in one.skills]
     ready = sum(one.state is AgentState.READY for one in able)
     working = sum(one.state in _AT_WORK for one in able)

@@ -232,7 +232,7 @@ class WhyNotService:
             if row is None:
                 raise NotFound(what="campaign", key=campaign_id)
             campaign = CampaignRef(row.id, row.name, row.status, row.mode)
-            asks = rules is not None and rules.policy.asks_consent
+            asks = rules is not None and rules.asks_consent
             written = row.calendar_stamp, row.calendar_done
             rows = await counting.leads(
                 conn,

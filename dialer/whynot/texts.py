@@ -103,6 +103,7 @@ MODES: Final[Mapping[str, str]] = MappingProxyType(
         "progressive": mark("progressive"),
         "power": mark("power"),
         "predictive": mark("predictive"),
+        "flow": mark("without agents"),
     }
 )
 
@@ -185,6 +186,7 @@ TEXTS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         (m.AGENTS, "none_ready"): mark("No agent is ready: {logged_in} on pause or without a phone."),
         (m.AGENTS, "all_busy"): mark("No agent is free: {busy} talk or wrap up."),
         (m.AGENTS, "by_hand"): mark("Agents type the numbers themselves: nothing is dialled for them."),
+        (m.AGENTS, "by_flow"): mark("The flow {flow} speaks with who answers: no agent is needed."),
         (m.TURN, "promised"): mark(
             "It is dialled before the list: the call was promised. Calls of the last hour: {calls}."
         ),

@@ -21,6 +21,21 @@ def document(states: Sequence[Mapping[str, Any]], name: str = "reception") -> di
     return {"name": name, "language": "en", "initial_state": states[0]["name"], "states": list(states)}
 
 
+async def publish(centre: Centre, states: Sequence[Mapping[str, Any]], name: str) -> int:
+    """A flow of these states, live; its id."""
+    async with centre.database.tenant(TENANT) as conn:
+        flow_id = await conn.scalar(
+            insert(t.flow).values(tenant_id=TENANT, name=name, live_version=1).returning(t.flow.c.id)
+        )
+        await conn.execute(
+            insert(t.flow_version).values(
+                tenant_id=TENANT, flow_id=flow_id, version=1, document=document(states, name), state="live"
+            )
+        )
+    assert isinstance(flow_id, int)
+    return flow_id
+
+
 async def add_number(
     centre: Centre,
     states: Sequence[Mapping[str, Any]],
@@ -32,17 +47,8 @@ async def add_number(
     """A number that leads through a flow of these states, published; its campaign, in which nobody is dialled
     by itself."""
     campaign_id = campaign_id or await centre.campaign([], mode="manual")
+    flow_id = await publish(centre, states, f"reception {number}")
     async with centre.database.tenant(TENANT) as conn:
-        flow_id = await conn.scalar(
-            insert(t.flow)
-            .values(tenant_id=TENANT, name=f"reception {number}", live_version=1)
-            .returning(t.flow.c.id)
-        )
-        await conn.execute(
-            insert(t.flow_version).values(
-                tenant_id=TENANT, flow_id=flow_id, version=1, document=document(states), state="live"
-            )
-        )
         await conn.execute(
             insert(t.inbound_number).values(
                 tenant_id=TENANT, number=number, flow_id=flow_id, campaign_id=campaign_id, queue=queue

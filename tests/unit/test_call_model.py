@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -81,6 +82,11 @@ def came() -> Call:
     )  # fmt: skip
 
 
+def automatic(*, screens: bool = False) -> Call:
+    """A call that has just been committed, of a campaign without agents."""
+    return replace(call(screens=screens), automatic=True)
+
+
 def run(first: Call, *signals: Signal) -> Call:
     """The call after the signals."""
     for signal in signals:
@@ -110,6 +116,51 @@ def test_a_talk_from_dial_to_disposition() -> None:
     assert now.result is Result.ANSWERED
     assert [getattr(now, name) for name in TIMES] == [at(s) for s in (0, 0.1, 1, 5, 7, 7.1, 7.2, 60, 70)]
     assert (now.hung_up_by, now.cause, now.machine_cause) == (HungUpBy.CUSTOMER, 16, "HUMAN-700-700")
+
+
+@pytest.mark.parametrize(
+    ("signals", "result", "why"),
+    [
+        (
+            [Served(at(9), outcome=Result.CONTAINED), HungUp(at(10), result=Result.BUSY)],
+            Result.ANSWERED,
+            "the flow has served them",
+        ),
+        (
+            [HungUp(at(10), result=Result.BUSY, by=HungUpBy.CUSTOMER)],
+            Result.CALLER_HUNG_UP,
+            "left in the flow, long after an agent would have been late",
+        ),
+        (
+            [HungUp(at(10), result=Result.BUSY, by=HungUpBy.SERVER)],
+            Result.ABANDONED,
+            "nothing had sent the dialplan to its end",
+        ),
+        (
+            [Queued(at(9)), HungUp(at(99), result=Result.BUSY, by=HungUpBy.CUSTOMER)],
+            Result.CALLER_HUNG_UP,
+            "left a queue that they had asked for",
+        ),
+        (
+            [
+                Queued(at(9)),
+                Dequeued(at(19)),
+                Served(at(20), outcome=Result.CONTAINED),
+                Vanished(at(21), "x"),
+            ],
+            Result.ANSWERED,
+            "served after a wait in vain",
+        ),
+        ([Vanished(at(10), "x")], Result.ABANDONED, "nobody saw the end"),
+        ([GaveUp(at(10)), HungUp(at(11), result=Result.BUSY)], Result.ABANDONED, "the server was away"),
+    ],
+)
+def test_what_a_call_without_an_agent_comes_to(signals: list[Signal], result: Result, why: str) -> None:
+    """After the answer it is with the flow, which serves the person or does not."""
+    led = run(automatic(), Answered(at(1)), Screened(at(1)))
+    assert led.state is CallState.FLOW
+    ended = run(led, *signals)
+    assert (ended.state, ended.result) == (CallState.ENDED, result), why
 
 
 def test_an_unseen_step_is_implied() -> None:
@@ -325,6 +376,8 @@ def sequence_of(drawn: bytes) -> tuple[Call, list[Signal]]:
     first = call(screens=kind % 2 == 1, agent=ANN if kind % 8 >= 6 else None)
     if kind % 3 == 2:
         first = came()
+    elif kind % 3 == 1:
+        first = replace(first, automatic=True)
     made = (signal_of(*drawn[n : n + 3]) for n in range(1, len(drawn), 3))
     signals = [signal for signal in made if signal is not None]
     if kind >= 80:
@@ -345,7 +398,9 @@ def check(before: Call, signal: Signal, after: Call) -> None:
             assert now is not None, "a time is never unset"
             assert now >= known, f"{name} runs backwards"
             assert was is None or name == "assigned_at", f"{name} is set once"
-    assert (after.connected_at is not None) == (after.result is Result.ANSWERED), "answered means talked"
+    served = after.automatic and after.outcome is not None and after.result is Result.ANSWERED
+    talked = after.connected_at is not None
+    assert served or talked == (after.result is Result.ANSWERED), "answered means talked, or served by a flow"
     assert (after.state is CallState.ENDED) == (after.ended_at is not None)
     assert after.live == (after.hung_up_at is None)
     if after.inbound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -31,9 +32,22 @@ def snapshot(
     )
 
 
+def of_lines(lines: int, in_use: int, *, may_begin: int = 9, left: int = 9) -> Snapshot:
+    """Of a campaign without agents."""
+    return replace(
+        snapshot(DialMode.FLOW, ready=0, lines=left), lines=lines, lines_in_use=in_use, may_begin=may_begin
+    )
+
+
 @pytest.mark.parametrize(
     ("given_", "dial", "why"),
     [
+        (of_lines(5, 0), 5, "lines_free"),
+        (of_lines(5, 4), 1, "lines_free"),
+        (of_lines(5, 6), 0, "lines_in_use"),
+        (of_lines(5, 0, left=2), 2, "lines_free"),
+        (of_lines(5, 0, left=0), 0, "no_lines"),
+        (of_lines(5, 0, may_begin=1), 1, "lines_free"),
         (snapshot(DialMode.PROGRESSIVE, ready=3), 3, "agents_free"),
         (snapshot(DialMode.PROGRESSIVE, ready=3, in_air=2), 1, "agents_free"),
         (snapshot(DialMode.PROGRESSIVE, ready=3, in_air=3), 0, "enough_in_air"),

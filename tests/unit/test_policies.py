@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import holidays
@@ -410,3 +411,27 @@ def test_a_policy_can_be_shown_and_logged(policy: Policy) -> None:
     assert policy.stamp == f"{policy.code}/{policy.version}"
     assert 0 < policy.abandon_cap <= 0.03
     assert POLICIES[policy.code] is policy
+
+
+def test_a_flow_without_agents_is_chosen_published_and_can_be_ended_by_a_key() -> None:
+    """Who hears advertising from a machine can have it stopped; nothing is asked of a wait for an agent."""
+    at_answer = replace(PLAIN, clock=ClockStart.ANSWER)
+
+    def codes(**fields: Any) -> list[str]:
+        return [one.code for one in start_problems(replace(READY, mode="flow", **fields), at_answer)]
+
+    assert codes() == ["no-flow"]
+    assert codes(flow="robot") == ["flow-not-live"]
+    assert codes(flow="robot", flow_live=True) == []
+    advertising = {"flow": "robot", "flow_live": True, "purpose": Purpose.ADVERTISING}
+    assert "flow-without-opt-out" in codes(**advertising)
+    assert "flow-without-opt-out" not in codes(**advertising, flow_opts_out=True)
+
+
+def test_a_machine_may_advertise_only_to_who_has_agreed() -> None:
+    """Whatever the policy says of consents; and where a person has to start each call, not at all."""
+    for policy in POLICIES.values():
+        assert policy.asks_consent_in("flow", Purpose.ADVERTISING)
+        assert policy.forbids("flow") == (policy.code == "ru-38fz")
+    assert not POLICIES["ru-service"].asks_consent_in("flow", Purpose.SERVICE)
+    assert not POLICIES["us-tsr"].asks_consent_in("predictive", Purpose.SERVICE)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Date,
     Float,
     Index,
+    Integer,
     SmallInteger,
     Text,
     UniqueConstraint,
@@ -85,6 +86,14 @@ attempt = tenant_table(
     Column("session_id", UUID(as_uuid=True)),  # the agent's shift
     Column("agent_id", BigInteger),
     Column("hung_up_by", Text),  # customer, agent, server
+    # Of a campaign without agents; named and meant as in `inbound_call`.
+    Column("flow_id", BigInteger),
+    Column("flow_version", Integer),
+    Column("outcome", Text),
+    Column("queue", Text),
+    Column("reason", Text),
+    Column("collected", JSONB),
+    time_at("queued_at"),
     time_at("created_at", null=False),
     time_at("sent_at"),  # Asterisk has accepted the Originate
     time_at("ringing_at"),
@@ -105,6 +114,7 @@ attempt = tenant_table(
     ref("lead", "lead_id"),
     ref("disposition", "disposition_id"),
     ref("agent", "agent_id"),
+    ref("flow", "flow_id"),
     one_of("state", CALL_STATES),
     one_of("result", RESULTS),
     CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended"),

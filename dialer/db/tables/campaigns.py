@@ -22,7 +22,7 @@ from dialer.db.tables.callbacks import CALLBACK_AWAY
 
 # The words of the state columns; the rules over them live in the model.py of their features.
 CAMPAIGN_STATUSES = ("draft", "running", "paused", "stopped")
-DIAL_MODES = ("manual", "preview", "progressive", "power", "predictive")
+DIAL_MODES = ("manual", "preview", "progressive", "power", "predictive", "flow")
 LEAD_STATUSES = ("new", "offered", "dialling", "waiting", "closed")
 CAMPAIGN_PURPOSES = ("service", "advertising", "collection", "survey")
 LEAD_HOLDS = (
@@ -58,6 +58,12 @@ campaign = tenant_table(
     Column("ratio", Float, nullable=False, server_default="1.5"),  # power: calls for each ready agent
     Column("abandon_target", Float),  # predictive: share of abandoned calls, 0 to 1; null: the policy's cap
     Column("take_back_ringing", Boolean, nullable=False, server_default=text("false")),  # predictive
+    # Without agents: the flow that speaks with who answers (its name), lines at once, calls a second, and
+    # whether an answering machine is left the message.
+    Column("flow", Text),
+    Column("flow_lines", Integer, nullable=False, server_default="10"),
+    Column("flow_rate", Float, nullable=False, server_default="1"),
+    Column("message_to_machines", Boolean, nullable=False, server_default=text("false")),
     Column("policy", Text, nullable=False),  # code of dialer.compliance.policies or of the table `policy`
     Column("policy_version", Integer),  # null: the newest
     Column("purpose", Text, nullable=False, server_default="service"),

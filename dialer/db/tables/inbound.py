@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     Float,
     Index,
     Integer,
@@ -175,14 +176,22 @@ inbound_call = tenant_table(
 #: The way of a call through its flow, a row a state.
 flow_step = tenant_table(
     "flow_step",
-    Column("call_id", UUID(as_uuid=True), nullable=False),
+    Column("call_id", UUID(as_uuid=True), nullable=False),  # that has come in, or an attempt's
+    Column("attempt_id", UUID(as_uuid=True)),  # the same, where it is one
+    Column(
+        "inbound_call_id",
+        UUID(as_uuid=True),
+        Computed("CASE WHEN attempt_id IS NULL THEN call_id ELSE NULL::uuid END", persisted=True),
+    ),
     Column("n", Integer, nullable=False),
     Column("flow", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("event", Text),  # by which it was left; null: the call is there, or ended there
     time_at("at", null=False),
     Column("collected", JSONB, nullable=False, server_default="{}"),  # what the caller pressed in it, by name
-    ref("inbound_call", "call_id", on_delete="CASCADE"),
+    ref("inbound_call", "inbound_call_id", on_delete="CASCADE"),
+    ref("attempt", "attempt_id", on_delete="CASCADE"),
+    CheckConstraint("attempt_id = call_id", name="whose"),
     key=("call_id", "n"),
 )
 

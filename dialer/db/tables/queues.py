@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     Float,
     Index,
     Integer,
@@ -78,7 +79,13 @@ queue = tenant_table(
 queue_stay = tenant_table(
     "queue_stay",
     id_column(),
-    Column("call_id", UUID(as_uuid=True), nullable=False),
+    Column("call_id", UUID(as_uuid=True), nullable=False),  # that has come in, or an attempt's
+    Column("attempt_id", UUID(as_uuid=True)),  # the same, where it is one
+    Column(
+        "inbound_call_id",
+        UUID(as_uuid=True),
+        Computed("CASE WHEN attempt_id IS NULL THEN call_id ELSE NULL::uuid END", persisted=True),
+    ),
     Column("n", Integer, nullable=False),  # of the call, from 1
     Column("queue_id", BigInteger),  # null: there is no such queue (any more), only its name
     Column("queue", Text, nullable=False),  # its name at that time
@@ -88,10 +95,12 @@ queue_stay = tenant_table(
     Column("ended", Text),  # null: the caller waits
     Column("agent_id", BigInteger),  # who has answered
     UniqueConstraint("tenant_id", "call_id", "n"),
-    ref("inbound_call", "call_id", on_delete="CASCADE"),
+    ref("inbound_call", "inbound_call_id", on_delete="CASCADE"),
+    ref("attempt", "attempt_id", on_delete="CASCADE"),
     ref("queue", "queue_id", on_delete="SET NULL (queue_id)"),
     ref("agent", "agent_id"),
     one_of("ended", STAY_ENDS),
+    CheckConstraint("attempt_id = call_id", name="whose"),
     CheckConstraint("(ended IS NULL) = (left_at IS NULL)", name="left"),
     CheckConstraint("(ended = 'answered') = (agent_id IS NOT NULL)", name="answered"),
     Index(None, "tenant_id", "entered_at", "queue"),

@@ -23,6 +23,7 @@ from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.problems import locale_of
 from dialer.httpkit.stream import HUB
+from dialer.inbound.http import INBOUND
 from dialer.policies.http import POLICY_SERVICE
 from dialer.reports.figures import FORMULAS, Group
 from dialer.reports.http import FIGURES
@@ -37,7 +38,15 @@ routes = web.RouteTableDef()
 #: Texts whose emptiness is meant.
 KEPT = ("caller_name", "abandon_message")
 #: Empty, these mean that there is none.
-EMPTY = ("skill", "abandon_target", "policy_version", "most_per_day", "most_per_week", "most_per_month")
+EMPTY = (
+    "skill",
+    "abandon_target",
+    "flow",
+    "policy_version",
+    "most_per_day",
+    "most_per_week",
+    "most_per_month",
+)
 LAST_CALLS = 14
 PAGE = 50
 #: Lists that can be chosen on a campaign's page; others are found on the page of lists.
@@ -173,9 +182,16 @@ async def _form(
         exceptions="\n".join(f"{day} {_written(spans)}" for day, spans in shown["exceptions"].items()),
         chosen=chosen,
         faults=faults,
+        flows=await _flows(request, actor, shown["flow"]),
         trunks=await request.app[TRUNKS].trunks(actor),
         policies=await request.app[POLICY_SERVICE].policies(actor),
     )
+
+
+async def _flows(request: web.Request, actor: Actor, chosen: str | None) -> list[str]:
+    """The names of the flows that can be chosen, and the one that is."""
+    live = {one.name for one in await request.app[INBOUND].flows(actor) if one.live_version is not None}
+    return sorted(live | ({chosen} if chosen else set()))
 
 
 @routes.get("/campaigns/rules-check")
