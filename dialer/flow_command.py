@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,41 +16,27 @@ from dialer.clock import utc_now
 from dialer.errors import BadFlow, Invalid, NotFound, UnreadableFile
 from ivr_flows import checks, drawing, interpreter, layout, loader, shipped, yamlfile
 from ivr_flows.model import (
-    EVENTS,
     LANGUAGES,
     Action,
     Ask,
     Began,
     Came,
-    Date,
-    DateTime,
-    Digits,
     Ended,
     Event,
-    Failed,
     Flow,
     GoTo,
     HangUp,
     HungUp,
-    Money,
     Nothing,
-    Number,
-    Offer,
     OfferAnswer,
     Played,
     Position,
-    Pressed,
-    Prompt,
     Say,
-    Sound,
-    Text,
-    Time,
     Value,
     Verb,
 )  # fmt: skip
+from ivr_flows.rehearsal import MOST_ACTIONS, event_of, heard, members, outcomes, pairs
 
-#: A flow that sends a caller round is stopped after so many actions: a script may be wrong.
-MOST_ACTIONS: Final = 500
 SOUNDS: Final = (".wav", ".gsm", ".g722", ".ulaw", ".alaw", ".sln", ".sln16", ".mp3", ".ogg", ".flac")
 
 
@@ -202,13 +188,10 @@ def _moment(at: str | None) -> datetime:
 
 
 def _variables(given: list[str]) -> dict[str, Value]:
-    found: dict[str, Value] = {}
-    for one in given:
-        name, equals, value = one.partition("=")
-        if not equals or not name:
-            raise Invalid(field="--set", reason=f"{one!r}: write NAME=VALUE")
-        found[name] = value
-    return found
+    try:
+        return pairs(given)
+    except ValueError as error:
+        raise Invalid(field="--set", reason=f"{str(error)!r}: write NAME=VALUE") from None
 
 
 def _other(flow: Flow, source: str, name: str) -> Flow:
@@ -248,7 +231,7 @@ class _Play:
         """What is to be done now."""
         kind = type(action).__name__
         if self.json_line:
-            self.line(state=position.state, action=kind, **_members(action))
+            self.line(state=position.state, action=kind, **members(action))
             return
         if isinstance(action, Say | Ask):
             for prompt in action.prompts:
@@ -263,7 +246,7 @@ class _Play:
         elif not isinstance(action, Say):
             about = ", ".join(
                 f"{name}={value!r}"
-                for name, value in _members(action).items()
+                for name, value in members(action).items()
                 if value not in (None, "", {}, [])
             )
             self.console.print(f"⚙ {kind}({escape(about)})", style="yellow", highlight=False)
@@ -280,7 +263,15 @@ class _Play:
         if isinstance(action, OfferAnswer):
             return Came("done")
         word = next(self.script, None)
-        return HungUp() if word is None else event_of(word.strip())
+        return HungUp() if word is None else self.event(word.strip())
+
+    @staticmethod
+    def event(word: str) -> Event:
+        """What a word of the script means. Raises Invalid."""
+        try:
+            return event_of(word)
+        except ValueError as error:
+            raise Invalid(field="--set", reason=f"{str(error)!r}: write NAME=VALUE") from None
 
     def asked(self, action: Action, verb: Verb) -> Event:
         """What the one at the terminal does."""
@@ -295,7 +286,7 @@ class _Play:
         except EOFError:
             return HungUp()
         if word:
-            return event_of(word)
+            return self.event(word)
         return Nothing() if isinstance(action, Ask) else Came(outcomes(action, verb)[0])
 
     def ended(self, position: Position) -> None:
@@ -308,49 +299,3 @@ class _Play:
         self.console.print(f"■ {how} in {escape(position.state)}{served}", style="bold", highlight=False)
         for name, value in sorted(position.variables.items()):
             self.console.print(f"  {escape(name)} = {escape(str(value))}", style="dim", highlight=False)
-
-
-def outcomes(action: Action, verb: Verb) -> tuple[str, ...]:
-    """What may become of an action, the usual first."""
-    return ("offered", "none", "failed") if isinstance(action, Offer) else EVENTS[verb]
-
-
-def event_of(word: str) -> Event:
-    """A word of a script: keys, `-` silence, `!` hang-up, or an event with values (`found:name=Anna`)."""
-    if word in ("-", ""):
-        return Nothing()
-    if word == "!":
-        return HungUp()
-    if set(word) <= set("0123456789*#"):
-        return Pressed(word)
-    name, _, values = word.partition(":")
-    return Failed() if name == "failed" else Came(name, _variables(values.split(";")) if values else {})
-
-
-def _members(action: Action) -> dict[str, Any]:
-    assert is_dataclass(action)
-    found = asdict(action)
-    if isinstance(action, Say | Ask):
-        found["prompts"] = [heard(prompt) for prompt in action.prompts]
-    return found
-
-
-def heard(prompt: Prompt) -> str:
-    """A prompt in words."""
-    match prompt:
-        case Text(text):
-            return text
-        case Sound(name):
-            return f"[sound {name}]"
-        case Digits(text):
-            return " ".join(text)
-        case Number(value):
-            return str(value)
-        case Money(amount, currency):
-            return f"{amount} {currency}"
-        case Date(date):
-            return f"{date:%d.%m.%Y}"
-        case Time(time):
-            return f"{time:%H:%M}"
-        case DateTime(moment):
-            return f"{moment:%d.%m.%Y %H:%M}"

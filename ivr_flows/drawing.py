@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final
 from xml.sax.saxutils import escape
 
@@ -63,8 +65,20 @@ def _mermaid(text: str) -> str:
 # -- SVG -----------------------------------------------------------------------------------------------------
 
 
-def svg(flow: Flow) -> str:
-    """The flow as an SVG picture."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Figures that stand on a state; 0 is not drawn."""
+
+    #: callers who are there now
+    here: int = 0
+    #: how often callers came there
+    came: int = 0
+    #: how many hung up there
+    lost: int = 0
+
+
+def svg(flow: Flow, marks: Mapping[str, Mark] = MappingProxyType({})) -> str:
+    """The flow as an SVG picture; `marks`: by the names of states."""
     placed = layout(flow)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{placed.width:.0f}" height="{placed.height:.0f}"'
@@ -93,6 +107,7 @@ def svg(flow: Flow) -> str:
             ' marker-end="url(#to)"/>'
         )
     parts += [_box(flow, flow.states[name], box) for name, box in placed.boxes.items()]
+    parts += [_mark(placed.boxes[name], mark) for name, mark in marks.items() if name in placed.boxes]
     return "\n".join((*parts, "</svg>")) + "\n"
 
 
@@ -144,6 +159,28 @@ def _box(flow: Flow, state: State, box: Box) -> str:
         f"{escape(words)}</text>"
         f'<text x="{box.x:.1f}" y="{box.y + 36:.1f}" font-size="10.5" fill="{line}">{state.verb}</text>'
         f"{said if under else ''}</g>"
+    )
+
+
+def _mark(box: Box, mark: Mark) -> str:
+    """Above on the right who is there; below who came (left) and who hung up (right)."""
+    left, right = box.x - WIDTH / 2, box.x + WIDTH / 2
+    pills = (
+        (mark.here, right - 16, box.y, "#1659a8", "#ffffff", "here"),
+        (mark.came, left + 24, box.y + HEIGHT, "#ffffff", "#3e4c59", "came"),
+        (mark.lost, right - 24, box.y + HEIGHT, "#fdecea", "#a11d16", "lost"),
+    )
+    return "".join(_pill(*pill) for pill in pills if pill[0])
+
+
+def _pill(number: int, x: float, y: float, fill: str, ink: str, kind: str) -> str:
+    words = f"−{number}" if kind == "lost" else str(number)
+    wide = max(24.0, 7.5 * len(words) + 12)
+    return (
+        f'<g class="{kind}"><rect x="{x - wide / 2:.1f}" y="{y - 9:.1f}" width="{wide:.1f}" height="18"'
+        f' rx="9" fill="{fill}" stroke="{ink}" stroke-width="1"/>'
+        f'<text x="{x:.1f}" y="{y + 4:.1f}" font-size="11.5" font-weight="600" text-anchor="middle"'
+        f' fill="{ink}">{words}</text></g>'
     )
 
 

@@ -42,12 +42,14 @@ from dialer.hosts import http as hosts_http
 from dialer.hosts.service import HostService
 from dialer.httpkit.application import Background, build_application
 from dialer.inbound import http as inbound_http
+from dialer.inbound.playing_flows import flows_that_play
 from dialer.inbound.service import InboundService
 from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
 from dialer.policies import http as policies_http
 from dialer.policies.service import PolicyService
 from dialer.prompts import http as prompts_http
+from dialer.prompts.player import Prompts
 from dialer.prompts.service import PromptService
 from dialer.prompts.soundset import SoundSet
 from dialer.queues import http as queues_http
@@ -75,6 +77,8 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
     desk = CommandDesk(database, listener)
     users = UserService(database, session_hours=settings.session_hours)
     speaker = Speaker.of(settings)
+    sounds = SoundSet.of(settings)
+    prompts = Prompts(database, settings.prompts_dir, speaker, sounds)
     why_not = WhyNotService(database, settings)
     do_not_call = DoNotCallService(database, settings)
     callbacks = CallbackService(database)
@@ -142,9 +146,9 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             hooks_http.HOOKS: hooks,
             calls_http.CALLS: CallService(database, desk, settings),
             hosts_http.HOSTS: HostService(database),
-            inbound_http.INBOUND: InboundService(database),
+            inbound_http.INBOUND: InboundService(database, prompts),
             proofs_http.PROOFS: Proofs(database),
-            prompts_http.PROMPTS: PromptService(database, settings, speaker, SoundSet.of(settings)),
+            prompts_http.PROMPTS: PromptService(database, settings, speaker, sounds, flows_that_play),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),
             voicemail_http.VOICEMAIL: VoicemailService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from uuid import UUID
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dialer.errors import BadFlow, Conflict, Invalid, NotFound
 from dialer.httpkit.access import Right
@@ -16,6 +16,7 @@ from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import In, Line, Out
 from dialer.inbound.model import Arrived
 from dialer.inbound.service import InboundService, Use, Way, number_shown
+from ivr_flows.yamlfile import MOST_BYTES
 
 INBOUND = web.AppKey("inbound", InboundService)
 
@@ -25,7 +26,16 @@ routes = Routes("inbound")
 class FlowIn(In):
     """A flow."""
 
-    document: dict[str, Any] = Field(description="as docs/flows.md has it; it names the flow")
+    document: dict[str, Any] | None = Field(None, description="as docs/flows.md has it; it names the flow")
+    yaml: str | None = Field(
+        None, max_length=MOST_BYTES, description="the same as YAML, in its place; its comments are kept"
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.document is None) == (self.yaml is None):
+            raise ValueError("either document or yaml is given")
+        return self
 
 
 class PublishIn(In):
@@ -148,13 +158,32 @@ async def flows(call: Call) -> list[FlowOut]:
 @routes.post("/inbound/flows", right=Right.CAMPAIGNS_EDIT, status=201, errors=(BadFlow,))
 async def write(call: Call, body: FlowIn) -> VersionOut:
     """A new draft of the flow that the document names. Nobody is led by it before it is published."""
-    return VersionOut.model_validate(await call.app[INBOUND].write(call.actor, body.document))
+    written = body.document if body.document is not None else body.yaml or ""
+    return VersionOut.model_validate(await call.app[INBOUND].write(call.actor, written))
+
+
+@routes.get("/inbound/flows/{name}/versions", right=Right.CAMPAIGNS_READ, errors=(NotFound,))
+async def versions(call: Call, name: str) -> list[VersionOut]:
+    """All versions of a flow, newest first."""
+    return [VersionOut.model_validate(one) for one in await call.app[INBOUND].versions(call.actor, name)]
 
 
 @routes.get("/inbound/flows/{name}/versions/{version}", right=Right.CAMPAIGNS_READ, errors=(NotFound,))
 async def version(call: Call, name: str, version: int) -> VersionOut:
     """What a flow says in a version."""
     return VersionOut.model_validate(await call.app[INBOUND].version(call.actor, name, version))
+
+
+@routes.get(
+    "/inbound/flows/{name}/versions/{version}.yaml",
+    right=Right.CAMPAIGNS_READ,
+    raw="application/yaml",
+    errors=(NotFound,),
+)
+async def version_text(call: Call, name: str, version: int) -> web.StreamResponse:
+    """What a flow says in a version, as YAML: with its comments where it was written so."""
+    found = await call.app[INBOUND].version(call.actor, name, version)
+    return web.Response(text=found.text, content_type="application/yaml", charset="utf-8")
 
 
 @routes.post(
@@ -187,6 +216,12 @@ async def change_number(call: Call, number_id: int, body: NumberEdit) -> NumberO
     return NumberOut.model_validate(
         await call.app[INBOUND].change_number(call.actor, number_id, body.flow, values)
     )
+
+
+@routes.delete("/inbound/numbers/{number_id}", right=Right.CAMPAIGNS_EDIT, errors=(NotFound, Conflict))
+async def remove_number(call: Call, number_id: int) -> None:
+    """Forget a number that nobody has called; one that was called is switched off instead."""
+    await call.app[INBOUND].remove_number(call.actor, number_id)
 
 
 @routes.get("/inbound/calls", right=Right.CALLS_READ)

@@ -21,6 +21,7 @@ from dialer.calls.model import Assignee, Call, Result, Served
 from dialer.calls.switchboard import BRIDGE, HANGUP, MESSAGE, TIMEOUT
 from dialer.calls.table import CallTable, Line
 from dialer.clock import utc_now
+from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AgiHangup, DatabaseUnavailable
 from dialer.inbound import callers, store
@@ -189,6 +190,11 @@ class Leader:
                     now_in,
                     utc_now(),
                 )
+                if now_in:
+                    told = {"call_id": str(call.attempt_id), "flow": visit.flow.name, "state": now_in}
+                    await events.emit(
+                        conn, "flow.step", told, tenant_id=call.tenant_id, campaign_id=call.campaign_id
+                    )
                 if collected:
                     await store.tell(conn, call.tenant_id, call.attempt_id, collected)
         except DatabaseUnavailable as error:

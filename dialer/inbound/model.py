@@ -11,6 +11,7 @@ from uuid import UUID
 
 from dialer.calls.model import Result
 from ivr_flows.model import Action, Came, Event, RequestCallback, Transfer, Voicemail
+from ivr_flows.writing import yaml_of
 
 #: How a called number is kept: digits, without a plus.
 NUMBER: Final = re.compile(r"[0-9]{2,20}")
@@ -30,6 +31,7 @@ class Number:
     flow: str
     #: whose dispositions, recording and wrap-up limit its talks have
     campaign_id: int
+    campaign: str
     #: where callers wait if the flow names no queue
     queue: str
     #: who calls it goes through the version that is tried out
@@ -59,8 +61,15 @@ class Version:
     version: int
     state: str
     document: Mapping[str, Any]
+    #: the YAML that was written, with its comments; "": it came as values
+    source: str
     made_by: int | None
     made_at: datetime
+
+    @property
+    def text(self) -> str:
+        """As YAML."""
+        return self.source or yaml_of(self.document)
 
 
 @dataclass(frozen=True, slots=True)

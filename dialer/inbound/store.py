@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.model import CallState
 from dialer.db.prepared import Prepared
 from dialer.db.session import encode_json
-from dialer.db.tables import agent, agent_session, flow, flow_step, flow_version, inbound_call, inbound_number
-from dialer.inbound.model import Arrived, FlowRow, Number, Stepped, Version
+from dialer.db.tables import agent, agent_session, flow, flow_step, flow_version, inbound_call
+from dialer.inbound.model import Arrived, FlowRow, Stepped, Version
 from ivr_flows.model import Passed
 
 _CALLED = Prepared(
@@ -265,6 +265,19 @@ _LAST = (
 )
 
 
+_V = flow_version.c
+_VERSIONS = select(
+    _V.flow_id,
+    flow.c.name.label("flow"),
+    _V.version,
+    _V.state,
+    _V.document,
+    _V.source,
+    _V.made_by,
+    _V.made_at,
+).join_from(flow_version, flow, (flow.c.tenant_id == _V.tenant_id) & (flow.c.id == _V.flow_id))
+
+
 async def flows(conn: AsyncConnection, tenant_id: int) -> list[FlowRow]:
     """All flows, by name."""
     rows = await conn.execute(select(flow, _LAST).where(flow.c.tenant_id == tenant_id).order_by(flow.c.name))
@@ -285,29 +298,39 @@ async def lock_flow(
 
 
 async def add_version(
-    conn: AsyncConnection, of: FlowRow, tenant_id: int, document: Mapping[str, Any], by: int | None
+    conn: AsyncConnection,
+    of: FlowRow,
+    tenant_id: int,
+    document: Mapping[str, Any],
+    by: int | None,
+    source: str = "",
 ) -> int:
-    """A new draft of the flow, which is locked; its version."""
+    """A new draft of the flow, which is locked; its version. `source`: its YAML, if it came as such."""
     version = (of.last_version or 0) + 1
-    await conn.execute(
-        insert(flow_version).values(
-            tenant_id=tenant_id, flow_id=of.id, version=version, document=dict(document), made_by=by
-        )
-    )
+    row = {"version": version, "document": dict(document), "source": source, "made_by": by}
+    await conn.execute(insert(flow_version).values(tenant_id=tenant_id, flow_id=of.id, **row))
     return version
 
 
 async def version_of(conn: AsyncConnection, tenant_id: int, name: str, version: int) -> Version | None:
     """A version of the flow of that name."""
-    v = flow_version.c
-    row = (
-        await conn.execute(
-            select(v.flow_id, flow.c.name, v.version, v.state, v.document, v.made_by, v.made_at)
-            .join_from(flow_version, flow, (flow.c.tenant_id == v.tenant_id) & (flow.c.id == v.flow_id))
-            .where(v.tenant_id == tenant_id, flow.c.name == name, v.version == version)
-        )
-    ).one_or_none()
-    return Version(*row) if row else None
+    query = _VERSIONS.where(_V.tenant_id == tenant_id, flow.c.name == name, _V.version == version)
+    row = (await conn.execute(query)).one_or_none()
+    return Version(**row._mapping) if row else None
+
+
+async def versions(conn: AsyncConnection, tenant_id: int, name: str) -> list[Version]:
+    """All versions of the flow of that name, newest first."""
+    query = _VERSIONS.where(_V.tenant_id == tenant_id, flow.c.name == name)
+    rows = await conn.execute(query.order_by(_V.version.desc()))
+    return [Version(**row._mapping) for row in rows]
+
+
+async def in_use(conn: AsyncConnection, tenant_id: int) -> list[Version]:
+    """The versions that are live or tried out."""
+    used = _V.version.in_((flow.c.live_version, flow.c.test_version))
+    rows = await conn.execute(_VERSIONS.where(_V.tenant_id == tenant_id, used).order_by(flow.c.name))
+    return [Version(**row._mapping) for row in rows]
 
 
 async def live_document(conn: AsyncConnection, tenant_id: int, name: str) -> Mapping[str, Any] | None:
@@ -338,55 +361,6 @@ async def publish(conn: AsyncConnection, tenant_id: int, of: FlowRow, version: i
     stays_live = state == "test" and version == other
     if not stays_live:
         await conn.execute(update(flow_version).where(*mine, v.version == version).values(state=state))
-
-
-# -- numbers -----------------------------------------------------------------------------------------------
-
-_N = inbound_number.c
-_NUMBERS = select(
-    _N.id,
-    _N.number,
-    _N.name,
-    _N.flow_id,
-    flow.c.name.label("flow"),
-    _N.campaign_id,
-    _N.queue,
-    _N.test,
-    _N.active,
-).join_from(inbound_number, flow, (flow.c.tenant_id == _N.tenant_id) & (flow.c.id == _N.flow_id))
-
-
-async def numbers(conn: AsyncConnection, tenant_id: int, number_id: int | None = None) -> list[Number]:
-    """All numbers of the tenant, or the one with this id."""
-    query = _NUMBERS.where(_N.tenant_id == tenant_id).order_by(_N.number)
-    if number_id is not None:
-        query = query.where(_N.id == number_id)
-    return [Number(*row) for row in await conn.execute(query)]
-
-
-async def add_number(conn: AsyncConnection, tenant_id: int, values: Mapping[str, Any]) -> int:
-    """A new number; its id. One that somebody has breaks a unique constraint."""
-    made = await conn.scalar(
-        insert(inbound_number).values(tenant_id=tenant_id, **values).returning(inbound_number.c.id)
-    )
-    assert isinstance(made, int)
-    return made
-
-
-async def change_number(
-    conn: AsyncConnection, tenant_id: int, number_id: int, values: Mapping[str, Any]
-) -> bool:
-    """Write columns of a number; False: there is none."""
-    changed = await conn.execute(
-        update(inbound_number).where(_N.tenant_id == tenant_id, _N.id == number_id).values(**values)
-    )
-    return changed.rowcount == 1
-
-
-async def remove_number(conn: AsyncConnection, tenant_id: int, number_id: int) -> bool:
-    """Forget a number; False: there is none. One that has been called breaks a reference."""
-    gone = await conn.execute(delete(inbound_number).where(_N.tenant_id == tenant_id, _N.id == number_id))
-    return gone.rowcount == 1
 
 
 async def is_own(conn: AsyncConnection, tenant_id: int, call_id: UUID, user_id: int | None) -> bool:

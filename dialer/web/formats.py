@@ -86,6 +86,11 @@ def spaced(e164: str) -> str:
     return f"+7{HARD}{HARD.join(match.groups())}" if match else e164
 
 
+def ours(number: str) -> str:
+    """A number of ours, kept as digits, as people write it."""
+    return spaced(f"+{number}") if re.fullmatch(r"7[0-9]{10}", number) else number
+
+
 def epoch_ms(value: datetime | None) -> int:
     """For the browser's timers."""
     return int(value.timestamp() * 1000) if value else 0
@@ -105,5 +110,6 @@ def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
         "when": datetime.fromisoformat,
         "masked": masked,
         "spaced": spaced,
+        "ours": ours,
         "epoch_ms": epoch_ms,
     }

@@ -57,8 +57,15 @@ SITE: Final[Sequence[Section | Part]] = (
     Section("/campaigns", "campaigns", (Right.CAMPAIGNS_READ,)),
     Section("/calls", "calls", (Right.CALLS_READ,)),
     Section("/callbacks", "callbacks", (Right.CALLS_READ, Right.WORK)),
-    Section("/voicemail", "voicemail", (Right.CALLS_READ, Right.WORK)),
-    Section("/queues", "queues", (Right.CAMPAIGNS_READ,)),
+    Part(
+        "incoming",
+        (
+            Section("/queues", "queues", (Right.CAMPAIGNS_READ,)),
+            Section("/flows", "flows", (Right.CAMPAIGNS_READ,)),
+            Section("/numbers", "numbers", (Right.CAMPAIGNS_READ,)),
+            Section("/voicemail", "voicemail", (Right.CALLS_READ, Right.WORK)),
+        ),
+    ),
     Section("/agents", "agents", (Right.AGENTS_READ,)),
     Part(
         "customers",

@@ -12,6 +12,7 @@ from typing import Final
 
 from dialer.httpkit.i18n import translator
 from dialer.reports.live_store import Pace
+from dialer.web.flow_words import FLOW_WORDS
 from dialer.web.people_words import PEOPLE_WORDS
 from dialer.web.quality_words import QUALITY_WORDS
 from dialer.web.queue_words import QUEUE_WORDS
@@ -149,7 +150,10 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "calls": "Calls",
             "callbacks": "Callbacks",
             "voicemail": "Voicemail",
+            "incoming": "Inbound",
             "queues": "Queues",
+            "flows": "Flows",
+            "numbers": "Numbers",
             "agents": "Agents",
             "customers": "Customers",
             "contacts": "Contacts",
@@ -317,6 +321,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         **QUALITY_WORDS,
         **QUEUE_WORDS,
+        **FLOW_WORDS,
         **SEGMENT_WORDS,
         **PEOPLE_WORDS,
         "pause": {

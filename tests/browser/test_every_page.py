@@ -9,11 +9,13 @@ import pytest
 from aiohttp import ClientSession
 from sqlalchemy import select
 from support.browser import Visitor, Visitors
+from support.flow_pages import a_flow
 from support.stage import TENANT, Stage
 from support.web import Web
 
 from dialer.db import tables as t
 from dialer.httpkit.access import Actor, Role
+from dialer.inbound.http import INBOUND
 from dialer.web.frontend import MODULES
 from dialer.web.keys import FILES
 
@@ -25,7 +27,8 @@ PATHS = (
     "/why-not?number=89160000000", "/campaigns/{campaign}/why-not", "/contacts/{contact}/why-not",
     "/lists/quality", "/lists/duplicates", "/lists/dead-numbers",
     "/callbacks", "/callbacks?view=day", "/contacts/{contact}/callback",
-    "/queues", "/queues/new", "/voicemail",
+    "/queues", "/queues/new", "/voicemail", "/numbers", "/numbers/new",
+    "/flows", "/flows/new", "/flows/new?from=survey.en", "/flows/1", "/flows/1/edit", "/flows/1/versions/1",
 )  # fmt: skip
 SEGMENT_PATHS = ("/segments", "/segments/new", "/fields", "/grids")
 AXE = MODULES / "axe-core/axe.min.js"
@@ -47,6 +50,7 @@ async def faults(person: Visitor) -> list[str]:
 async def test_every_page_is_sound(visit: Visitors, stage: Stage, locale: str, dark: bool) -> None:
     """No console error, no serious accessibility fault, no sideways scroll at a phone's width."""
     person = await visit(Role.ADMINISTRATOR, locale=locale, dark=dark)
+    await a_flow(stage.web.app[INBOUND])
     async with stage.database.tenant(TENANT) as conn:
         contact = await conn.scalar(
             select(t.attempt.c.contact_id).where(t.attempt.c.disposition_id.is_not(None))

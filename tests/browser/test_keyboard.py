@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 from support.browser import Visitor, Visitors
+from support.flow_pages import a_flow
 from support.promises import ROUND_THE_CLOCK
 from support.stage import TENANT, Stage
 
@@ -19,6 +20,7 @@ from dialer.contacts.service import ContactService
 from dialer.contacts.spool import pieces
 from dialer.db import tables as t
 from dialer.httpkit.access import Actor, Role
+from dialer.inbound.http import INBOUND
 
 #: A folder where pictures of the pages are put, to be looked at; unset: none are made.
 SHOTS = os.environ.get("TEST_SHOTS", "")
@@ -29,6 +31,7 @@ PATHS = (
     "/contacts", "/contacts/{contact}", "/lists/{list}", "/imports/{preview}", "/lists/mappings",
     "/do-not-call", "/segments", "/segments/new", "/fields", "/grids", "/policies", "/policies/ru-38fz",
     "/policies/new?from=ru-38fz", "/lists/quality", "/lists/duplicates", "/lists/dead-numbers",
+    "/numbers/new", "/flows/new", "/flows/1", "/flows/1/edit", "/flows/1/versions/1",
 )  # fmt: skip
 #: Where one is: whether that is seen. What was reached is remembered.
 HERE = """
@@ -101,6 +104,7 @@ async def places(stage: Stage, tmp_path: Path) -> dict[str, int]:
         await conn.execute(t.do_not_call.update().values(valid_until=utc_now().replace(year=2040)))
         other = await conn.scalar(query.order_by(t.lead.c.id.desc()).limit(1))
     assert other is not None
+    await a_flow(stage.web.app[INBOUND])
     made = await callbacks.make(SERVER, stage.campaign_id, other, Asked(utc_now().replace(year=2027)))
     return {
         "contact": contact,

@@ -27,16 +27,22 @@ def names(row: list[Shown]) -> list[str]:
 
 def test_what_each_role_is_shown() -> None:
     """What it may open, and nothing else; of a part with a single page that page itself."""
-    first = ["campaigns", "calls", "callbacks", "voicemail", "queues", "agents", "customers", "set_up"]
+    first = ["campaigns", "calls", "callbacks", "incoming", "agents", "customers", "set_up", "desk"]
     assert names(row(Role.OPERATOR)) == ["callbacks", "voicemail", "desk"]
-    assert names(row(Role.SUPERVISOR)) == names(row(Role.ADMINISTRATOR)) == [*first, "desk"]
+    assert names(row(Role.SUPERVISOR)) == names(row(Role.ADMINISTRATOR)) == first
     parts = {
         role: {one.name: names(list(one.row)) for one in row(role) if one.row}
         for role in (Role.SUPERVISOR, Role.ADMINISTRATOR)
     }
     customers = ["contacts", "lists", "segments", "do_not_call"]
-    assert parts[Role.SUPERVISOR] == {"customers": customers, "set_up": ["trunks", "policies", "prompts"]}
+    incoming = ["queues", "flows", "numbers", "voicemail"]
+    assert parts[Role.SUPERVISOR] == {
+        "incoming": incoming,
+        "customers": customers,
+        "set_up": ["trunks", "policies", "prompts"],
+    }
     assert parts[Role.ADMINISTRATOR] == {
+        "incoming": incoming,
         "customers": customers,
         "set_up": ["trunks", "policies", "prompts", "users"],
     }
@@ -52,6 +58,7 @@ def test_what_each_role_is_shown() -> None:
         ("/imports/3", "customers", "lists"),
         ("/grids", "customers", "segments"),
         ("/policies/ru-commercial", "set_up", "policies"),
+        ("/numbers/7", "incoming", "numbers"),
         ("/listsome", None, None),
     ],
 )

@@ -55,6 +55,7 @@ flow_version = tenant_table(
     Column("flow_id", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("document", JSONB, nullable=False),  # see ivr_flows
+    Column("source", Text, nullable=False, server_default=""),  # the YAML that was written; empty: none was
     Column("state", Text, nullable=False, server_default="draft"),
     Column("made_by", BigInteger),  # the user; null: the server
     now_at("made_at"),
@@ -192,6 +193,8 @@ flow_step = tenant_table(
     ref("inbound_call", "inbound_call_id", on_delete="CASCADE"),
     ref("attempt", "attempt_id", on_delete="CASCADE"),
     CheckConstraint("attempt_id = call_id", name="whose"),
+    # How many came to which state, and how they left, in a span of time.
+    Index(None, "tenant_id", "flow", "at"),
     key=("call_id", "n"),
 )
 

@@ -864,6 +864,7 @@ CREATE TABLE flow_version (
     flow_id BIGINT NOT NULL,
     version INTEGER NOT NULL,
     document JSONB NOT NULL,
+    source TEXT DEFAULT '' NOT NULL,
     state TEXT DEFAULT 'draft' NOT NULL,
     made_by BIGINT,
     made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -1455,6 +1456,8 @@ CREATE TABLE flow_step (
     CONSTRAINT flow_step_whose_check CHECK (attempt_id = call_id),
     CONSTRAINT flow_step_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
+
+CREATE INDEX flow_step_tenant_id_flow_at_idx ON flow_step (tenant_id, flow, at);
 
 CREATE TABLE missed_call (
     tenant_id INTEGER NOT NULL,
