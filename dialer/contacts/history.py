@@ -1,9 +1,9 @@
 """What happened to a person: what was done to their card, and calls, promises, lists and consents with it.
 
-Only what has no row elsewhere is written here: who changed what, from what to what. An attempt, a place in a
-list, a consent, a promised call or a wish not to be called *is* the row of what happened, so the history is
-read from all of them. Of do-not-call those entries are told that name a number of the person: an area that is
-not called is nothing that happened to them.
+Only what has no row elsewhere is written here: who changed what, from what to what. An attempt, a call that
+came in, a place in a list, a consent, a promised call or a wish not to be called *is* the row of what
+happened, so the history is read from all of them. Of do-not-call those entries are told that name a number of
+the person: an area that is not called is nothing that happened to them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class Entry:
     source: str
     #: its row: the attempt's id, the consent's, ...
     key: str
-    #: a word of `Kind` for an event, else the source again
+    #: a word of `Kind` for an event; `missed` for a call that came in and was served by nobody; else the
+    #: source, or the source with what became of it
     kind: str
     #: who did it, by their present name; None: the server itself, or nobody
     by: str | None
@@ -171,6 +172,36 @@ _SOURCES: Final[Mapping[str, str]] = {
                WHERE tenant_id = :tenant_id AND contact_id IS NULL AND e164 = ANY (ARRAY(
                    SELECT e164 FROM contact_phone WHERE tenant_id = :tenant_id AND contact_id = :contact_id))
           ) a
+          LEFT JOIN campaign p ON p.tenant_id = a.tenant_id AND p.id = a.campaign_id
+          LEFT JOIN agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
+          LEFT JOIN disposition d ON d.tenant_id = a.tenant_id AND d.id = a.disposition_id
+    """,
+    # `way`: the states of the flow that they went through.
+    "inbound": """
+        SELECT a.created_at AS at, CAST(a.id AS text) AS key,
+               CASE WHEN a.result IN ('abandoned', 'left') THEN 'missed' ELSE 'inbound' END AS kind,
+               g.user_id AS by_user,
+               jsonb_build_object(
+                   'campaign_id', a.campaign_id, 'campaign', p.name, 'e164', a.e164, 'state', a.state,
+                   'result', a.result, 'reason', a.reason, 'queue', a.queue,
+                   'wait_s', extract(epoch FROM coalesce(a.connected_at, a.hung_up_at) - a.queued_at),
+                   'flow', f.name,
+                   'way', coalesce((SELECT jsonb_agg(s.state ORDER BY s.n) FROM flow_step s
+                                     WHERE s.tenant_id = a.tenant_id AND s.call_id = a.id), '[]'),
+                   'agent', g.name, 'talk_s', extract(epoch FROM a.hung_up_at - a.connected_at),
+                   'disposition_ru', d.label_ru, 'disposition_en', d.label_en, 'note', a.disposition_note,
+                   'recording', EXISTS (
+                       SELECT FROM recording r
+                        WHERE r.tenant_id = a.tenant_id AND r.inbound_call_id = a.id AND r.status = 'whole')
+               ) AS detail
+          FROM (
+              SELECT * FROM inbound_call WHERE tenant_id = :tenant_id AND contact_id = :contact_id
+              UNION ALL
+              SELECT * FROM inbound_call
+               WHERE tenant_id = :tenant_id AND contact_id IS NULL AND e164 = ANY (ARRAY(
+                   SELECT e164 FROM contact_phone WHERE tenant_id = :tenant_id AND contact_id = :contact_id))
+          ) a
+          LEFT JOIN flow f ON f.tenant_id = a.tenant_id AND f.id = a.flow_id
           LEFT JOIN campaign p ON p.tenant_id = a.tenant_id AND p.id = a.campaign_id
           LEFT JOIN agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
           LEFT JOIN disposition d ON d.tenant_id = a.tenant_id AND d.id = a.disposition_id

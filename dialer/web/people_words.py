@@ -54,6 +54,7 @@ PEOPLE_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "cleaned": "Values were brought to one form",
             "exported": "All that is kept was given out",
             "erased": "Erased",
+            "missed": "Missed",
             "list": "Came into the list",
             "lead": "Came into the campaign",
             "consent": "Has agreed to calls",

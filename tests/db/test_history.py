@@ -7,7 +7,8 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
+from support.came import came_in
 from support.floor import TENANT, Floor
 from support.imports import BOSS, Lists
 from support.promises import at_noon, open_floor, promised
@@ -32,7 +33,7 @@ from dialer.settings import load
 from scheduler import promised as promised_rows
 
 NUMBER, OTHER = "+79161234567", "+79160000001"
-HOUR = timedelta(hours=1)
+HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -99,6 +100,35 @@ async def test_everything_of_a_person_and_of_nobody_else(database: Database, per
         "no_answer",
         False,
     )
+
+
+async def test_calls_that_came_in_are_told(database: Database, person: int) -> None:
+    """With reason, way, wait and talk; one that nobody served is missed; one from a number of theirs that was
+    nobody's yet is theirs, and a stranger's from it is not."""
+    now = utc_now()
+    async with database.tenant(1) as conn:
+        campaign = await conn.scalar(select(t.campaign.c.id))
+        assert campaign is not None
+        stranger = await conn.scalar(select(t.contact.c.id).where(t.contact.c.last_name == "Петров"))
+        talk = await came_in(
+            conn, campaign, now - HOUR, contact_id=person, e164=NUMBER, result="answered", reason="цена",
+            queue="Продажи",  queued_at=now - 100 * SECOND, connected_at=now - 80 * SECOND,
+            hung_up_at=now - 20 * SECOND,
+        )  # fmt: skip
+        missed = await came_in(conn, campaign, now, e164=NUMBER, result="abandoned", queue="Продажи")
+        await came_in(conn, campaign, now, contact_id=stranger, e164=NUMBER, result="left")
+        for n, state in enumerate(("menu", "sales")):
+            await conn.execute(
+                insert(t.flow_step).values(
+                    tenant_id=1, call_id=talk, n=n, flow="reception", state=state, at=now
+                )
+            )
+        told = [one for one in await history.page(conn, 1, person, limit=50) if one.source == "inbound"]
+    assert [(one.kind, one.key) for one in told] == [("missed", str(missed)), ("inbound", str(talk))]
+    detail = told[1].detail
+    assert (detail["reason"], detail["queue"], detail["campaign"]) == ("цена", "Продажи", "A")
+    assert (detail["way"], detail["wait_s"], detail["talk_s"]) == (["menu", "sales"], 20, 60)
+    assert (told[0].detail["way"], told[0].detail["talk_s"]) == ([], None)
 
 
 async def test_a_promised_call_is_told_from_its_making_to_its_end(database: Database) -> None:
