@@ -40,9 +40,13 @@ from dialer.hooks.fastagi import HookAgi
 from dialer.hooks.service import HookService
 from dialer.hosts import http as hosts_http
 from dialer.hosts.service import HostService
+from dialer.httpkit import stream
 from dialer.httpkit.application import Background, build_application
 from dialer.inbound import http as inbound_http
+from dialer.inbound import reasons_http
 from dialer.inbound.playing_flows import flows_that_play
+from dialer.inbound.reasons import ReasonService
+from dialer.inbound.screen import Screens
 from dialer.inbound.service import InboundService
 from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
@@ -80,6 +84,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
     sounds = SoundSet.of(settings)
     prompts = Prompts(database, settings.prompts_dir, speaker, sounds)
     why_not = WhyNotService(database, settings)
+    screens = Screens(database)
     do_not_call = DoNotCallService(database, settings)
     callbacks = CallbackService(database)
     people = PersonService(database, settings)
@@ -113,6 +118,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             calls_http.routes,
             inbound_http.routes,
             hosts_http.routes,
+            reasons_http.routes,
             callbacks_http.routes,
             proofs_http.routes,
             prompts_http.routes,
@@ -147,6 +153,9 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             calls_http.CALLS: CallService(database, desk, settings),
             hosts_http.HOSTS: HostService(database),
             inbound_http.INBOUND: InboundService(database, prompts),
+            inbound_http.SCREENS: screens,
+            stream.TELLERS: {"call.assigned": screens.tell},
+            reasons_http.REASONS: ReasonService(database),
             proofs_http.PROOFS: Proofs(database),
             prompts_http.PROMPTS: PromptService(database, settings, speaker, sounds, flows_that_play),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),

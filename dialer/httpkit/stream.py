@@ -7,6 +7,9 @@ had before it read its data, see `newest`), else now. No event is missed and non
   and what has come already is skipped by its number;
 - its queue is bounded; when it overflows, the client goes back to reading the table.
 
+What is a person's stands in no event's row. A feature that has more to say of a kind of event to a reader who
+may know it gives a `Teller`, which is asked as the event is sent.
+
 Besides the events themselves a client gets `alive` (every 15 s, with the number up to which it has seen
 all) and `reset` (events after its number are deleted already: load the page again).
 """
@@ -16,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -31,7 +34,7 @@ from dialer.db.events import EventRow, read_after, span
 from dialer.db.listen import EVENTS, Listener
 from dialer.db.session import Database, encode_json
 from dialer.errors import BadRequest, DatabaseUnavailable, DozvonError
-from dialer.httpkit.access import Right
+from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import find_identity
 from dialer.httpkit.keys import ACTOR, DATABASE
 from dialer.httpkit.paging import MAX_ID
@@ -156,6 +159,11 @@ class EventHub:
 
 HUB = web.AppKey("event_hub", EventHub)
 
+#: The event as this reader is told it.
+Teller = Callable[[Actor, EventRow], Awaitable[EventRow]]
+#: By the kind of event.
+TELLERS: web.AppKey[Mapping[str, Teller]] = web.AppKey("event_tellers")
+
 
 AGENT = form(r"^(me|[1-9][0-9]{0,17})$", "must be the id of an agent, or me")
 
@@ -193,7 +201,9 @@ async def listen(call: Call, query: EventQuery) -> web.StreamResponse:
     try:
         await reply.prepare(call.request)
         async with reply:
-            await _Writer(call.app[DATABASE], hub, client, reply).run(call.request, start)
+            tellers = call.app.get(TELLERS, {})
+            writer = _Writer(call.app[DATABASE], hub, client, reply, call.actor, tellers)
+            await writer.run(call.request, start)
     except (ConnectionError, TimeoutError):
         # The browser went away, or reads no more: its next connection goes on after its last event.
         log.debug("stream_ended_by_peer")
@@ -258,8 +268,18 @@ class _Stream(EventSourceResponse):
 class _Writer:
     """Writes one stream."""
 
-    def __init__(self, database: Database, hub: EventHub, client: Client, reply: _Stream) -> None:
+    def __init__(
+        self,
+        database: Database,
+        hub: EventHub,
+        client: Client,
+        reply: _Stream,
+        reader: Actor,
+        tellers: Mapping[str, Teller],
+    ) -> None:
         self._database = database
+        self._reader = reader
+        self._tellers = tellers
         self._hub = hub
         self._client = client
         self._reply = reply
@@ -339,8 +359,12 @@ class _Writer:
         """Send those that were not sent yet, in one write: what happens in a moment comes together."""
         new = [row for row in rows if row.seq > self._last]
         if new:
-            await self._reply.send_together([_text(row) for row in new])
+            await self._reply.send_together([_text(await self._told(row)) for row in new])
             self._last = new[-1].seq
+
+    async def _told(self, row: EventRow) -> EventRow:
+        teller = self._tellers.get(row.kind)
+        return row if teller is None else await teller(self._reader, row)
 
     @staticmethod
     async def _still_valid(request: web.Request) -> bool:

@@ -15,10 +15,12 @@ from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import In, Line, Out
 from dialer.inbound.model import Arrived
+from dialer.inbound.screen import Screens
 from dialer.inbound.service import InboundService, Use, Way, number_shown
 from ivr_flows.yamlfile import MOST_BYTES
 
 INBOUND = web.AppKey("inbound", InboundService)
+SCREENS = web.AppKey("screens", Screens)
 
 routes = Routes("inbound")
 

@@ -42,7 +42,6 @@ class Waiting:
             **line.told,
             "queue": queue,
             "reason": action.reason,
-            "collected": len(visit.collected),
             "path": await self._path(line.call),
         }
         async with self.database.tenant(line.call.tenant_id) as conn:

@@ -174,6 +174,14 @@ inbound_call = tenant_table(
     ),
 )
 
+#: Why people call: what agents may choose from. A call keeps its reason in its own words.
+call_reason = tenant_table(
+    "call_reason",
+    Column("name", Text, nullable=False),
+    Column("place", Integer, nullable=False),  # in the list, from 1
+    key=("name",),
+)
+
 #: The way of a call through its flow, a row a state.
 flow_step = tenant_table(
     "flow_step",

@@ -13,6 +13,7 @@ from dialer.agents.http import AGENTS
 from dialer.callbacks.http import CALLBACKS
 from dialer.callbacks.store import CallbackRow
 from dialer.calls.http import CALLS
+from dialer.calls.model import Direction
 from dialer.campaigns.http import CAMPAIGNS
 from dialer.clock import utc_now
 from dialer.compliance.model import zone_of
@@ -24,6 +25,8 @@ from dialer.httpkit.keys import SETTINGS
 from dialer.httpkit.problems import locale_of
 from dialer.httpkit.schema import near
 from dialer.httpkit.stream import HUB
+from dialer.inbound.http import SCREENS
+from dialer.inbound.reasons_http import REASONS
 from dialer.web import formats, forms
 from dialer.web.keys import LIVE
 from dialer.web.render import is_fragment, page
@@ -59,6 +62,8 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
     agent, shift = await app[AGENTS].agent(actor, await app[AGENTS].own_id(actor))
     card = await app[CALLS].card(actor)
     extras = await app[LIVE].desk(actor, agent, card)
+    call = card.call if card else None
+    came_in = call is not None and call.direction is Direction.INBOUND
     now = utc_now()
     places = {name: zone_of(name) for name in extras.zones}
     codes = await app[CAMPAIGNS].pause_codes(actor)
@@ -69,6 +74,8 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
         "shift": shift,
         "card": card,
         "extras": extras,
+        "screen": await app[SCREENS].of_call(actor, call.id) if call and came_in else None,
+        "reasons": await app[REASONS].reasons(actor) if came_in else [],
         "codes": codes,
         "pauses": {code.code: code for code in codes},
         "promised": await app[CALLBACKS].mine(actor, tomorrow),
@@ -127,6 +134,15 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
     """End the own call."""
     actor = page_actor(request, Right.WORK)
     await request.app[CALLS].hang_up(actor, await _attempt(request))
+    return _done(request)
+
+
+@routes.post("/desk/reason")
+async def say_reason(request: web.Request) -> web.StreamResponse:
+    """Say why somebody has called."""
+    actor = page_actor(request, Right.WORK)
+    reason = await forms.field(request, "reason")
+    await request.app[REASONS].set(actor, await _attempt(request), reason or None)
     return _done(request)
 
 

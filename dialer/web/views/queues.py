@@ -14,6 +14,7 @@ from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.problems import locale_of
 from dialer.httpkit.stream import HUB
+from dialer.inbound.reasons_http import REASONS
 from dialer.queues.fields import QueueEdit, QueueIn
 from dialer.queues.http import QUEUES
 from dialer.queues.model import HIGHEST_LEVEL, LOWEST_LEVEL, Overflow, Rule
@@ -41,8 +42,14 @@ MAY_BE_EMPTY = (
 async def list_(request: web.Request) -> web.StreamResponse:
     """All queues, with who serves them."""
     actor = page_actor(request, Right.CAMPAIGNS_READ)
-    since = await request.app[HUB].newest()
-    return await page(request, "queues.html", since=since, queues=await request.app[QUEUES].queues(actor))
+    return await page(
+        request,
+        "queues.html",
+        since=await request.app[HUB].newest(),
+        queues=await request.app[QUEUES].queues(actor),
+        reasons=await request.app[REASONS].reasons(actor),
+        faults={},
+    )
 
 
 @routes.get("/queues/table")

@@ -1,0 +1,84 @@
+"""A caller on the agent's page, and the reasons of calls in a browser."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from uuid import UUID
+
+from playwright.async_api import expect
+from sqlalchemy import insert, select, update
+from support.browser import Visitors
+from support.came import came_in
+from support.stage import TENANT, Stage
+
+from dialer.clock import utc_now
+from dialer.db import tables as t
+from dialer.httpkit.access import Actor, Role
+from dialer.inbound.reasons import ReasonService
+
+REASONS = ["Цена и наличие", "Запись на сервис", "Жалоба"]
+
+
+async def talking(stage: Stage) -> UUID:
+    """The first agent talks with a caller who has come by three states and waited 30 s."""
+    now, agent_id = utc_now(), stage.agents[0]
+    queued_at, met_at = now - timedelta(seconds=50), now - timedelta(seconds=20)
+    async with stage.database.tenant(TENANT) as conn:
+        people = select(t.attempt.c.contact_id).where(t.attempt.c.contact_id.is_not(None)).limit(1)
+        call_id = await came_in(
+            conn, stage.campaign_id, now - timedelta(seconds=60), contact_id=await conn.scalar(people),
+            result=None, state="connected", ended_at=None, collected={"order": "4412"}, agent_id=agent_id,
+            session_id=stage.shifts[agent_id], queue="Продажи", queued_at=queued_at, assigned_at=met_at,
+            connected_at=met_at,
+        )  # fmt: skip
+        for n, state in enumerate(("menu", "order", "sales")):
+            step = {"call_id": call_id, "n": n, "flow": "reception", "state": state, "at": now}
+            await conn.execute(insert(t.flow_step).values(tenant_id=TENANT, **step))
+        await conn.execute(
+            update(t.agent_session)
+            .where(t.agent_session.c.id == stage.shifts[agent_id])
+            .values(state="talking", state_since=met_at, attempt_id=call_id)
+        )
+    return call_id
+
+
+async def test_an_agent_sees_who_calls_and_says_why(visit: Visitors, stage: Stage) -> None:
+    """Queue, wait, way and digits stand on the page; a reason is saved as it is chosen, and stays."""
+    await ReasonService(stage.database).write(Actor.server(TENANT), REASONS)
+    call_id = await talking(stage)
+    user = await visit.web.users.get(Actor.server(TENANT), stage.users[0])
+    person = await visit(user)
+    await person.open("/desk")
+    about = person.page.locator("#came-in")
+    for text in ("Продажи", "waited 0:30", "reception: menu → order → sales", "4412", "+7 495 777 01 01"):
+        await expect(about).to_contain_text(text.replace(" 4", "\u00a04") if text[0] == "+" else text)
+    async with person.page.expect_response(lambda reply: reply.url.endswith("/desk/reason")) as answered:
+        await person.page.select_option("#reason", label="Жалоба")
+    assert (await answered.value).status == 204
+    async with stage.database.tenant(TENANT) as conn:
+        query = select(t.inbound_call.c.reason).where(t.inbound_call.c.id == call_id)
+        assert await conn.scalar(query) == "Жалоба"
+    if os.environ.get("R9SHOT"):
+        await person.page.screenshot(path="/tmp/r9-desk-en.png")
+
+
+async def test_a_supervisor_writes_the_reasons(visit: Visitors, stage: Stage) -> None:
+    """One a line; a list with one twice is refused, and stays as it was typed."""
+    person = await visit(Role.SUPERVISOR)
+    person.expected.add(422)
+    page = person.page
+    await person.open("/queues")
+    await page.fill("#reasons-list", "Цена\nцена")
+    await page.click("#reasons button")
+    await expect(page.locator("#reasons .fault")).to_be_visible()
+    await expect(page.locator("#reasons-list")).to_have_value("Цена\nцена")
+    await page.fill("#reasons-list", "Цена\n\n  Жалоба ")
+    await page.click("#reasons button")
+    await expect(page.locator("#reasons-list")).to_have_value("Цена\nЖалоба")
+    assert await ReasonService(stage.database).reasons(Actor.server(TENANT)) == ["Цена", "Жалоба"]
+    if os.environ.get("R9SHOT"):
+        await page.screenshot(path="/tmp/r9-reasons-en.png")
+        ru = await visit(Role.SUPERVISOR, locale="ru")
+        await ru.open("/queues")
+        await ru.page.screenshot(path="/tmp/r9-reasons-ru.png")
