@@ -88,7 +88,10 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
     do_not_call = DoNotCallService(database, settings)
     callbacks = CallbackService(database)
     people = PersonService(database, settings)
-    hooks = HookService(database, settings, do_not_call=do_not_call, callbacks=callbacks, people=people)
+    queues = QueueService(database)
+    hooks = HookService(
+        database, settings, do_not_call=do_not_call, callbacks=callbacks, people=people, queues=queues
+    )
     hooks_agi: dict[str, Background] = {}
     if settings.hooks_agi_port is not None:
         hooks_agi["hooks"] = HookAgi(settings.hooks_agi_host, settings.hooks_agi_port, hooks, users).run
@@ -137,7 +140,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             leads_http.LEADS: LeadService(database, settings.default_region),
             policies_http.POLICY_SERVICE: PolicyService(database),
             trunks_http.TRUNKS: TrunkService(database),
-            queues_http.QUEUES: QueueService(database),
+            queues_http.QUEUES: queues,
             CONTACTS: ContactService(database, settings),
             people_http.PEOPLE: people,
             erasure_http.ERASURE: ErasureService(database, settings.recording_dir),

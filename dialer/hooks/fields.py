@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -19,7 +20,7 @@ from dialer.hooks.model import (
     Hook,
     Status,
 )
-from dialer.httpkit.paging import MAX_ID
+from dialer.httpkit.paging import MAX_ID, PageQuery
 from dialer.httpkit.schema import In, Line, Out, form
 
 form(NUMBER, "must be 3 to 20 digits, with + or without")
@@ -30,6 +31,8 @@ Word = Annotated[str, StringConstraints(pattern=WORD)]
 Text = Annotated[Line, StringConstraints(max_length=MOST_TEXT)]
 #: A contact's own field; as `custom_field.name`.
 FieldName = Annotated[Line, StringConstraints(min_length=1, max_length=64)]
+#: As pages name queues.
+QueueName = Annotated[Line, StringConstraints(min_length=1, max_length=100)]
 
 
 class HookIn(In):
@@ -62,7 +65,8 @@ class LookupIn(HookIn):
 
 
 class RouteIn(HookIn):
-    pass
+    dialled: Number | None = Field(None, description="a number of ours: where does its flow lead now?")
+    queue: QueueName | None = Field(None, description="a queue: is anybody at work for it?")
 
 
 class OptOutIn(HookIn):
@@ -113,3 +117,43 @@ class AnswerOut(Out):
     variables: dict[str, str] = Field(
         description="channel variables: one line of letters, digits, spaces and . : @ + / - _"
     )
+
+
+class OutcomeOut(Out):
+    """What became of a call that somebody's dialplan had."""
+
+    id: int
+    channel: str = Field(description="Asterisk's Uniqueid of the call")
+    outcome: str
+    note: str
+    e164: str | None = Field(description="null: the call said none")
+    contact_id: int | None = Field(description="who has the number; null: nobody, or several")
+    at: datetime = Field(description="when it was said last")
+
+
+class SurveyAnswerOut(Out):
+    """An answer to a question of a survey."""
+
+    id: int
+    channel: str = Field(description="Asterisk's Uniqueid of the call")
+    survey: str
+    question: str
+    answer: str
+    e164: str | None = Field(description="null: the call said none")
+    contact_id: int | None = Field(description="who has the number; null: nobody, or several")
+    at: datetime = Field(description="when it was given last")
+
+
+class OutcomeQuery(PageQuery):
+    """Which outcomes."""
+
+    outcome: Word | None = None
+    contact_id: int | None = Field(None, ge=1, le=MAX_ID)
+
+
+class SurveyAnswerQuery(PageQuery):
+    """Which answers."""
+
+    survey: Word | None = None
+    question: Word | None = None
+    contact_id: int | None = Field(None, ge=1, le=MAX_ID)

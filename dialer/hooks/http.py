@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from aiohttp import web
 
 from dialer.errors import (
@@ -22,12 +24,17 @@ from dialer.hooks.fields import (
     LookupIn,
     OptOutIn,
     OutcomeIn,
+    OutcomeOut,
+    OutcomeQuery,
     RouteIn,
     SurveyAnswerIn,
+    SurveyAnswerOut,
+    SurveyAnswerQuery,
 )
 from dialer.hooks.model import Hook
 from dialer.hooks.service import HookService
 from dialer.httpkit.access import Right
+from dialer.httpkit.paging import Page, cut, decode
 from dialer.httpkit.routes import Call, Routes
 
 HOOKS = web.AppKey("hooks", HookService)
@@ -52,9 +59,14 @@ async def lookup(call: Call, body: LookupIn) -> AnswerOut:
     return await _ask(call, Hook.LOOKUP, body)
 
 
-@routes.post("/hooks/route", right=Right.HOOKS_CALL, errors=_ASKS, body_limit=LIMIT, idempotent=False)
+@routes.post(
+    "/hooks/route", right=Right.HOOKS_CALL, errors=(*_ASKS, NotFound), body_limit=LIMIT, idempotent=False
+)
 async def route(call: Call, body: RouteIn) -> AnswerOut:
-    """Where the call had best go: to the agent of the last talk, or as one who is known, or new."""
+    """Where the call had best go: to the agent of the last talk, or as one who is known, or new.
+
+    With `dialled` or `queue` also where a number of ours leads now, and who is at work there.
+    """
     return await _ask(call, Hook.ROUTE, body)
 
 
@@ -97,3 +109,37 @@ async def consent(call: Call, body: ConsentIn) -> AnswerOut:
 async def survey_answer(call: Call, body: SurveyAnswerIn) -> AnswerOut:
     """Write down an answer to a question of a survey; the last one of a call counts."""
     return await _ask(call, Hook.SURVEY_ANSWER, body)
+
+
+@routes.get("/hooks/outcomes", right=Right.CALLS_READ)
+async def outcomes(call: Call, query: OutcomeQuery) -> Page[OutcomeOut]:
+    """Outcomes that dialplans have written down, the newest first."""
+    found = await call.app[HOOKS].outcomes(
+        call.actor,
+        outcome=query.outcome,
+        contact_id=query.contact_id,
+        before=_before(query.cursor),
+        limit=query.limit + 1,
+    )
+    page, following = cut(found, query.limit, lambda one: (one.at, one.id))
+    return Page[OutcomeOut](items=[OutcomeOut.model_validate(one) for one in page], next=following)
+
+
+@routes.get("/hooks/survey-answers", right=Right.CALLS_READ)
+async def survey_answers(call: Call, query: SurveyAnswerQuery) -> Page[SurveyAnswerOut]:
+    """Answers to surveys that dialplans have written down, the newest first."""
+    found = await call.app[HOOKS].answers(
+        call.actor,
+        survey=query.survey,
+        question=query.question,
+        contact_id=query.contact_id,
+        before=_before(query.cursor),
+        limit=query.limit + 1,
+    )
+    page, following = cut(found, query.limit, lambda one: (one.at, one.id))
+    return Page[SurveyAnswerOut](items=[SurveyAnswerOut.model_validate(one) for one in page], next=following)
+
+
+def _before(cursor: str | None) -> tuple[datetime, int] | None:
+    key = decode(cursor, datetime, int)
+    return (key[0], key[1]) if key else None

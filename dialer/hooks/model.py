@@ -22,6 +22,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 #: Of a channel's Uniqueid: Asterisk's own take 150, ours 36.
@@ -101,6 +102,42 @@ class Answer:
     call_token: str
     #: channel variables by name; values as `plain` leaves them
     variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a call that somebody's dialplan had."""
+
+    id: int
+    #: Asterisk's Uniqueid
+    channel: str
+    #: a word of the dialplan's own
+    outcome: str
+    note: str
+    #: None: the call said none
+    e164: str | None = field(repr=False)
+    #: who has the number; None: nobody, or several
+    contact_id: int | None
+    #: when it was said last
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer to a question of a survey."""
+
+    id: int
+    #: Asterisk's Uniqueid of the call in which it was given
+    channel: str
+    survey: str
+    question: str
+    answer: str
+    #: None: the call said none
+    e164: str | None = field(repr=False)
+    #: who has the number; None: nobody, or several
+    contact_id: int | None
+    #: when it was given last
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,12 +28,15 @@ from dialer.donotcall.model import Refusal, Source
 from dialer.donotcall.service import DoNotCallService
 from dialer.errors import Conflict, Invalid, NeedsCallToken, NotFound
 from dialer.hooks import store
+from dialer.hooks.leads import Destinations
 from dialer.hooks.model import (
     CALL_TOKEN_S,
     MOST_CHANGES,
     Answer,
+    Answered,
     Asker,
     CallToken,
+    Outcome,
     Status,
     call_token,
     digest_of,
@@ -44,6 +47,7 @@ from dialer.hooks.model import (
 from dialer.hooks.store import Known
 from dialer.httpkit.access import Actor, Right, Role
 from dialer.httpkit.limits import TryLimit
+from dialer.queues.service import QueueService
 from dialer.settings import Settings
 
 #: Changes within a minute: of one call, and to one number by whichever call.
@@ -75,12 +79,14 @@ class HookService:
         do_not_call: DoNotCallService,
         callbacks: CallbackService,
         people: PersonService,
+        queues: QueueService,
     ) -> None:
         self._database = database
         self._region = settings.default_region
         self._do_not_call = do_not_call
         self._callbacks = callbacks
         self._people = people
+        self._destinations = Destinations(database, queues)
         self._keys: dict[int, str] = {}
         self._asked = TryLimit(int(settings.hooks_per_s * RATE_WINDOW_S), RATE_WINDOW_S)
         self._by_call = TryLimit(CHANGES_A_CALL, CHANGES_WINDOW_S)
@@ -112,9 +118,18 @@ class HookService:
             told[field_variable(name)] = found.custom.get(name) if found else None
         return _answered(call, Status.OK if found else Status.NOT_FOUND, told)
 
-    async def route(self, actor: Actor, asker: Asker, *, number: str | None = None) -> Answer:
+    async def route(
+        self,
+        actor: Actor,
+        asker: Asker,
+        *,
+        number: str | None = None,
+        dialled: str | None = None,
+        queue: str | None = None,
+    ) -> Answer:
         """Where the call had best go. DOZVON_ROUTE: `agent`, the one of the last talk is free; `known`, the
-        number is somebody's; `new`, nobody's. Raises BadNumber of `number`."""
+        number is somebody's; `new`, nobody's. `dialled`, a number of ours: where its flow leads now; `queue`:
+        who is at work there. Raises BadNumber of `number`; NotFound of `dialled` and `queue`."""
         async with self._database.tenant(actor.tenant_id) as conn:
             call = await self._begin(conn, actor, asker)
             e164 = self._read(number) if number else call.own
@@ -128,7 +143,25 @@ class HookService:
             "DOZVON_AGENT_STATE": (talk.state or "offline") if talk else None,
             "DOZVON_CAMPAIGN": talk.campaign_id if talk else None,
         }
+        if dialled or queue:
+            told |= await self._leads(_acting(actor), e164 or "", dialled or "", queue or "")
         return _answered(call, Status.OK if found or talk else Status.NOT_FOUND, told)
+
+    async def _leads(self, acting: Actor, e164: str, dialled: str, queue: str) -> dict[str, object]:
+        if queue:
+            leads = await self._destinations.of_queue(acting, queue)
+        else:
+            leads = await self._destinations.of_number(acting, dialled, e164, utc_now())
+        if leads is None:
+            raise NotFound(what="queue" if queue else "number", key=queue or dialled)
+        return {
+            "DOZVON_CALLED_FLOW": leads.flow,
+            "DOZVON_CALLED_STATE": leads.state,
+            "DOZVON_CALLED_QUEUE": leads.queue,
+            "DOZVON_AT_WORK": leads.at_work,
+            "DOZVON_FREE": leads.free,
+            "DOZVON_WAITING": leads.waiting,
+        }
 
     # -- telling ---------------------------------------------------------------------------------------------
 
@@ -254,6 +287,47 @@ class HookService:
             valid_until=now + timedelta(days=days) if days else None,
         )
         return _answered(call, Status.OK, {"DOZVON_CONTACT": contact_id})
+
+    # -- what dialplans have told ----------------------------------------------------------------------------
+
+    async def outcomes(
+        self,
+        actor: Actor,
+        *,
+        outcome: str | None = None,
+        contact_id: int | None = None,
+        before: tuple[datetime, int] | None = None,
+        limit: int,
+    ) -> list[Outcome]:
+        """Outcomes that dialplans have written down; see the store."""
+        actor.require(Right.CALLS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await store.outcomes(
+                conn, actor.tenant_id, outcome=outcome, contact_id=contact_id, before=before, limit=limit
+            )
+
+    async def answers(
+        self,
+        actor: Actor,
+        *,
+        survey: str | None = None,
+        question: str | None = None,
+        contact_id: int | None = None,
+        before: tuple[datetime, int] | None = None,
+        limit: int,
+    ) -> list[Answered]:
+        """Answers to surveys that dialplans have written down; see the store."""
+        actor.require(Right.CALLS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await store.answers(
+                conn,
+                actor.tenant_id,
+                survey=survey,
+                question=question,
+                contact_id=contact_id,
+                before=before,
+                limit=limit,
+            )
 
     # -- the call that asks ----------------------------------------------------------------------------------
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, Select, Table, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db.prepared import Prepared
+from dialer.db.tables import hook_outcome, survey_answer
+from dialer.hooks.model import Answered, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,15 @@ _ANSWER = Prepared(
 )
 
 
+_WAITING = Prepared(
+    """
+    SELECT count(*) FROM inbound_call
+     WHERE tenant_id = :tenant_id AND ended_at IS NULL AND state = 'waiting'
+       AND queue = ANY (CAST(:queues AS text[]))
+    """
+)
+
+
 async def known(conn: AsyncConnection, tenant_id: int, e164: str) -> Known | None:
     """Who has the number."""
     row = await _KNOWN.row(conn, tenant_id=tenant_id, e164=e164)
@@ -126,6 +139,11 @@ async def last_talk(conn: AsyncConnection, tenant_id: int, e164: str) -> LastTal
     """The last talk at this number."""
     row = await _LAST_TALK.row(conn, tenant_id=tenant_id, e164=e164)
     return LastTalk(*row) if row else None
+
+
+async def waiting(conn: AsyncConnection, tenant_id: int, queues: Sequence[str]) -> int:
+    """How many callers wait for an agent in queues of these names."""
+    return int(await _WAITING.value(conn, tenant_id=tenant_id, queues=list(queues)))
 
 
 async def call_key(conn: AsyncConnection, tenant_id: int, token_id: int) -> str | None:
@@ -151,3 +169,53 @@ async def write_outcome(conn: AsyncConnection, tenant_id: int, **values: Any) ->
 async def write_answer(conn: AsyncConnection, tenant_id: int, **values: Any) -> None:
     """An answer: channel, survey, question, answer, e164, contact_id."""
     await _ANSWER.run(conn, tenant_id=tenant_id, **values)
+
+
+# -- what dialplans have told ------------------------------------------------------------------------------
+
+
+async def outcomes(
+    conn: AsyncConnection,
+    tenant_id: int,
+    *,
+    outcome: str | None = None,
+    contact_id: int | None = None,
+    before: tuple[datetime, int] | None = None,
+    limit: int,
+) -> list[Outcome]:
+    """Outcomes, the newest first, before the one with the key `before`; those of an outcome or a contact."""
+    c = hook_outcome.c
+    query = select(c.id, c.channel, c.outcome, c.note, c.e164, c.contact_id, c.at)
+    query = query.where(c.tenant_id == tenant_id, *_of(hook_outcome, contact_id=contact_id, outcome=outcome))
+    rows = await conn.execute(_newest(query, hook_outcome, before).limit(limit))
+    return [Outcome(*row) for row in rows]
+
+
+async def answers(
+    conn: AsyncConnection,
+    tenant_id: int,
+    *,
+    survey: str | None = None,
+    question: str | None = None,
+    contact_id: int | None = None,
+    before: tuple[datetime, int] | None = None,
+    limit: int,
+) -> list[Answered]:
+    """Answers, the newest first, before the one with the key `before`; those of a survey, a question or a
+    contact."""
+    c = survey_answer.c
+    query = select(c.id, c.channel, c.survey, c.question, c.answer, c.e164, c.contact_id, c.at)
+    of = _of(survey_answer, contact_id=contact_id, survey=survey, question=question)
+    query = query.where(c.tenant_id == tenant_id, *of)
+    rows = await conn.execute(_newest(query, survey_answer, before).limit(limit))
+    return [Answered(*row) for row in rows]
+
+
+def _of(table: Table, **wanted: object) -> list[ColumnElement[bool]]:
+    return [table.c[name] == value for name, value in wanted.items() if value is not None]
+
+
+def _newest(query: Select[Any], table: Table, before: tuple[datetime, int] | None) -> Select[Any]:
+    if before is not None:
+        query = query.where(tuple_(table.c.at, table.c.id) < tuple_(*map(literal, before)))
+    return query.order_by(table.c.at.desc(), table.c.id.desc())

@@ -17,7 +17,7 @@ import structlog
 
 from dialer.asterisk.fastagi import AgiCall
 from dialer.calls import outcomes
-from dialer.calls.model import Assignee, Call, Result, Served
+from dialer.calls.model import Assignee, Call, HungUpBy, Result, Served
 from dialer.calls.switchboard import BRIDGE, HANGUP, MESSAGE, TIMEOUT
 from dialer.calls.table import CallTable, Line
 from dialer.clock import utc_now
@@ -150,6 +150,7 @@ class Leader:
     async def _left(self, visit: Visit) -> None:
         """The caller is gone; what AMI says of it ends the call."""
         call = visit.line.call
+        visit.line.ended_by = visit.line.ended_by or HungUpBy.CUSTOMER
         await self._say(visit)
         with contextlib.suppress(DatabaseUnavailable):  # the way of the call has a gap then
             async with self.database.tenant(call.tenant_id) as conn:

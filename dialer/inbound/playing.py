@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from dialer.asterisk.fastagi import AgiCall
 from dialer.errors import ActionFailed, AgiHangup
@@ -13,6 +15,8 @@ from ivr_flows.model import KEYS, Ask, Event, Failed, Nothing, Played, Pressed, 
 
 #: The longest that a sound may last, seconds: Asterisk answers when it has ended.
 SOUND_S = 3_600.0
+#: The sound that a hang-up has cut off is told before the hang-up itself: by so many seconds at most.
+GONE_S: Final = 1.0
 #: Where the keys of a question are put.
 _KEYS = "DOZVON_KEYS"
 
@@ -64,7 +68,8 @@ async def ask(agi: AgiCall, sounds: Sequence[str], wanted: Ask) -> Event:
     ends = f"t({wanted.until})" if wanted.until else "t"
     arguments = [_KEYS, "&".join(sounds), str(wanted.digits), ends, "1"]
     await agi.command("EXEC", "Read", ",".join(arguments), timeout_s=SOUND_S)
-    if agi.hung_up.is_set():
+    # That the caller is gone may come behind the reply: who hangs up has not kept silent.
+    if agi.hung_up.is_set() or await agi.get_variable("READSTATUS") == "HANGUP":
         raise AgiHangup(command="Read")
     pressed = "".join(key for key in await agi.get_variable(_KEYS) or "" if key in KEYS)
     return Pressed(pressed) if pressed else Nothing()
@@ -74,7 +79,9 @@ async def _stream(agi: AgiCall, sound: str, stop_on: str) -> str | None:
     """The key that broke in, empty for none; None: it cannot be played."""
     reply = await agi.command("STREAM", "FILE", sound, stop_on, timeout_s=SOUND_S)
     if reply.result in ("", "-1"):
-        if agi.hung_up.is_set():
+        with suppress(TimeoutError):  # what tells why may come behind the reply
+            async with asyncio.timeout(GONE_S):
+                await agi.hung_up.wait()
             raise AgiHangup(command="STREAM FILE")
         return None
     if reply.text.startswith("endpos=0") and reply.result == "0":

@@ -177,6 +177,8 @@ class Reception:
             seen=True,
             answered_s=time.monotonic(),
             told=told,
+            # Asked for while the row was written: nobody but the caller could have.
+            ended_by=HungUpBy.CUSTOMER if agi.hung_up.is_set() else None,
         )
         self.calls.add(line)
         log.info("inbound_call", call=str(call_id), campaign=called.campaign_id, flow=called.flow)

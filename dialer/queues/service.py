@@ -40,6 +40,16 @@ class Member:
     #: whether the level is the least one or above; below it the agent serves when levels are relaxed so far
     at_once: bool
 
+    @property
+    def at_work(self) -> bool:
+        """Whether they take calls now, or after the present one."""
+        return self.shift is not None and self.shift.state in _AT_WORK
+
+    @property
+    def free(self) -> bool:
+        """Whether they wait for a call."""
+        return self.shift is not None and self.shift.state is AgentState.READY
+
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
@@ -57,12 +67,12 @@ class QueueView:
     @property
     def at_work(self) -> int:
         """Those of them who take calls now, or after the present one."""
-        return sum(one.shift is not None and one.shift.state in _AT_WORK for one in self.members)
+        return sum(one.at_work for one in self.members)
 
     @property
     def free(self) -> int:
         """Those of them who wait for a call."""
-        return sum(one.shift is not None and one.shift.state is AgentState.READY for one in self.members)
+        return sum(one.free for one in self.members)
 
 
 class QueueService:

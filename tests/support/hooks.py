@@ -17,6 +17,7 @@ from dialer.hooks import http
 from dialer.hooks.fastagi import LIMIT_S, HookAgi
 from dialer.hooks.service import HookService
 from dialer.httpkit.access import Actor, Role, Scope
+from dialer.queues.service import QueueService
 from dialer.settings import load
 from support import people as make
 from support.people import Ground
@@ -69,6 +70,7 @@ async def hooked(
         do_not_call=DoNotCallService(database, said),
         callbacks=CallbackService(database),
         people=PersonService(database, said),
+        queues=QueueService(database),
     )
     async with database.tenant(TENANT) as conn:
         place = await make.ground(conn)

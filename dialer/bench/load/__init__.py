@@ -23,6 +23,7 @@ ROWS: Final = {
     "leads": ("growth", "LEADS"),
     "hopper": ("hopper", "HOPPER"),
     "hooks": ("hooks", "LOOKUPS"),
+    "inbound": ("inbound", "INBOUND"),
 }
 
 

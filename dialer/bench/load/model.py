@@ -37,6 +37,7 @@ NAMES = (
     "leads",
     "hopper",
     "hooks",
+    "inbound",
 )
 #: The case of `calls` that names the highest rate at which nothing fell behind.
 SUSTAINED = "sustained"
