@@ -18,7 +18,6 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    DateTime,
     FromClause,
     Select,
     Table,
@@ -128,10 +127,12 @@ class CallRow:
     disposed_at: datetime | None
     disposed_by: int | None
     recording_status: str | None
-    #: inbound: where the caller waited and since when, the last time, and why they called
+    #: led by a flow: where the person waited and since when, the last time; why; what they have pressed, by
+    #: name
     queue: str | None
     queued_at: datetime | None
     reason: str | None
+    collected: Mapping[str, Any] | None
 
     @property
     def direction(self) -> Direction:
@@ -140,7 +141,7 @@ class CallRow:
 
     @property
     def wait_s(self) -> float | None:
-        """Inbound: how long the caller waited in the queue, seconds; None where they did not, or still do."""
+        """How long the person waited in the queue, seconds; None where they did not, or still do."""
         until = self.connected_at or self.hung_up_at
         if self.queued_at is None or until is None:
             return None
@@ -171,14 +172,6 @@ _NAMED: dict[str, Any] = {
 }
 
 
-#: The columns that only an inbound call has, and of an attempt are empty.
-_ONLY_INBOUND: Final[Mapping[str, ColumnElement[Any]]] = {
-    "queue": cast(null(), Text),
-    "queued_at": cast(null(), DateTime(timezone=True)),
-    "reason": cast(null(), Text),
-}
-
-
 def query(attempts: FromClause = attempt, *, inbound: bool = False) -> Select[*tuple[Any, ...]]:
     """The columns of CallRow, of `attempts`: the table, or what has its columns. `inbound`: what has them is
     of inbound calls."""
@@ -194,7 +187,7 @@ def query(attempts: FromClause = attempt, *, inbound: bool = False) -> Select[*t
         tables = tables.outerjoin(table, and_(table.c.tenant_id == a.tenant_id, table.c.id == key))
     whose = recording.c.inbound_call_id if inbound else recording.c.attempt_id
     tables = tables.outerjoin(recording, and_(recording.c.tenant_id == a.tenant_id, whose == a.id))
-    known = {**_ONLY_INBOUND, **a, **_NAMED}
+    known = {**a, **_NAMED}
     return select(*(known[name].label(name) for name in CallRow.__slots__)).select_from(tables)
 
 
@@ -207,12 +200,10 @@ _INSTEAD: dict[str, ColumnElement[Any]] = {
 
 
 def as_attempts(calls: FromClause = inbound_call) -> Select[*tuple[Any, ...]]:
-    """Inbound calls with the columns of attempts, and those of their own that a log shows; their number is
-    that of who has called."""
+    """Inbound calls with the columns of attempts; their number is that of who has called."""
     known = {**_INSTEAD, "caller_id": calls.c.dialled, **calls.c}
     return select(
         *(known.get(column.name, cast(null(), column.type)).label(column.name) for column in attempt.c),
-        *(calls.c[name] for name in _ONLY_INBOUND),
     )
 
 
@@ -264,11 +255,7 @@ def _may_have(which: Filter, *, inbound: bool) -> bool:
     """Whether calls of this direction may be among those that are asked for."""
     direction = Direction.INBOUND if inbound else Direction.OUTBOUND
     results = INBOUND_RESULTS if inbound else RESULTS
-    return (
-        which.direction in (None, direction)
-        and (which.result is None or which.result in results)
-        and (inbound or which.queue is None)
-    )
+    return which.direction in (None, direction) and (which.result is None or which.result in results)
 
 
 def _found(
@@ -329,6 +316,7 @@ COLUMNS = MappingProxyType(
         "queue": "Очередь",
         "wait_s": "Ожидание, с",
         "reason": "Причина обращения",
+        "collected": "Ответы клавишами",
         "agent": "Оператор",
         "result": "Результат",
         "cause": "Причина Q.850",
@@ -375,6 +363,8 @@ def _cell(row: CallRow, column: str, locale: str) -> str:
         value = getattr(row, column)
     if value is None:
         return ""
+    if isinstance(value, Mapping):
+        value = "; ".join(f"{name}={said}" for name, said in sorted(value.items()))
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds")
     if column in _NUMBERS and str(value).removeprefix("+").isdecimal():

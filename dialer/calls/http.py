@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from aiohttp import web
@@ -95,10 +95,13 @@ class CallOut(Out):
     answer_to_agent_ms: float | None = Field(description="answer to both in one bridge")
     disposition: DispositionOut | None
     recording: Literal["writing", "whole", "lost"] | None
-    queue: str | None = Field(description="where the caller waited, the last time")
+    queue: str | None = Field(description="led by a flow: where the person waited, the last time")
     queued_at: datetime | None
     wait_s: float | None = Field(description="of that wait; null also while it lasts")
     reason: str | None = Field(description="why they called, as the flow or the agent has it")
+    collected: dict[str, Any] | None = Field(
+        description="led by a flow: what was pressed, by name; null: nothing, or you are an agent"
+    )
 
     @classmethod
     def of(cls, row: CallRow) -> Self:

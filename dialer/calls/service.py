@@ -419,7 +419,8 @@ async def _free(
 def _shown(actor: Actor, row: CallRow) -> CallRow:
     """The row with its number as the actor may see it."""
     whole = actor.may(Right.CALLS_READ)
-    return replace(row, e164=shown_number(row.e164, whole=whole, current=row.ended_at is None))
+    number = shown_number(row.e164, whole=whole, current=row.ended_at is None)
+    return replace(row, e164=number, collected=row.collected if whole else None)
 
 
 def _timeline(row: CallRow) -> list[Moment]:

@@ -296,6 +296,7 @@ class Switchboard:
             and other.node == line.node
             and other.call.agent is None
             and other.call.result is None
+            and not (other.call.automatic and other.wish is None)  # with a flow, which asks for nobody yet
         }
 
     async def _take_back(self, ticket: Ticket) -> None:

@@ -51,6 +51,8 @@ class Messages:
     async def take(self, agi: AgiCall, visit: Visit, action: Voicemail) -> Event:
         """Sound the tone and record until a silence, the key #, the longest time or the end of the call.
         Raises AgiHangup."""
+        if visit.called is None:
+            return Failed("only who has called us leaves a message")
         call, now = visit.line.call, utc_now()
         path = relative_path(call.attempt_id, now, new_id())
         async with self.database.tenant(call.tenant_id) as conn:

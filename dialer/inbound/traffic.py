@@ -17,12 +17,15 @@ HUNG_UP = "hung_up"
 _HERE = Prepared(
     """
     SELECT s.flow, s.state, count(*) AS many
-      FROM inbound_call c
+      FROM (SELECT tenant_id, id FROM inbound_call
+             WHERE tenant_id = :tenant_id AND ended_at IS NULL AND state IN ('flow', 'waiting')
+             UNION ALL
+            SELECT tenant_id, id FROM attempt
+             WHERE tenant_id = :tenant_id AND ended_at IS NULL AND state IN ('flow', 'waiting')) AS c
      CROSS JOIN LATERAL (
            SELECT flow, state FROM flow_step
             WHERE tenant_id = c.tenant_id AND call_id = c.id
             ORDER BY n DESC LIMIT 1) AS s
-     WHERE c.tenant_id = :tenant_id AND c.ended_at IS NULL AND c.state IN ('flow', 'waiting')
      GROUP BY s.flow, s.state
     """
 )

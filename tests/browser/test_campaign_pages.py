@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 
 from playwright.async_api import Route, expect
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from support.browser import Visitor, Visitors
 from support.stage import TENANT, Stage
 
@@ -25,6 +25,27 @@ async def watching(visit: Visitors, stage: Stage) -> Visitor:
     # Would be lost by a reload.
     await person.page.evaluate("window.sameDocument = true")
     return person
+
+
+async def test_a_campaign_without_agents_is_made_from_the_form(visit: Visitors, stage: Stage) -> None:
+    """The flow is chosen among those that are published, with its lines and calls a second."""
+    async with stage.database.tenant(TENANT) as conn:
+        made = {"tenant_id": TENANT, "name": "survey", "live_version": 1}
+        await conn.execute(insert(t.flow).values(made))
+    person = await visit(Role.SUPERVISOR)
+    page = person.page
+    await person.open("/campaigns/new")
+    await page.fill("#f-name", "Robot")
+    await page.check("input[name=mode][value=flow]")
+    await page.click("summary:has-text('Without agents')")
+    await page.select_option("#f-flow", "survey")
+    await page.fill("#f-flow_lines", "3")
+    await page.fill("#f-flow_rate", "0.5")
+    await page.click("button:has-text('Save')")
+    await page.wait_for_url(lambda url: url.rstrip("0123456789").endswith("/campaigns/"))
+    await page.goto(f"{page.url}/edit")
+    assert await page.input_value("#f-flow") == "survey"
+    assert [await page.input_value(f"#f-flow_{name}") for name in ("lines", "rate")] == ["3", "0.5"]
 
 
 async def test_a_campaign_is_made_from_the_form_and_says_why_it_cannot_start(
