@@ -15,6 +15,7 @@ from dialer.db.listen import ENGINE, JOBS, MISSED, Listener
 from dialer.db.session import Database
 from dialer.donotcall import importing as numbers
 from dialer.errors import DatabaseUnavailable
+from dialer.inbound.missed import MissedCalls
 from dialer.reports.closing import Closing
 from dialer.retention.service import Retention, terms
 from dialer.settings import Settings
@@ -44,6 +45,7 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
         asyncio.create_task(changes.run()),
         asyncio.create_task(calendar.run()),
         asyncio.create_task(Reminding(database, settings.callback_reminder_s).run()),
+        asyncio.create_task(MissedCalls(database).run()),
         asyncio.create_task(Closing(database, kept.agent_time).run()),
         *(asyncio.create_task(job.run()) for job in quality.jobs(database)),
         asyncio.create_task(segments.keeper(database, listener).run()),

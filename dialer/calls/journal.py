@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState
-from dialer.calls import retries, store, verdicts
+from dialer.calls import missed, retries, store, verdicts
 from dialer.calls.consequences import Consequence, IsFree, LineIsFree, Talks, WaitIsOver, WrapsUp
 from dialer.calls.model import DO_NOT_CALL, Call, CallState
 from dialer.calls.table import Change
@@ -220,6 +220,7 @@ async def _settle(conn: AsyncConnection, tenant_id: int, freed: Sequence[tuple[C
     """The channels of these calls are gone: their numbers are free, their leads have a result."""
     ids = [call.attempt_id for call, _ in freed]
     await store.release_numbers(conn, tenant_id, ids)
+    await missed.note(conn, tenant_id, [call.attempt_id for call, _ in freed if call.inbound])
     leads = await retries.leads_of(conn, tenant_id, ids)
     # In the order of leads: two transactions do not wait for each other.
     of_lead = [(leads[call.attempt_id], call, result) for call, result in freed if call.attempt_id in leads]

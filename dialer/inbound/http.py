@@ -14,7 +14,7 @@ from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import In, Line, Out
-from dialer.inbound.model import Arrived
+from dialer.inbound.model import Arrived, MissedRule
 from dialer.inbound.screen import Screens
 from dialer.inbound.service import InboundService, Use, Way, number_shown
 from ivr_flows.yamlfile import MOST_BYTES
@@ -78,6 +78,12 @@ class NumberEdit(In):
     queue: Line = Field("", max_length=100, description="where callers wait if the flow names no queue")
     test: bool = Field(False, description="goes through the version of the flow that is tried out")
     active: bool = True
+    missed_rule: MissedRule = Field(
+        "off",
+        description="who is called back where nobody served them: who waited in a queue, or all, those who"
+        " left the flow too",
+    )
+    missed_after_s: int = Field(10, ge=0, le=3600, description="after so long a wait at least")
 
 
 class NumberIn(NumberEdit):
@@ -97,6 +103,8 @@ class NumberOut(Out):
     queue: str
     test: bool
     active: bool
+    missed_rule: MissedRule
+    missed_after_s: int
 
 
 class ArrivedOut(Out):

@@ -54,6 +54,8 @@ class Messages:
         if visit.called is None:
             return Failed("only who has called us leaves a message")
         call, now = visit.line.call, utc_now()
+        if not call.inbound:
+            return Failed("messages are left by those who have called us")
         path = relative_path(call.attempt_id, now, new_id())
         async with self.database.tenant(call.tenant_id) as conn:
             message_id = await store.begin(conn, call.tenant_id, call.attempt_id, action.box, path, now)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from dialer.calls.model import Result
@@ -17,6 +17,9 @@ from ivr_flows.writing import yaml_of
 NUMBER: Final = re.compile(r"[0-9]{2,20}")
 #: How long a caller waits for an agent where neither flow nor queue says, seconds.
 USUAL_WAIT_S: Final = 600.0
+
+#: Which missed callers are called back, see `Number`.
+MissedRule = Literal["off", "queue", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,10 @@ class Number:
     #: who calls it goes through the version that is tried out
     test: bool
     active: bool
+    #: which callers whom nobody served are called back: none, who waited in a queue, or who left the flow too
+    missed_rule: MissedRule = "off"
+    #: after so long a wait at least, seconds
+    missed_after_s: int = 10
 
 
 @dataclass(frozen=True, slots=True)

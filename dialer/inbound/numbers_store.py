@@ -23,6 +23,8 @@ _NUMBERS = select(
     _N.queue,
     _N.test,
     _N.active,
+    _N.missed_rule,
+    _N.missed_after_s,
 )
 _NUMBERS = _NUMBERS.join_from(
     inbound_number, flow, (flow.c.tenant_id == _N.tenant_id) & (flow.c.id == _N.flow_id)

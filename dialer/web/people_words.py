@@ -39,6 +39,7 @@ PEOPLE_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "duplicate": "the person has another card",
             "erased": "the person was erased",
             "dead_number": "the number is dead",
+            "came_back": "the person has called again",
         },
         "history": {
             "created": "The card was made",

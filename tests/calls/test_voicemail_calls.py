@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, select
+from sqlalchemy import Row, select, update
 from support.callers import add_number, call_in, calls, gone_afterwards, leave, path, until_call
 from support.centre import TENANT, Centre, open_centre
 from support.line import Floor
 
-from dialer.db.tables import callback, contact_phone, lead, recording, voicemail
+from dialer.clock import utc_now
+from dialer.db.tables import callback, contact_phone, inbound_number, lead, missed_call, recording, voicemail
+from dialer.inbound.missed import MissedCalls
 from dialer.recordings.recorder import whole_seconds
 from dialer.voicemail.service import VoicemailService
 
@@ -166,3 +168,22 @@ async def test_another_number_is_called_back(centre: Centre) -> None:
     phones = {row.e164: row.contact_id for row in await centre.rows(contact_phone)}
     assert made.contact_id == phones["+79165554433"] != phones["+79161112233"]
     assert [row.e164 for row in await centre.rows(lead)] == ["+79165554433"]
+
+
+async def test_who_left_the_queue_is_called_back_by_the_numbers_rule(centre: Centre) -> None:
+    """The note is there with the end of the call; what is decided of it is a promise."""
+    queue = {"name": "queue", "type": "enqueue", "properties": {"queue": "sales"}}
+    await add_number(centre, [queue])
+    async with centre.database.tenant(TENANT) as conn:
+        await conn.execute(update(inbound_number).values(missed_rule="queue", missed_after_s=0))
+    async with gone_afterwards(centre):
+        await call_in(centre)
+        await until_call(centre, "waiting")
+    call = await until_call(centre, "ended")
+    (noted,) = await centre.rows(missed_call)
+    assert (call.result, noted.call_id, noted.fate) == ("abandoned", call.id, None)
+    async with centre.database.tenant(TENANT) as conn:
+        await conn.execute(update(missed_call).values(due_at=utc_now()))
+    await MissedCalls(centre.database).round()
+    (made,) = await centre.rows(callback)
+    assert (made.contact_id, made.note, made.state) == (call.contact_id, "sales", "waiting")

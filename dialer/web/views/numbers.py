@@ -39,7 +39,12 @@ async def list_(request: web.Request) -> web.StreamResponse:
 async def new_form(request: web.Request) -> web.StreamResponse:
     """The form of a new number."""
     actor = page_actor(request, Right.CAMPAIGNS_EDIT)
-    usual = {"active": True, "flow": request.query.get("flow", "")}
+    usual = {
+        "active": True,
+        "missed_rule": "off",
+        "missed_after_s": 10,
+        "flow": request.query.get("flow", ""),
+    }
     return await _form(request, actor, usual, {})
 
 

@@ -53,7 +53,7 @@ async def _page(request: web.Request, error: DozvonError | None = None) -> web.S
         box=box,
         new=new,
         following=request.rel_url.with_query(chosen | {"cursor": following}) if following else None,
-        here=str(request.rel_url.with_path("/voicemail")),
+        here=request.path_qs if request.method == "GET" else "/voicemail",
         fault=" ".join(forms.faults(error, locale_of(request)).values()) if error else "",
     )
 
