@@ -57,6 +57,14 @@ def read_prefix(written: str, region: str) -> str:
     return f"+{found[0]}*"
 
 
+def other_meanings(prefix: str, region: str) -> tuple[str, ...]:
+    """What else a beginning on the list ("+8495") can mean if it was written without its plus: "+7495" in
+    Russia. A plus was once put before whatever had none, so the list may hold such ones."""
+    digits = prefix.removeprefix("+")
+    found = {f"+{one}" for one in _national(digits, digits, region) if _code_of(one)}
+    return tuple(sorted(found - {prefix}))
+
+
 def _code_of(digits: str) -> str:
     """The code of the country in which numbers begin so; empty: they end with it, or before."""
     codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE

@@ -28,7 +28,7 @@ from dialer.donotcall.model import (
     Source,
     one_by_one,
 )
-from dialer.donotcall.prefixes import read_prefix
+from dialer.donotcall.prefixes import other_meanings, read_prefix
 from dialer.errors import Invalid, NotFound, UnreadableFile, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
@@ -113,6 +113,26 @@ class DoNotCallService:
             ids = await store.add(conn, actor.tenant_id, marks, said, by=actor.user_id, now=now)
         await self._settle_leads(actor.tenant_id, marks, said, now)
         return Added(tuple(sorted(ids.values())), len(set(marks)) - len(ids))
+
+    async def doubtful(self, actor: Actor, entries: Sequence[Entry]) -> dict[int, tuple[str, ...]]:
+        """Of these entries those for beginnings that may have been written without a plus: by their ids, what
+        was meant then (`prefixes.other_meanings`), as far as that is on the list nowhere."""
+        actor.require(Right.CONTACTS_READ)
+        region = self._settings.default_region
+        found = {
+            one.id: others
+            for one in entries
+            if one.kind is Kind.PREFIX and one.removed_at is None
+            if (others := other_meanings(one.number, region))
+        }
+        if not found:
+            return {}
+        every = {other for others in found.values() for other in others}
+        async with self._database.tenant(actor.tenant_id) as conn:
+            # A beginning's own mark is among those of a number that goes on after it.
+            known = await store.entries_of(conn, actor.tenant_id, [f"{one}0" for one in sorted(every)])
+        there = {one.number for one in known if one.kind is Kind.PREFIX and one.removed_at is None}
+        return {entry_id: others for entry_id, others in found.items() if there.isdisjoint(others)}
 
     async def _settle_leads(self, tenant_id: int, marks: Sequence[str], said: Refusal, now: datetime) -> None:
         """Close the leads of what was too many for one transaction; nobody dials them meanwhile either."""

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from playwright.async_api import expect
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from support.browser import Visitors
 from support.stage import TENANT, Stage
 
@@ -44,6 +44,24 @@ async def test_a_supervisor_adds_finds_and_removes(visit: Visitors, stage: Stage
     await expect(page.locator("main")).to_contain_text("Nothing keeps every campaign from calling it.")
     row = page.locator("tbody tr", has_text="+7 916 123 45 67")
     await expect(row).to_contain_text("asked for calls again")
+    assert person.complaints == []
+
+
+async def test_a_beginning_that_may_have_had_no_plus_is_marked(visit: Visitors, stage: Stage) -> None:
+    """The list says what else it can mean, until that stands there too."""
+    async with stage.database.tenant(TENANT) as conn:
+        old = {"tenant_id": TENANT, "kind": "prefix", "mark": "+8495*", "source": "operator"}
+        await conn.execute(insert(t.do_not_call).values(old))
+    person = await visit(Role.SUPERVISOR)
+    page = person.page
+    await person.open("/do-not-call")
+    row = page.locator("tbody tr", has_text="all that begin with +8495")
+    await expect(row).to_contain_text("If +7495 was meant: add it, and remove this one.")
+    await page.click("summary:has-text('Add numbers')")
+    await page.fill("#f-prefixes", "+7495")
+    await page.click("button:has-text('Add')")
+    await expect(page.locator("tbody tr", has_text="all that begin with +7495")).to_be_visible()
+    await expect(row).not_to_contain_text("was meant")
     assert person.complaints == []
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dialer.contacts.numbers import PhoneNumber, read_number
 from dialer.donotcall.model import marks
-from dialer.donotcall.prefixes import read_prefix
+from dialer.donotcall.prefixes import other_meanings, read_prefix
 from dialer.errors import Invalid
 
 
@@ -65,6 +65,21 @@ def test_what_is_no_prefix_is_told(written: str, why: str) -> None:
     with pytest.raises(Invalid) as error:
         read_prefix(written, "RU")
     assert why in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "others"),
+    [
+        ("+8495", ("+7495",)),  # once written 8495; of Vietnam
+        ("+495", ("+7495",)),  # 495; of Germany
+        ("+834", ("+734", "+7834")),
+        ("+7495", ()),
+        ("+4420", ()),  # no Russian number begins with 4420
+    ],
+)
+def test_what_else_a_beginning_may_have_meant(prefix: str, others: tuple[str, ...]) -> None:
+    """A plus that was put before what had none makes another country of it."""
+    assert other_meanings(prefix, "RU") == others
 
 
 @given(st.from_regex(r"\A[3489][0-9]{9}\Z"), st.integers(3, 7))

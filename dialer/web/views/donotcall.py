@@ -159,6 +159,7 @@ async def _page(
         limit=ENTRIES + 1,
     )
     entries, following = cut(entries, ENTRIES, lambda one: (one.id,))
+    shown = found.entries if found else entries
     kept = {name: query[name] for name in ("source", "removed") if name in query} | {
         "cursor": following or ""
     }
@@ -170,7 +171,8 @@ async def _page(
         asked=asked,
         found=found,
         ask_faults=ask_faults,
-        entries=found.entries if found else entries,
+        entries=shown,
+        doubtful=await service.doubtful(actor, shown),
         following=f"/do-not-call?{urlencode(kept)}" if following and not found else "",
         source=source,
         sources=list(Source),
