@@ -120,11 +120,11 @@ class Enqueue:
     """Wait for an agent and talk. Answer: Came of EVENTS; "answered" when the talk is over."""
 
     queue: str
-    #: higher is sooner
+    #: 1 to 9, the highest is served first; 0: as the queue says
     priority: int = 0
-    #: skill -> least level
+    #: skill -> least level, 1 to 9
     skills: Mapping[str, int] = field(default_factory=dict)
-    #: None: as the queue says
+    #: in all; the queue's longest wait holds besides. None: that alone
     max_wait_s: float | None = None
     #: keys with which the caller leaves the queue
     leave_on: str = ""

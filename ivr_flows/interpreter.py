@@ -41,6 +41,8 @@ INSTEAD: Final[Mapping[tuple[Verb, str], str]] = {
     (Verb.SCHEDULE, "holiday"): "closed",
     (Verb.RECORD_CONSENT, "nothing"): "refused",
     (Verb.OFFER, "nothing"): "declined",
+    (Verb.ENQUEUE, "callback"): "left_by_key",
+    (Verb.ENQUEUE, "voicemail"): "timeout",
 }
 #: Events that are the end of a flow where it has no more to do.
 ENDS: Final[Mapping[tuple[Verb, str], Ended]] = {

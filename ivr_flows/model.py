@@ -136,7 +136,9 @@ EVENTS: Final[Mapping[Verb, tuple[str, ...]]] = MappingProxyType(
         Verb.LOOKUP: ("found", "unknown", "failed"),
         Verb.CONDITION: ("yes", "no"),
         Verb.SCHEDULE: ("open", "closed", "holiday", "failed"),
-        Verb.ENQUEUE: ("answered", "full", "empty", "timeout", "left_by_key", "failed"),
+        Verb.ENQUEUE: (
+            *("answered", "full", "empty", "timeout", "left_by_key", "callback", "voicemail", "failed"),
+        ),
         Verb.DIAL: ("answered", "busy", "no_answer", "failed"),
         Verb.OFFER: ("accepted", "declined", "none", "nothing", "failed"),
         Verb.REQUEST_CALLBACK: ("done", "refused", "failed"),

@@ -309,11 +309,15 @@ class EnqueueProperties(Properties):
     """Puts the caller into a queue until an agent is free; `answered` is when their talk is over."""
 
     queue: Name = Field(description="name of the queue")
-    priority: int = Field(0, ge=0, le=100, description="higher is sooner")
-    skills: dict[Name, Annotated[int, Field(ge=1, le=10)]] = Field(
-        {}, description="skill -> least level, 1-10"
+    priority: int = Field(
+        0, ge=0, le=9, description="1 to 9, the highest is served first; 0: as the queue says"
     )
-    max_wait_s: Seconds | None = Field(None, description="seconds until `timeout`; else as the queue says")
+    skills: dict[Name, Annotated[int, Field(ge=1, le=9)]] = Field(
+        {}, description="skill -> least level, 1-9, which is asked for besides the queue's"
+    )
+    max_wait_s: Seconds | None = Field(
+        None, description="seconds of waiting in all until `timeout`; the queue's longest wait holds besides"
+    )
     leave_on: Keys = Field("", description="keys with which the caller leaves the queue (`left_by_key`)")
     reason: Template = Field("", description="why they call, for the agent's card")
 

@@ -17,6 +17,7 @@ from dialer.agents.model import (
     Agent,
     AgentState,
     Shift,
+    Takes,
 )
 from dialer.agents.service import AgentService
 from dialer.errors import Conflict, NotFound, WrongState
@@ -93,6 +94,7 @@ class AgentOut(Out):
     rank: int = Field(
         description="1 to 9: of the free agents the highest takes a call, of equals the longest idle"
     )
+    takes: Takes = Field(description="which calls: of who calls us (inbound), that we make (outbound), both")
     enabled: bool = Field(description="works here: was not switched off, and the user can log in")
     shift: ShiftOut | None = Field(description="null: not logged in")
 
@@ -107,6 +109,7 @@ class AgentOut(Out):
             skills=sorted(agent.skills),
             levels=dict(sorted(agent.levels.items())),
             rank=agent.rank,
+            takes=agent.takes,
             enabled=agent.enabled,
             shift=ShiftOut.of(shift) if shift else None,
         )
@@ -135,6 +138,7 @@ class AgentIn(In):
     skills: list[Skill] = Field(default=[], max_length=50)
     levels: Levels = Field(default={}, max_length=50, description="levels of skills among `skills`")
     rank: Rank = USUAL_RANK
+    takes: Takes = Takes.BOTH
 
     @field_validator("endpoint")
     @classmethod
@@ -155,6 +159,7 @@ class AgentEdit(In):
         default=None, max_length=50, description="of skills that the agent has; one that is not named stays"
     )
     rank: Rank | None = None
+    takes: Takes | None = None
 
 
 class PauseIn(In):
@@ -239,6 +244,7 @@ async def create(call: Call, body: AgentIn) -> MadeAgentOut:
         skills=body.skills,
         levels=body.levels,
         rank=body.rank,
+        takes=body.takes,
     )
     plain = AgentOut.of(made.agent, None)
     return MadeAgentOut(**dict(plain), sip_password=made.sip_password)
@@ -252,10 +258,10 @@ async def get(call: Call, agent_id: int) -> AgentOut:
 
 @routes.patch("/agents/{agent_id}", right=Right.AGENTS_EDIT, errors=(NotFound,))
 async def edit(call: Call, agent_id: int, body: AgentEdit) -> AgentOut:
-    """Give an agent another rank, other skills or levels: the next call goes by them. What is left out
-    stays."""
+    """Give an agent another rank, other skills or levels, or other calls: the next call goes by them. What is
+    left out stays."""
     change = call.app[AGENTS].change(
-        call.actor, agent_id, rank=body.rank, skills=body.skills, levels=body.levels
+        call.actor, agent_id, rank=body.rank, skills=body.skills, levels=body.levels, takes=body.takes
     )
     return await _after(call, agent_id, change)
 

@@ -10,8 +10,8 @@ truth; each change is one conditional UPDATE (see store.py), so two servers or t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -68,6 +68,21 @@ HIGHEST_RANK: Final = 9
 USUAL_LEVEL: Final = USUAL_RANK
 
 
+def levels_of(skills: Iterable[str], said: Mapping[str, int]) -> dict[str, int]:
+    """The level of each skill; the usual one where nothing is said of it."""
+    return {skill: said.get(skill, USUAL_LEVEL) for skill in skills}
+
+
+class Takes(StrEnum):
+    """Which calls an agent is given."""
+
+    BOTH = "both"
+    #: of who calls us
+    INBOUND = "inbound"
+    #: that we make
+    OUTBOUND = "outbound"
+
+
 @dataclass(frozen=True, slots=True)
 class Agent:
     """A person at a phone."""
@@ -83,6 +98,7 @@ class Agent:
     levels: Mapping[str, int]
     #: 1 to 9: of the agents who are free for a call the highest takes it
     rank: int
+    takes: Takes
     #: was not switched off, and the user can log in
     enabled: bool
 
@@ -120,6 +136,10 @@ class Shift:
     #: asked for during a talk, done after the wrap-up
     next_state: AgentState | None
     next_pause_code: str | None
+    #: of the agent: skill -> level, of each skill
+    levels: Mapping[str, int] = field(default_factory=dict)
+    rank: int = USUAL_RANK
+    takes: Takes = Takes.BOTH
 
     @property
     def phone_up(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.agents.model import USUAL_LEVEL, USUAL_RANK, Agent, Candidate
+from dialer.agents.model import USUAL_RANK, Agent, Candidate, Takes, levels_of
 from dialer.db.prepared import Prepared
 from dialer.db.tables import agent, app_user
 
@@ -35,8 +35,9 @@ def _agent(row: Any) -> Agent:
         name=row.name,
         endpoint=row.endpoint,
         skills=frozenset(row.skills),
-        levels={skill: row.levels.get(skill, USUAL_LEVEL) for skill in row.skills},
+        levels=levels_of(row.skills, row.levels),
         rank=row.rank,
+        takes=Takes(row.takes),
         enabled=row.enabled,
     )
 
@@ -52,6 +53,7 @@ async def add_agent(
     skills: Iterable[str],
     levels: Mapping[str, int] | None = None,
     rank: int = USUAL_RANK,
+    takes: Takes = Takes.BOTH,
 ) -> Agent:
     """A new agent; the endpoint's name must be new over all tenants. `levels`: of skills among `skills`."""
     made = await conn.execute(
@@ -65,6 +67,7 @@ async def add_agent(
             skills=sorted(set(skills)),
             levels=dict(levels or {}),
             rank=rank,
+            takes=takes,
         )
         .returning(agent)
     )

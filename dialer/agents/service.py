@@ -20,6 +20,7 @@ from dialer.agents.model import (
     AgentState,
     Candidate,
     Shift,
+    Takes,
 )
 from dialer.agents.own import own_agent
 from dialer.asterisk.config import ha1
@@ -91,6 +92,7 @@ class AgentService:
         skills: Sequence[str],
         levels: Mapping[str, int] | None = None,
         rank: int = USUAL_RANK,
+        takes: Takes = Takes.BOTH,
     ) -> NewAgent:
         """Make a user an agent with a phone. Raises Conflict when the endpoint or the user is taken, Invalid
         when a level is of a skill that is not among `skills`."""
@@ -109,6 +111,7 @@ class AgentService:
                     skills=skills,
                     levels=levels,
                     rank=rank,
+                    takes=takes,
                 )
                 await audit.record(conn, actor, "agent.create", f"agent:{made.id}", endpoint=endpoint)
                 await events.wake(conn, "phones", tenant_id=actor.tenant_id)
@@ -130,14 +133,16 @@ class AgentService:
         rank: int | None = None,
         skills: Sequence[str] | None = None,
         levels: Mapping[str, int] | None = None,
+        takes: Takes | None = None,
     ) -> None:
-        """Give an agent another rank, other skills, or other levels of some of them (None: as they are, and a
-        level that is not named stays too); the next call goes by them.
+        """Give an agent another rank, other skills, other levels of some of them, or other calls (None: as
+        they are, and a level that is not named stays too); the next call goes by them.
 
         Raises NotFound, Forbidden, Invalid.
         """
         actor.require(Right.AGENTS_EDIT)
-        values: dict[str, Any] = {} if rank is None else {"rank": rank}
+        wanted = {"rank": rank, "takes": takes}
+        values: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
         if skills is not None:
             values["skills"] = sorted(set(skills))
         async with self._database.tenant(actor.tenant_id) as conn:

@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState, Shift, before
+from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState, Shift, Takes, before, levels_of
 from dialer.db import events
 from dialer.db.listen import ENGINE, OUTBOX
 from dialer.db.prepared import Prepared
@@ -40,6 +40,9 @@ _COLUMNS = (
     agent_session.c.pause_code,
     agent_session.c.next_state,
     agent_session.c.next_pause_code,
+    agent.c.levels,
+    agent.c.rank,
+    agent.c.takes,
 )
 _SHIFT = select(*_COLUMNS).join_from(
     agent_session,
@@ -107,34 +110,19 @@ _OPEN = Prepared(
     {_FOLLOW}
     """  # noqa: S608 - no value is put in
 )
-#: What `move` would set, of the one that is chosen and locked in it: the customer waits for each statement.
-#: The choice is no part of a join, so it is made once.
-_RESERVE = Prepared(
-    f"""
-    WITH moved AS (
-        UPDATE agent_session
-           SET state = CAST(:to AS text), state_since = CAST(:at AS timestamptz),
-               attempt_id = CAST(:attempt_id AS uuid), lead_id = NULL, pause_code = NULL
-          FROM agent
-         WHERE agent_session.tenant_id = :tenant_id AND agent_session.id = (
-                SELECT s.id FROM agent_session s
-                  JOIN agent a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id
-                 WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL
-                   AND s.state = 'ready' AND s.leg IS NOT NULL AND s.node = :node
-                   AND (CAST(:skill AS text) IS NULL OR CAST(:skill AS text) = ANY (a.skills))
-                 ORDER BY a.rank DESC, a.skills && CAST(:spare AS text[]), s.idle_since
-                 LIMIT 1
-                   FOR UPDATE OF s SKIP LOCKED)
-           AND agent.tenant_id = agent_session.tenant_id AND agent.id = agent_session.agent_id
-        RETURNING {", ".join(map(str, _COLUMNS))}
-    ),
-    {_FOLLOW}
-    """  # noqa: S608 - the names of our columns
-)
 _OPEN_SHIFTS = Prepared(
     _SHIFT.where(
         agent_session.c.tenant_id == bindparam("tenant_id"), agent_session.c.logged_out_at.is_(None)
     ).order_by(agent_session.c.idle_since)
+)
+_TALKS_TODAY = Prepared(
+    """
+    SELECT a.agent_id, count(*) AS talks
+      FROM agent_time a, tenant t
+     WHERE t.id = :tenant_id AND a.tenant_id = :tenant_id AND a.state = 'talking'
+       AND a.started_at >= date_trunc('day', now(), t.timezone)
+     GROUP BY a.agent_id
+    """
 )
 _SHIFT_OF_ID = Prepared(
     _SHIFT.where(
@@ -174,10 +162,11 @@ def _told(
 def _shift(row: Iterable[Any]) -> Shift:
     # By place, in the order of _COLUMNS and of Shift: the engine reads all shifts at each change of one.
     id_, tenant_id, agent_id, name, endpoint, skills, state, since, idle, leg, node, *owed = row
-    attempt_id, lead_id, pause_code, next_state, next_code, *_ = owed
+    attempt_id, lead_id, pause_code, next_state, next_code, levels, rank, takes, *_ = owed
     return Shift(
         id_, tenant_id, agent_id, name, endpoint, frozenset(skills), AgentState(state), since, idle, leg,
         node, attempt_id, lead_id, pause_code, AgentState(next_state) if next_state else None, next_code,
+        levels_of(skills, levels), rank, Takes(takes),
     )  # fmt: skip
 
 
@@ -187,6 +176,11 @@ def _shift(row: Iterable[Any]) -> Shift:
 async def open_shifts(conn: AsyncConnection, tenant_id: int) -> list[Shift]:
     """Every shift that has not been logged out, longest idle first."""
     return [_shift(row) for row in await _OPEN_SHIFTS.rows(conn, tenant_id=tenant_id)]
+
+
+async def talks_today(conn: AsyncConnection, tenant_id: int) -> dict[int, int]:
+    """By agent: how many talks they have begun today, by the centre's clock."""
+    return {row.agent_id: row.talks for row in await _TALKS_TODAY.rows(conn, tenant_id=tenant_id)}
 
 
 @dataclass(slots=True)
@@ -286,29 +280,6 @@ async def reserve(
         attempt_id=attempt_id,
         lead_id=lead_id,
     )
-
-
-async def reserve_next(
-    conn: AsyncConnection,
-    tenant_id: int,
-    skill: str | None,
-    node: str,
-    attempt_id: UUID,
-    at: datetime,
-    *,
-    spare: Iterable[str] = (),
-) -> Shift | None:
-    """Reserve a free agent with the skill and a phone at the node; None: nobody is free.
-
-    Of the highest rank there; of these rather one with none of the skills `spare`, which others may need;
-    of these the longest idle.
-
-    One UPDATE: two callers at once get two agents or one of them none, never the same; neither waits for the
-    other.
-    """
-    told = _told(tenant_id, AgentState.RESERVED, at, attempt_id, None)
-    row = await _RESERVE.row(conn, **told, skill=skill, node=node, spare=sorted(spare))
-    return _shift(row) if row else None
 
 
 async def reserve_own(

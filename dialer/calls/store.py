@@ -242,6 +242,27 @@ async def save_all(conn: AsyncConnection, tenant_id: int, standing: Sequence[Sta
     return found
 
 
+_LAST_AGENT = Prepared(
+    """
+    SELECT agent_id FROM (
+        (SELECT agent_id, connected_at FROM attempt
+          WHERE tenant_id = :tenant_id AND contact_id = :contact_id AND connected_at IS NOT NULL
+          ORDER BY created_at DESC LIMIT 1)
+        UNION ALL
+        (SELECT agent_id, connected_at FROM inbound_call
+          WHERE tenant_id = :tenant_id AND contact_id = :contact_id AND connected_at IS NOT NULL
+          ORDER BY created_at DESC LIMIT 1)) AS talk
+     ORDER BY connected_at DESC LIMIT 1
+    """
+)
+
+
+async def last_agent(conn: AsyncConnection, tenant_id: int, contact_id: int | None) -> int | None:
+    """The agent who talked with this person last, whoever had called."""
+    found: int | None = await _LAST_AGENT.value(conn, tenant_id=tenant_id, contact_id=contact_id)
+    return found
+
+
 async def release_numbers(conn: AsyncConnection, tenant_id: int, attempt_ids: Sequence[UUID]) -> None:
     """The attempts' channels are gone: their numbers may be dialled again."""
     await _RELEASE.run(conn, tenant_id=tenant_id, attempt_ids=list(attempt_ids))

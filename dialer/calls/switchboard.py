@@ -2,19 +2,22 @@
 
 The dialplan of a customer who has answered asks by FastAGI and is held here until there is an answer: an
 agent's channel to bridge with, the abandon message, or the end. Who has called us waits here when the flow
-says so. Agents are given out by one task: callers come before those whom we have dialled, the longest-waiting
-customer first and the longest-idle agent first, each by one conditional UPDATE; that is what keeps an agent
-from being bridged away from a customer (Asterisk would do it without a word).
+says so. Agents are given out by one task, in rounds: all who wait and all who are free are brought together
+by one rule (`queues/choosing.py`), and each agent is then taken by one conditional UPDATE; that is what keeps
+an agent from being bridged away from a customer (Asterisk would do it without a word).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
@@ -25,13 +28,13 @@ from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.ami import AmiLink
 from dialer.asterisk.fastagi import AgiCall
 from dialer.asterisk.nodes import Nodes
+from dialer.calls import matching
 from dialer.calls.model import (
     Assigned,
     Assignee,
     Call,
     CallState,
     CancelAsked,
-    Dequeued,
     GaveUp,
     HungUpBy,
     Result,
@@ -44,6 +47,7 @@ from dialer.compliance.model import greeting_end_at
 from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AsteriskUnavailable, DatabaseUnavailable
+from dialer.queues import choosing
 from dialer.servers.ownership import Leases
 
 log = structlog.get_logger(__name__)
@@ -54,9 +58,21 @@ RESYNC_WAIT_S = 2.0
 TIMER_GRAIN_S = 0.002
 #: After the kept time, how long a customer whose agent was lost is offered to others before the message.
 OFFER_S = 30.0
+#: How long it is remembered how many talks the agents had today: it is a count over a day.
+TALKS_S = 5.0
 BRIDGE, MESSAGE, HANGUP = "bridge", "message", "hangup"
 #: What a caller is told whose time in the queue is over: the flow goes on.
 TIMEOUT = "timeout"
+#: What a caller is told who has left the queue by what they did meanwhile.
+LEFT = "left"
+
+
+class Meanwhile(Protocol):
+    """What a caller hears and does while waiting."""
+
+    async def __call__(self, chosen: asyncio.Future[Assignee], until_s: float) -> bool:
+        """Return soon after somebody was `chosen`, when the caller wants to wait no longer (True), at
+        `until_s` (monotonic), or when they have hung up. Raises as AgiCall.command does."""
 
 
 @dataclass(slots=True, eq=False)
@@ -70,12 +86,6 @@ class Ticket:
     #: only this shift may take the customer, until `keep_until_s` (monotonic): the talk was theirs
     kept_for: UUID | None = None
     keep_until_s: float = 0.0
-
-    def turn(self) -> tuple[bool, bool, int, datetime]:
-        """Whose turn is first: of whom an agent was lost, who has called us (by priority), all others; of
-        equals who waits longest."""
-        wish = self.line.wish
-        return self.kept_for is None, wish is None, -wish.priority if wish else 0, self.since
 
     def open_to(self, now_s: float) -> bool:
         """Whether any agent may take the customer."""
@@ -94,6 +104,11 @@ class Switchboard:
     #: seconds that a talking customer is kept for an agent whose phone was lost
     keep_s: float
     _waiting: list[Ticket] = field(default_factory=list)
+    _readers: dict[int, agents.OpenShifts] = field(default_factory=dict)
+    #: by tenant: how many talks each agent had today, and when that was read (monotonic seconds)
+    _talks: dict[int, tuple[float, Mapping[int, int]]] = field(default_factory=dict)
+    #: when time alone opens somebody who waits to more agents, monotonic seconds
+    _opens_s: float = math.inf
     _look: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -174,16 +189,19 @@ class Switchboard:
             line.deadline_s = max(began_s, answered_s) + call.abandon_after_s
         return await self._wait(agi, line, call, kept_for)
 
-    async def caller(self, agi: AgiCall, line: Line, bridge_result: str = "") -> Assignee | str:
+    async def caller(
+        self, agi: AgiCall, line: Line, bridge_result: str = "", meanwhile: Meanwhile | None = None
+    ) -> Assignee | str:
         """Have somebody who has called us wait for whom `line.wish` says: an agent to bridge with, TIMEOUT
-        when that does not come in time, else MESSAGE or HANGUP. They hear music meanwhile.
+        when that does not come in time, LEFT when `meanwhile` says so, else MESSAGE or HANGUP. They hear
+        music.
 
         `bridge_result`: they are back from a bridge. Raises as AgiCall.command does.
         """
         kept_for = self._kept_for(line, bridge_result, time.monotonic())
         if line.call.result not in (None, Result.ANSWERED):
             return HANGUP
-        return line.call.agent or await self._wait(agi, line, line.call, kept_for)
+        return line.call.agent or await self._wait(agi, line, line.call, kept_for, meanwhile)
 
     def _kept_for(self, line: Line, bridge_result: str, asked_s: float) -> UUID | None:
         """The shift for which a customer is kept whose dialplan asks: their talk was with it."""
@@ -198,7 +216,14 @@ class Switchboard:
             return line.lost_agent.session_id if line.lost_agent else None
         return None
 
-    async def _wait(self, agi: AgiCall, line: Line, call: Call, kept_for: UUID | None) -> Assignee | str:
+    async def _wait(
+        self,
+        agi: AgiCall,
+        line: Line,
+        call: Call,
+        kept_for: UUID | None,
+        meanwhile: Meanwhile | None = None,
+    ) -> Assignee | str:
         loop = asyncio.get_running_loop()
         since = call.queued_at or call.answered_at or utc_now()
         ticket = Ticket(line, since, loop.create_future(), kept_for)
@@ -214,16 +239,17 @@ class Switchboard:
             until_s = line.deadline_s if call.deadline and line.deadline_s else 0.0
             patience_s = max(0.0, until_s - time.monotonic() + TIMER_GRAIN_S)
         if hears_music:
-            await agi.command("SET", "MUSIC", "ON")
+            music = [line.wish.rules.music] if line.wish and line.wish.rules else []
+            await agi.command("SET", "MUSIC", "ON", *music)
         self._waiting.append(ticket)
-        self._waiting.sort(key=Ticket.turn)
         self._look.set()
-        gone = asyncio.create_task(agi.hung_up.wait())
+        left = False
         try:
-            either: set[asyncio.Future[Any]] = {ticket.chosen, gone}
-            await asyncio.wait(either, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+            if meanwhile is None or was_talking:
+                await until_chosen(ticket.chosen, agi, patience_s)
+            else:
+                left = await meanwhile(ticket.chosen, time.monotonic() + patience_s)
         finally:
-            gone.cancel()
             self._waiting.remove(ticket)
         if agi.hung_up.is_set() and not ticket.chosen.done():
             return HANGUP
@@ -234,70 +260,89 @@ class Switchboard:
         if was_talking:
             return MESSAGE
         if call.led:
-            self.calls.apply(call.attempt_id, Dequeued(utc_now()))
-            return TIMEOUT
+            return LEFT if left else TIMEOUT
         self.calls.apply(call.attempt_id, GaveUp(utc_now()))
         return MESSAGE
 
     # -- agents are given out ----------------------------------------------------------------------------
 
     async def _give_out(self) -> None:
-        served: set[tuple[int, str, str | None]] = set()
+        self._opens_s = math.inf
+        waiting: defaultdict[int, list[Ticket]] = defaultdict(list)
         for ticket in list(self._waiting):
-            if ticket.chosen.done() or self.calls.get(ticket.line.call.attempt_id) is None:
-                continue  # served; or another server's by now
-            terms, now_s = ticket.line.terms, time.monotonic()
-            if not ticket.open_to(now_s):
-                await self._take_back(ticket)
+            if not self._still_waits(ticket):
                 continue
-            pool = (terms.tenant_id, ticket.line.node, ticket.line.skill)
-            if pool in served:
-                continue  # nobody with that skill is free there: later customers need not ask
-            if not await self._take_next(ticket):
-                served.add(pool)
+            if ticket.open_to(time.monotonic()):
+                waiting[ticket.line.terms.tenant_id].append(ticket)
+            else:
+                await self._take_back(ticket)
+        for tenant_id, tickets in waiting.items():
+            # Again, when somebody else was first with an agent: another server, or the agent with a pause.
+            while not await self._match(tenant_id, [each for each in tickets if self._still_waits(each)]):
+                pass
 
-    async def _take_next(self, ticket: Ticket) -> bool:
-        call, terms, now = ticket.line.call, ticket.line.terms, utc_now()
-        async with self.database.tenant(terms.tenant_id) as conn:
-            if not await self.leases.still(conn, terms.tenant_id, (call.campaign_id,)):
+    def _still_waits(self, ticket: Ticket) -> bool:
+        """Whether the customer has no agent, and is no other server's by now."""
+        return (
+            ticket in self._waiting
+            and not ticket.chosen.done()
+            and self.calls.get(ticket.line.call.attempt_id) is not None
+        )
+
+    async def _match(self, tenant_id: int, tickets: Sequence[Ticket]) -> bool:
+        """Bring the tenant's customers and free agents together; False: somebody took an agent meanwhile."""
+        if not tickets:
+            return True
+        now = utc_now()
+        queues = matching.rules(ticket.line for ticket in tickets)
+        nodes = {ticket.line.node for ticket in tickets}
+        async with self.database.tenant(tenant_id) as conn:
+            shifts = await self._readers.setdefault(tenant_id, agents.OpenShifts(tenant_id)).read(conn)
+            talks = await self._talks_today(conn, tenant_id) if matching.counts_talks(queues) else {}
+            ready = [each for each in shifts if each.state is AgentState.READY and each.node in nodes]
+            there = {each.id: each for each in ready if self._at_the_phone(each)}
+            for each in ready:
+                if each.id not in there and each.leg is not None:
+                    # The row is behind what Asterisk has told us: nobody is at that phone.
+                    leaving = (AgentState.READY,)
+                    await agents.move(conn, tenant_id, each.id, AgentState.LOST, now, leaving=leaving)
+        air = matching.InTheAir.seen(self.calls)
+        asked = {
+            ticket.line.call.attempt_id: matching.waiting(
+                ticket.line, ticket.since, air, resumes=ticket.kept_for is not None
+            )
+            for ticket in tickets
+        }
+        at_work = {each.agent_id for each in shifts if each.state in matching.AT_WORK}
+        free = [matching.free(each, talks.get(each.agent_id, 0)) for each in there.values()]
+        pairs = choosing.choose(asked.values(), free, queues, now, at_work=at_work)
+        by_call = {ticket.line.call.attempt_id: ticket for ticket in tickets}
+        taken = [await self._give(by_call[pair.call_id], there[pair.session_id]) for pair in pairs]
+        opens = choosing.changes_at(asked.values(), queues, now, at_work=at_work)
+        if opens is not None:
+            self._opens_s = min(self._opens_s, time.monotonic() + (opens - now).total_seconds())
+        return all(taken)
+
+    async def _talks_today(self, conn: AsyncConnection, tenant_id: int) -> Mapping[int, int]:
+        """By agent; as of some seconds ago."""
+        read_s, talks = self._talks.get(tenant_id, (-math.inf, {}))
+        if time.monotonic() - read_s > TALKS_S:
+            talks = await agents.talks_today(conn, tenant_id)
+            self._talks[tenant_id] = time.monotonic(), talks
+        return talks
+
+    async def _give(self, ticket: Ticket, shift: Shift) -> bool:
+        """Reserve the agent for the customer; False: somebody else was first."""
+        call, tenant_id = ticket.line.call, ticket.line.terms.tenant_id
+        assert shift.leg is not None
+        async with self.database.tenant(tenant_id) as conn:
+            if not await self.leases.still(conn, tenant_id, (call.campaign_id,)):
                 return True  # another server answers for the call: it finds an agent, or lets go
-            while True:
-                shift = await agents.reserve_next(
-                    conn,
-                    terms.tenant_id,
-                    ticket.line.skill,
-                    ticket.line.node,
-                    call.attempt_id,
-                    now,
-                    spare=self._needed_by_others(ticket.line),
-                )
-                if shift is None or shift.leg is None:
-                    return False
-                if self._at_the_phone(shift):
-                    break
-                # The row is behind what Asterisk has told us: nobody is at that phone.
-                await agents.move(conn, terms.tenant_id, shift.id, AgentState.LOST, now)
+            if not await agents.reserve(conn, tenant_id, shift.id, utc_now(), attempt_id=call.attempt_id):
+                return False
             await self._pop(conn, ticket.line, shift.agent_id)
         await self._choose(ticket, Assignee(shift.id, shift.agent_id, shift.leg))
         return True
-
-    def _needed_by_others(self, line: Line) -> set[str]:
-        """The skills of other campaigns whose calls in the air may need an agent there.
-
-        A campaign of a few universal agents would find them taken by the many calls of a larger one that has
-        agents of its own.
-        """
-        return {
-            other.skill
-            for other in self.calls
-            if other.skill is not None
-            and other.skill != line.skill
-            and other.terms.tenant_id == line.terms.tenant_id
-            and other.node == line.node
-            and other.call.agent is None
-            and other.call.result is None
-            and not (other.call.automatic and other.wish is None)  # with a flow, which asks for nobody yet
-        }
 
     async def _take_back(self, ticket: Ticket) -> None:
         """The agent whose phone was lost takes the kept customer again, as soon as the phone is back."""
@@ -353,10 +398,11 @@ class Switchboard:
             await agents.release(conn, call.tenant_id, agent.session_id, call.attempt_id, utc_now())
 
     def _next_opening_s(self) -> float | None:
-        """Seconds until the next kept customer is open to all."""
+        """Seconds until time alone opens somebody who waits to more agents."""
         now_s = time.monotonic()
-        waits = [t.keep_until_s - now_s for t in self._waiting if not t.open_to(now_s)]
-        return max(0.0, min(waits)) if waits else None
+        moments = [t.keep_until_s for t in self._waiting if not t.open_to(now_s)]
+        opens_s = min([self._opens_s, *moments])
+        return None if opens_s == math.inf else max(0.0, opens_s - now_s)
 
     def _changed(self, line: Line, change: Change) -> None:
         before, after = change.before, change.after
@@ -371,6 +417,17 @@ class Switchboard:
         line.ended_by = line.ended_by or by
         self.calls.apply(attempt_id, CancelAsked(utc_now(), detail="hung_up"))  # no answer is waited for
         await hang_up_channel(self.nodes.link(line.node), line.call.channel_id)
+
+
+async def until_chosen(chosen: asyncio.Future[Assignee], agi: AgiCall, patience_s: float) -> None:
+    """Wait until somebody was chosen, the customer is gone, or the time is over."""
+    gone = asyncio.create_task(agi.hung_up.wait())
+    try:
+        either: set[asyncio.Future[Any]] = {chosen, gone}
+        timeout_s = None if patience_s == math.inf else patience_s
+        await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
 
 
 async def hang_up_channel(link: AmiLink, channel: str) -> None:

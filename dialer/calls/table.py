@@ -20,6 +20,7 @@ from dialer.calls.groups import Groups
 from dialer.calls.model import Assigned, Assignee, Call, Connected, HungUpBy, Signal, advance
 from dialer.calls.terms import CallTerms
 from dialer.pacing.answering import Traits
+from dialer.queues.model import USUAL_PRIORITY, Need, Queue
 
 log = structlog.get_logger(__name__)
 
@@ -29,12 +30,16 @@ class Wish:
     """Whom a person waits for who is led by a flow, and how long."""
 
     queue: str
-    #: only agents with it; None: any
-    skill: str | None
-    #: higher gets agents first
-    priority: int
-    #: monotonic seconds at which the flow goes on without an agent
+    #: monotonic seconds at which the wait is over without an agent
     until_s: float
+    #: higher gets agents first
+    priority: int = USUAL_PRIORITY
+    #: only agents with all of them
+    needs: tuple[Need, ...] = ()
+    #: how the queue serves; None: there is none of that name
+    rules: Queue | None = None
+    #: who talked with the caller last
+    last_agent_id: int | None = None
 
 
 @dataclass(slots=True)
@@ -79,9 +84,17 @@ class Line:
     answer_probability: float | None = None
 
     @property
-    def skill(self) -> str | None:
-        """Only agents with it take the call; None: any."""
-        return self.wish.skill if self.wish else self.terms.skill
+    def needs(self) -> tuple[Need, ...]:
+        """Only agents with all of them take the call."""
+        if self.wish is not None:
+            return self.wish.needs
+        return (Need(self.terms.skill),) if self.terms.skill is not None else ()
+
+    @property
+    def wrap_up_limit_s(self) -> int:
+        """How long the wrap-up may last, seconds: as the queue says, else the campaign."""
+        rules = self.wish.rules if self.wish else None
+        return self.terms.wrap_up_limit_s if rules is None or rules.wrap_up_s is None else rules.wrap_up_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,23 @@ class WrapUps:
     over: Sequence[UUID] = ()
 
 
-#: Whether the limit of call `a` of campaign `c` has passed.
-_WRAP_UP_OVER = """
+#: The limit of a call `a` of campaign `c`, seconds, by the table of its direction.
+_LIMIT = {
+    "attempt": "c.wrap_up_limit_s",
+    "inbound_call": """
+        coalesce((SELECT q.wrap_up_s FROM queue q WHERE q.tenant_id = a.tenant_id AND q.name = a.queue),
+                 c.wrap_up_limit_s)
+    """,
+}
+
+
+def _is_over(table: str) -> str:
+    """Whether that limit has passed."""
+    return f"""
     (a.id = ANY (CAST(:over AS uuid[]))
-     OR (a.hung_up_at + make_interval(secs => c.wrap_up_limit_s) <= CAST(:now AS timestamptz)
+     OR (a.hung_up_at + make_interval(secs => {_LIMIT[table]}) <= CAST(:now AS timestamptz)
          AND NOT a.id = ANY (CAST(:running AS uuid[]))))
-"""
+    """
 
 
 def _end_overdue(table: str) -> Prepared:
@@ -38,7 +49,7 @@ def _end_overdue(table: str) -> Prepared:
      WHERE a.tenant_id = :tenant_id AND a.ended_at IS NULL AND a.state = 'wrap_up'
        AND a.campaign_id = ANY (CAST(:campaigns AS bigint[]))
        AND c.tenant_id = a.tenant_id AND c.id = a.campaign_id
-       AND {_WRAP_UP_OVER}
+       AND {_is_over(table)}
     """  # noqa: S608 constants
     )
 
@@ -52,7 +63,7 @@ def _over_wrap_up(table: str) -> Prepared:
       JOIN campaign c ON c.tenant_id = a.tenant_id AND c.id = a.campaign_id
      WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.state = 'wrap_up'
        AND a.campaign_id = ANY (CAST(:campaigns AS bigint[]))
-       AND {_WRAP_UP_OVER}
+       AND {_is_over(table)}
     """  # noqa: S608 constants
     )
 

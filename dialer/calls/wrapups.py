@@ -66,4 +66,4 @@ class WrapUpLimits:
     def _changed(self, line: Line, change: Change) -> None:
         before, after = change.before, change.after
         if after.state is CallState.WRAP_UP and before.state is not CallState.WRAP_UP:
-            self._until_s[after.tenant_id][after.attempt_id] = time.monotonic() + line.terms.wrap_up_limit_s
+            self._until_s[after.tenant_id][after.attempt_id] = time.monotonic() + line.wrap_up_limit_s

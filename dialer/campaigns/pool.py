@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from dialer.agents.model import AgentState, Shift
+from dialer.agents.model import AgentState, Shift, Takes
 from dialer.calls.model import CallState
 from dialer.calls.table import Line
 from dialer.calls.terms import CallTerms
 from dialer.pacing.model import AgentInPool, CallInAir, DialMode
 from dialer.pacing.sharing import Has, Usable
+from dialer.queues.model import could_take
 
 #: States of agents that a pacing rule looks at.
 IN_POOL: Final = (AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
@@ -26,6 +27,11 @@ LEAVES: Final = (AgentState.PAUSED, AgentState.OFFLINE)
 USUAL_CHANCE: Final = 0.3
 
 AtHand: TypeAlias = tuple[AgentInPool, Shift]
+
+
+def dialled_for(shifts: Iterable[Shift], node: str) -> list[Shift]:
+    """The agents at the node for whom calls are made: not who takes callers alone."""
+    return [shift for shift in shifts if shift.node == node and shift.takes is not Takes.INBOUND]
 
 
 def at_hand(
@@ -58,22 +64,26 @@ def spare_for_calls(
     asks for no more of them: its list is empty, or it was paused."""
     left, lines = list(found), list(lines)
     needed = [
-        (line.skill, 1)
+        (line, 1)
         for line in lines
         if line.terms.tenant_id == tenant_id and line.node == node and _caller_waits(line)
     ]
     for campaign_id, calls in _in_air_by_campaign(lines, tenant_id, node).items():
         if campaign_id not in wanting:
-            needed.append((calls[0].terms.skill, _whole(sum(map(_needs, calls)))))
-    for skill, many in needed:
-        able = [
-            each
-            for each in left
-            if each[0].state == AgentState.READY and (skill is None or skill in each[1].skills)
-        ]
+            needed.append((calls[0], _whole(sum(map(_needs, calls)))))
+    for line, many in needed:
+        able = [each for each in left if each[0].state == AgentState.READY and _could_take(each[1], line)]
         for each in able[:many]:
             left.remove(each)
     return left
+
+
+def _could_take(shift: Shift, line: Line) -> bool:
+    """Whether the agent may be given the call, now or when the caller has waited for longer."""
+    if line.wish is None:
+        return line.terms.skill is None or line.terms.skill in shift.skills
+    takes = shift.takes is not Takes.OUTBOUND
+    return takes and could_take(shift.levels, line.wish.needs, line.wish.rules)
 
 
 def _caller_waits(line: Line) -> bool:

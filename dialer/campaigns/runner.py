@@ -258,7 +258,7 @@ class Runner:
         for node in self.nodes.dialling():
             await self._by_lines(node)
             for tenant_id, shifts in self._shifts.items():
-                await self._share_out(tenant_id, [each for each in shifts if each.node == node.name], node)
+                await self._share_out(tenant_id, pool.dialled_for(shifts, node.name), node)
 
     async def _by_lines(self, node: Node) -> None:
         """Have the campaigns without agents dial: nobody is shared out for them."""

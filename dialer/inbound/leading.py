@@ -18,7 +18,7 @@ import structlog
 from dialer.asterisk.fastagi import AgiCall
 from dialer.calls import outcomes
 from dialer.calls.model import Assignee, Call, HungUpBy, Result, Served
-from dialer.calls.switchboard import BRIDGE, HANGUP, MESSAGE, TIMEOUT
+from dialer.calls.switchboard import BRIDGE, HANGUP, MESSAGE, TIMEOUT, Switchboard
 from dialer.calls.table import CallTable, Line
 from dialer.clock import utc_now
 from dialer.db import events
@@ -28,7 +28,7 @@ from dialer.inbound import callers, store
 from dialer.inbound.model import outcome
 from dialer.inbound.store import Called
 from ivr_flows import interpreter
-from ivr_flows.model import Action, Began, Came, Ended, Event, Failed, Flow, HangUp, Position, Step
+from ivr_flows.model import Action, Began, Ended, Event, Failed, Flow, HangUp, Position, Step
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +51,8 @@ class Visit:
     #: flow and state of the last of them, while the caller is there
     stands: tuple[str, str] | None = None
     collected: dict[str, Any] = field(default_factory=dict)
+    #: what is done when the caller is back from a bridge: given how it ended, what came of the action
+    back: Callable[[AgiCall, str], Awaitable[Event]] | None = None
 
     @property
     def queue(self) -> str:
@@ -96,14 +98,22 @@ class Leader:
         self._visits[visit.line.call.attempt_id] = visit
         await self.lead(agi, visit, Began())
 
-    async def back(self, agi: AgiCall, line: Line, decision: Assignee | str) -> None:
-        """They are back from the bridge with an agent, who was lost, and this was decided: where nobody else
-        comes, the flow goes on. Raises AgiHangup."""
+    async def back(self, agi: AgiCall, line: Line, switchboard: Switchboard, bridge_result: str) -> None:
+        """They are back from the bridge: the agent was gone, or lost. Raises AgiHangup."""
         visit = self._visits.get(line.call.attempt_id)
-        if decision == TIMEOUT and visit is not None:
-            await self.lead(agi, visit, Came("timeout"))
-        else:
-            await tell(agi, line, decision)
+        if visit is None or visit.back is None:
+            # An earlier owner of the call led it: there is no flow to go on in.
+            decision = await switchboard.caller(agi, line, bridge_result)
+            await tell(agi, line, MESSAGE if decision == TIMEOUT else decision)
+            return
+        try:
+            event = await visit.back(agi, bridge_result)
+        except AgiHangup:
+            await self._left(visit)
+            raise
+        except Bridged:
+            return
+        await self.lead(agi, visit, event)
 
     async def lead(self, agi: AgiCall, visit: Visit, event: Event) -> None:
         """Lead the caller on from what happened until an agent, or the end."""

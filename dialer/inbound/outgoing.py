@@ -83,7 +83,7 @@ class Outgoing:
         status, cause, bridge_result = (*agi.args, "", "", "")[:3]
         try:
             if bridge_result:
-                await self.leader.back(agi, line, await self.switchboard.caller(agi, line, bridge_result))
+                await self.leader.back(agi, line, self.switchboard, bridge_result)
             else:
                 await self._begin(agi, line, Screened(wall(asked_s), status=status, cause=cause), asked_s)
         except DatabaseUnavailable as error:

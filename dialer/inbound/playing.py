@@ -46,7 +46,7 @@ class Playing:
 async def say(agi: AgiCall, sounds: Sequence[str], wanted: Say) -> Event:
     """Play all of it; a key of `stop_on` breaks in. Raises AgiHangup."""
     for sound in sounds:
-        key = await _stream(agi, sound, wanted.stop_on)
+        key = await stream(agi, sound, wanted.stop_on)
         if key is None:
             return Failed(f"{sound} cannot be played")
         if key:
@@ -59,7 +59,7 @@ async def ask(agi: AgiCall, sounds: Sequence[str], wanted: Ask) -> Event:
     between two of our commands. Raises AgiHangup."""
     if not wanted.barge_in:
         for sound in sounds:
-            if await _stream(agi, sound, "") is None:
+            if await stream(agi, sound, "") is None:
                 return Failed(f"{sound} cannot be played")
         sounds = ()
     # Read goes by these where it is given no time of its own.
@@ -75,8 +75,8 @@ async def ask(agi: AgiCall, sounds: Sequence[str], wanted: Ask) -> Event:
     return Pressed(pressed) if pressed else Nothing()
 
 
-async def _stream(agi: AgiCall, sound: str, stop_on: str) -> str | None:
-    """The key that broke in, empty for none; None: it cannot be played."""
+async def stream(agi: AgiCall, sound: str, stop_on: str) -> str | None:
+    """Play a sound. The key that broke in, empty for none; None: it cannot be played."""
     reply = await agi.command("STREAM", "FILE", sound, stop_on, timeout_s=SOUND_S)
     if reply.result in ("", "-1"):
         with suppress(TimeoutError):  # what tells why may come behind the reply

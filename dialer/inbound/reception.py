@@ -94,7 +94,7 @@ class Reception:
             log.warning("unknown_caller", channel=agi.channel_id)
             await agi.set_variable("DOZVON_NEXT", MESSAGE)
             return
-        await self.leader.back(agi, line, await self.switchboard.caller(agi, line, bridge_result))
+        await self.leader.back(agi, line, self.switchboard, bridge_result)
 
     async def _arrive(self, agi: AgiCall, node: str, number: str) -> None:
         tenant_id, called = await self._called(dialled_digits(number))

@@ -13,10 +13,10 @@ from dialer.inbound.jumps import Jumps
 from dialer.inbound.leading import Carrier
 from dialer.inbound.lookups import Lookups
 from dialer.inbound.messages import Messages
-from dialer.inbound.playing import Playing, Sounds
+from dialer.inbound.playing import Playing
 from dialer.inbound.promises import Promises
 from dialer.inbound.requests import Requests
-from dialer.inbound.waiting import Waiting
+from dialer.inbound.waiting import Voices, Waiting
 from ivr_flows.model import (
     Action,
     Ask,
@@ -36,7 +36,7 @@ def carriers(
     database: Database,
     calls: CallTable,
     switchboard: Switchboard,
-    sounds: Sounds,
+    sounds: Voices,
     region: str,
     recordings: Path,
 ) -> Mapping[type[Action], Carrier]:
@@ -51,7 +51,7 @@ def carriers(
         Request: Requests(database).ask,
         OptOut: deeds.opt_out,
         RecordConsent: deeds.record_consent,
-        Enqueue: Waiting(database, calls, switchboard).enqueue,
+        Enqueue: Waiting(database, calls, switchboard, sounds).enqueue,
         GoTo: Jumps(database).go_to,
         Voicemail: Messages(database, calls, recordings).take,
         RequestCallback: Promises(database, region).promise,

@@ -1,27 +1,103 @@
-"""Has callers wait for an agent: the verb `enqueue`."""
+"""Has callers wait for an agent: the verb `enqueue`.
+
+A queue may not let a caller in, and has them for as long as its rules say; then they go to another queue, or
+back to the flow. Each stay is written down (`queues/stays.py`).
+"""
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.asterisk.fastagi import AgiCall
-from dialer.calls.model import Call, Queued
-from dialer.calls.switchboard import TIMEOUT, Switchboard
+from dialer.calls import store as calls_store
+from dialer.calls.model import Call, Dequeued, Queued
+from dialer.calls.switchboard import LEFT, TIMEOUT, Switchboard
 from dialer.calls.table import CallTable, Wish
 from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
-from dialer.inbound import store
+from dialer.inbound import phrases, store
+from dialer.inbound.company import Company
 from dialer.inbound.leading import Bridged, Visit, tell
 from dialer.inbound.model import USUAL_WAIT_S
-from dialer.queues import stays
-from dialer.queues.model import End
+from dialer.inbound.playing import Sounds
+from dialer.queues import leaving, outlook, stays, waits
+from dialer.queues import store as queues_store
+from dialer.queues.announcing import Announcement, Told, announcement
+from dialer.queues.leaving import Cause, Goes
+from dialer.queues.model import USUAL_PRIORITY, Announce, End, Need, Overflow, Queue, needs_of
+from dialer.queues.outlook import Outlooks
 from ivr_flows.model import Came, Enqueue, Event
 
 log = structlog.get_logger(__name__)
+
+#: Where nothing is announced: there is no queue of that name.
+_SILENT = Announce(first_after_s=None, every_s=None)
+
+
+class Names(Protocol):
+    """Which prompts there are; the prompts' room."""
+
+    async def known(self, tenant_id: int, language: str) -> frozenset[str]:
+        """Their names in a language."""
+
+
+class Voices(Sounds, Names, Protocol):
+    """Both."""
+
+
+@dataclass(slots=True)
+class Wait:
+    """A caller's wait, through one queue or several."""
+
+    action: Enqueue
+    #: the name by which the queue is asked for
+    name: str
+    since: datetime
+    #: when the flow goes on, monotonic seconds
+    until_s: float
+    #: those of the tenant, as they were at the beginning
+    queues: Mapping[int, Queue]
+    #: where nobody says which skill is needed
+    skill: str | None
+    #: who talked with the caller last
+    last_agent_id: int | None = None
+    #: the present one; None: there is none of that name
+    rules: Queue | None = None
+    entered_at: datetime | None = None
+    been_in: set[int] = field(default_factory=set)
+    told: Told = field(default_factory=Told)
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What an agent must be able to do."""
+        more = tuple(Need(skill, level) for skill, level in self.action.skills.items())
+        if self.rules is not None:
+            return needs_of(self.rules, more)
+        return more or ((Need(self.skill),) if self.skill else ())
+
+    @property
+    def priority(self) -> int:
+        """That of the flow, else of the queue."""
+        return self.action.priority or (self.rules.priority if self.rules else USUAL_PRIORITY)
+
+    def wish(self) -> Wish:
+        """What the switchboard goes by."""
+        until_s = self.until_s
+        if self.rules is not None and self.entered_at is not None:
+            over_at = leaving.stays_until(self.rules, self.entered_at)
+            if over_at is not None:
+                until_s = min(until_s, time.monotonic() + (over_at - utc_now()).total_seconds())
+        name = self.rules.name if self.rules else self.name
+        return Wish(name, until_s, self.priority, self.needs, self.rules, self.last_agent_id)
 
 
 @dataclass(slots=True)
@@ -31,53 +107,178 @@ class Waiting:
     database: Database
     calls: CallTable
     switchboard: Switchboard
+    voices: Voices
+    outlooks: Outlooks = field(default_factory=Outlooks)
 
     async def enqueue(self, agi: AgiCall, visit: Visit, action: Enqueue) -> Event:
         """Wait for an agent, and end the flow's part with a talk. Raises Bridged, AgiHangup."""
-        line, queue = visit.line, action.queue or visit.queue
-        wait_s = USUAL_WAIT_S if action.max_wait_s is None else action.max_wait_s
-        skill = next(iter(action.skills), queue) or line.terms.skill
-        line.wish = Wish(queue, skill, action.priority, time.monotonic() + wait_s)
+        line, call, name = visit.line, visit.line.call, action.queue or visit.queue
         line.told = {
             **line.told,
-            "queue": queue,
             "reason": action.reason,
-            "path": await self._path(line.call),
+            "path": await self._path(call),
         }
-        async with self.database.tenant(line.call.tenant_id) as conn:
-            await store.tell(
-                conn,
-                line.call.tenant_id,
-                line.call.attempt_id,
-                {},
-                queue=queue or None,
-                reason=action.reason or None,
+        async with self.database.tenant(call.tenant_id) as conn:
+            queues = await queues_store.queues(conn, call.tenant_id)
+            rules = next((each for each in queues.values() if each.name == name), None)
+            if rules is None:
+                log.warning("no_such_queue", queue=name, call=str(call.attempt_id))
+            wait = Wait(
+                action,
+                name,
+                utc_now(),
+                self._until_s(action, rules),
+                queues,
+                name or line.terms.skill,
+                await calls_store.last_agent(conn, call.tenant_id, visit.contact_id),
             )
+            event = await self._enter(conn, visit, wait, rules)
+        if event is not None:
+            return event
+        self.calls.apply(call.attempt_id, Queued(wait.since))
+        return await self._wait(agi, visit, wait)
+
+    @staticmethod
+    def _until_s(action: Enqueue, rules: Queue | None) -> float:
+        """When the flow goes on whatever the queue says, monotonic seconds."""
+        if action.max_wait_s is not None:
+            return time.monotonic() + action.max_wait_s
+        return math.inf if rules is not None else time.monotonic() + USUAL_WAIT_S
+
+    # -- in and out ------------------------------------------------------------------------------------
+
+    async def _enter(
+        self, conn: AsyncConnection, visit: Visit, wait: Wait, rules: Queue | None
+    ) -> Came | None:
+        """Let the caller into the queue, or to where it sends them; None: they wait."""
+        call = visit.line.call
+        while True:
+            goes = None if rules is None else await self._refused(conn, call, wait, rules)
+            wait.rules, wait.entered_at = rules, utc_now()
+            name = rules.name if rules else wait.name
+            reason = wait.action.reason or None
+            await store.tell(conn, call.tenant_id, call.attempt_id, {}, queue=name or None, reason=reason)
             await stays.enter(
                 conn,
-                line.call.tenant_id,
-                line.call.attempt_id,
-                queue_id=None,
-                queue=queue,
-                priority=action.priority,
-                at=utc_now(),
+                call.tenant_id,
+                call.attempt_id,
+                queue_id=rules.id if rules else None,
+                queue=name,
+                priority=wait.priority,
+                at=wait.entered_at,
+                since=wait.since,
+                refused=leaving.end_of(goes) if goes else None,
             )
-        self.calls.apply(line.call.attempt_id, Queued(utc_now()))
-        decision = await self.switchboard.caller(agi, line)
-        if decision == TIMEOUT:
-            await self._leave(line.call, End.TIMEOUT)
-            return Came("timeout")
-        await tell(agi, line, decision)
-        raise Bridged
+            if goes is None or rules is None:
+                visit.line.told = {**visit.line.told, "queue": name}
+                return None
+            wait.been_in.add(rules.id)
+            if goes.queue_id is None:
+                return _event(visit, goes)
+            rules = wait.queues[goes.queue_id]
 
-    async def _leave(self, call: Call, ended: End) -> None:
-        """The caller's stay is over. While the database is away it has no end before that of the call."""
+    async def _refused(self, conn: AsyncConnection, call: Call, wait: Wait, rules: Queue) -> Goes | None:
+        """Where the caller goes whom the queue does not take."""
+        waiting = at_work = 0
+        if rules.max_waiting is not None:
+            waiting = await stays.waiting(conn, call.tenant_id, rules.id)
+        if rules.needs_agents:
+            at_work = await outlook.at_work(conn, call.tenant_id, needs_of(rules), rules)
+        return leaving.entry(
+            rules, waiting=waiting, at_work=at_work, queues=wait.queues, been_in=wait.been_in
+        )
+
+    async def _on(self, visit: Visit, wait: Wait) -> Came | None:
+        """The time in this queue is over: on to where it sends the caller; None: they wait there."""
+        goes, now = Goes(Overflow.FLOW, Cause.TIMEOUT), utc_now()
+        if wait.rules is not None and wait.entered_at is not None and time.monotonic() < wait.until_s:
+            said = leaving.over(wait.rules, wait.entered_at, now, queues=wait.queues, been_in=wait.been_in)
+            goes = said or goes
+        call = visit.line.call
+        async with self.database.tenant(call.tenant_id) as conn:
+            over = stays.Over(call.attempt_id, now, leaving.end_of(goes))
+            await stays.settle(conn, call.tenant_id, [over])
+            if goes.queue_id is None or wait.rules is None:
+                return _event(visit, goes)
+            wait.been_in.add(wait.rules.id)
+            return await self._enter(conn, visit, wait, wait.queues[goes.queue_id])
+
+    async def _left(self, visit: Visit, ended: End) -> Came:
+        """The caller has left by a key."""
+        call = visit.line.call
         try:
             async with self.database.tenant(call.tenant_id) as conn:
                 await stays.settle(conn, call.tenant_id, [stays.Over(call.attempt_id, utc_now(), ended)])
-        except DatabaseUnavailable as error:
+        except DatabaseUnavailable as error:  # it has no end before that of the call
             log.warning("stay_not_ended", call=str(call.attempt_id), reason=str(error))
+        return Came("callback" if ended is End.CALLBACK else "left_by_key")
+
+    # -- meanwhile -------------------------------------------------------------------------------------
+
+    async def _wait(self, agi: AgiCall, visit: Visit, wait: Wait, bridge_result: str = "") -> Event:
+        """Until there is an agent, or no sense in waiting. Raises Bridged, AgiHangup."""
+
+        async def back(agi: AgiCall, bridge_result: str) -> Event:
+            return await self._wait(agi, visit, wait, bridge_result)
+
+        line = visit.line
+        visit.back = back
+        while True:
+            line.wish = wait.wish()
+            company = self._company(agi, visit, wait)
+            decision = await self.switchboard.caller(agi, line, bridge_result, company)
+            wait.told, bridge_result = company.told, ""
+            if decision not in (TIMEOUT, LEFT):
+                await tell(agi, line, decision)
+                raise Bridged
+            if decision == LEFT:
+                event: Came | None = await self._left(visit, company.left or End.KEY)
+            else:
+                event = await self._on(visit, wait)
+            if event is not None:
+                visit.back = None
+                self.calls.apply(line.call.attempt_id, Dequeued(utc_now()))
+                return event
+
+    def _company(self, agi: AgiCall, visit: Visit, wait: Wait) -> Company:
+        rules = wait.rules
+        can_call_back = "callback" in visit.flow.states[visit.position.state].transitions
+
+        async def saying(told: Told) -> tuple[Announcement, Sequence[str]] | None:
+            return None if rules is None else await self._saying(visit, wait, rules, announce, told)
+
+        announce = rules.announce if rules else _SILENT
+        if not can_call_back:
+            announce = announce.without_callback()
+        music = rules.music if rules else "default"
+        return Company(agi, saying, wait.since, wait.told, announce, music, wait.action.leave_on)
+
+    async def _saying(
+        self, visit: Visit, wait: Wait, rules: Queue, announce: Announce, told: Told
+    ) -> tuple[Announcement, Sequence[str]] | None:
+        """What the caller is told now, with its sounds."""
+        call, now = visit.line.call, utc_now()
+        async with self.database.tenant(call.tenant_id) as conn:
+            before = await stays.ahead(
+                conn, call.tenant_id, rules.id, call.attempt_id, wait.priority, wait.since
+            )
+            seen = await self.outlooks.of(conn, call.tenant_id, wait.needs, rules, before, now)
+        said = announcement(
+            announce, wait.since, told, position=before + 1, wait=waits.expected(seen), now=now
+        )
+        if said is None:
+            return None
+        language = visit.position.language
+        own = await self.voices.known(call.tenant_id, language)
+        return said, await self.voices.resolve(call.tenant_id, phrases.of(said, language, own))
 
     async def _path(self, call: Call) -> list[str]:
         async with self.database.tenant(call.tenant_id) as conn:
             return [each.state for each in await store.steps(conn, call.tenant_id, call.attempt_id)]
+
+
+def _event(visit: Visit, goes: Goes) -> Came:
+    """What the flow goes on from: to voicemail where it knows that, else by the cause."""
+    transitions = visit.flow.states[visit.position.state].transitions
+    voicemail = goes.to is Overflow.VOICEMAIL and "voicemail" in transitions
+    return Came("voicemail" if voicemail else goes.cause)

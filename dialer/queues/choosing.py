@@ -1,7 +1,8 @@
 """Who takes whom: the callers who wait and the agents who are free, brought together. Pure.
 
-Callers come in one order: inbound before outbound, the higher priority first, of equals who waits longest. An
-agent can take a caller who needs no skill that the agent lacks, at the level that is asked for by then.
+Callers come in one order: who was talking when the agent's phone was lost, inbound before outbound, the
+higher priority first, of equals who waits longest. An agent can take a caller who needs no skill that the
+agent lacks, at the level that is asked for by then.
 
 **Nobody gives way to whoever comes later, and nobody waits without need.** Each caller in turn is served if
 that is possible together with all who come before, where it helps by giving one of those another agent who
@@ -21,7 +22,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from dialer.queues.model import LOWEST_LEVEL, Free, Need, Queue, Rule, Waiting
+from dialer.queues.model import Free, Need, Queue, Rule, Waiting, level_at_last
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,11 @@ def choose(
     agents = sorted(free, key=lambda one: one.session_id)
     able: list[list[int]] = []
     seats = _Seats(able)
+    can = _Able(agents, queues, now, at_work)
     for caller in callers:
         if len(seats.owner) == len(agents):
             break
-        queue = queues.get(caller.queue_id) if caller.queue_id is not None else None
-        able.append(_able(caller, agents, queue, now, at_work))
+        able.append(can.of(caller))
         seats.seat(len(able) - 1)
     seats.settle()
     return tuple(
@@ -63,9 +64,9 @@ def choose(
     )
 
 
-def order(caller: Waiting) -> tuple[bool, int, datetime, UUID]:
+def order(caller: Waiting) -> tuple[bool, bool, int, datetime, UUID]:
     """The order of service."""
-    return (not caller.inbound, -caller.priority, caller.since, caller.call_id)
+    return (not caller.resumes, not caller.inbound, -caller.priority, caller.since, caller.call_id)
 
 
 def can_take(
@@ -77,14 +78,17 @@ def can_take(
     at_work: Collection[int] = frozenset(),
 ) -> bool:
     """Whether the agent may be given the caller at this moment."""
+    asked = [(need.skill, level_asked(need, queue, now - caller.since)) for need in caller.needs]
+    kept = kept_for(caller, queue, now, at_work)
+    return kept in (None, agent.agent_id) and _can_take(agent, caller, asked)
+
+
+def _can_take(agent: Free, caller: Waiting, asked: Iterable[tuple[str, int]]) -> bool:
+    """Whether the agent takes such calls, and has all skills at these levels."""
     return (
         agent.node == caller.node
         and (agent.inbound if caller.inbound else agent.outbound)
-        and kept_for(caller, queue, now, at_work) in (None, agent.agent_id)
-        and all(
-            agent.levels.get(need.skill, 0) >= level_asked(need, queue, now - caller.since)
-            for need in caller.needs
-        )
+        and all(agent.levels.get(skill, 0) >= level for skill, level in asked)
     )
 
 
@@ -93,8 +97,7 @@ def level_asked(need: Need, queue: Queue | None, waited: timedelta) -> int:
     if queue is None or queue.relax_every_s is None:
         return need.least_level
     steps = max(0, int(waited.total_seconds() // queue.relax_every_s))
-    floor = min(need.least_level, max(queue.lowest_level, LOWEST_LEVEL))
-    return max(need.least_level - steps, floor)
+    return max(need.least_level - steps, level_at_last(need, queue))
 
 
 def kept_for(caller: Waiting, queue: Queue | None, now: datetime, at_work: Collection[int]) -> int | None:
@@ -131,14 +134,48 @@ def changes_at(
     return min(moments, default=None)
 
 
-def _able(
-    caller: Waiting, agents: Sequence[Free], queue: Queue | None, now: datetime, at_work: Collection[int]
-) -> list[int]:
-    """The places in `agents` of those who can take the caller, who suits best first."""
-    fits = _FITS[Rule.LONGEST_IDLE if queue is None else queue.rule]
-    found = [n for n, one in enumerate(agents) if can_take(one, caller, queue, now, at_work=at_work)]
-    found.sort(key=lambda n: (agents[n].agent_id != caller.last_agent_id, *fits(agents[n], caller), n))
-    return found
+class _Able:
+    """Who can take whom: of each caller the places in `agents`, who suits best first.
+
+    Callers who ask for the same are looked at once: many callers wait in few queues.
+    """
+
+    def __init__(
+        self,
+        agents: Sequence[Free],
+        queues: Mapping[int, Queue],
+        now: datetime,
+        at_work: Collection[int],
+    ) -> None:
+        self._agents, self._queues, self._now, self._at_work = agents, queues, now, at_work
+        self._place = {one.agent_id: place for place, one in enumerate(agents)}
+        self._known: dict[tuple[Any, ...], list[int]] = {}
+
+    def of(self, caller: Waiting) -> list[int]:
+        """Of one caller."""
+        queue = self._queues.get(caller.queue_id) if caller.queue_id is not None else None
+        rule = Rule.LONGEST_IDLE if queue is None else queue.rule
+        asked = tuple((one.skill, level_asked(one, queue, self._now - caller.since)) for one in caller.needs)
+        key = caller.node, caller.inbound, asked, rule, caller.spare
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._sorted(caller, asked, _FITS[rule])
+        kept = kept_for(caller, queue, self._now, self._at_work)
+        last = self._place.get(caller.last_agent_id) if caller.last_agent_id is not None else None
+        if kept is not None:
+            return [last] if last is not None and last in found else []
+        if last is None or last not in found:
+            return found
+        return [last, *(place for place in found if place != last)]
+
+    def _sorted(
+        self,
+        caller: Waiting,
+        asked: Collection[tuple[str, int]],
+        fits: Callable[[Free, Waiting], tuple[Any, ...]],
+    ) -> list[int]:
+        able = [place for place, one in enumerate(self._agents) if _can_take(one, caller, asked)]
+        return sorted(able, key=lambda place: (*fits(self._agents[place], caller), place))
 
 
 def _spared(agent: Free, caller: Waiting) -> bool:

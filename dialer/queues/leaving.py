@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from dialer.queues.model import Overflow, Queue
+from dialer.queues.model import End, Overflow, Queue
 
 
 class Cause(StrEnum):
     """Why a caller does not stay: also the event that the flow goes on from."""
 
-    FULL = "full"  # so many wait already, or nobody is at work
+    FULL = "full"  # so many wait already
+    EMPTY = "empty"  # nobody is at work
     TIMEOUT = "timeout"  # the maximum wait is over
 
 
@@ -46,8 +47,10 @@ def entry(
     that the caller was in before.
     """
     full = queue.max_waiting is not None and waiting >= queue.max_waiting
-    if full or (queue.needs_agents and at_work == 0):
+    if full:
         return _goes(queue, Cause.FULL, queues, been_in)
+    if queue.needs_agents and at_work == 0:
+        return _goes(queue, Cause.EMPTY, queues, been_in)
     return None
 
 
@@ -69,6 +72,17 @@ def over(
 def stays_until(queue: Queue, entered_at: datetime) -> datetime | None:
     """When the maximum wait is over; None: never."""
     return None if queue.max_wait_s is None else entered_at + timedelta(seconds=queue.max_wait_s)
+
+
+def end_of(goes: Goes) -> End:
+    """How the stay ends of somebody who goes there."""
+    match goes.to:
+        case Overflow.QUEUE:
+            return End.OVERFLOW
+        case Overflow.VOICEMAIL:
+            return End.VOICEMAIL
+        case Overflow.FLOW:
+            return End(goes.cause)
 
 
 def _goes(queue: Queue, cause: Cause, queues: Mapping[int, Queue], been_in: Collection[int]) -> Goes:

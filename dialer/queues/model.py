@@ -7,8 +7,8 @@ agent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -81,6 +81,10 @@ class Announce:
     #: seconds of waiting from which a call back in turn is offered
     offer_callback_after_s: int | None = None
 
+    def without_callback(self) -> Announce:
+        """The same, but no call back is offered."""
+        return replace(self, offer_callback_after_s=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Queue:
@@ -114,6 +118,10 @@ class Queue:
     #: share of callers to be answered within `target_s`, 0 to 1
     target_share: float = 0.8
     target_s: int = 20
+    #: class of music on hold
+    music: str = "default"
+    #: longest wrap-up after its talks; None: as the campaign of the called number says
+    wrap_up_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +151,8 @@ class Waiting:
     node: str | None = None
     #: skills that others in the air may need soon: of equal agents rather one without them
     spare: frozenset[str] = frozenset()
+    #: was talking when the agent's phone was lost: comes before everybody
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +178,15 @@ def needs_of(queue: Queue, more: tuple[Need, ...] = ()) -> tuple[Need, ...]:
     for need in more:
         wanted[need.skill] = max(wanted.get(need.skill, LOWEST_LEVEL), need.least_level)
     return tuple(Need(skill, level) for skill, level in wanted.items())
+
+
+def level_at_last(need: Need, queue: Queue | None) -> int:
+    """The least level that is ever asked for, however long the caller waits."""
+    if queue is None or queue.relax_every_s is None:
+        return need.least_level
+    return min(need.least_level, max(queue.lowest_level, LOWEST_LEVEL))
+
+
+def could_take(levels: Mapping[str, int], needs: Iterable[Need], queue: Queue | None = None) -> bool:
+    """Whether somebody with these levels of skills may ever be given a caller who asks for these."""
+    return all(levels.get(need.skill, 0) >= level_at_last(need, queue) for need in needs)

@@ -26,12 +26,13 @@ _BEGIN = Prepared(
     dialled AS (
         SELECT tenant_id, id FROM attempt
          WHERE tenant_id = :tenant_id AND id = :call_id AND hung_up_at IS NULL FOR NO KEY UPDATE)
-    INSERT INTO queue_stay (tenant_id, call_id, attempt_id, n, queue_id, queue, priority, entered_at,
-                            left_at, ended)
+    INSERT INTO queue_stay (tenant_id, call_id, attempt_id, n, queue_id, queue, priority, since,
+                            entered_at, left_at, ended)
     SELECT c.tenant_id, c.id, c.attempt_id,
            1 + (SELECT count(*) FROM queue_stay s WHERE s.tenant_id = c.tenant_id AND s.call_id = c.id),
            (SELECT q.id FROM queue q WHERE q.tenant_id = c.tenant_id AND q.id = CAST(:queue_id AS bigint)),
-           CAST(:queue AS text), CAST(:priority AS smallint), CAST(:at AS timestamptz),
+           CAST(:queue AS text), CAST(:priority AS smallint), CAST(:since AS timestamptz),
+           CAST(:at AS timestamptz),
            CASE WHEN CAST(:ended AS text) IS NOT NULL THEN CAST(:at AS timestamptz) END, CAST(:ended AS text)
       FROM (SELECT tenant_id, id, CAST(NULL AS uuid) AS attempt_id FROM came
              UNION ALL
@@ -46,6 +47,20 @@ _END = Prepared(
      WHERE s.tenant_id = :tenant_id AND s.call_id = n.call_id AND s.left_at IS NULL
     """
 )
+_WAITING = Prepared(
+    """
+    SELECT count(*) FROM queue_stay
+     WHERE tenant_id = :tenant_id AND queue_id = :queue_id AND left_at IS NULL
+    """
+)
+_AHEAD = Prepared(
+    """
+    SELECT count(*) FROM queue_stay
+     WHERE tenant_id = :tenant_id AND queue_id = :queue_id AND left_at IS NULL AND call_id <> :call_id
+       AND (priority > :priority OR (priority = :priority AND since < CAST(:since AS timestamptz)))
+    """
+)
+_ONE_BY_ONE = Prepared("SELECT pg_advisory_xact_lock(hashtextextended('queue entry', :tenant_id))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +83,13 @@ async def enter(
     queue: str,
     priority: int,
     at: datetime,
+    since: datetime | None = None,
     refused: End | None = None,
 ) -> bool:
-    """The caller waits in this queue from now on, or was `refused`; False: they have hung up."""
+    """The caller waits in this queue from now on, or was `refused`; False: they have hung up.
+
+    `since`: when the wait began, if that was in another queue.
+    """
     begun = await _BEGIN.run(
         conn,
         tenant_id=tenant_id,
@@ -79,6 +98,7 @@ async def enter(
         queue=queue,
         priority=priority,
         at=at,
+        since=since or at,
         ended=refused,
     )
     return begun == 1
@@ -94,3 +114,18 @@ async def settle(conn: AsyncConnection, tenant_id: int, over: Sequence[Over]) ->
         ends=[each.ended for each in over],
         agents=[each.agent_id for each in over],
     )
+
+
+async def waiting(conn: AsyncConnection, tenant_id: int, queue_id: int) -> int:
+    """How many wait in the queue. Until the transaction ends nobody else asks: of two who come at once the
+    second counts the first. One lock for all queues of the tenant: who overflows asks for several."""
+    await _ONE_BY_ONE.row(conn, tenant_id=tenant_id)
+    return int(await _WAITING.value(conn, tenant_id=tenant_id, queue_id=queue_id))
+
+
+async def ahead(
+    conn: AsyncConnection, tenant_id: int, queue_id: int, call_id: UUID, priority: int, since: datetime
+) -> int:
+    """How many in the queue come before this caller."""
+    about = {"queue_id": queue_id, "call_id": call_id, "priority": priority, "since": since}
+    return int(await _AHEAD.value(conn, tenant_id=tenant_id, **about))

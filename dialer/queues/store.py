@@ -40,6 +40,8 @@ def from_row(row: Mapping[str, Any]) -> Queue:
         short_abandon_s=row["short_abandon_s"],
         target_share=row["target_share"],
         target_s=row["target_s"],
+        music=row["music"],
+        wrap_up_s=row["wrap_up_s"],
     )
 
 

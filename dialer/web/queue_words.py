@@ -18,5 +18,10 @@ QUEUE_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "voicemail": "voicemail",
             "queue": "another queue",
         },
+        "takes": {
+            "both": "all",
+            "inbound": "incoming only",
+            "outbound": "outgoing only",
+        },
     }
 )

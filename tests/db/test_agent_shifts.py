@@ -17,12 +17,15 @@ from dialer.agents import http as agents_http
 from dialer.agents import people, store
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState
 from dialer.agents.service import AgentService
+from dialer.calls import matching
 from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.errors import Forbidden, Invalid, WrongState
 from dialer.httpkit.access import Role
 from dialer.ids import new_id
+from dialer.queues.choosing import choose
+from dialer.queues.model import Need, Waiting
 from scheduler import hopper
 
 
@@ -33,10 +36,18 @@ def service(database: Database) -> AgentService:
 
 
 async def reserve(floor: Floor, skill: str | None = None) -> int | None:
-    """The agent that is reserved for a new call now."""
-    async with floor.database.tenant(TENANT) as conn:
-        shift = await store.reserve_next(conn, TENANT, skill, NODE, new_id(), utc_now())
-    return shift.agent_id if shift else None
+    """The agent who is reserved for a new call now."""
+    while True:
+        async with floor.database.tenant(TENANT) as conn:
+            shifts = await store.open_shifts(conn, TENANT)
+            free = [matching.free(each) for each in shifts if each.state is AgentState.READY]
+            needs = (Need(skill),) if skill else ()
+            new = Waiting(new_id(), None, utc_now(), needs=needs, inbound=False, node=NODE)
+            pairs = choose([new], free, {}, utc_now())
+            if not pairs:
+                return None
+            if await store.reserve(conn, TENANT, pairs[0].session_id, utc_now(), attempt_id=new.call_id):
+                return pairs[0].agent_id
 
 
 async def test_the_longest_idle_with_the_skill(floor: Floor) -> None:
@@ -64,25 +75,6 @@ async def test_the_highest_rank_comes_first_and_of_equals_the_longest_idle(floor
     assert [await reserve(floor), await reserve(floor), await reserve(floor)] == [
         usual.agent_id, low.agent_id, None,
     ]  # fmt: skip
-
-
-async def test_universal_agents_are_spared_for_others(floor: Floor) -> None:
-    """Of one rank who has no skill that other calls may need is taken first, however short idle; whoever else
-    is free is taken all the same, and the rank goes before."""
-    now = utc_now()
-
-    async def idle(minutes: int, *skills: str, rank: int = 5) -> int:
-        seat = await floor.seat(idle_since=now - timedelta(minutes=minutes), skills=skills, rank=rank)
-        return seat.agent_id
-
-    both, new, old = await idle(60, "en", "kz"), await idle(1, "en"), await idle(9, "en", "fr")
-    low = await idle(90, "en", rank=4)
-    found = []
-    for _ in range(5):
-        async with floor.database.tenant(TENANT) as conn:
-            shift = await store.reserve_next(conn, TENANT, "en", NODE, new_id(), now, spare={"kz", "de"})
-        found.append(shift.agent_id if shift else None)
-    assert found == [old, new, both, low, None]
 
 
 async def test_a_rank_counts_from_the_next_call_on(floor: Floor, service: AgentService) -> None:
@@ -137,17 +129,6 @@ async def test_two_at_once_never_get_the_same_agent(floor: Floor) -> None:
     assert sorted(one for one in found if one is not None) == sorted(seat.agent_id for seat in seats)
 
 
-async def test_an_open_reservation_is_passed_over(floor: Floor) -> None:
-    """A caller whose rival has not committed gets the next agent at once, not after a wait."""
-    await floor.seat(idle_since=utc_now() - timedelta(minutes=9))
-    second = await floor.seat()
-    async with floor.database.tenant(TENANT) as conn:
-        assert await store.reserve_next(conn, TENANT, None, NODE, new_id(), utc_now())
-        async with asyncio.timeout(2):
-            assert await reserve(floor) == second.agent_id
-            assert await reserve(floor) is None
-
-
 async def test_a_reservation_is_a_change_of_state_like_others(floor: Floor) -> None:
     """The shift is told as it stands now, its time goes on under the call, and the others hear of it; what
     the agent has asked for after the next call is kept."""
@@ -155,12 +136,12 @@ async def test_a_reservation_is_a_change_of_state_like_others(floor: Floor) -> N
     async with floor.database.tenant(TENANT) as conn:
         await store.ask_next(conn, TENANT, seat.session_id, AgentState.PAUSED, "break")
         before = await store.find_shift(conn, TENANT, seat.session_id)
-        shift = await store.reserve_next(conn, TENANT, None, NODE, attempt_id, at)
+        assert await store.reserve(conn, TENANT, seat.session_id, at, attempt_id=attempt_id)
         event = (await conn.execute(select(t.event).order_by(t.event.c.id.desc()).limit(1))).one()
         stretch = (await conn.execute(select(t.agent_time).where(t.agent_time.c.ended_at.is_(None)))).one()
     assert before is not None
-    assert shift == replace(before, state=AgentState.RESERVED, state_since=at, attempt_id=attempt_id)
-    assert shift == await floor.shift(seat)
+    after = replace(before, state=AgentState.RESERVED, state_since=at, attempt_id=attempt_id)
+    assert await floor.shift(seat) == after
     assert (stretch.state, stretch.attempt_id, stretch.started_at) == ("reserved", attempt_id, at)
     assert (event.kind, event.agent_id) == ("agent.state", seat.agent_id)
     assert (event.payload["state"], event.payload["attempt_id"]) == ("reserved", str(attempt_id))

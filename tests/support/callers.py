@@ -58,6 +58,28 @@ async def add_number(
     return campaign_id
 
 
+async def add_queue(centre: Centre, name: str, **fields: Any) -> int:
+    """A queue; `fields` are its columns. Nothing is announced in it unless they say so."""
+    values = {"skill": name, "announce_first_s": None, "announce_every_s": None} | fields
+    async with centre.database.tenant(TENANT) as conn:
+        return int(
+            await conn.scalar(
+                insert(t.queue).values(tenant_id=TENANT, name=name, **values).returning(t.queue.c.id)
+            )
+        )
+
+
+async def stays(centre: Centre, call_id: UUID) -> list[tuple[str, str | None]]:
+    """The queues that the caller was in, each with how it ended."""
+    async with centre.database.tenant(TENANT) as conn:
+        rows = await conn.execute(
+            select(t.queue_stay.c.queue, t.queue_stay.c.ended)
+            .where(t.queue_stay.c.call_id == call_id)
+            .order_by(t.queue_stay.c.n)
+        )
+        return [(row.queue, row.ended) for row in rows]
+
+
 async def call_in(
     centre: Centre,
     caller: str = "79161112233",

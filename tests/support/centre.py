@@ -19,7 +19,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Row, insert, select, text, update
 
-from dialer.agents.model import USUAL_RANK, AgentState, Shift
+from dialer.agents.model import USUAL_RANK, AgentState, Shift, Takes
 from dialer.agents.service import AgentService
 from dialer.app.engine import build_engine
 from dialer.asterisk.ami import Address, AmiEvent, AmiLink
@@ -217,6 +217,8 @@ class Centre:
         ready: bool = True,
         skills: Sequence[str] = (),
         rank: int = USUAL_RANK,
+        levels: Mapping[str, int] | None = None,
+        takes: Takes = Takes.BOTH,
     ) -> list[int]:
         """Agents at the floor's first `count` phones, or at the named ones, logged in."""
         made = []
@@ -241,6 +243,8 @@ class Centre:
                 endpoint=endpoint,
                 skills=skills,
                 rank=rank,
+                levels=levels,
+                takes=takes,
             )
             made.append(new.agent.id)
             await self.agents.log_in(self.actor, new.agent.id)

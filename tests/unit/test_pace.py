@@ -11,14 +11,16 @@ from uuid import UUID
 
 import pytest
 
-from dialer.agents.model import AgentState, Shift
+from dialer.agents.model import AgentState, Shift, Takes
 from dialer.calls.model import (
     TAKEN_BACK,
     Answered,
     Assignee,
     Call,
+    CallState,
     CancelAsked,
     Connected,
+    Direction,
     GaveUp,
     HungUp,
     Rang,
@@ -29,7 +31,7 @@ from dialer.calls.model import (
     Vanished,
     advance,
 )
-from dialer.calls.table import Line
+from dialer.calls.table import Line, Wish
 from dialer.calls.terms import CallTerms
 from dialer.campaigns import pool
 from dialer.campaigns.facts import Kind, facts
@@ -39,6 +41,7 @@ from dialer.ids import new_id
 from dialer.pacing.answering import Traits, traits_of, words_of
 from dialer.pacing.learner import Observation, Seen
 from dialer.pacing.model import AgentInPool, DialMode, Plan, Snapshot
+from dialer.queues.model import Need, Queue
 from scheduler.hopper import ClaimedLead
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -392,6 +395,16 @@ def test_who_leaves_after_the_call_is_not_waited_for(state: AgentState) -> None:
     assert len(pool.at_hand([staying], [], lambda _leg: True)) == 1
 
 
+def test_nobody_is_dialled_for_who_takes_callers_alone() -> None:
+    """Nor at another node."""
+    made = [
+        shift(AgentState.READY, at(0), None, takes=takes, node=node)
+        for takes in Takes
+        for node in ("main", "other")
+    ]
+    assert [each.takes for each in pool.dialled_for(made, "main")] == [Takes.BOTH, Takes.OUTBOUND]
+
+
 def test_calls_of_a_campaign_that_asks_for_no_more_keep_agents() -> None:
     """As many free agents as its calls will need on average: of predictive ones most are never answered."""
     free = [shift(AgentState.READY, at(0), None, id=new_id()) for _ in range(5)]
@@ -401,6 +414,29 @@ def test_calls_of_a_campaign_that_asks_for_no_more_keep_agents() -> None:
     assert len(pool.spare_for_calls(found, calls, 1, {1: 0}, "main")) == 5
     progressive = [line(dialled(), replace(TERMS, mode=DialMode.PROGRESSIVE)) for _ in range(4)]
     assert len(pool.spare_for_calls(found, progressive, 1, {}, "main")) == 1
+
+
+@pytest.mark.parametrize(
+    ("of_agent", "relaxed_to", "kept"),
+    [
+        ({"levels": {"sales": 5}}, None, 1),
+        ({"levels": {"sales": 4}}, None, 0),
+        ({"levels": {"sales": 4}}, 4, 1),
+        ({"levels": {"service": 9}}, None, 0),
+        ({"levels": {"sales": 9}, "takes": Takes.OUTBOUND}, None, 0),
+    ],
+)
+def test_callers_who_wait_keep_the_agents_who_may_get_them(
+    of_agent: dict[str, Any], relaxed_to: int | None, kept: int
+) -> None:
+    """One agent a caller, of those with the skill at a level that the queue may come to ask for."""
+    free = [shift(AgentState.READY, at(0), None, id=new_id(), **of_agent) for _ in range(3)]
+    found = pool.at_hand(free, [], lambda _leg: True)
+    waits = replace(dialled(), direction=Direction.INBOUND, state=CallState.WAITING)
+    rules = Queue(1, "sales", relax_every_s=relaxed_to and 30, lowest_level=relaxed_to or 1)
+    caller = line(waits)
+    caller.wish = Wish("sales", 0.0, needs=(Need("sales", 5),), rules=rules)
+    assert len(pool.spare_for_calls(found, [caller], 1, {}, "main")) == 3 - kept
 
 
 def test_a_call_that_is_taken_back_is_in_the_air_no_more() -> None:

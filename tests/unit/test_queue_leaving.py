@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dialer.queues.leaving import Cause, Goes, entry, over, stays_until
-from dialer.queues.model import Overflow, Queue
+from dialer.queues.leaving import Cause, Goes, end_of, entry, over, stays_until
+from dialer.queues.model import End, Overflow, Queue
 
 CAME = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SALES = Queue(1, "sales", max_wait_s=120, max_waiting=3, overflow=Overflow.QUEUE, overflow_queue_id=2)
@@ -24,7 +24,8 @@ def test_a_full_queue_takes_nobody(waiting: int, enters: bool) -> None:
 
 def test_a_queue_may_ask_for_agents() -> None:
     """Without anybody at work a queue that asks for agents takes nobody; another one does."""
-    assert entry(replace(SALES, needs_agents=True), waiting=0, at_work=0, queues=QUEUES) is not None
+    goes = entry(replace(SALES, needs_agents=True), waiting=0, at_work=0, queues=QUEUES)
+    assert goes == Goes(Overflow.QUEUE, Cause.EMPTY, 2)
     assert entry(replace(SALES, needs_agents=True), waiting=0, at_work=1, queues=QUEUES) is None
     assert entry(SALES, waiting=0, at_work=0, queues=QUEUES) is None
 
@@ -61,3 +62,18 @@ def test_a_queue_that_is_not_there_is_not_gone_to(wanted: int | None) -> None:
     """No queue named, itself, or one that was deleted: the caller goes back to the flow."""
     goes = entry(replace(SALES, overflow_queue_id=wanted), waiting=3, at_work=1, queues=QUEUES)
     assert goes == Goes(Overflow.FLOW, Cause.FULL)
+
+
+@pytest.mark.parametrize(
+    ("goes", "end"),
+    [
+        (Goes(Overflow.QUEUE, Cause.FULL, 2), End.OVERFLOW),
+        (Goes(Overflow.VOICEMAIL, Cause.TIMEOUT), End.VOICEMAIL),
+        (Goes(Overflow.FLOW, Cause.FULL), End.FULL),
+        (Goes(Overflow.FLOW, Cause.EMPTY), End.EMPTY),
+        (Goes(Overflow.FLOW, Cause.TIMEOUT), End.TIMEOUT),
+    ],
+)
+def test_a_stay_ends_by_where_the_caller_goes(goes: Goes, end: End) -> None:
+    """To the flow: by its cause."""
+    assert end_of(goes) == end

@@ -12,7 +12,7 @@ The rules that all of them follow:
 
 from __future__ import annotations
 
-from dialer.db.tables.agents import AGENT_STATES, agent, agent_session, agent_time, pause_code
+from dialer.db.tables.agents import AGENT_STATES, AGENT_TAKES, agent, agent_session, agent_time, pause_code
 from dialer.db.tables.base import metadata
 from dialer.db.tables.callbacks import CALLBACK_AWAY, CALLBACK_STATES, callback
 from dialer.db.tables.calls import CALL_STATES, RECORDING_STATUSES, RESULTS, active_number, attempt, recording
@@ -115,6 +115,7 @@ from dialer.db.tables.users import (
 
 __all__ = [
     "AGENT_STATES",
+    "AGENT_TAKES",
     "CALLBACK_AWAY",
     "CALLBACK_STATES",
     "CALL_STATES",

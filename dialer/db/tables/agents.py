@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, time_at
 
 # The words of the state columns; the rules over them live in the model.py of their features.
+AGENT_TAKES = ("both", "inbound", "outbound")
 AGENT_STATES = ("calling", "paused", "ready", "reserved", "talking", "wrap_up", "lost", "offline")
 
 #: A person at a phone. `user_id` is who logs in; the phone is a PJSIP endpoint of Asterisk.
@@ -35,8 +36,10 @@ agent = tenant_table(
     Column(
         "rank", SmallInteger, nullable=False, server_default=text("5")
     ),  # of the free ones the highest first
+    Column("takes", Text, nullable=False, server_default="both"),  # who calls us, whom we call, or both
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     now_at(),
+    one_of("takes", AGENT_TAKES),
     CheckConstraint("rank BETWEEN 1 AND 9", name="rank"),
     CheckConstraint("levels - skills = '{}'", name="levels"),  # of a skill that the agent has
     UniqueConstraint("endpoint"),

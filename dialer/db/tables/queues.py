@@ -90,6 +90,7 @@ queue_stay = tenant_table(
     Column("queue_id", BigInteger),  # null: there is no such queue (any more), only its name
     Column("queue", Text, nullable=False),  # its name at that time
     Column("priority", SmallInteger, nullable=False),
+    time_at("since", null=False),  # when the wait began, in whichever queue: the turn goes by it
     time_at("entered_at", null=False),
     time_at("left_at"),  # with an agent: when the two met
     Column("ended", Text),  # null: the caller waits

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from dialer.agents.http import AGENTS, AgentEdit, AgentIn
-from dialer.agents.model import HIGHEST_RANK, LOWEST_RANK, USUAL_LEVEL, USUAL_RANK
+from dialer.agents.model import HIGHEST_RANK, LOWEST_RANK, USUAL_LEVEL, USUAL_RANK, Takes
 from dialer.campaigns.http import CAMPAIGNS
 from dialer.errors import DozvonError
 from dialer.httpkit.access import Actor, Right
@@ -76,12 +76,13 @@ async def act(request: web.Request) -> web.StreamResponse:
     return see("/agents")
 
 
-@routes.post("/agents/{agent_id:[0-9]{1,18}}/rank")
-async def set_rank(request: web.Request) -> web.StreamResponse:
-    """Give an agent another rank."""
+@routes.post("/agents/{agent_id:[0-9]{1,18}}/{field:rank|takes}")
+async def set_field(request: web.Request) -> web.StreamResponse:
+    """Give an agent another rank, or other calls."""
     actor, agent_id = page_actor(request, Right.AGENTS_EDIT), int(request.match_info["agent_id"])
-    wanted = forms.read(AgentEdit, {"rank": await forms.field(request, "rank")})
-    await request.app[AGENTS].change(actor, agent_id, rank=wanted.rank)
+    name = request.match_info["field"]
+    wanted = forms.read(AgentEdit, {name: await forms.field(request, name)})
+    await request.app[AGENTS].change(actor, agent_id, rank=wanted.rank, takes=wanted.takes)
     if is_fragment(request):
         return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
     return see("/agents")
@@ -93,6 +94,7 @@ async def _table(request: web.Request, actor: Actor) -> dict[str, Any]:
         "pauses": {code.code: code for code in await request.app[CAMPAIGNS].pause_codes(actor)},
         "ranks": range(HIGHEST_RANK, LOWEST_RANK - 1, -1),
         "usual_rank": USUAL_RANK,
+        "takes": tuple(Takes),
         "usual_level": USUAL_LEVEL,
     }
 
