@@ -56,7 +56,9 @@ from dialer.prompts import http as prompts_http
 from dialer.prompts.player import Prompts
 from dialer.prompts.service import PromptService
 from dialer.prompts.soundset import SoundSet
+from dialer.queues import figures_http
 from dialer.queues import http as queues_http
+from dialer.queues.figures import QueueFigures
 from dialer.queues.service import QueueService
 from dialer.recordings import http as recordings_http
 from dialer.recordings.service import RecordingService
@@ -107,6 +109,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             policies_http.routes,
             trunks_http.routes,
             queues_http.routes,
+            figures_http.routes,
             lists_http.routes,
             people_http.routes,
             erasure_http.routes,
@@ -141,6 +144,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             policies_http.POLICY_SERVICE: PolicyService(database),
             trunks_http.TRUNKS: TrunkService(database),
             queues_http.QUEUES: queues,
+            figures_http.QUEUE_FIGURES: QueueFigures(database),
             CONTACTS: ContactService(database, settings),
             people_http.PEOPLE: people,
             erasure_http.ERASURE: ErasureService(database, settings.recording_dir),

@@ -19,7 +19,7 @@ from dialer.db.session import Database
 from dialer.errors import DatabaseFull
 from dialer.httpkit.access import Actor, Right
 from dialer.reports import live_store as store
-from dialer.reports.live_store import ManualCampaign, Pace
+from dialer.reports.live_store import ManualCampaign, Pace, WaitingCallers
 
 #: How long a tenant's time zone is remembered, seconds.
 ZONE_KEPT_S = 60.0
@@ -53,6 +53,8 @@ class Board:
     calls: Mapping[str, int]
     #: None: nothing was decided yet
     pace: Pace | None
+    #: who waits in the tenant's queues: they come before those whom the campaign dials
+    waiting: Sequence[WaitingCallers] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class LiveService:
             shifts = await agents.open_shifts(conn, tenant_id)
             calls = await store.calls_by_state(conn, tenant_id, campaign.id)
             pace = await store.last_pace(conn, tenant_id, campaign.id)
+            waiting = await store.waiting_callers(conn, tenant_id)
         here = [
             OnShift(known[shift.agent_id], shift)
             for shift in shifts
@@ -103,7 +106,7 @@ class LiveService:
         ]
         here.sort(key=lambda one: (_ORDER.index(one.shift.state), one.shift.state_since, one.agent.name))
         counts = {state: sum(one.shift.state is state for one in here) for state in _ORDER}
-        return Board(here, {state: many for state, many in counts.items() if many}, calls, pace)
+        return Board(here, {state: many for state, many in counts.items() if many}, calls, pace, waiting)
 
     async def troubles(self, now: datetime | None = None) -> list[Trouble]:
         """What keeps the server from calling; empty: nothing. Raises DatabaseUnavailable."""

@@ -10,7 +10,16 @@ from typing import Any
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.db.tables import CALL_STATES, attempt, campaign, lead, pacing_tick, process_status
+from dialer.db.tables import (
+    CALL_STATES,
+    attempt,
+    campaign,
+    lead,
+    pacing_tick,
+    process_status,
+    queue,
+    queue_stay,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,30 @@ async def calls_by_state(conn: AsyncConnection, tenant_id: int, campaign_id: int
     )
     counts = {row.state: row.calls for row in rows}
     return {state: counts.get(state, 0) for state in CALL_STATES if state != "ended"}
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCallers:
+    """Those who wait in a queue."""
+
+    queue: str
+    many: int
+    #: when the one came who waits longest
+    since: datetime
+
+
+async def waiting_callers(conn: AsyncConnection, tenant_id: int) -> list[WaitingCallers]:
+    """Callers who wait now, by queue; queues in which nobody waits are not there."""
+    s, q = queue_stay.c, queue.c
+    name = func.coalesce(q.name, s.queue)
+    rows = await conn.execute(
+        select(name, func.count(), func.min(s.entered_at))
+        .join_from(queue_stay, queue, (q.tenant_id == s.tenant_id) & (q.id == s.queue_id), isouter=True)
+        .where(s.tenant_id == tenant_id, s.left_at.is_(None))
+        .group_by(name)
+        .order_by(name)
+    )
+    return [WaitingCallers(*row) for row in rows]
 
 
 async def last_pace(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> Pace | None:

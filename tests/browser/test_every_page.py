@@ -27,7 +27,7 @@ PATHS = (
     "/why-not?number=89160000000", "/campaigns/{campaign}/why-not", "/contacts/{contact}/why-not",
     "/lists/quality", "/lists/duplicates", "/lists/dead-numbers",
     "/callbacks", "/callbacks?view=day", "/contacts/{contact}/callback",
-    "/queues", "/queues/new", "/voicemail", "/numbers", "/numbers/new",
+    "/queues", "/queues/new", "/queues/figures", "/voicemail", "/numbers", "/numbers/new",
     "/flows", "/flows/new", "/flows/new?from=survey.en", "/flows/1", "/flows/1/edit", "/flows/1/versions/1",
 )  # fmt: skip
 SEGMENT_PATHS = ("/segments", "/segments/new", "/fields", "/grids")

@@ -1,0 +1,187 @@
+"""What queues did, by queue and interval: counted in the database, by the rules of `service_level`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.clock import utc_now
+from dialer.db import tenants
+from dialer.db.prepared import Prepared
+from dialer.db.session import Database
+from dialer.errors import Invalid
+from dialer.httpkit.access import Actor, Right
+from dialer.queues.service_level import Counts, Interval, Target, containment, interval_start
+
+#: The longest time that is told at once.
+MOST = timedelta(days=92)
+_USUAL: Final = Target()
+
+#: By quarters of an hour in UTC: each interval in each zone is made of whole ones. A wait that the server
+#: ended (`lost`) counts as one that led elsewhere: the caller has entered, and nobody answered.
+_COUNTS = Prepared(
+    """
+    SELECT x.queue, x.quarter, count(*) AS offered,
+           count(*) FILTER (WHERE x.ended = 'answered') AS answered,
+           count(*) FILTER (WHERE x.ended = 'answered' AND x.wait_s <= x.target_s) AS answered_within,
+           count(*) FILTER (WHERE x.ended = 'abandoned') AS abandoned,
+           count(*) FILTER (WHERE x.ended = 'abandoned' AND x.wait_s <= x.target_s) AS abandoned_within,
+           count(*) FILTER (WHERE x.ended = 'abandoned' AND x.wait_s < x.short_s) AS short_abandoned,
+           count(*) FILTER (WHERE x.ended NOT IN ('answered', 'abandoned', 'voicemail', 'callback'))
+               AS overflowed,
+           count(*) FILTER (WHERE x.ended = 'voicemail') AS voicemails,
+           count(*) FILTER (WHERE x.ended = 'callback') AS callbacks,
+           count(*) FILTER (WHERE x.ended IS NULL) AS waiting,
+           count(*) FILTER (WHERE x.ended IS NULL AND x.wait_s <= x.target_s) AS undecided,
+           coalesce(sum(x.wait_s) FILTER (WHERE x.ended = 'answered'), 0) AS answer_wait_s,
+           coalesce(sum(x.wait_s) FILTER (WHERE x.ended = 'abandoned'), 0) AS abandon_wait_s,
+           max(x.wait_s) AS longest_wait_s
+      FROM (
+          SELECT coalesce(q.name, s.queue) AS queue, s.ended,
+                 date_bin('15 minutes', s.entered_at, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS quarter,
+                 greatest(0.0, CAST(extract(epoch FROM coalesce(s.left_at, :now) - s.entered_at)
+                                    AS double precision)) AS wait_s,
+                 coalesce(q.target_s, CAST(:target_s AS double precision)) AS target_s,
+                 coalesce(q.short_abandon_s, CAST(:short_s AS double precision)) AS short_s
+            FROM queue_stay s
+            LEFT JOIN queue q ON q.tenant_id = s.tenant_id AND q.id = s.queue_id
+           WHERE s.tenant_id = :tenant_id AND s.entered_at >= :since AND s.entered_at < :until
+      ) x
+     GROUP BY x.queue, x.quarter
+    """
+)
+_RESULTS = Prepared(
+    """
+    SELECT c.result, c.reason, count(*) AS many
+      FROM inbound_call c
+     WHERE c.tenant_id = :tenant_id AND c.created_at >= :since AND c.created_at < :until
+       AND c.result IS NOT NULL
+     GROUP BY c.result, c.reason
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A queue in an interval."""
+
+    queue: str
+    #: when the interval began
+    start: datetime
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class QueueReport:
+    """What queues did in a span of time."""
+
+    since: datetime
+    until: datetime
+    #: by queue, then by time; intervals in which nobody came are not there
+    rows: Sequence[QueueRow]
+    #: by queue, of all intervals
+    queues: Mapping[str, Counts]
+    total: Counts
+    #: by interval, of all queues
+    intervals: Mapping[datetime, Counts]
+    #: calls that came in and are over, by result; whether or not they came into a queue
+    results: Mapping[str, int]
+    #: and by the reason that was said, the most frequent first
+    reasons: Mapping[str, int]
+
+    @property
+    def containment(self) -> float | None:
+        """The share of callers whom the flow served to the end."""
+        return containment(self.results)
+
+
+class QueueFigures:
+    """Figures of a tenant's queues."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def report(
+        self,
+        actor: Actor,
+        interval: Interval,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        queue: str | None = None,
+    ) -> QueueReport:
+        """What the queues did (or the one of this name) with those who came in this time; without `since`
+        today by the clock of the tenant's place. Raises Invalid."""
+        actor.require(Right.REPORTS_READ)
+        now = utc_now()
+        until = until or now
+        async with self._database.tenant(actor.tenant_id) as conn:
+            zone = ZoneInfo(await tenants.timezone(conn, actor.tenant_id))
+            since = since or datetime.combine(until.astimezone(zone).date(), time(), zone)
+            if not since <= until <= since + MOST:
+                raise Invalid(field="from", reason="must be before the end, and 92 days at most")
+            found = await count_stays(conn, actor.tenant_id, since, until, now, interval, zone)
+            span: dict[str, Any] = {"tenant_id": actor.tenant_id, "since": since, "until": until}
+            calls = await _RESULTS.rows(conn, **span)
+        rows = [
+            QueueRow(name, start, counts)
+            for (name, start), counts in sorted(found.items())
+            if queue is None or name == queue
+        ]
+        return QueueReport(
+            since,
+            until,
+            rows,
+            _summed((row.queue, row.counts) for row in rows),
+            sum((row.counts for row in rows), Counts()),
+            dict(sorted(_summed((row.start, row.counts) for row in rows).items())),
+            _tally((row.result, row.many) for row in calls),
+            _tally((row.reason, row.many) for row in calls if row.reason),
+        )
+
+
+async def count_stays(
+    conn: AsyncConnection,
+    tenant_id: int,
+    since: datetime,
+    until: datetime,
+    now: datetime,
+    interval: Interval,
+    zone: ZoneInfo,
+) -> dict[tuple[str, datetime], Counts]:
+    """Counts by queue's name and beginning of the interval; as `service_level.by_interval` counts them."""
+    rows = await _COUNTS.rows(
+        conn,
+        tenant_id=tenant_id,
+        since=since,
+        until=until,
+        now=now,
+        target_s=_USUAL.target_s,
+        short_s=_USUAL.short_abandon_s,
+    )
+    return _summed(
+        (
+            (queue, interval_start(quarter, interval, zone)),
+            Counts(*map(int, counted[:11]), *map(float, counted[11:])),
+        )
+        for queue, quarter, *counted in rows
+    )
+
+
+def _summed(pairs: Any) -> dict[Any, Counts]:
+    found: dict[Any, Counts] = {}
+    for key, counts in pairs:
+        found[key] = found[key] + counts if key in found else counts
+    return found
+
+
+def _tally(pairs: Any) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for key, many in pairs:
+        found[key] = found.get(key, 0) + many
+    return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
