@@ -49,8 +49,9 @@ class SoundSet:
         if not self._found.get(language):
             now = time.monotonic()
             if self._looked_at is None or now - self._looked_at > _AGAIN_S:
-                self._looked_at = now
+                # In this order: who asks meanwhile, in another thread, reads them too, and misses none.
                 self._found = {one: self._read(one) for one in LANGUAGES}
+                self._looked_at = now
         return self._found.get(language, {}).get(name)
 
     def names(self, language: str) -> frozenset[str]:
