@@ -27,7 +27,7 @@ async def waits(stage: Stage) -> None:
             over = {"left_at": at + timedelta(seconds=n % 35), "ended": ended} if ended else {}
             agent = {"agent_id": stage.agents[0]} if ended == "answered" else {}
             row = {
-                "tenant_id": TENANT, "call_id": call_id, "n": n, "priority": 5, "entered_at": at,
+                "tenant_id": TENANT, "call_id": call_id, "n": n, "priority": 5, "entered_at": at, "since": at,
                 "queue": "Продажи" if n % 3 == 0 else "Сервис",
             }  # fmt: skip
             await conn.execute(insert(t.queue_stay).values(row | over | agent))

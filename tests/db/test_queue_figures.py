@@ -67,7 +67,7 @@ async def add_queue(floor: Floor, name: str, target: Target) -> int:
 
 def stay(call_id: UUID, n: int, queue_id: int | None, name: str, at: datetime, **more: Any) -> dict[str, Any]:
     """A row of a stay."""
-    row = {"tenant_id": TENANT, "call_id": call_id, "n": n, "queue_id": queue_id, "queue": name}
+    row = {"tenant_id": TENANT, "call_id": call_id, "n": n, "queue_id": queue_id, "queue": name, "since": at}
     return row | {"priority": 5, "entered_at": at, "left_at": None, "ended": None, "agent_id": None} | more
 
 
