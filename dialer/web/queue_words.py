@@ -20,8 +20,8 @@ QUEUE_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "takes": {
             "both": "all",
-            "inbound": "incoming only",
-            "outbound": "outgoing only",
+            "inbound": "incoming",
+            "outbound": "outgoing",
         },
     }
 )
