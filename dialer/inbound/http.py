@@ -14,7 +14,7 @@ from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import In, Line, Out
-from dialer.inbound.model import Arrived, MissedRule
+from dialer.inbound.model import Arrived, Filter, MissedRule, dialled_digits
 from dialer.inbound.screen import Screens
 from dialer.inbound.service import InboundService, Use, Way, number_shown
 from ivr_flows.yamlfile import MOST_BYTES
@@ -234,14 +234,31 @@ async def remove_number(call: Call, number_id: int) -> None:
     await call.app[INBOUND].remove_number(call.actor, number_id)
 
 
+class CallsQuery(PageQuery):
+    """Which calls that came in."""
+
+    dialled: Line | None = Field(None, max_length=40, description="our number that was called")
+    queue: Line | None = Field(None, max_length=100)
+    result: Line | None = Field(None, max_length=40)
+    since: datetime | None = Field(None, description="from this moment on")
+    until: datetime | None = Field(None, description="before this moment")
+
+
 @routes.get("/inbound/calls", right=Right.CALLS_READ)
-async def calls(call: Call, query: PageQuery) -> Page[ArrivedOut]:
+async def calls(call: Call, query: CallsQuery) -> Page[ArrivedOut]:
     """Calls that came in, newest first."""
     key = decode(query.cursor, datetime, UUID)
     before = (key[0], key[1]) if key else None
-    found = await call.app[INBOUND].calls(call.actor, before=before, limit=query.limit + 1)
-    page, following = cut(found, query.limit, lambda one: (one.created_at, one.id))
-    return Page[ArrivedOut](items=[ArrivedOut.of(call, one) for one in page], next=following)
+    which = Filter(
+        dialled=dialled_digits(query.dialled) if query.dialled else None,
+        queue=query.queue,
+        result=query.result,
+        since=query.since,
+        until=query.until,
+    )
+    found = await call.app[INBOUND].calls(call.actor, which, before=before, limit=query.limit + 1)
+    page, following = cut(found, query.limit, lambda one: (one.call.created_at, one.call.id))
+    return Page[ArrivedOut](items=[ArrivedOut.of(call, one.call) for one in page], next=following)
 
 
 @routes.get("/inbound/calls/{call_id}", errors=(NotFound,))

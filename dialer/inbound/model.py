@@ -118,6 +118,21 @@ class Arrived:
     hung_up_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which calls; None: any."""
+
+    #: ours that was called, digits
+    dialled: str | None = None
+    #: the caller's, E.164
+    e164: str | None = None
+    queue: str | None = None
+    result: str | None = None
+    since: datetime | None = None
+    #: not itself
+    until: datetime | None = None
+
+
 def dialled_digits(sent: str) -> str:
     """The called number as it is kept, of what a trunk sends: `+7 495 ...`, `7495...`."""
     return re.sub(r"\D", "", sent)

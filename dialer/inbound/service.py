@@ -21,7 +21,7 @@ from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.said import Said
 from dialer.inbound import numbers_store, store, traffic
-from dialer.inbound.model import NUMBER, Arrived, FlowRow, Number, Stepped, Version, dialled_digits
+from dialer.inbound.model import NUMBER, Arrived, Filter, FlowRow, Number, Stepped, Version, dialled_digits
 from dialer.inbound.traffic import StateTraffic
 from dialer.prompts.model import Problem as Unheard
 from ivr_flows import checks, loader
@@ -262,12 +262,19 @@ class InboundService:
     # -- calls -------------------------------------------------------------------------------------------
 
     async def calls(
-        self, actor: Actor, *, before: tuple[datetime, UUID] | None = None, limit: int = 50
-    ) -> list[Arrived]:
-        """Calls that came in, newest first."""
+        self,
+        actor: Actor,
+        which: Filter,
+        *,
+        before: tuple[datetime, UUID] | None = None,
+        limit: int = 50,
+    ) -> list[Way]:
+        """Calls that came in, newest first, with their ways."""
         actor.require(Right.CALLS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
-            return await store.page(conn, actor.tenant_id, before=before, limit=limit)
+            found = await store.page(conn, actor.tenant_id, which, before=before, limit=limit)
+            ways = await store.ways(conn, actor.tenant_id, [one.id for one in found])
+        return [Way(one, ways.get(one.id, ())) for one in found]
 
     async def way(self, actor: Actor, call_id: UUID) -> Way:
         """A call with its way, also for the agent who has it on the screen. Raises NotFound, Forbidden."""
@@ -279,6 +286,12 @@ class InboundService:
                 raise NotFound(what="call", key=call_id)
             steps = await store.steps(conn, actor.tenant_id, call_id)
         return Way(found, steps)
+
+    async def steps(self, actor: Actor, call_id: UUID) -> Sequence[Stepped]:
+        """The way of a call through its flow, whoever called; nothing where no flow led it."""
+        actor.require(Right.CALLS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await store.steps(conn, actor.tenant_id, call_id)
 
 
 def number_shown(actor: Actor, call: Arrived) -> str:

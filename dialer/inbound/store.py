@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from dialer.calls.model import CallState
 from dialer.db.prepared import Prepared
 from dialer.db.session import encode_json
 from dialer.db.tables import agent, agent_session, flow, flow_step, flow_version, inbound_call
-from dialer.inbound.model import Arrived, FlowRow, Stepped, Version
+from dialer.inbound.model import Arrived, Filter, FlowRow, Stepped, Version
 from ivr_flows.model import Passed
 
 _CALLED = Prepared(
@@ -200,6 +200,22 @@ async def steps(conn: AsyncConnection, tenant_id: int, call_id: UUID) -> list[St
     return [Stepped(*row) for row in rows]
 
 
+async def ways(
+    conn: AsyncConnection, tenant_id: int, call_ids: Collection[UUID]
+) -> dict[UUID, list[Stepped]]:
+    """The ways of calls."""
+    c = flow_step.c
+    rows = await conn.execute(
+        select(c.call_id, c.n, c.flow, c.state, c.event, c.at, c.collected)
+        .where(c.tenant_id == tenant_id, c.call_id.in_(call_ids))
+        .order_by(c.call_id, c.n)
+    )
+    found: dict[UUID, list[Stepped]] = {}
+    for call_id, *step in rows:
+        found.setdefault(call_id, []).append(Stepped(*step))
+    return found
+
+
 _C = inbound_call.c
 _CALLS = (
     select(
@@ -238,10 +254,22 @@ async def find(conn: AsyncConnection, tenant_id: int, call_id: UUID) -> Arrived 
 
 
 async def page(
-    conn: AsyncConnection, tenant_id: int, *, before: tuple[datetime, UUID] | None = None, limit: int
+    conn: AsyncConnection,
+    tenant_id: int,
+    which: Filter,
+    *,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int,
 ) -> list[Arrived]:
     """Calls, newest first, older than the one with the key `before`."""
     query = _CALLS.where(_C.tenant_id == tenant_id)
+    for name in ("dialled", "e164", "queue", "result"):
+        if (wanted := getattr(which, name)) is not None:
+            query = query.where(_C[name] == wanted)
+    if which.since is not None:
+        query = query.where(_C.created_at >= which.since)
+    if which.until is not None:
+        query = query.where(_C.created_at < which.until)
     if before is not None:
         at, id_ = before
         query = query.where((_C.created_at < at) | ((_C.created_at == at) & (_C.id < id_)))

@@ -60,6 +60,7 @@ SITE: Final[Sequence[Section | Part]] = (
     Part(
         "incoming",
         (
+            Section("/incoming", "incoming_calls", (Right.CALLS_READ,)),
             Section("/queues", "queues", (Right.CAMPAIGNS_READ,)),
             Section("/flows", "flows", (Right.CAMPAIGNS_READ,)),
             Section("/numbers", "numbers", (Right.CAMPAIGNS_READ,)),

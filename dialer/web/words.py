@@ -151,6 +151,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "callbacks": "Callbacks",
             "voicemail": "Voicemail",
             "incoming": "Inbound",
+            "incoming_calls": "Inbound calls",
             "queues": "Queues",
             "flows": "Flows",
             "numbers": "Numbers",

@@ -28,6 +28,7 @@ PATHS = (
     "/lists/quality", "/lists/duplicates", "/lists/dead-numbers",
     "/callbacks", "/callbacks?view=day", "/contacts/{contact}/callback",
     "/queues", "/queues/new", "/queues/figures", "/voicemail", "/numbers", "/numbers/new",
+    "/incoming",
     "/flows", "/flows/new", "/flows/new?from=survey.en", "/flows/1", "/flows/1/edit", "/flows/1/versions/1",
 )  # fmt: skip
 SEGMENT_PATHS = ("/segments", "/segments/new", "/fields", "/grids")

@@ -31,7 +31,7 @@ PATHS = (
     "/contacts", "/contacts/{contact}", "/lists/{list}", "/imports/{preview}", "/lists/mappings",
     "/do-not-call", "/segments", "/segments/new", "/fields", "/grids", "/policies", "/policies/ru-38fz",
     "/policies/new?from=ru-38fz", "/lists/quality", "/lists/duplicates", "/lists/dead-numbers",
-    "/numbers/new", "/flows/new", "/flows/1", "/flows/1/edit", "/flows/1/versions/1",
+    "/numbers/new", "/incoming", "/flows/new", "/flows/1", "/flows/1/edit", "/flows/1/versions/1",
 )  # fmt: skip
 #: Where one is: whether that is seen. What was reached is remembered.
 HERE = """

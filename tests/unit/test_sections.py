@@ -35,7 +35,7 @@ def test_what_each_role_is_shown() -> None:
         for role in (Role.SUPERVISOR, Role.ADMINISTRATOR)
     }
     customers = ["contacts", "lists", "segments", "do_not_call"]
-    incoming = ["queues", "flows", "numbers", "voicemail"]
+    incoming = ["incoming_calls", "queues", "flows", "numbers", "voicemail"]
     assert parts[Role.SUPERVISOR] == {
         "incoming": incoming,
         "customers": customers,

@@ -19,6 +19,7 @@ from dialer.httpkit.access import Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.paging import cut, decode
 from dialer.httpkit.problems import locale_of
+from dialer.inbound.http import INBOUND
 from dialer.queues.http import QUEUES
 from dialer.web import forms
 from dialer.web.keys import LIVE
@@ -107,7 +108,8 @@ async def one(request: web.Request) -> web.StreamResponse:
     """One call with its steps."""
     actor = page_actor(request)
     view = await request.app[CALLS].get(actor, _id(request))
-    return await page(request, "call.html", view=view, call=view.call)
+    steps = await request.app[INBOUND].steps(actor, _id(request)) if actor.may(Right.CALLS_READ) else []
+    return await page(request, "call.html", view=view, call=view.call, steps=steps)
 
 
 @routes.post("/calls/{attempt_id}/hang-up")
