@@ -211,10 +211,10 @@ class CheckHours:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Hand the call over. Answer: Came of EVENTS."""
+    """Hand the call over. Answer: Came of EVENTS; "done" when it is over."""
 
     target: str
-    #: blind: gone at once; attended: gone when the other side has answered
+    #: blind: the caller hears it ring; attended: music until the other side has answered
     kind: str = "blind"
 
 

@@ -326,10 +326,12 @@ class DialProperties(Properties):
     """Rings other phones and connects who answers; `answered` is when their talk is over."""
 
     targets: tuple[Annotated[Template, Field(min_length=1)], ...] = Field(
-        min_length=1, max_length=10, description="numbers or extensions"
+        min_length=1, max_length=10, description="agents by name, destinations of the list"
     )
     timeout_s: Seconds = Field(25.0, description="how long it rings, seconds")
-    together: bool = Field(True, description="all ring at once; else one after another")
+    together: bool = Field(
+        True, description="phones ring at once; else one after another; outside numbers always so"
+    )
 
 
 class OfferProperties(Asking):
@@ -426,10 +428,12 @@ class HttpRequestProperties(Properties):
 
 
 class TransferProperties(Properties):
-    """Hands the call over to another number."""
+    """Hands the call over; `done` is when their talk is over."""
 
-    target: Template = Field(min_length=1, description="number or extension")
-    kind: Literal["blind", "attended"] = Field("blind", description="gone at once, or when it has answered")
+    target: Template = Field(min_length=1, description="an agent's name, or a destination of the list")
+    kind: Literal["blind", "attended"] = Field(
+        "blind", description="blind: the caller hears it ring; attended: music, until it has answered"
+    )
 
 
 class GotoFlowProperties(Properties):

@@ -27,6 +27,7 @@ from dialer.db.pulse import Pulse
 from dialer.db.session import Database
 from dialer.engine import Engine
 from dialer.inbound.flows import Flows
+from dialer.inbound.forwarding import Forwarding
 from dialer.inbound.leading import Leader
 from dialer.inbound.outgoing import Outgoing
 from dialer.inbound.reception import Reception
@@ -68,7 +69,9 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     placer = Placer(database, nodes, ownership, calls, tracker, lines, settings.agi_address or "")
     switchboard = Switchboard(database, nodes, ownership, calls, tracker, settings.keep_customer_s)
     sounds, region = Prompts.of(settings, database), settings.default_region
-    verbs = carriers(database, calls, switchboard, sounds, region, settings.recording_dir)
+    forwarding = Forwarding(database, calls, switchboard, lines, ownership)
+    agi.route("answered", forwarding.answered)
+    verbs = carriers(database, calls, switchboard, sounds, region, settings.recording_dir, forwarding)
     leader, flows = Leader(database, calls, verbs), Flows()
     return Engine(
         database=database,

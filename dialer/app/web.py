@@ -33,6 +33,8 @@ from dialer.db.events import Numberer
 from dialer.db.listen import EVENTS, REPLIES, Listener
 from dialer.db.pulse import Pulse
 from dialer.db.session import Database
+from dialer.destinations import http as destinations_http
+from dialer.destinations.service import DestinationService
 from dialer.donotcall import http as donotcall_http
 from dialer.donotcall.service import DoNotCallService
 from dialer.hooks import http as hooks_http
@@ -40,6 +42,8 @@ from dialer.hooks.fastagi import HookAgi
 from dialer.hooks.service import HookService
 from dialer.hosts import http as hosts_http
 from dialer.hosts.service import HostService
+from dialer.hours import http as hours_http
+from dialer.hours.service import HoursService
 from dialer.httpkit import stream
 from dialer.httpkit.application import Background, build_application
 from dialer.inbound import http as inbound_http
@@ -50,6 +54,8 @@ from dialer.inbound.screen import Screens
 from dialer.inbound.service import InboundService
 from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
+from dialer.offers import http as offers_http
+from dialer.offers.service import OfferService
 from dialer.policies import http as policies_http
 from dialer.policies.service import PolicyService
 from dialer.prompts import http as prompts_http
@@ -123,8 +129,11 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             agents_http.routes,
             calls_http.routes,
             inbound_http.routes,
+            destinations_http.routes,
             hosts_http.routes,
             reasons_http.routes,
+            hours_http.routes,
+            offers_http.routes,
             callbacks_http.routes,
             proofs_http.routes,
             prompts_http.routes,
@@ -158,11 +167,14 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             callbacks_http.CALLBACKS: callbacks,
             hooks_http.HOOKS: hooks,
             calls_http.CALLS: CallService(database, desk, settings),
+            destinations_http.DESTINATIONS: DestinationService(database),
             hosts_http.HOSTS: HostService(database),
             inbound_http.INBOUND: InboundService(database, prompts),
             inbound_http.SCREENS: screens,
             stream.TELLERS: {"call.assigned": screens.tell},
             reasons_http.REASONS: ReasonService(database),
+            hours_http.HOURS: HoursService(database),
+            offers_http.OFFERS: OfferService(database),
             proofs_http.PROOFS: Proofs(database),
             prompts_http.PROMPTS: PromptService(database, settings, speaker, sounds, flows_that_play),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),

@@ -32,7 +32,7 @@ from dialer.errors import DatabaseUnavailable
 from dialer.queues import stays
 from dialer.queues.model import End
 from dialer.servers.ownership import Leases, Sole
-from dialer.trunks import loads
+from dialer.trunks import forwards, loads
 from scheduler import callbacks, hopper, promised, retry
 
 log = structlog.get_logger(__name__)
@@ -264,6 +264,13 @@ async def _free_lines(conn: AsyncConnection, tenant_id: int, changes: Sequence[C
     ]
     if ended or answered:
         await loads.give_back(conn, tenant_id, ended, answered)
+    callers = {
+        change.after.attempt_id: change.after.hung_up_at
+        for change in changes
+        if change.after.led and change.after.hung_up_at and change.before.hung_up_at is None
+    }
+    if callers:  # what was dialled for them goes with them
+        await forwards.end(conn, tenant_id, list(callers), max(callers.values()))
 
 
 async def _follow(conn: AsyncConnection, call: Call, consequence: Consequence, *, ended: bool) -> None:

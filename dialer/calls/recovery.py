@@ -36,6 +36,7 @@ from dialer.calls.model import (
     NotPlaced,
     Rang,
     Result,
+    Served,
     Vanished,
 )
 from dialer.calls.switchboard import hang_up_channel
@@ -205,6 +206,10 @@ class Recovery:
         if leg is not None:
             agent = Assignee(leg.session_id, leg.agent_id, leg.id)
             self.calls.apply(attempt_id, Connected(now, agent=agent))
+        elif line.call.led and seen.application == "Dial":
+            # Put through to somewhere else, or about to be: Asterisk does that by itself.
+            if seen.bridge is not None:  # they talk; whoever heard of the answer may not have written it down
+                self.calls.apply(attempt_id, Served(now, outcome=Result.TRANSFERRED))
         elif line.call.led and line.adopted and line.call.agent is None and line.call.state in LED:
             # Who spoke with the person has gone; our dialplan lets them down by itself.
             self.calls.apply(attempt_id, GaveUp(now))

@@ -37,6 +37,7 @@ from dialer.calls.model import (
     CancelAsked,
     GaveUp,
     HungUpBy,
+    Queued,
     Result,
     Screened,
 )
@@ -343,6 +344,25 @@ class Switchboard:
             await self._pop(conn, ticket.line, shift.agent_id)
         await self._choose(ticket, Assignee(shift.id, shift.agent_id, shift.leg))
         return True
+
+    async def put_through(self, line: Line, shift: Shift) -> Assignee | None:
+        """Reserve this agent for a caller who is with the flow, past all who wait: the flow asks for this
+        agent. None: they are not free there."""
+        call, now = line.call, utc_now()
+        if shift.leg is None or shift.node != line.node or not self._at_the_phone(shift):
+            return None
+        async with self.database.tenant(call.tenant_id) as conn:
+            if not await agents.reserve(conn, call.tenant_id, shift.id, now, attempt_id=call.attempt_id):
+                return None
+            await self._pop(conn, line, shift.agent_id)
+        agent = Assignee(shift.id, shift.agent_id, shift.leg)
+        self.calls.apply(call.attempt_id, Queued(now))
+        after = self.calls.apply(call.attempt_id, Assigned(now, agent=agent), seen_s=time.monotonic())
+        if after is not None and after.agent == agent:
+            return agent
+        async with self.database.tenant(call.tenant_id) as conn:  # the caller has left meanwhile
+            await agents.release(conn, call.tenant_id, shift.id, call.attempt_id, utc_now())
+        return None
 
     async def _take_back(self, ticket: Ticket) -> None:
         """The agent whose phone was lost takes the kept customer again, as soon as the phone is back."""

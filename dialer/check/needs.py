@@ -46,8 +46,12 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "app_amd.so": "machine detection",
         "app_bridgewait.so": "agents who wait",
+        "app_dial.so": "callers who are put through",
+        "app_exec.so": "automatic calls",
+        "app_waitforsilence.so": "messages for machines",
         "app_mixmonitor.so": "recordings",
         "app_playback.so": "messages",
+        "app_stack.so": "callers who are put through",
         "app_userevent.so": "this check",
         "bridge_holding.so": "agents who wait",
         "bridge_simple.so": "talks",

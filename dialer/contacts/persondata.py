@@ -231,6 +231,7 @@ PLACES: Final[Sequence[Place]] = (
     ),
     Place(t.hook_outcome, _told(t.hook_outcome)),
     Place(t.survey_answer, _told(t.survey_answer)),
+    Place(t.offer_answer, _by(t.offer_answer, "contact_id")),
     # After everything that finds calls by their number.
     Place(t.recording, _recordings, {"status": "erasing"}),
     # That there was a message remains, for its call's result.
@@ -291,11 +292,14 @@ NOTHING_THERE: Final[Mapping[str, str]] = MappingProxyType(
         "audit": "who changed which field of which contact, never its value",
         "campaign": "settings",
         "campaign_quota": "how many are wanted of a kind",
+        "destination": "phones and numbers that the company has listed",
         "event": "ids of what happened, and gone after a day",
         "flow_version": "what callers hear",
+        "forward": "numbers that the company has listed",
         "inbound_number": "numbers of the company",
         "import_job": "how a file is read, and how many of its rows were what",
         "import_mapping": "headers of files",
+        "opening_hours": "when it is open",
         "pacing_tick": "numbers of a decision",
         "policy": "rules",
         "rfm_grid": "sizes of groups",

@@ -21,7 +21,7 @@ from dialer.calls.model import Assignee, Call, HungUpBy, Result, Served
 from dialer.calls.switchboard import BRIDGE, HANGUP, MESSAGE, TIMEOUT, Switchboard
 from dialer.calls.table import CallTable, Line
 from dialer.clock import utc_now
-from dialer.db import events
+from dialer.db import events, tenants
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AgiHangup, DatabaseUnavailable
 from dialer.inbound import callers, store
@@ -217,10 +217,11 @@ async def start(database: Database, flow: Flow, line: Line, known: Mapping[str, 
     """Before the first state, with what is `known` of the call, and of the person the fields of their card.
     Raises DatabaseUnavailable."""
     variables, contact_id = dict(known), line.told.get("contact_id")
-    if isinstance(contact_id, int):
-        async with database.tenant(line.call.tenant_id) as conn:
+    async with database.tenant(line.call.tenant_id) as conn:
+        variables["zone"] = await tenants.timezone(conn, line.call.tenant_id)
+        if isinstance(contact_id, int):
             fields = await callers.card(conn, line.call.tenant_id, contact_id)
-        variables |= {f"contact.{name}": value for name, value in fields.items()}
+            variables |= {f"contact.{name}": value for name, value in fields.items()}
     return interpreter.begin(flow, variables=variables, language=flow.language)
 
 

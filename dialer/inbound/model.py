@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from dialer.calls.model import Result
-from ivr_flows.model import Action, Came, Event, RequestCallback, Transfer, Voicemail
+from ivr_flows.model import Action, Came, Dial, Event, RequestCallback, Transfer, Voicemail
 from ivr_flows.writing import yaml_of
 
 #: How a called number is kept: digits, without a plus.
@@ -147,6 +147,6 @@ def outcome(action: Action, event: Event) -> Result | None:
             return Result.VOICEMAIL
         case RequestCallback(), "done":
             return Result.CALLBACK
-        case Transfer(), "done":
+        case (Transfer(), "done") | (Dial(), "answered"):
             return Result.TRANSFERRED
     return None

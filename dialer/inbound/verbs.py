@@ -8,26 +8,35 @@ from pathlib import Path
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable
 from dialer.db.session import Database
+from dialer.inbound.clocks import Clocks
 from dialer.inbound.deeds import Deeds
+from dialer.inbound.forwarding import Forwarding
 from dialer.inbound.jumps import Jumps
 from dialer.inbound.leading import Carrier
 from dialer.inbound.lookups import Lookups
 from dialer.inbound.messages import Messages
+from dialer.inbound.offering import Offering
 from dialer.inbound.playing import Playing
 from dialer.inbound.promises import Promises
 from dialer.inbound.requests import Requests
 from dialer.inbound.waiting import Voices, Waiting
+from dialer.offers.service import ListedOffers
 from ivr_flows.model import (
     Action,
     Ask,
+    CheckHours,
+    Dial,
     Enqueue,
     GoTo,
     Lookup,
+    Offer,
+    OfferAnswer,
     OptOut,
     RecordConsent,
     Request,
     RequestCallback,
     Say,
+    Transfer,
     Voicemail,
 )
 
@@ -39,18 +48,25 @@ def carriers(
     sounds: Voices,
     region: str,
     recordings: Path,
+    forwarding: Forwarding,
 ) -> Mapping[type[Action], Carrier]:
     """By the kind of action. `region`: the country of numbers that are given without one; `recordings`: the
     folder of what is recorded."""
     playing = Playing(sounds)
     deeds = Deeds(database, region)
+    offering = Offering(ListedOffers(database))
     return {
         Say: playing.say,
         Ask: playing.ask,
         Lookup: Lookups(database, region).look_up,
+        CheckHours: Clocks(database).check,
+        Offer: offering.offer,
+        OfferAnswer: offering.answer,
         Request: Requests(database).ask,
         OptOut: deeds.opt_out,
         RecordConsent: deeds.record_consent,
+        Dial: forwarding.dial,
+        Transfer: forwarding.transfer,
         Enqueue: Waiting(database, calls, switchboard, sounds).enqueue,
         GoTo: Jumps(database).go_to,
         Voicemail: Messages(database, calls, recordings).take,

@@ -319,10 +319,9 @@ _FREED = """
 #: The attempts give up their lines, then the tenant's row is freed, then the trunks' by their ids; those that
 #: calls say something of, `heard`, are locked in that order too. Each part waits for the one before, since it
 #: reads it. What comes back: the attempts, with their trunks as these are now.
-_GIVE_BACK = Prepared(
-    f"""
+_GIVE_BACK = """
     WITH ended AS (
-        UPDATE attempt a SET holds_line = false, trunk_fault = n.fault,
+        UPDATE {calls} a SET holds_line = false, trunk_fault = n.fault,
                cost = CASE WHEN a.rate_per_minute IS NULL THEN NULL
                            WHEN n.answered_s IS NULL THEN 0
                            ELSE ceil((a.rate_per_call
@@ -334,8 +333,8 @@ _GIVE_BACK = Prepared(
         RETURNING a.id, a.trunk_id, a.probe, coalesce(a.cost, 0) AS cost, coalesce(a.reserved, 0) AS reserved,
                   a.reserved_on
     ), of_tenant AS (
-        UPDATE tenant_load l SET (channels, spent, spend_day) = ({_FREED})
-          FROM tenant z, (SELECT {_SUMS} FROM ended e HAVING count(*) > 0) o
+        UPDATE tenant_load l SET (channels, spent, spend_day) = ({freed})
+          FROM tenant z, (SELECT {sums} FROM ended e HAVING count(*) > 0) o
          WHERE l.tenant_id = :tenant_id AND z.id = l.tenant_id
         RETURNING l.tenant_id
     ), locked AS (
@@ -347,25 +346,34 @@ _GIVE_BACK = Prepared(
          ORDER BY l.trunk_id
            FOR UPDATE OF l
     ), of_trunk AS (
-        UPDATE trunk_load l SET (channels, spent, spend_day) = ({_FREED})
-          FROM tenant z, locked, (SELECT e.trunk_id, {_SUMS} FROM ended e GROUP BY e.trunk_id) o
+        UPDATE trunk_load l SET (channels, spent, spend_day) = ({freed})
+          FROM tenant z, locked, (SELECT e.trunk_id, {sums} FROM ended e GROUP BY e.trunk_id) o
          WHERE l.tenant_id = :tenant_id AND z.id = l.tenant_id
            AND l.trunk_id = o.trunk_id AND locked.trunk_id = o.trunk_id
-        RETURNING clock_timestamp() AS at, l.trunk_id, {_HEALTH}
+        RETURNING clock_timestamp() AS at, l.trunk_id, {health}
     )
-    SELECT e.id, e.probe, l.at, l.trunk_id, {_HEALTH} FROM ended e JOIN of_trunk l ON l.trunk_id = e.trunk_id
-    """  # noqa: S608 - the parts are the constants above
+    SELECT e.id, e.probe, l.at, l.trunk_id, {health} FROM ended e JOIN of_trunk l ON l.trunk_id = e.trunk_id
+    """
+#: The calls that hold lines: attempts, and those that put callers through (`forwards`).
+ATTEMPTS, FORWARDS = (
+    Prepared(_GIVE_BACK.format(calls=calls, freed=_FREED, sums=_SUMS, health=_HEALTH))
+    for calls in ("attempt", "forward")
 )
 
 
 async def give_back(
-    conn: AsyncConnection, tenant_id: int, ended: Sequence[Ended], answered: Sequence[UUID] = ()
+    conn: AsyncConnection,
+    tenant_id: int,
+    ended: Sequence[Ended],
+    answered: Sequence[UUID] = (),
+    *,
+    of: Prepared = ATTEMPTS,
 ) -> None:
     """Give back the lines of calls that have ended, book what they cost, and hear what calls say of their
     trunks: the `answered` ones, attempts that were just answered, and those that ended without.
 
-    Of a call that holds no line (any more) nothing is done. An answer costs next to nothing while its trunk
-    is known to work.
+    `of`: which calls these are. Of a call that holds no line (any more) nothing is done. An answer costs next
+    to nothing while its trunk is known to work.
     """
     said: dict[int, list[Said]] = {}
     if answered:
@@ -381,7 +389,7 @@ async def give_back(
             "faults": [one.said is not None and one.said.verdict is Verdict.FAULT for one in ended],
             "heard": list(said),
         }
-        over = {row.id: row for row in await _GIVE_BACK.rows(conn, **asked)}
+        over = {row.id: row for row in await of.rows(conn, **asked)}
         for one in ended:  # in the order in which they ended
             if (gone := over.get(one.attempt_id)) is None:
                 continue

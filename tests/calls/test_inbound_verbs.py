@@ -10,7 +10,7 @@ from support.callers import add_number, call_in, path, until_call
 from support.centre import TENANT, Centre
 from support.http_server import Server, server
 
-from dialer.db.tables import allowed_host, contact
+from dialer.db.tables import allowed_host, contact, offer, offer_answer, opening_hours
 
 __all__ = ["server"]
 
@@ -87,3 +87,51 @@ async def test_a_server_of_the_tenant_is_asked_in_a_call(centre: Centre, server:
     assert await path(centre, call.id) == [*states, ("end", "done")]
     ((method, url, _, headers),) = server.asked
     assert (method, url, headers["X-Key"]) == ("GET", "/orders?id=777", "k")
+
+
+async def test_hours_that_are_kept_by_name_decide(centre: Centre) -> None:
+    """The same for all flows; hours that are not there are `failed`."""
+    async with centre.database.tenant(TENANT) as conn:
+        await conn.execute(
+            insert(opening_hours).values(tenant_id=TENANT, name="Salon", week={"mon-sun": "24h"})
+        )
+    flow = [
+        state("first", "schedule", {"open": "then", "closed": "end"}, hours="Salon"),
+        state("then", "schedule", {"open": "end", "closed": "end", "failed": "sorry"}, hours="Service"),
+        state("sorry", "play", {"default": "end"}, sound="vm-goodbye"),
+        END,
+    ]
+    await add_number(centre, flow)
+    await call_in(centre)
+    call = await until_call(centre, "ended")
+    states = [("first", "open"), ("then", "failed"), ("sorry", "done"), ("end", "done")]
+    assert await path(centre, call.id) == states
+
+
+async def test_an_offer_is_spoken_and_taken_by_a_key(centre: Centre) -> None:
+    """The answer is kept; who calls again is offered nothing more."""
+    async with centre.database.tenant(TENANT) as conn:
+        await conn.execute(
+            insert(offer).values(tenant_id=TENANT, place="after", name="Tyres", text_en="Cheap tyres today.")
+        )
+    question = {"prompt": {"sound": "vm-options"}, "first_s": 5, "retries": 0}
+    flow = [
+        state(
+            "offer",
+            "offer",
+            {"accepted": "thanks", "declined": "end", "none": "end", "failed": "end"},
+            place="after",
+            **question,
+        ),
+        state("thanks", "play", {"default": "end"}, sound="vm-goodbye"),
+        END,
+    ]
+    await add_number(centre, flow)
+    await call_in(centre, keys="wwww1")
+    first = await until_call(centre, "ended")
+    assert await path(centre, first.id) == [("offer", "accepted"), ("thanks", "done"), ("end", "done")]
+    (said,) = await centre.rows(offer_answer)
+    assert (said.answer, said.call_id, said.contact_id) == ("accepted", first.id, first.contact_id)
+    await call_in(centre)
+    second = await until_call(centre, "ended", n=1)
+    assert await path(centre, second.id) == [("offer", "none"), ("end", "done")]

@@ -118,6 +118,7 @@ async def test_our_dialplan_is_loaded_and_no_other(start_asterisk: StartAsterisk
     assert contexts == {
         "dozvon-customer",
         "dozvon-agent",
+        "dozvon-answered",
         "dozvon-caller",
         "dozvon-check",
         "dozvon-inbound",

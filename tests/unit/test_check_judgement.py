@@ -36,7 +36,8 @@ def test_dialplan_is_read_whole() -> None:
     text = (asterisk_conf.FOLDER / needs.DIALPLAN_FILE).read_text()
     read = needs.dialplan()
     assert read.keys() == {
-        "dozvon-agent", "dozvon-caller", "dozvon-check", "dozvon-customer", "dozvon-inbound",
+        "dozvon-agent", "dozvon-answered", "dozvon-caller", "dozvon-check", "dozvon-customer",
+        "dozvon-inbound",
     }  # fmt: skip
     assert sum(map(len, read.values())) == len(re.findall(r"^ *(?:same|exten) =>", text, re.MULTILINE))
     assert read["dozvon-agent"][0] == ("Answer", "")
@@ -53,7 +54,13 @@ def test_needed_modules_are_those_we_load() -> None:
 def test_every_application_of_the_dialplan_has_its_module() -> None:
     """An application that is not in Asterisk's core comes from a module that the check asks for."""
     core = {"answer", "bridge", "goto", "gotoif", "hangup", "set"}
-    homes = {"agi": "res_agi.so", "amd": "app_amd.so", "stopmixmonitor": "app_mixmonitor.so"}
+    homes = {
+        "agi": "res_agi.so",
+        "return": "app_stack.so",
+        "execif": "app_exec.so",
+        "amd": "app_amd.so",
+        "stopmixmonitor": "app_mixmonitor.so",
+    }
     used = {application.lower() for steps in needs.dialplan().values() for application, _ in steps}
     assert {homes.get(one, f"app_{one}.so") for one in used - core} <= needs.MODULES.keys()
 

@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Computed,
+    Date,
     Float,
     Index,
     Integer,
@@ -18,10 +19,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, time_at
+from dialer.db.tables.base import id_column, money, now_at, one_of, ref, tenant_table, time_at
 from dialer.db.tables.calls import CALL_STATES
 
 # The words of the state columns; the rules over them live in the model.py of their features.
+DESTINATION_KINDS = ("phone", "number")
+OFFER_ANSWERS = ("shown", "accepted", "declined")
 FLOW_STATES = ("draft", "test", "live", "retired")
 INBOUND_RESULTS = (
     "answered",
@@ -76,6 +79,89 @@ allowed_host = tenant_table(
     now_at(),
     UniqueConstraint("tenant_id", "host"),
     CheckConstraint("(header = '') = (secret = '')", name="header"),
+)
+
+#: When it is open, under a name that flows look at; see dialer/hours.
+opening_hours = tenant_table(
+    "opening_hours",
+    id_column(),
+    Column("name", Text, nullable=False),
+    Column("week", JSONB, nullable=False, server_default="{}"),  # mon-fri -> 09:00-18:00
+    Column("exceptions", JSONB, nullable=False, server_default="{}"),  # 2026-12-31 -> 09:00-15:00
+    Column("holidays", Text, nullable=False, server_default=""),  # RU, DE-BY; empty: none
+    Column("zone", Text, nullable=False, server_default=""),  # IANA name; empty: the tenant's
+    now_at(),
+    UniqueConstraint("tenant_id", "name"),
+)
+
+#: What flows offer to callers at a place; see dialer/offers.
+offer = tenant_table(
+    "offer",
+    id_column(),
+    Column("place", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("text_ru", Text, nullable=False, server_default=""),
+    Column("text_en", Text, nullable=False, server_default=""),
+    time_at("active_from"),
+    time_at("active_until"),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    Column("position", Integer, nullable=False, server_default=text("100")),
+    now_at(),
+    Index(None, "tenant_id", "place", "position"),
+)
+
+#: An offer that was made in a call, and what was said to it.
+offer_answer = tenant_table(
+    "offer_answer",
+    id_column(),
+    Column("call_id", UUID(as_uuid=True), nullable=False),
+    Column("contact_id", BigInteger),  # null: nobody knew who it was
+    Column("place", Text, nullable=False),
+    Column("offer_id", BigInteger, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("reason", JSONB, nullable=False),  # why this one: those that came before it, each with why not
+    time_at("at", null=False),
+    ref("offer", "offer_id"),
+    ref("contact", "contact_id", on_delete="CASCADE"),
+    one_of("answer", OFFER_ANSWERS),
+    Index(None, "tenant_id", "call_id"),
+    Index(None, "tenant_id", "contact_id"),
+)
+
+#: A phone or number that flows may ring.
+destination = tenant_table(
+    "destination",
+    id_column(),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("value", Text, nullable=False),  # a PJSIP endpoint's name; a number, E.164
+    now_at(),
+    UniqueConstraint("tenant_id", "name"),
+    one_of("kind", DESTINATION_KINDS),
+)
+
+#: A call over a trunk that puts a caller through to an outside number. Its columns that an attempt has too
+#: are named so and mean the same: its line is given back as an attempt's is.
+forward = tenant_table(
+    "forward",
+    Column("id", UUID(as_uuid=True), nullable=False),
+    Column("call_id", UUID(as_uuid=True), nullable=False),  # of the caller
+    Column("e164", Text, nullable=False),
+    Column("trunk_id", BigInteger, nullable=False),
+    Column("holds_line", Boolean, nullable=False, server_default=text("false")),
+    Column("probe", Boolean, nullable=False, server_default=text("false")),
+    Column("trunk_fault", Boolean, nullable=False, server_default=text("false")),
+    money("rate_per_minute"),
+    money("rate_per_call"),
+    money("reserved"),
+    Column("reserved_on", Date),
+    money("cost"),
+    time_at("created_at", null=False),
+    time_at("answered_at"),
+    time_at("ended_at"),
+    ref("trunk", "trunk_id"),
+    Index("forward_open_idx", "tenant_id", "call_id", postgresql_where=text("ended_at IS NULL")),
+    Index(None, "tenant_id", "call_id"),
 )
 
 #: A number of ours that people call, and what becomes of who does.

@@ -1,0 +1,1 @@
+"""Whom flows may put callers through to."""

@@ -1,0 +1,1 @@
+"""Hours that a tenant keeps by name: when it is open."""

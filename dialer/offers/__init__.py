@@ -1,0 +1,1 @@
+"""What is offered to callers, where, and what they said to it."""
