@@ -140,3 +140,26 @@ async def test_who_still_waits_to_be_compared_is_told(visit: Visitors, stage: St
     await DuplicateSearch(stage.database, settled_s=-1).round()
     await person.open("/lists/duplicates")
     assert waiting not in await page.inner_text("main")
+
+
+async def test_who_is_entered_is_looked_for_while_typing(visit: Visitors, base: Base) -> None:
+    """Before the card is made: who has the number, or the name and the car, with the reason, in both
+    languages."""
+    for locale, said, why in (("ru", "Возможно, уже есть", "номер: совпадает"), ("en", "May be in the base", "number: the same")):
+        person = await visit(Role.SUPERVISOR, locale=locale)
+        page = person.page
+        await person.open("/contacts")
+        await page.click("details summary")
+        await page.fill("#f-last_name", "Ильинский")
+        await page.press("#f-last_name", "Tab")
+        await expect(page.locator("#alike")).to_be_empty()
+        await page.fill("#f-number", "8 (916) 111-22-33")
+        await page.press("#f-number", "Tab")
+        alike = page.locator("#alike")
+        await expect(alike).to_contain_text(said)
+        await expect(alike).to_contain_text("Иван Петрович")
+        await expect(alike).to_contain_text(why)
+        await shot(page, f"alike-{locale}")
+        await page.fill("#f-number", "8 (916) 111-22-00")
+        await page.press("#f-number", "Tab")
+        await expect(alike).to_be_empty()

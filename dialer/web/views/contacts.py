@@ -16,6 +16,8 @@ from dialer.compliance.consent import Given, consent_for
 from dialer.compliance.model import zone_of
 from dialer.compliance.policy import Purpose
 from dialer.contacts.consents import Record
+from dialer.contacts.duplicates_http import DUPLICATES
+from dialer.contacts.duplicates_service import Asked
 from dialer.contacts.erasure_http import ERASURE
 from dialer.contacts.history import Entry
 from dialer.contacts.people_base import Person
@@ -104,6 +106,20 @@ async def add(request: web.Request) -> web.StreamResponse:
             wrong["number"] = wrong.pop("numbers", wrong.pop("", ""))
         return await _list(request, wrong, values, error.status)
     return see(f"/contacts/{made.card.id}")
+
+
+@routes.post("/contacts/alike")
+async def alike(request: web.Request) -> web.StreamResponse:
+    """Who in the base may be the person that is being typed: a part of the page."""
+    actor = page_actor(request, Right.CONTACTS_EDIT)
+    form = await forms.texts(request)
+    last, first, middle, email = (form.get(name, "") for name in NAMES[:4])
+    asked = Asked(last, first, middle, email, (form.get("number", ""),))
+    try:
+        found = await request.app[DUPLICATES].check_duplicates(actor, asked)
+    except Invalid:  # too little is typed so far
+        found = []
+    return await page(request, "parts/alike.html", found=found)
 
 
 @routes.get(ONE)
