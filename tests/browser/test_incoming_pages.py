@@ -64,7 +64,7 @@ async def test_calls_are_found_and_each_has_its_way(visit: Visitors, stage: Stag
         await expect(rows).to_have_count(1)
         assert await rows.get_attribute("id") == f"in-{found}", asked
     await person.open("/incoming?number=12")
-    await expect(page.locator(".filters .fault")).to_contain_text("12")
+    await expect(page.locator(".filters .fault")).to_contain_text("too few digits")
     await person.open("/incoming")
     await rows.first.locator("a").click()
     way = page.locator("section", has_text="Way through the flow").locator("tbody tr")

@@ -145,7 +145,11 @@ async def test_who_still_waits_to_be_compared_is_told(visit: Visitors, stage: St
 async def test_who_is_entered_is_looked_for_while_typing(visit: Visitors, base: Base) -> None:
     """Before the card is made: who has the number, or the name and the car, with the reason, in both
     languages."""
-    for locale, said, why in (("ru", "Возможно, уже есть", "номер: совпадает"), ("en", "May be in the base", "number: the same")):
+    words = {
+        "ru": ("Возможно, уже есть", "номер: совпадает"),
+        "en": ("May be in the base", "number: the same"),
+    }
+    for locale, (said, why) in words.items():
         person = await visit(Role.SUPERVISOR, locale=locale)
         page = person.page
         await person.open("/contacts")
