@@ -34,6 +34,7 @@ from dialer.queues.model import End
 from dialer.servers.ownership import Leases, Sole
 from dialer.trunks import forwards, loads
 from scheduler import callbacks, hopper, promised, retry
+from scheduler.holds import Hold
 
 log = structlog.get_logger(__name__)
 
@@ -235,6 +236,8 @@ async def _settle(conn: AsyncConnection, tenant_id: int, freed: Sequence[tuple[C
             unrung=verdicts.unrung(call),
             taken_back=verdicts.taken_back(call),
         )
+        if lead.promised_at is not None:  # a flow has promised it in this call
+            fate = retry.Again(lead.promised_at, hold=Hold.CALLBACK)
         if lead.unwanted:  # it was being dialled when that was said: nothing has closed it
             fate = retry.Close(DO_NOT_CALL)
         outcome = None

@@ -36,7 +36,8 @@ async def by_flow(conn: AsyncConnection, tenant_id: int, attempt_id: UUID, code:
         asked = Refusal(Source.KEY_PRESS, reason=choice.label_ru, attempt_id=attempt_id)
         await donotcall.add(conn, tenant_id, [talk.e164], asked, by=None, now=now)
     row = await dispositions.write(conn, talk, tenant_id, disposition_id=choice.id, note="", by=None, at=now)
-    if talk.lead_id is not None:
+    lead = (await retries.leads_of(conn, tenant_id, [attempt_id])).get(attempt_id)
+    if lead is not None and lead.promised_at is None:  # else it waits for the call that the flow has promised
         await settle_lead(conn, tenant_id, None, talk, choice, None, now)
     if talk.has_quotas and row.contact_id is not None:
         await count(conn, tenant_id, talk, choice, row.contact_id)

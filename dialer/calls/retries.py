@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +30,8 @@ class LeadOfAttempt:
     unwanted: bool
     #: the callback that the attempt was made for
     promise: Promise | None = None
+    #: when the call is due that was promised in the attempt, which no agent has ended
+    promised_at: datetime | None = None
 
 
 #: What the retry rule needs of the lead l, tried by attempt a, and its campaign c. What only a campaign's own
@@ -56,6 +58,10 @@ _LEADS = Prepared(
                     WHERE d.tenant_id = a.tenant_id AND d.mark = a.e164 AND d.removed_at IS NULL
                       AND d.valid_until IS NULL AND (d.valid_from IS NULL OR d.valid_from <= now())
                       AND (d.campaign_id IS NULL OR d.campaign_id = a.campaign_id)) AS unwanted,
+           CASE WHEN a.mode = 'flow' AND a.connected_at IS NULL THEN (
+                    SELECT min(k.due_at) FROM callback k
+                     WHERE k.tenant_id = a.tenant_id AND k.lead_id = a.lead_id AND k.made_in = a.id
+                       AND k.state = 'waiting') END AS promised_at,
            {promised.PROMISE}
       FROM attempt a
       JOIN lead l ON l.tenant_id = a.tenant_id AND l.id = a.lead_id
@@ -88,7 +94,7 @@ async def leads_of(
     found = await _LEADS.rows(conn, tenant_id=tenant_id, attempt_ids=list(attempt_ids))
     return {
         row.id: LeadOfAttempt(
-            row.lead_id, *told(row), row.trunk_faults, row.unwanted, promised.promise_of(row)
+            row.lead_id, *told(row), row.trunk_faults, row.unwanted, promised.promise_of(row), row.promised_at
         )
         for row in found
     }

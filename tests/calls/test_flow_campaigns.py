@@ -16,6 +16,7 @@ from support.line import Floor
 from dialer.agents.model import AgentState
 from dialer.calls.call_log import Filter
 from dialer.db.tables import active_number, do_not_call, queue_stay
+from dialer.db.tables import callback as promised
 from dialer.demo.numbers import Behaviour
 
 END: Mapping[str, Any] = {"name": "end", "type": "hangup", "serves": True}
@@ -188,3 +189,18 @@ async def test_a_server_that_dies_while_its_flow_speaks(floor: Floor, database_u
         attempt = await centre.until_attempt(attempt.id, "ended")
         assert attempt.result == "abandoned"
         assert await centre.rows(active_number) == []
+
+
+async def test_who_asks_for_a_call_is_called_again(centre: Centre) -> None:
+    """What the flow promises is kept, although the call was answered."""
+    again = {
+        "name": "again",
+        "type": "request_callback",
+        "properties": {"number": "{caller}"},
+        "transitions": {"default": "end"},
+    }
+    number = f"+7916030{Behaviour.STAYS}01"
+    made = await campaign(centre, [again, END], [number])
+    first, second = await centre.until_attempts(2, "ended", campaign_id=made, within_s=90)
+    assert (first.result, first.e164, second.e164) == ("answered", number, number)
+    assert first.id in {row.made_in for row in await centre.rows(promised)}
