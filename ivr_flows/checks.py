@@ -45,7 +45,7 @@ NEEDED: Final[Mapping[Verb, tuple[str, ...]]] = {
 HUMAN: Final[Mapping[Verb, tuple[str, ...]]] = {
     Verb.GATHER: ("done", "invalid"),
     Verb.MENU: ("invalid",),  # and its keys
-    Verb.ENQUEUE: ("answered", "timeout", "left_by_key", "callback"),
+    Verb.ENQUEUE: ("answered", "timeout", "left_by_key", "callback", "voicemail"),
     Verb.DIAL: ("answered",),
     Verb.OFFER: ("accepted", "declined"),
     Verb.VOICEMAIL: ("done",),
