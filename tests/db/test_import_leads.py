@@ -16,7 +16,7 @@ from support.imports import BOSS, Lists, bring, count, many, pieces
 from dialer.contacts import batches, importing, importstore, owed, peoplestore
 from dialer.contacts.importing import run_next_import
 from dialer.contacts.model import Counts, ImportJob, ImportStatus
-from dialer.contacts.owed import Owed
+from dialer.contacts.owed import Beside, Owed
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
@@ -164,6 +164,60 @@ async def test_leads_wait_for_who_changes_a_person(
     await lists.bring(lists.spring, "89160000001;89160000002;А\n", campaign_id)
     await asyncio.gather(*changes)
     assert await leads_of(lists.database, campaign_id) == ["+79160000002"]
+
+
+async def test_two_files_of_a_campaign_make_leads_in_turns(lists: Lists, campaign_id: int) -> None:
+    """Each has the other's people too, in another order: one waits for the other, and neither is ended."""
+    database = lists.database
+    await lists.bring(lists.spring, "84951234567;;А\n84951234568;;Б\n")
+    jobs = [
+        await lists.service.add_import(BOSS, lists.spring, f"{n}.csv", pieces(many(n)), campaign_id)
+        for n in (1, 2)
+    ]
+    async with database.tenant(1) as conn:
+        one, other = await conn.scalars(select(t.contact.c.id).order_by(t.contact.c.id))
+        for job in jobs:
+            for row in (1, 2):
+                await owed.note(conn, 1, job.id, Owed(row, []))
+
+    async def second() -> int:
+        async with database.tenant(1) as conn:
+            made = await owed.pay(conn, 1, jobs[1], Owed(1, [other]))
+            return made + await owed.pay(conn, 1, jobs[1], Owed(2, [one]))
+
+    async with database.tenant(1) as conn:
+        assert await owed.pay(conn, 1, jobs[0], Owed(1, [one])) == 1
+        waits = asyncio.create_task(second())
+        async with asyncio.timeout(60):
+            # PostgreSQL tells nobody that somebody waits for him.
+            while not await conn.scalar(WAITING):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert await owed.pay(conn, 1, jobs[0], Owed(2, [other])) == 1
+    assert await waits == 0
+
+
+async def test_work_beside_is_one_at_a_time() -> None:
+    """What is begun waits for what was begun before, and what that has raised is heard by who begins next."""
+    first, order = asyncio.Event(), list[str]()
+
+    async def slow() -> None:
+        await first.wait()
+        order.append("slow")
+        raise DatabaseUnavailable(reason="it is away")
+
+    async def quick() -> None:
+        order.append("quick")
+
+    async with Beside() as beside:
+        await beside.begin(slow())
+        begins = asyncio.create_task(beside.begin(quick()))
+        await asyncio.sleep(0)
+        assert not begins.done()
+        first.set()
+        with pytest.raises(DatabaseUnavailable):
+            await begins
+        await beside.begin(quick())
+    assert order == ["slow", "quick"]
 
 
 async def test_priorities_of_a_file(lists: Lists, database: Database, campaign_id: int) -> None:
