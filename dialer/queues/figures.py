@@ -24,7 +24,7 @@ _USUAL: Final = Target()
 
 #: By quarters of an hour in UTC: each interval in each zone is made of whole ones. A wait that the server
 #: ended (`lost`) counts as one that led elsewhere: the caller has entered, and nobody answered.
-_COUNTS = Prepared(
+COUNTS = Prepared(
     """
     SELECT x.queue, x.quarter, count(*) AS offered,
            count(*) FILTER (WHERE x.ended = 'answered') AS answered,
@@ -155,7 +155,7 @@ async def count_stays(
     zone: ZoneInfo,
 ) -> dict[tuple[str, datetime], Counts]:
     """Counts by queue's name and beginning of the interval; as `service_level.by_interval` counts them."""
-    rows = await _COUNTS.rows(
+    rows = await COUNTS.rows(
         conn,
         tenant_id=tenant_id,
         since=since,

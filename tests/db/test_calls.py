@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.event import listen, remove
 from support.floor import TENANT, Floor, Seat, seated
+from support.plans import steps
 from support.promises import ROUND_THE_CLOCK
 from support.web import Web, serving
 
@@ -627,13 +628,6 @@ async def test_the_questions_asked_often_use_an_index(
     assert len(plans) == 3
     for plan in plans:
         assert "Seq Scan on attempt" not in plan, plan
-    looks = list(_nodes(wrap_ups[0]["Plan"]))
+    looks = list(steps(wrap_ups[0]["Plan"]))
     assert any(node.get("Relation Name") == "attempt" for node in looks)
     assert ("Seq Scan", "attempt") not in {(node["Node Type"], node.get("Relation Name")) for node in looks}
-
-
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The steps of a plan as EXPLAIN (FORMAT JSON) has it."""
-    yield plan
-    for below in plan.get("Plans", ()):
-        yield from _nodes(below)

@@ -1557,7 +1557,7 @@ CREATE TABLE flow_step (
     CONSTRAINT flow_step_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
 
-CREATE INDEX flow_step_tenant_id_flow_at_idx ON flow_step (tenant_id, flow, at);
+CREATE INDEX flow_step_tenant_id_flow_at_idx ON flow_step (tenant_id, flow, at) INCLUDE (state, event);
 
 CREATE TABLE missed_call (
     tenant_id INTEGER NOT NULL,
