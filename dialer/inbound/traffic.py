@@ -29,7 +29,7 @@ _HERE = Prepared(
      GROUP BY s.flow, s.state
     """
 )
-_PASSED = Prepared(
+PASSED = Prepared(
     """
     SELECT state, event, count(*) AS many
       FROM flow_step
@@ -74,7 +74,7 @@ async def of_flow(
 ) -> Mapping[str, StateTraffic]:
     """By the names of states, also of those that the flow had in an earlier version."""
     found: dict[str, StateTraffic] = {}
-    for row in await _PASSED.rows(conn, tenant_id=tenant_id, flow=flow, since=since, until=until):
+    for row in await PASSED.rows(conn, tenant_id=tenant_id, flow=flow, since=since, until=until):
         state = found.setdefault(row.state, StateTraffic())
         state.came += row.many
         if row.event is not None:
