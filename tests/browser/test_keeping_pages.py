@@ -109,7 +109,7 @@ async def test_a_supervisor_sets_a_rank(visit: Visitors, stage: Stage) -> None:
     await expect(row.locator("select[name=rank]")).to_have_value("5")
     await row.locator("select[name=rank]").select_option("8")
     async with person.page.expect_response("**/rank"):
-        await row.locator("button:has-text('Задать')").click()
+        await row.locator("form[action$='/rank'] button").click()
     other = await visit(Role.SUPERVISOR)
     await other.open("/agents")
     await expect(other.page.locator(f"#row-{stage.agents[0]} select[name=rank]")).to_have_value("8")
