@@ -198,15 +198,17 @@ async def test_a_server_that_is_away_leaves_the_call_going(
 async def test_the_dialplan_of_the_page_does_what_it_says(
     start_asterisk: StartAsterisk, hooks: Hooked
 ) -> None:
-    """docs/how-to/hooks.md, pasted: the reception writes its outcome, the opt-out line opts out."""
+    """docs/how-to/hooks.md, pasted: the reception writes its outcome, the opt-out line opts out, a number that
+    is none of ours is left to the PBX."""
     page = (asterisk_conf.FOLDER.parent / "docs/how-to/hooks.md").read_text()
-    (lines,) = re.findall(r"```asterisk\n(.*?)```", page, re.DOTALL)
+    lines = "\n".join(re.findall(r"```asterisk\n(.*?)```", page, re.DOTALL))
     ends = lines.replace("Hangup()", "Goto(tests,tell,1)")
     async with by("fastagi", start_asterisk, hooks, pasted=ends) as pbx:
         assert (await pbx.call("s", "reception")).get("Status") == "OK"
         assert await count(hooks, t.hook_outcome) == 1
         assert (await pbx.call("s", "opt-out-line")).get("Status") == "OK"
         assert await count(hooks, t.do_not_call) == 1
+        assert (await pbx.call("s", "to-the-centre")).get("Status") == "REFUSED"
         assert (await pbx.call("fastagi", "without-subroutines")).get("Status") == "OK"
         assert await count(hooks, t.survey_answer) == 1
 
