@@ -198,8 +198,8 @@ async def test_a_server_that_is_away_leaves_the_call_going(
 async def test_the_dialplan_of_the_page_does_what_it_says(
     start_asterisk: StartAsterisk, hooks: Hooked
 ) -> None:
-    """docs/how-to/hooks.md, pasted: the reception writes its outcome, the opt-out line opts out, a number that
-    is none of ours is left to the PBX."""
+    """docs/how-to/hooks.md, pasted: the reception writes its outcome, the opt-out line opts out, a number
+    that is none of ours is left to the PBX."""
     page = (asterisk_conf.FOLDER.parent / "docs/how-to/hooks.md").read_text()
     lines = "\n".join(re.findall(r"```asterisk\n(.*?)```", page, re.DOTALL))
     ends = lines.replace("Hangup()", "Goto(tests,tell,1)")
