@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.db import rows
 from dialer.db.tables import offer, offer_answer
 from dialer.offers.model import Answer, Choice, Offer
 
@@ -37,21 +38,17 @@ async def offers(conn: AsyncConnection, tenant_id: int, place: str | None = None
 
 async def add(conn: AsyncConnection, tenant_id: int, values: Mapping[str, Any]) -> int:
     """A new offer; its id."""
-    made = await conn.scalar(insert(offer).values(tenant_id=tenant_id, **values).returning(_C.id))
-    assert isinstance(made, int)
-    return made
+    return await rows.add(conn, offer, tenant_id, values)
 
 
 async def change(conn: AsyncConnection, tenant_id: int, offer_id: int, values: Mapping[str, Any]) -> bool:
     """Write columns; False: there is none."""
-    mine = _C.tenant_id == tenant_id, _C.id == offer_id
-    return (await conn.execute(update(offer).where(*mine).values(**values))).rowcount == 1
+    return await rows.change(conn, offer, tenant_id, offer_id, values)
 
 
 async def remove(conn: AsyncConnection, tenant_id: int, offer_id: int) -> bool:
     """Forget an offer that nobody was made (else IntegrityError); False: there is none."""
-    mine = _C.tenant_id == tenant_id, _C.id == offer_id
-    return (await conn.execute(delete(offer).where(*mine))).rowcount == 1
+    return await rows.remove(conn, offer, tenant_id, offer_id)
 
 
 # -- what was said -----------------------------------------------------------------------------------------
@@ -61,10 +58,10 @@ async def answered_by(
     conn: AsyncConnection, tenant_id: int, contact_id: int, answer: Answer
 ) -> frozenset[int]:
     """The offers to which the person has said this."""
-    rows = await conn.scalars(
+    found = await conn.scalars(
         select(_A.offer_id).where(_A.tenant_id == tenant_id, _A.contact_id == contact_id, _A.answer == answer)
     )
-    return frozenset(rows)
+    return frozenset(found)
 
 
 async def shown(

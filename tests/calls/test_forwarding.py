@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Row, insert, update
-from support.callers import add_number, call_in, calls, gone_afterwards, leave, path, until_call
+from support.callers import END, add_number, call_in, calls, gone_afterwards, leave, path, until_call
 from support.centre import TENANT, Centre, open_centre
 from support.line import Floor
 
@@ -15,7 +15,6 @@ from dialer.agents.model import AgentState
 from dialer.db.tables import destination, forward, trunk, trunk_load
 from dialer.demo.numbers import Behaviour, encode
 
-END: Mapping[str, Any] = {"name": "end", "type": "hangup"}
 SORRY: Mapping[str, Any] = {
     "name": "sorry",
     "type": "play",

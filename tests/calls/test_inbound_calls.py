@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from support.callers import add_number, call_in, calls, gone_afterwards, leave, path, until_at, until_call
+from support.callers import (
+    END,
+    GOODBYE,
+    add_number,
+    call_in,
+    calls,
+    gone_afterwards,
+    leave,
+    path,
+    until_at,
+    until_call,
+)
 from support.centre import Centre, open_centre
 from support.line import Floor
 
@@ -20,13 +31,6 @@ MENU: Mapping[str, Any] = {
     "properties": {"prompt": {"sound": "vm-options"}, "first_s": 4, "retries": 0},
     "transitions": {"1": "sales", "2": "goodbye", "default": "goodbye"},
 }
-GOODBYE: Mapping[str, Any] = {
-    "name": "goodbye",
-    "type": "play",
-    "properties": {"sound": "vm-goodbye"},
-    "transitions": {"default": "end"},
-}
-END: Mapping[str, Any] = {"name": "end", "type": "hangup"}
 RECEPTION = [MENU, SALES, GOODBYE, END]
 
 

@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import insert
-from support.callers import add_number, call_in, path, until_call
+from support.callers import END, add_number, call_in, path, until_call
 from support.centre import TENANT, Centre
 from support.http_server import Server, server
 
 from dialer.db.tables import allowed_host, contact, offer, offer_answer, opening_hours
 
 __all__ = ["server"]
-
-END: Mapping[str, Any] = {"name": "end", "type": "hangup"}
 
 
 def state(name: str, verb: str, transitions: Mapping[str, str], **properties: Any) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from support.callers import (
+    END,
+    GOODBYE,
     add_number,
     add_queue,
     call_in,
@@ -26,13 +28,6 @@ from dialer.inbound import playing
 
 #: Another caller's number.
 SECOND = "79161112244"
-GOODBYE: Mapping[str, Any] = {
-    "name": "goodbye",
-    "type": "play",
-    "properties": {"sound": "vm-goodbye"},
-    "transitions": {"default": "end"},
-}
-END: Mapping[str, Any] = {"name": "end", "type": "hangup"}
 
 
 def flow(**properties: Any) -> list[Mapping[str, Any]]:

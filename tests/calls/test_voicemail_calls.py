@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from sqlalchemy import Row, select, update
-from support.callers import add_number, call_in, calls, gone_afterwards, leave, path, until_call
+from support.callers import END, add_number, call_in, calls, gone_afterwards, leave, path, until_call
 from support.centre import TENANT, Centre, open_centre
 from support.line import Floor
 
@@ -16,8 +15,6 @@ from dialer.db.tables import callback, contact_phone, inbound_number, lead, miss
 from dialer.inbound.missed import MissedCalls
 from dialer.recordings.recorder import whole_seconds
 from dialer.voicemail.service import VoicemailService
-
-END: Mapping[str, Any] = {"name": "end", "type": "hangup"}
 
 
 def message(**properties: Any) -> dict[str, Any]:

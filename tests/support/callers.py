@@ -15,6 +15,15 @@ from support.centre import TENANT, Centre
 #: Ours, which people call.
 NUMBER = "74957770101"
 
+#: States that flows of tests end with.
+GOODBYE: Mapping[str, Any] = {
+    "name": "goodbye",
+    "type": "play",
+    "properties": {"sound": "vm-goodbye"},
+    "transitions": {"default": "end"},
+}
+END: Mapping[str, Any] = {"name": "end", "type": "hangup"}
+
 
 def document(states: Sequence[Mapping[str, Any]], name: str = "reception") -> dict[str, Any]:
     """A flow of these states; the first is where it begins."""
