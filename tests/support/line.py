@@ -52,6 +52,19 @@ class Floor:
     message: Path
     long_message: Path
 
+    async def register_phones(self) -> None:
+        """Its phones register anew, known to Asterisk or forgotten; returns when all of them are known."""
+        users = [f"agent-{n}" for n in range(PHONES)]
+        for user in users:
+            await self.phones.register(user)
+        async with asyncio.timeout(10.0):
+            # A refreshed registration is no event: it is asked.
+            while True:
+                contacts = await self.asterisk.cli("pjsip show contacts")
+                if all(f"{user}/sip:" in contacts for user in users):
+                    return
+                await asyncio.sleep(0.1)
+
     def more_phones(self, *users: str) -> AgentPhones:
         """Phones of a test's own, not started: they may die."""
         return AgentPhones(
