@@ -122,6 +122,16 @@ class DispositionOut(Out):
     kind: str
 
 
+class OutcomeOut(Out):
+    """A disposition, and the calls that came to it."""
+
+    code: str
+    label_ru: str
+    label_en: str
+    kind: str
+    calls: int = Field(description="attempts of the campaign's life")
+
+
 class LeadsQuery(PageQuery):
     """Which leads."""
 
@@ -245,6 +255,14 @@ async def dispositions(call: Call, campaign_id: int) -> list[DispositionOut]:
     """What its talks may come to, in the order agents see it."""
     rows = await call.app[CAMPAIGNS].dispositions(call.actor, campaign_id)
     return [DispositionOut.model_validate(row) for row in rows]
+
+
+@routes.get("/campaigns/{campaign_id}/outcomes")
+async def outcomes(call: Call, campaign_id: int) -> list[OutcomeOut]:
+    """Its dispositions in the order agents see them, each with how many calls came to it: by the word of an
+    agent, or of the flow where there is none."""
+    rows = await call.app[CAMPAIGNS].outcomes(call.actor, campaign_id)
+    return [OutcomeOut.model_validate(row) for row in rows]
 
 
 @routes.put(

@@ -9,7 +9,7 @@ A draft or paused campaign can be changed; a stopped one stays as it was, for it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,7 +21,9 @@ from dialer.compliance.readiness import StartSettings
 from dialer.compliance.timetable import Timetable
 from dialer.errors import WrongState
 from dialer.httpkit.access import Actor
+from dialer.pacing.model import DialMode
 from dialer.trunks.model import Trunk
+from ivr_flows.dispositions import codes
 
 
 class Status(StrEnum):
@@ -180,6 +182,21 @@ DEFAULT_DISPOSITIONS: Final[Sequence[Disposition]] = (
     Disposition("other", "Другое", "Other", "other"),
 )
 
+#: What a campaign without agents has besides: what the shipped surveys and confirmations of visits come to. A
+#: goal that is reached counts as a sale; a survey that was broken off is not begun anew by itself.
+FLOW_DISPOSITIONS: Final[Sequence[Disposition]] = (
+    Disposition("survey-completed", "Опрос пройден", "Survey completed", "sale"),
+    Disposition("survey-partial", "Опрос не окончен", "Survey broken off", "other"),
+    Disposition("visit-confirmed", "Визит подтверждён", "Visit confirmed", "sale"),
+    Disposition("visit-moved", "Визит переносят", "Visit to be moved", "callback"),
+    Disposition("visit-cancelled", "Визит отменён", "Visit cancelled", "refusal"),
+)
+
+
+def usual_dispositions(mode: str) -> Sequence[Disposition]:
+    """What a new campaign of this mode begins with."""
+    return (*DEFAULT_DISPOSITIONS, *FLOW_DISPOSITIONS) if mode == DialMode.FLOW else DEFAULT_DISPOSITIONS
+
 
 @dataclass(frozen=True, slots=True)
 class PauseCode:
@@ -224,9 +241,13 @@ class Outlook(Protocol):
 
 
 def start_settings(
-    campaign: Campaign, trunks: Sequence[Trunk], dispositions: int, flow: Mapping[str, Any] | None = None
+    campaign: Campaign,
+    trunks: Sequence[Trunk],
+    dispositions: Collection[str],
+    flow: Mapping[str, Any] | None = None,
 ) -> StartSettings:
-    """What is asked of a campaign before it starts; `flow`: what its flow says now, None: nothing is live."""
+    """What is asked of a campaign before it starts. `dispositions`: the codes of those that it has; `flow`:
+    what its flow says now, None: nothing is live."""
     usable = [trunk for trunk in trunks if trunk.enabled and trunk.allowed_prefixes]
     return StartSettings(
         mode=campaign.mode,
@@ -238,12 +259,13 @@ def start_settings(
         caller_name=campaign.caller_name,
         abandon_message=campaign.abandon_message,
         trunks=len(usable),
-        dispositions=dispositions,
+        dispositions=len(dispositions),
         purpose=Purpose(campaign.purpose),
         this_machine=bool(usable) and all(trunk.on_this_machine for trunk in usable),
         flow=campaign.flow or "",
         flow_live=flow is not None,
         flow_opts_out=flow is not None and any(one.get("type") == "opt_out" for one in flow["states"]),
+        flow_unknown=[code for code in codes(flow) if code not in dispositions] if flow is not None else [],
     )
 
 

@@ -20,7 +20,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.campaigns import store
 from dialer.campaigns.fields import CampaignEdit, CampaignIn, DispositionsIn, PauseCodesIn, RetriesIn
 from dialer.campaigns.model import (
-    DEFAULT_DISPOSITIONS,
     Action,
     AsteriskSounds,
     Campaign,
@@ -32,8 +31,9 @@ from dialer.campaigns.model import (
     changed_fields,
     check_editable,
     start_settings,
+    usual_dispositions,
 )
-from dialer.campaigns.store import KeptDisposition, LeadRow
+from dialer.campaigns.store import KeptDisposition, LeadRow, Outcome
 from dialer.compliance.policies import CAREFUL
 from dialer.compliance.policy import Policy, Purpose
 from dialer.compliance.readiness import Problem, rule_problems, start_problems
@@ -137,19 +137,19 @@ class CampaignService:
     # -- making and changing -------------------------------------------------------------------------------
 
     async def create(self, actor: Actor, wanted: CampaignIn) -> CampaignView:
-        """Make a draft with the default dispositions. Raises Invalid, Conflict."""
+        """Make a draft with the usual dispositions of its mode. Raises Invalid, Conflict."""
         actor.require(Right.CAMPAIGNS_EDIT)
-        tenant_id = actor.tenant_id
+        tenant_id, dispositions = actor.tenant_id, usual_dispositions(wanted.mode)
         async with self._database.tenant(tenant_id) as conn:
             await _check_trunks(conn, actor, wanted.trunks)
-            _check_retries(wanted.retries, [one.code for one in DEFAULT_DISPOSITIONS])
+            _check_retries(wanted.retries, [one.code for one in dispositions])
             await _check_policy(conn, actor, wanted)
             try:
                 campaign_id = await store.add(conn, tenant_id, wanted.model_dump())
             except IntegrityError:
                 raise _name_taken(wanted.name) from None
             await store.set_trunks(conn, tenant_id, campaign_id, wanted.trunks)
-            await store.set_dispositions(conn, tenant_id, campaign_id, DEFAULT_DISPOSITIONS)
+            await store.set_dispositions(conn, tenant_id, campaign_id, dispositions)
             await store.ensure_pause_codes(conn, tenant_id)
             await audit.record(conn, actor, "campaign.create", _subject(campaign_id), name=wanted.name)
             await _tell(conn, actor, campaign_id, wanted.name, Status.DRAFT)
@@ -174,6 +174,8 @@ class CampaignService:
             if "trunks" in different:
                 await _check_trunks(conn, actor, wanted.trunks)
                 await store.set_trunks(conn, tenant_id, campaign_id, wanted.trunks)
+            if "mode" in different:
+                await store.add_dispositions(conn, tenant_id, campaign_id, usual_dispositions(wanted.mode))
             if "retries" in different:
                 kept = await store.dispositions(conn, tenant_id, campaign_id)
                 _check_retries(wanted.retries, [one.code for one in kept])
@@ -188,6 +190,13 @@ class CampaignService:
             await audit.record(conn, actor, "campaign.edit", _subject(campaign_id), fields=sorted(different))
             await _tell(conn, actor, campaign_id, wanted.name, now.status)
         return await self.campaign(actor, campaign_id)
+
+    async def outcomes(self, actor: Actor, campaign_id: int) -> list[Outcome]:
+        """Its dispositions in order, each with how many of its calls came to it. Raises NotFound."""
+        actor.require(Right.CAMPAIGNS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            await _found(conn, actor, campaign_id)
+            return await store.outcomes(conn, actor.tenant_id, campaign_id)
 
     async def set_dispositions(
         self, actor: Actor, campaign_id: int, wanted: DispositionsIn
@@ -353,7 +362,8 @@ async def _problems(conn: AsyncConnection, actor: Actor, now: Campaign) -> list[
     dispositions = await store.dispositions(conn, actor.tenant_id, now.id)
     policy = await policies.find(conn, actor.tenant_id, now.policy, now.policy_version)
     flow = await store.flow_says(conn, actor.tenant_id, now.flow) if now.flow else None
-    return start_problems(start_settings(now, trunks, len(dispositions), flow), policy)
+    codes = [one.code for one in dispositions]
+    return start_problems(start_settings(now, trunks, codes, flow), policy)
 
 
 async def _found(conn: AsyncConnection, actor: Actor, campaign_id: int, *, lock: bool = False) -> Campaign:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -18,6 +18,7 @@ from dialer.campaigns.model import (
     PauseCode,
     Status,
 )
+from dialer.db.prepared import Prepared
 from dialer.db.tables import (
     LEAD_STATUSES,
     attempt,
@@ -210,6 +211,50 @@ async def set_dispositions(
             )
         )
     return []
+
+
+async def add_dispositions(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, wanted: Sequence[Disposition]
+) -> None:
+    """Add those whose codes the campaign does not have yet, behind its own."""
+    own = await dispositions(conn, tenant_id, campaign_id)
+    have = [Disposition(one.code, one.label_ru, one.label_en, one.kind) for one in own]
+    codes = {one.code for one in own}
+    await set_dispositions(
+        conn, tenant_id, campaign_id, [*have, *(one for one in wanted if one.code not in codes)]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A disposition of a campaign, and how many of its calls came to it."""
+
+    code: str
+    label_ru: str
+    label_en: str
+    kind: str
+    calls: int
+
+
+#: Counted in the index alone; public for the test that asks the database how it goes about it.
+OUTCOMES: Final = Prepared(
+    """
+    WITH counted AS (
+        SELECT disposition_id, CAST(count(*) AS integer) AS calls FROM attempt
+         WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND disposition_id IS NOT NULL
+         GROUP BY disposition_id)
+    SELECT d.code, d.label_ru, d.label_en, d.kind, coalesce(c.calls, 0) AS calls
+      FROM disposition d LEFT JOIN counted c ON c.disposition_id = d.id
+     WHERE d.tenant_id = :tenant_id AND d.campaign_id = :campaign_id
+     ORDER BY d.position, d.id
+    """
+)
+
+
+async def outcomes(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> list[Outcome]:
+    """The campaign's dispositions in the order agents see them, counted over the attempts of its life."""
+    rows = await OUTCOMES.rows(conn, tenant_id=tenant_id, campaign_id=campaign_id)
+    return [Outcome(**row) for row in rows]
 
 
 # -- leads -------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dialer.compliance.policy import AUTOMATIC, BY_MACHINE, ClockStart, Policy, Purpose
@@ -45,6 +45,8 @@ class StartSettings:
     #: whether that is published, and whether a key of it has the person called no more
     flow_live: bool = False
     flow_opts_out: bool = False
+    #: codes by which it says what calls came to, and which are none of the campaign's dispositions
+    flow_unknown: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,12 @@ def _flow(settings: StartSettings) -> Iterator[Problem]:
             "the flow {flow} has no state opt_out: who hears advertising from a machine must be able to end "
             "it by a key (16 CFR 310.4(b)(1)(v)(B))",
             {"flow": settings.flow},
+        )
+    if settings.flow_unknown:
+        yield Problem(
+            "flow-disposition",
+            "the flow {flow} says that calls came to {codes}, which is no disposition of the campaign",
+            {"flow": settings.flow, "codes": ", ".join(settings.flow_unknown)},
         )
 
 

@@ -218,8 +218,9 @@ async def delete_recordings(
             t.inbound_call.c.tenant_id == tenant_id,
             (t.inbound_call.c.contact_id == contact_id) | (t.inbound_call.c.e164 == f"{ERASED}{contact_id}"),
         )
-        messages = select(t.voicemail.c.id).where(
-            t.voicemail.c.tenant_id == tenant_id, t.voicemail.c.call_id.in_(came)
+        left_in = t.voicemail.c
+        messages = select(left_in.id).where(
+            left_in.tenant_id == tenant_id, left_in.call_id.in_(came) | left_in.attempt_id.in_(calls)
         )
         query = query.where(
             r.attempt_id.in_(calls) | r.inbound_call_id.in_(came) | r.voicemail_id.in_(messages)

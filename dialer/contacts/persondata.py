@@ -167,22 +167,33 @@ def _inbound(whose: Whose) -> Select[tuple[Any]]:
     return select(c.id).where(c.tenant_id == whose.tenant_id, _came(whose))
 
 
+def _outbound(whose: Whose) -> Select[tuple[Any]]:
+    c = t.attempt.c
+    return select(c.id).where(c.tenant_id == whose.tenant_id, _calls(whose))
+
+
 def _recordings(whose: Whose) -> ColumnElement[bool]:
-    calls = select(t.attempt.c.id).where(t.attempt.c.tenant_id == whose.tenant_id, _calls(whose))
     r = t.recording.c
     messages = select(t.voicemail.c.id).where(t.voicemail.c.tenant_id == whose.tenant_id, _left(whose))
-    return or_(r.attempt_id.in_(calls), r.inbound_call_id.in_(_inbound(whose)), r.voicemail_id.in_(messages))
+    return or_(
+        r.attempt_id.in_(_outbound(whose)),
+        r.inbound_call_id.in_(_inbound(whose)),
+        r.voicemail_id.in_(messages),
+    )
 
 
 def _left(whose: Whose) -> ColumnElement[bool]:
     """Messages that the person has left."""
-    return t.voicemail.c.call_id.in_(_inbound(whose))
+    return _in_calls(t.voicemail, whose)
 
 
 def _way(whose: Whose) -> ColumnElement[bool]:
-    c = t.flow_step.c
-    calls = select(t.attempt.c.id).where(t.attempt.c.tenant_id == whose.tenant_id, _calls(whose))
-    return or_(c.call_id.in_(_inbound(whose)), c.attempt_id.in_(calls))
+    return _in_calls(t.flow_step, whose)
+
+
+def _in_calls(table: Table, whose: Whose) -> ColumnElement[bool]:
+    """What there was in calls of the person, to us and of ours."""
+    return or_(table.c.call_id.in_(_inbound(whose)), table.c.attempt_id.in_(_outbound(whose)))
 
 
 def _told(table: Table) -> Find:

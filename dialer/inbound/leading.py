@@ -28,13 +28,10 @@ from dialer.inbound import callers, store
 from dialer.inbound.model import outcome
 from dialer.inbound.store import Called
 from ivr_flows import interpreter
+from ivr_flows.dispositions import DISPOSITION
 from ivr_flows.model import Action, Began, Ended, Event, Failed, Flow, HangUp, Position, Step
 
 log = structlog.get_logger(__name__)
-
-#: The variable in which a flow says what a call that we have made came to: the code of a disposition of its
-#: campaign.
-DISPOSITION = "disposition"
 
 
 @dataclass(slots=True)
@@ -153,7 +150,9 @@ class Leader:
         """The flow has ended: it has done what it could for the caller, or was at a loss."""
         call, ended = visit.line.call, visit.position.ended
         await self._say(visit)
-        if ended != Ended.FAILED and call.outcome is None and (visit.position.served or not call.queued_at):
+        # Who has called us and has waited in vain has not been served; whom we have called was.
+        served = visit.position.served or call.automatic or not call.queued_at
+        if ended != Ended.FAILED and call.outcome is None and served:
             self.calls.apply(call.attempt_id, Served(utc_now(), outcome=Result.CONTAINED))
         await tell(agi, visit.line, MESSAGE if ended == Ended.FAILED else HANGUP)
 

@@ -1,4 +1,4 @@
-"""Records what callers leave for later: the verb `voicemail`.
+"""Records what people leave for later: the verb `voicemail`.
 
 The message's row stands before the tone. Who ends the message by putting the phone down, as most do, has left
 it: Asterisk keeps the channel until our session ends, so the call's result is told before its end is.
@@ -51,14 +51,12 @@ class Messages:
     async def take(self, agi: AgiCall, visit: Visit, action: Voicemail) -> Event:
         """Sound the tone and record until a silence, the key #, the longest time or the end of the call.
         Raises AgiHangup."""
-        if visit.called is None:
-            return Failed("only who has called us leaves a message")
         call, now = visit.line.call, utc_now()
-        if not call.inbound:
-            return Failed("messages are left by those who have called us")
         path = relative_path(call.attempt_id, now, new_id())
         async with self.database.tenant(call.tenant_id) as conn:
-            message_id = await store.begin(conn, call.tenant_id, call.attempt_id, action.box, path, now)
+            message_id = await store.begin(
+                conn, call.tenant_id, call.attempt_id, action.box, path, now, inbound=call.inbound
+            )
         file = self.folder / path
         await asyncio.to_thread(make_day, self.folder, path)
         try:

@@ -99,33 +99,21 @@ class Recorder:
         r = recording.c
         async with self.database.tenant(tenant_id) as conn:
             left = set[UUID]()
-            for table, whose in ((attempt, r.attempt_id), (inbound_call, r.inbound_call_id)):
-                rows = await conn.scalars(
-                    select(table.c.id)
-                    .join(recording, (r.tenant_id == table.c.tenant_id) & (whose == table.c.id))
-                    .where(
-                        r.tenant_id == tenant_id,
-                        r.status == "writing",
-                        table.c.campaign_id.in_(campaign_ids),
-                    )
+            writing, message = (r.tenant_id == tenant_id, r.status == "writing"), voicemail.c
+            of_message = (r.tenant_id == message.tenant_id) & (r.voicemail_id == message.id)
+            for table, whose, messages in (
+                (attempt, r.attempt_id, message.attempt_id),
+                (inbound_call, r.inbound_call_id, message.inbound_call_id),
+            ):
+                call, ours = table.c, table.c.campaign_id.in_(campaign_ids)
+                talks = select(call.id).join(recording, (r.tenant_id == call.tenant_id) & (whose == call.id))
+                left |= set(await conn.scalars(talks.where(*writing, ours)))
+                spoken = (
+                    select(call.id)
+                    .join(voicemail, (message.tenant_id == call.tenant_id) & (messages == call.id))
+                    .join(recording, of_message)
                 )
-                left |= set(rows)
-            message = voicemail.c
-            left |= set(
-                await conn.scalars(
-                    select(message.call_id)
-                    .join(recording, (r.tenant_id == message.tenant_id) & (r.voicemail_id == message.id))
-                    .join(
-                        inbound_call,
-                        (inbound_call.c.tenant_id == r.tenant_id) & (inbound_call.c.id == message.call_id),
-                    )
-                    .where(
-                        r.tenant_id == tenant_id,
-                        r.status == "writing",
-                        inbound_call.c.campaign_id.in_(campaign_ids),
-                    )
-                )
-            )
+                left |= set(await conn.scalars(spoken.where(*writing, ours)))
         for call_id in left - live:
             self.ended(tenant_id, call_id, at)
 

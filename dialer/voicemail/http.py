@@ -1,4 +1,4 @@
-"""Messages of callers over HTTP."""
+"""Messages of people over HTTP."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ class HeardIn(In):
 
 
 class MessageOut(Out):
-    """A message that a caller has left."""
+    """A message that somebody has left."""
 
     id: int
-    call_id: UUID = Field(description="in which it was left, see `/inbound/calls/{id}`")
+    call_id: UUID = Field(description="in which it was left, see `/calls/{id}`")
+    inbound: bool = Field(description="false: in a call that we have made, of a campaign without agents")
     box: str
-    dialled: str = Field(description="our number that was called")
+    dialled: str = Field(description="our number that was called, or that we have called from")
     number: str = Field(description="E.164; masked for an agent; empty: withheld")
     contact_id: int | None
     name: str = Field(description="of the person; empty: not known")

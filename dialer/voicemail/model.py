@@ -1,4 +1,4 @@
-"""A message that a caller has left, and whether there is anything in it. Pure."""
+"""A message that somebody has left, and whether there is anything in it. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Message:
     id: int
     #: in which it was left
     call_id: UUID
-    #: our number that was called
+    #: who has left it has called us; else we have called them
+    inbound: bool
+    #: our number that was called, or that we have called from
     dialled: str
     #: E.164; empty: withheld
     e164: str

@@ -17,14 +17,17 @@ from dialer.voicemail.model import Message
 
 #: Only whole ones are shown: one that is being spoken is none yet.
 _ROW = """
-    SELECT v.id, v.call_id, c.dialled, c.e164, c.contact_id, c.campaign_id, v.box, v.began_at,
+    SELECT v.id, v.call_id, a.id IS NULL AS inbound, coalesce(c.dialled, a.caller_id) AS dialled,
+           coalesce(c.e164, a.e164) AS e164, coalesce(c.contact_id, a.contact_id) AS contact_id,
+           coalesce(c.campaign_id, a.campaign_id) AS campaign_id, v.box, v.began_at,
            r.duration_s AS length_s, v.heard_at, u.name AS heard_by,
            concat_ws(' ', nullif(p.last_name, ''), nullif(p.first_name, ''), nullif(p.middle_name, ''))
                AS name
       FROM voicemail v
-      JOIN inbound_call c ON c.tenant_id = v.tenant_id AND c.id = v.call_id
+      LEFT JOIN inbound_call c ON c.tenant_id = v.tenant_id AND c.id = v.inbound_call_id
+      LEFT JOIN attempt a ON a.tenant_id = v.tenant_id AND a.id = v.attempt_id
       JOIN recording r ON r.tenant_id = v.tenant_id AND r.voicemail_id = v.id AND r.status = 'whole'
-      LEFT JOIN contact p ON p.tenant_id = c.tenant_id AND p.id = c.contact_id
+      LEFT JOIN contact p ON p.tenant_id = v.tenant_id AND p.id = coalesce(c.contact_id, a.contact_id)
       LEFT JOIN app_user u ON u.tenant_id = v.tenant_id AND u.id = v.heard_by
      WHERE v.tenant_id = :tenant_id AND v.deleted_at IS NULL
 """
@@ -75,13 +78,13 @@ _SETTLE = Prepared(
 
 
 async def begin(
-    conn: AsyncConnection, tenant_id: int, call_id: UUID, box: str, path: str, at: datetime
+    conn: AsyncConnection, tenant_id: int, call_id: UUID, box: str, path: str, at: datetime, *, inbound: bool
 ) -> int:
-    """Write down that a message is being recorded; its id. The path stands before the first word does."""
+    """Write down that a message is being recorded, in a call that has come in or in an attempt of ours; its
+    id. The path stands before the first word does."""
+    of = {"call_id": call_id, "attempt_id": None if inbound else call_id}
     made = await conn.scalar(
-        insert(voicemail)
-        .values(tenant_id=tenant_id, call_id=call_id, box=box, began_at=at)
-        .returning(voicemail.c.id)
+        insert(voicemail).values(tenant_id=tenant_id, box=box, began_at=at, **of).returning(voicemail.c.id)
     )
     assert isinstance(made, int)
     await conn.execute(

@@ -7,12 +7,13 @@ import time
 from datetime import timedelta
 
 from playwright.async_api import Route, expect
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 from support.browser import Visitor, Visitors
 from support.stage import TENANT, Stage
 
 from dialer.campaigns.service import CampaignService
 from dialer.clock import utc_now
+from dialer.db import events
 from dialer.db import tables as t
 from dialer.httpkit.access import Actor, Role
 
@@ -197,6 +198,28 @@ async def test_the_abandon_rate_over_its_limit_is_marked(visit: Visitors, stage:
             )  # fmt: skip
         await stage.tell(conn, "call.state")
     await expect(person.page.locator("details.figure.over")).to_contain_text("limit 3%", timeout=2000)
+
+
+async def test_what_calls_came_to_is_counted(visit: Visitors, stage: Stage) -> None:
+    """Each disposition that a call has, most of them as they stand in the campaign; a new one is counted."""
+    person = await watching(visit, stage)
+    rows = person.page.locator("#outcomes tbody tr")
+    before = await person.page.locator("#outcomes h2 .muted").inner_text()
+    await expect(rows.first).to_contain_text("Sale")
+    async with stage.database.tenant(TENANT) as conn:
+        c = t.disposition.c
+        sale = await conn.scalar(select(c.id).where(c.campaign_id == stage.campaign_id, c.code == "sale"))
+        now = utc_now()
+        ended = {"state": "ended", "result": "answered", "ended_at": now, "disposition_id": sale}
+        made = await stage.attempt(conn, at=now, e164="+79161234567", **ended)
+        told = {"attempt_id": str(made), "campaign_id": stage.campaign_id, "agent_id": None, "code": "sale"}
+        await events.emit(conn, "call.disposed", told, tenant_id=TENANT, campaign_id=stage.campaign_id)
+    await expect(person.page.locator("#outcomes h2 .muted")).to_have_text(
+        str(int(before) + 1), timeout=10_000
+    )
+    ru = await visit(Role.SUPERVISOR, locale="ru")
+    await ru.open(f"/campaigns/{stage.campaign_id}")
+    await expect(ru.page.locator("#outcomes h2")).to_contain_text("Итоги")
 
 
 async def test_calls_are_filtered_and_each_has_its_steps(visit: Visitors, stage: Stage) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 
 from playwright.async_api import expect
@@ -53,14 +52,7 @@ async def test_a_supervisor_reads_what_queues_did(visit: Visitors, stage: Stage)
     reply = await page.request.get(person.url + href)
     assert reply.ok
     assert "Сервис" in await reply.text()
-    if os.environ.get("R9SHOT"):
-        await page.screenshot(path="/tmp/r9-figures-en.png", full_page=True)
-        ru = await visit(Role.SUPERVISOR, locale="ru")
-        await ru.open(address)
-        await ru.page.screenshot(path="/tmp/r9-figures-ru.png", full_page=True)
     await person.open("/queues/figures?interval=7")
     await expect(page.locator("#fault-interval")).to_be_visible()
     await person.open(f"/campaigns/{stage.campaign_id}")
     await expect(page.locator("#waiting-callers li")).to_contain_text("1 Продажи")
-    if os.environ.get("R9SHOT"):
-        await page.screenshot(path="/tmp/r9-board-en.png")

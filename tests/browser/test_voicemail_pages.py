@@ -55,7 +55,7 @@ async def leave_messages(stage: Stage, *boxes: str) -> list[int]:
             file = folder / path
             await asyncio.to_thread(make_day, folder, path)
             await asyncio.to_thread(write_wav, file, os.urandom(48_000))
-            message_id = await store.begin(conn, TENANT, call_id, box, path, now)
+            message_id = await store.begin(conn, TENANT, call_id, box, path, now, inbound=True)
             await store.keep(conn, TENANT, message_id, 3.0, 48_044, now)
             made.append(message_id)
     return made

@@ -16,7 +16,7 @@ from support.floor import TENANT, Floor
 from support.promises import open_floor
 from support.web import Web, serving
 
-from dialer.calls.model import Call
+from dialer.calls.model import Answered, Call
 from dialer.clock import utc_now
 from dialer.contacts.erasure import ErasureService
 from dialer.contacts.exporting import ExportService
@@ -46,13 +46,13 @@ async def site(database: Database, database_url: str, tmp_path: Path) -> AsyncIt
 
 
 async def left(floor: Floor, folder: Path, call: Call, box: str = "sales") -> int:
-    """A message of two seconds that was left in the call; its id."""
+    """A message of two seconds that was left in the call, whoever had called; its id."""
     now = utc_now()
     path = relative_path(call.attempt_id, now, new_id())
     make_day(folder, path)
     (folder / path).write_bytes(b"RIFF" + bytes(32_040))
     async with floor.database.tenant(TENANT) as conn:
-        made = await store.begin(conn, TENANT, call.attempt_id, box, path, now)
+        made = await store.begin(conn, TENANT, call.attempt_id, box, path, now, inbound=call.inbound)
         await store.keep(conn, TENANT, made, 2.0, 32_044, now)
     return made
 
@@ -147,15 +147,43 @@ async def test_a_withheld_number_cannot_be_called_back(floor: Floor, site: Web, 
     assert "nobody can be called back" in refused.text
 
 
-async def test_an_erasure_takes_the_messages(floor: Floor, tmp_path: Path) -> None:
-    """File and all; before it they are in the person's export."""
-    call = await arrived(floor, await published(floor))
-    await left(floor, tmp_path, call)
-    async with floor.database.tenant(TENANT) as conn:
-        contact_id = await conn.scalar(select(t.inbound_call.c.contact_id))
-        await conn.execute(
-            update(t.inbound_call).values(state="ended", result="voicemail", ended_at=utc_now())
-        )
+async def test_a_message_may_be_left_in_a_call_of_ours(floor: Floor, site: Web, tmp_path: Path) -> None:
+    """In a campaign without agents: it is the customer's, who is called back by the same campaign."""
+    (lead_id,) = await floor.leads(1)
+    call = await floor.place(lead_id)
+    message = await left(floor, tmp_path, call)
+    boss = await site.program(Role.SUPERVISOR)
+    (one,) = (await boss.call("GET", "~/voicemail")).json["items"]
+    assert (one["id"], one["call_id"], one["inbound"]) == (message, str(call.attempt_id), False)
+    lead = await floor.row(t.lead, lead_id)
+    assert (one["number"], one["dialled"], one["contact_id"]) == (lead.e164, "+74950000000", lead.contact_id)
+    assert one["name"].startswith("Петров")
+    await floor.hang_up(await floor.signals(call, Answered(utc_now())))
+    made = await boss.call("POST", f"~/voicemail/{message}/call-back", {})
+    assert (made.status, made.json["number"], made.json["campaign_id"]) == (
+        201,
+        lead.e164,
+        floor.campaign_id,
+    ), made.text
+
+
+@pytest.mark.parametrize("inbound", [True, False])
+async def test_an_erasure_takes_the_messages(floor: Floor, tmp_path: Path, inbound: bool) -> None:
+    """File and all, whoever had called; before it they are in the person's export."""
+    if inbound:
+        call = await arrived(floor, await published(floor))
+        await left(floor, tmp_path, call)
+        async with floor.database.tenant(TENANT) as conn:
+            contact_id = await conn.scalar(select(t.inbound_call.c.contact_id))
+            await conn.execute(
+                update(t.inbound_call).values(state="ended", result="voicemail", ended_at=utc_now())
+            )
+    else:
+        (lead_id,) = await floor.leads(1)
+        call = await floor.place(lead_id)
+        await left(floor, tmp_path, call)
+        await floor.hang_up(await floor.signals(call, Answered(utc_now())))
+        contact_id = (await floor.row(t.lead, lead_id)).contact_id
     assert contact_id is not None
     given = b"".join(
         [piece async for piece in await ExportService(floor.database, tmp_path).export(BOSS, contact_id)]

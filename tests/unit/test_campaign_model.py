@@ -161,7 +161,7 @@ OFF = Trunk(4, "off", "off", "+74950000004", 5, 5.0, ("+7",), enabled=False)
 )
 def test_only_trunks_that_can_call_count(trunks: list[Trunk], usable: int, here: bool) -> None:
     """One that is off or allows no prefix is none; a single real carrier is not this machine."""
-    settings = start_settings(CAMPAIGN, trunks, 3)
+    settings = start_settings(CAMPAIGN, trunks, ["sale", "other", "refusal"])
     assert (settings.trunks, settings.this_machine, settings.dispositions) == (usable, here, 3)
     assert settings.window.words == "10:00-24:00"
 

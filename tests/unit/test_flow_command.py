@@ -151,18 +151,24 @@ def test_a_call_to_the_reception(story: str, language: str) -> None:
     assert said.exit_code == int(ended == "failed")
 
 
+#: The day of the visit, as a card has it.
+VISIT = ("--set", "contact.visit_at=2026-12-01T10:00")
+
+
 def test_other_shipped_flows_do_what_they_are_for() -> None:
     """Answers are kept, a visit is confirmed, an offer is taken, a number is called no more."""
     stories = [
         (["survey.en", "1,done,4,5,9#"], "thanks", {"survey.quality": "4", "survey.recommend": "9"}),
-        (["survey.en", "1,done,1,5,11#,9#,1,answered"], "thanks", {"survey.quality": "1"}),
-        (
-            ["visit.ru", "1", "--set", "contact.visit_at=2026-12-01T10:00"],
-            "confirmed",
-            {"visit": "confirmed"},
-        ),
-        (["visit.ru", "3,2,1", "--set", "contact.visit_at=2026-12-01T10:00"], "confirmed", {}),
-        (["visit.en", ""], "nothing_planned", {}),
+        (["survey.en", "1,done,1,5,11#,9#,1,answered"], "thanks", {"disposition": "survey-completed"}),
+        (["survey.ru", "1,done,4,!"], "speed", {"disposition": "survey-partial"}),
+        (["survey.en", "2,done"], "refused", {"disposition": "refusal"}),
+        (["survey.en", "-,-"], "goodbye", {"disposition": "no-contact"}),
+        (["visit.ru", "1", *VISIT], "confirmed", {"visit": "confirmed", "disposition": "visit-confirmed"}),
+        (["visit.ru", "3,2,1", *VISIT], "confirmed", {"disposition": "visit-confirmed"}),
+        (["visit.en", "3,1", *VISIT], "cancelled", {"disposition": "visit-cancelled"}),
+        (["visit.en", "2,timeout,done", *VISIT], "will_call", {"disposition": "visit-moved"}),
+        (["visit.en", "-,-,-", *VISIT], "goodbye", {"disposition": "no-contact"}),
+        (["visit.en", ""], "nothing_planned", {"disposition": "other"}),
         (["information.ru", "unknown,1,offered:id=7;text=Шины,1,answered"], "offer_agent", {"offer.id": "7"}),
         (["information.en", "found:balance=12.5,2,none"], "goodbye", {"reason": "balance"}),
         (["optout.ru", "1,done"], "written", {}),

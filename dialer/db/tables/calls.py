@@ -133,6 +133,14 @@ attempt = tenant_table(
         "created_at",
         postgresql_where=text("contact_id IS NOT NULL"),
     ),
+    # What the calls of a campaign came to is counted in it alone.
+    Index(
+        "attempt_disposition_idx",
+        "tenant_id",
+        "campaign_id",
+        "disposition_id",
+        postgresql_where=text("disposition_id IS NOT NULL"),
+    ),
     Index("attempt_open_idx", "tenant_id", "id", postgresql_where=text("ended_at IS NULL")),
     # Asked at each change of a shift: is a disposition owed?
     Index(

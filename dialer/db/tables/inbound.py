@@ -314,18 +314,26 @@ missed_call = tenant_table(
     key=("call_id",),
 )
 
-#: A message that a caller has left; its file is a `recording`.
+#: A message that somebody on the line has left; its file is a `recording`.
 voicemail = tenant_table(
     "voicemail",
     id_column(),
-    Column("call_id", UUID(as_uuid=True), nullable=False),
+    Column("call_id", UUID(as_uuid=True), nullable=False),  # that has come in, or an attempt's
+    Column("attempt_id", UUID(as_uuid=True)),  # the same, where it is one
+    Column(
+        "inbound_call_id",
+        UUID(as_uuid=True),
+        Computed("CASE WHEN attempt_id IS NULL THEN call_id ELSE NULL::uuid END", persisted=True),
+    ),
     Column("box", Text, nullable=False),
     time_at("began_at", null=False),
     time_at("heard_at"),  # null: nobody has heard it
     Column("heard_by", BigInteger),  # the user
     time_at("deleted_at"),
     Column("deleted_by", BigInteger),  # the user
-    ref("inbound_call", "call_id", on_delete="CASCADE"),
+    ref("inbound_call", "inbound_call_id", on_delete="CASCADE"),
+    ref("attempt", "attempt_id", on_delete="CASCADE"),
+    CheckConstraint("attempt_id = call_id", name="whose"),
     Index(None, "tenant_id", "call_id"),
     Index("voicemail_page_idx", "tenant_id", "id", postgresql_where=text("deleted_at IS NULL")),
 )

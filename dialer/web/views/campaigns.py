@@ -276,6 +276,14 @@ async def board(request: web.Request) -> web.StreamResponse:
     return await page(request, "parts/board.html", **await _board(request, actor))
 
 
+@routes.get("/campaigns/{campaign_id:[0-9]{1,18}}/outcomes")
+async def outcomes(request: web.Request) -> web.StreamResponse:
+    """What its calls came to."""
+    actor, campaign_id = page_actor(request, Right.CAMPAIGNS_READ), _id(request)
+    counted = await request.app[CAMPAIGNS].outcomes(actor, campaign_id)
+    return await page(request, "parts/outcomes.html", counted=[one for one in counted if one.calls])
+
+
 @routes.get("/campaigns/{campaign_id:[0-9]{1,18}}/figures")
 async def figures(request: web.Request) -> web.StreamResponse:
     """The figures of the page."""
