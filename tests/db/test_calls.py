@@ -31,7 +31,7 @@ from dialer.calls.service import CallService
 from dialer.calls.wrapup_store import WrapUps
 from dialer.clock import utc_now
 from dialer.db import tables as t
-from dialer.db.listen import ENGINE, REPLIES, Listener
+from dialer.db.listen import ENGINE, MISSED, REPLIES, Listener
 from dialer.db.session import Database, connect
 from dialer.errors import BadNumber, Forbidden, Invalid, NotFound, NumberBusy, WrongState
 from dialer.httpkit.access import Role
@@ -49,10 +49,19 @@ class FakeEngine:
     asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     refuses: Exception | None = None
     attempt_id: UUID = field(default_factory=new_id)
+    #: a command has come to it
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    #: it gets on with what it was asked
+    works: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.works.set()
 
     async def take(self, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do one command."""
         self.asked.append((kind, payload))
+        self.begun.set()
+        await self.works.wait()
         if self.refuses is not None:
             raise self.refuses
         return {"attempt_id": str(self.attempt_id)}
@@ -310,6 +319,22 @@ async def test_the_engine_refusal_comes_back(
     engine[0].refuses = NumberBusy()
     with pytest.raises(NumberBusy):
         await service.dial_number(seat.actor, manual.campaign_id, "+79161234567")
+
+
+async def test_notes_that_may_have_been_missed_are_no_answer(
+    manual: Floor, service: CallService, engine: tuple[FakeEngine, CommandDesk]
+) -> None:
+    """A listener that has come back wakes everyone who waits: whose command is not done waits on."""
+    seat = await manual.seat()
+    engine[0].works.clear()
+    asked = asyncio.create_task(service.dial_number(seat.actor, manual.campaign_id, "+79161234567"))
+    await engine[0].begun.wait()
+    async with manual.database.tenant(TENANT) as conn:
+        await conn.execute(select(func.pg_notify(REPLIES, MISSED)))
+    ended, _ = await asyncio.wait({asked}, timeout=0.5)
+    assert not ended
+    engine[0].works.set()
+    assert await asked == engine[0].attempt_id
 
 
 async def test_when_nothing_is_dialled_by_hand(
