@@ -25,6 +25,7 @@ from dialer.asterisk.nodes import Nodes
 from dialer.calls.commands import CommandRunner
 from dialer.calls.consumer import Books
 from dialer.calls.driving import Driving
+from dialer.calls.in_turn import InTurn
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.model import HungUpBy
 from dialer.calls.phones import Phones
@@ -65,6 +66,8 @@ from scheduler import hopper
 log = structlog.get_logger(__name__)
 
 HOUSEKEEPING_S = 1.0
+#: What of a tenant is looked at when notes may have been missed; agents come with shifts.
+LOOKED_AT = ("trunks", "shifts", "campaigns", "callbacks", "places", "commands", "do_not_call")
 #: Between two tries to take calls over while the database or Asterisk is away.
 AGAIN_S = 0.5
 
@@ -88,6 +91,7 @@ class Engine:
     calls: CallTable
     tracker: Tracker
     switchboard: Switchboard
+    in_turn: InTurn
     reception: Reception
     outgoing: Outgoing
     placer: Placer
@@ -253,6 +257,7 @@ class Engine:
             self.runner.agents_changed(tenant_id)
             self.phones.look(tenant_id)
             self.unwanted.look(tenant_id)
+            self.in_turn.changed(tenant_id)
             self._commanded.put_nowait(tenant_id)
 
     async def _adopt(self, gained: Gained) -> list[Line]:
@@ -290,7 +295,7 @@ class Engine:
                     self.driving.look()
                     self._books.tenants = await self.database.tenants()
                     for tenant_id in self._books.tenants:
-                        for what in ("trunks", "shifts", "campaigns", "callbacks", "commands", "do_not_call"):
+                        for what in LOOKED_AT:
                             self._told(what, tenant_id)
             except DatabaseUnavailable as error:
                 log.warning("note_waits", note=note, reason=str(error))
@@ -339,6 +344,8 @@ class Engine:
                 self.runner.campaigns_changed(tenant_id)
             case "callbacks":
                 self.runner.callbacks_changed(tenant_id)
+            case "places":
+                self.in_turn.changed(tenant_id)
             case "shifts":  # one has begun or ended, or its phone is to be called
                 if not self.ownership.owns_phones(tenant_id):
                     self.ownership.look_soon()  # the tenant's first shift has begun, perhaps

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dialer.asterisk.ami import Address, AmiLink
 from dialer.asterisk.fastagi import FastAgiServer
 from dialer.asterisk.nodes import Nodes
+from dialer.calls.in_turn import InTurn
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.lines import TrunkLines
 from dialer.calls.phones import Phones
@@ -68,6 +69,8 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     tracker.contacts.append(lines.contact)
     placer = Placer(database, nodes, ownership, calls, tracker, lines, settings.agi_address or "")
     switchboard = Switchboard(database, nodes, ownership, calls, tracker, settings.keep_customer_s)
+    in_turn = InTurn(database, calls, placer, terms, ownership.paces, switchboard.agents_changed)
+    switchboard.kept = in_turn
     sounds, region = Prompts.of(settings, database), settings.default_region
     forwarding = Forwarding(database, calls, switchboard, lines, ownership)
     agi.route("answered", forwarding.answered)
@@ -87,6 +90,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         calls=calls,
         tracker=tracker,
         switchboard=switchboard,
+        in_turn=in_turn,
         reception=Reception(
             database,
             nodes,
@@ -115,6 +119,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
             nodes,
             ownership,
             Paces(database, calls, journal.drain, settled),
+            in_turn.standing,
         ),
         render=Renderer(settings, database) if settings.asterisk == "managed" else None,
     )

@@ -96,8 +96,8 @@ async def lock(conn: AsyncConnection, terms: CallTerms, targets: Sequence[Target
         return frozenset()
     tenant_id, everybody = terms.tenant_id, lock_of(terms.tenant_id)
     keys = {target.e164: lock_of(tenant_id, target.e164) for target in targets}
-    people = {target.lead.contact_id for target in targets if target.lead}
-    typed = [target.e164 for target in targets if target.lead is None]
+    people = {target.person for target in targets if target.person is not None}
+    typed = [target.e164 for target in targets if target.person is None]
     if typed and terms.rules.counts:
         people.update(await _OWNERS.column(conn, tenant_id=tenant_id, numbers=typed))
     had = set(
@@ -124,7 +124,7 @@ async def subjects(
         tenant_id=terms.tenant_id,
         campaign_id=terms.campaign_id,
         numbers=numbers,
-        contacts=[target.lead.contact_id if target.lead else None for target in targets],
+        contacts=[target.person for target in targets],
         marks=donotcall.marks_of(numbers),
         since=now - max(HISTORY, timedelta(seconds=policy.redial_after_refusal_s)),
         has_quotas=terms.has_quotas,

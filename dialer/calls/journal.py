@@ -29,8 +29,9 @@ from dialer.clock import utc_now
 from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
-from dialer.queues import stays
+from dialer.queues import places, stays
 from dialer.queues.model import End
+from dialer.queues.turns import OUTCOMES, Outcome
 from dialer.servers.ownership import Leases, Sole
 from dialer.trunks import forwards, loads
 from scheduler import callbacks, hopper, promised, retry
@@ -168,6 +169,8 @@ async def _write_all(conn: AsyncConnection, tenant_id: int, changes: Sequence[Ch
     ]
     if waits:
         await stays.settle(conn, tenant_id, waits)
+    if called := _called(changes):
+        await places.settle(conn, tenant_id, called, utc_now())
     facts = []
     for change in changes:
         call = change.after
@@ -199,6 +202,21 @@ def _standing(changes: Sequence[Change], attempt_id: UUID) -> store.Standing:
             None,
         ),
     )
+
+
+def _called(changes: Sequence[Change]) -> dict[UUID, Outcome]:
+    """What calls of ours have come to that may have been made for kept places: who has met the agent is back,
+    whatever comes after."""
+    found: dict[UUID, Outcome] = {}
+    for change in changes:
+        call = change.after
+        if call.inbound or call.led:
+            continue
+        if call.connected_at is not None and change.before.connected_at is None:
+            found[call.attempt_id] = Outcome.ANSWERED
+        elif call.hung_up_at is not None and change.before.hung_up_at is None:
+            found.setdefault(call.attempt_id, OUTCOMES.get(str(call.result), Outcome.NOT_REACHED))
+    return found
 
 
 def _over(call: Call, follows: WaitIsOver) -> stays.Over:

@@ -41,6 +41,11 @@ class InTheAir:
         return others - {need.skill for need in line.needs}
 
 
+def waits_for_agent(line: Line) -> bool:
+    """Whether an agent may still have to be chosen for the call, which we have made."""
+    return line.call.agent is None and line.call.result is None and not line.call.led
+
+
 def waiting(line: Line, since: datetime, air: InTheAir, *, resumes: bool) -> Waiting:
     """A call that waits. `resumes`: it was in a talk, and the agent's phone was lost."""
     wish = line.wish

@@ -26,7 +26,7 @@ from dialer.agents import store as agents
 from dialer.agents.model import Shift
 from dialer.asterisk.nodes import Nodes
 from dialer.calls import admission, store
-from dialer.calls.by_hand import check_typed
+from dialer.calls.by_hand import check_typed, keep_agent
 from dialer.calls.lines import Look, TrunkLines
 from dialer.calls.model import TAKEN_BACK, CancelAsked, NotPlaced, Result, Sent
 from dialer.calls.originating import originate
@@ -200,7 +200,7 @@ class Placer:
         return Placed(len(placed), "" if placed else "no_lines")
 
     async def one(self, terms: CallTerms, target: Target, by_hand: ByHand) -> UUID:
-        """Dial one number that a person asked for, for that person; its attempt's id.
+        """Dial one number that a person asked for, for that person, or whose turn it is; its attempt's id.
 
         Raises NotAllowed, NumberBusy, WrongState, NotFound, DatabaseUnavailable, AsteriskUnavailable.
         """
@@ -224,11 +224,7 @@ class Placer:
             if not placed:
                 raise NumberBusy
             line = placed[0]
-            lead_id = target.lead.id if target.lead else None
-            if not await agents.reserve_own(
-                conn, terms.tenant_id, by_hand.shift.id, line.call.attempt_id, lead_id, now
-            ):
-                raise WrongState(what="The agent", state="in a call", allowed="ready or paused")
+            await keep_agent(conn, terms, target, by_hand, line.call.attempt_id, now)
         return line.call.attempt_id
 
     def take_back(self, attempt_ids: Sequence[UUID], why: str = TAKEN_BACK) -> None:

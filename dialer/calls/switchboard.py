@@ -29,6 +29,7 @@ from dialer.asterisk.ami import AmiLink
 from dialer.asterisk.fastagi import AgiCall
 from dialer.asterisk.nodes import Nodes
 from dialer.calls import matching
+from dialer.calls.kept import KeptPlaces, choose
 from dialer.calls.model import (
     Assigned,
     Assignee,
@@ -49,6 +50,8 @@ from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AsteriskUnavailable, DatabaseUnavailable
 from dialer.queues import choosing
+from dialer.queues.model import Queue
+from dialer.queues.places import Kept
 from dialer.servers.ownership import Leases
 
 log = structlog.get_logger(__name__)
@@ -104,6 +107,8 @@ class Switchboard:
     tracker: Tracker
     #: seconds that a talking customer is kept for an agent whose phone was lost
     keep_s: float
+    #: None: nobody keeps places
+    kept: KeptPlaces | None = None
     _waiting: list[Ticket] = field(default_factory=list)
     _readers: dict[int, agents.OpenShifts] = field(default_factory=dict)
     #: by tenant: how many talks each agent had today, and when that was read (monotonic seconds)
@@ -226,7 +231,7 @@ class Switchboard:
         meanwhile: Meanwhile | None = None,
     ) -> Assignee | str:
         loop = asyncio.get_running_loop()
-        since = call.queued_at or call.answered_at or utc_now()
+        since = (line.wish and line.wish.since) or call.queued_at or call.answered_at or utc_now()
         ticket = Ticket(line, since, loop.create_future(), kept_for)
         was_talking = call.connected_at is not None
         hears_music = was_talking or call.led
@@ -277,9 +282,9 @@ class Switchboard:
                 waiting[ticket.line.terms.tenant_id].append(ticket)
             else:
                 await self._take_back(ticket)
-        for tenant_id, tickets in waiting.items():
+        for tenant_id in waiting.keys() | set(self.kept.tenants if self.kept else ()):
             # Again, when somebody else was first with an agent: another server, or the agent with a pause.
-            while not await self._match(tenant_id, [each for each in tickets if self._still_waits(each)]):
+            while not await self._match(tenant_id, [t for t in waiting[tenant_id] if self._still_waits(t)]):
                 pass
 
     def _still_waits(self, ticket: Ticket) -> bool:
@@ -292,11 +297,13 @@ class Switchboard:
 
     async def _match(self, tenant_id: int, tickets: Sequence[Ticket]) -> bool:
         """Bring the tenant's customers and free agents together; False: somebody took an agent meanwhile."""
-        if not tickets:
+        if not tickets and self.kept is None:
             return True
         now = utc_now()
         queues = matching.rules(ticket.line for ticket in tickets)
         nodes = {ticket.line.node for ticket in tickets}
+        if self.kept is not None:
+            nodes |= {node.name for node in self.nodes.dialling()}
         async with self.database.tenant(tenant_id) as conn:
             shifts = await self._readers.setdefault(tenant_id, agents.OpenShifts(tenant_id)).read(conn)
             talks = await self._talks_today(conn, tenant_id) if matching.counts_talks(queues) else {}
@@ -316,13 +323,31 @@ class Switchboard:
         }
         at_work = {each.agent_id for each in shifts if each.state in matching.AT_WORK}
         free = [matching.free(each, talks.get(each.agent_id, 0)) for each in there.values()]
-        pairs = choosing.choose(asked.values(), free, queues, now, at_work=at_work)
+        standing = await self._standing(tenant_id, shifts, queues, now)
+        asked |= {call_id: each.waiting for call_id, each in standing.items()}
+        pairs = choose(asked, free, queues, now, at_work, standing, there, self.kept)
         by_call = {ticket.line.call.attempt_id: ticket for ticket in tickets}
-        taken = [await self._give(by_call[pair.call_id], there[pair.session_id]) for pair in pairs]
+        taken = []
+        for pair in pairs:
+            if pair.call_id in standing and self.kept is not None:
+                await self.kept.call(standing[pair.call_id], there[pair.session_id])
+            else:
+                taken.append(await self._give(by_call[pair.call_id], there[pair.session_id]))
         opens = choosing.changes_at(asked.values(), queues, now, at_work=at_work)
         if opens is not None:
             self._opens_s = min(self._opens_s, time.monotonic() + (opens - now).total_seconds())
         return all(taken)
+
+    async def _standing(
+        self, tenant_id: int, shifts: Sequence[Shift], queues: dict[int, Queue], now: datetime
+    ) -> dict[UUID, Kept]:
+        """The tenant's kept places whose turn may have come; `queues` get theirs."""
+        if self.kept is None:
+            return {}
+        await self.kept.read(tenant_id, shifts)
+        found = self.kept.standing(tenant_id, now)
+        queues |= {one.queue.id: one.queue for one in found if one.queue is not None}
+        return {one.place.call_id: one for one in found}
 
     async def _talks_today(self, conn: AsyncConnection, tenant_id: int) -> Mapping[int, int]:
         """By agent; as of some seconds ago."""
@@ -421,6 +446,9 @@ class Switchboard:
         """Seconds until time alone opens somebody who waits to more agents."""
         now_s = time.monotonic()
         moments = [t.keep_until_s for t in self._waiting if not t.open_to(now_s)]
+        looks_s = self.kept.looks_s if self.kept is not None else None
+        if looks_s is not None:
+            moments.append(now_s + looks_s)
         opens_s = min([self._opens_s, *moments])
         return None if opens_s == math.inf else max(0.0, opens_s - now_s)
 

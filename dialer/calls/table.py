@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -40,6 +41,8 @@ class Wish:
     rules: Queue | None = None
     #: who talked with the caller last
     last_agent_id: int | None = None
+    #: when the wait began, which may have been in an earlier call; None: with this one
+    since: datetime | None = None
 
 
 @dataclass(slots=True)

@@ -27,11 +27,18 @@ class Target:
     e164: str
     timezones: tuple[str, ...]
     lead: ClaimedLead | None = None
+    #: whom it is known as, where there is no lead
+    contact_id: int | None = None
     #: predictive: what its chance of an answer is told from, and that chance, 0 to 1
     traits: Traits = ()
     answer_probability: float | None = None
     #: what showed that it may be dialled, see `compliance.evidence`
     evidence: Mapping[str, Any] | None = None
+
+    @property
+    def person(self) -> int | None:
+        """The contact, as far as that is known."""
+        return self.lead.contact_id if self.lead is not None else self.contact_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,8 @@ class ByHand:
     shift: Shift
     #: the agent has promised the call, and the server dials it
     promised: bool = False
+    #: the place in a queue (`kept_place.call_id`) whose turn it is: the server has chosen the agent for it
+    place: UUID | None = None
 
 
 def new_attempt(
@@ -66,7 +75,7 @@ def new_attempt(
         policy=terms.policy.stamp,
         list_id=lead.list_id if lead else None,
         lead_id=lead.id if lead else None,
-        contact_id=lead.contact_id if lead else None,
+        contact_id=target.person,
         clicked_by=by_hand.user_id if by_hand else None,
         session_id=shift.id if shift else None,
         agent_id=shift.agent_id if shift else None,
@@ -105,6 +114,6 @@ def new_line(
     )
     line = Line(call=call, terms=terms, e164=target.e164, trunk_id=trunk.id, node=node)
     line.traits, line.answer_probability = target.traits, target.answer_probability
-    if target.lead is not None:
-        line.told = {"contact_id": target.lead.contact_id}
+    if target.person is not None:
+        line.told = {"contact_id": target.person}
     return line

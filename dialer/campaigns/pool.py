@@ -12,12 +12,14 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from dialer.agents.model import AgentState, Shift, Takes
+from dialer.calls.matching import waits_for_agent
 from dialer.calls.model import CallState
 from dialer.calls.table import Line
 from dialer.calls.terms import CallTerms
 from dialer.pacing.model import AgentInPool, CallInAir, DialMode
 from dialer.pacing.sharing import Has, Usable
 from dialer.queues.model import could_take
+from dialer.queues.places import Kept
 
 #: States of agents that a pacing rule looks at.
 IN_POOL: Final = (AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
@@ -58,11 +60,20 @@ def at_hand(
 
 
 def spare_for_calls(
-    found: list[AtHand], lines: Iterable[Line], tenant_id: int, wanting: Mapping[int, int], node: str
+    found: list[AtHand],
+    lines: Iterable[Line],
+    tenant_id: int,
+    wanting: Mapping[int, int],
+    node: str,
+    kept: Iterable[Kept] = (),
 ) -> list[AtHand]:
-    """Without the free agents whom callers wait for, and those whom calls in the air will need whose campaign
-    asks for no more of them: its list is empty, or it was paused."""
+    """Without the free agents whom callers wait for, those for whom a place is `kept`, and those whom calls
+    in the air will need whose campaign asks for no more of them: its list is empty, or it was paused."""
     left, lines = list(found), list(lines)
+    for one in kept:
+        could = (each for each in left if each[0].state == AgentState.READY and _could_call(each[1], one))
+        if (spared := next(could, None)) is not None:
+            left.remove(spared)
     needed = [
         (line, 1)
         for line in lines
@@ -76,6 +87,11 @@ def spare_for_calls(
         for each in able[:many]:
             left.remove(each)
     return left
+
+
+def _could_call(shift: Shift, kept: Kept) -> bool:
+    """Whether the agent may be given the place, now or when it has waited for longer."""
+    return shift.takes is not Takes.OUTBOUND and could_take(shift.levels, kept.needs, kept.queue)
 
 
 def _could_take(shift: Shift, line: Line) -> bool:
@@ -126,11 +142,6 @@ def _in_air_by_campaign(lines: Iterable[Line], tenant_id: int, node: str) -> dic
 
 def _whole(agents: float) -> int:
     return math.ceil(round(agents, 6))
-
-
-def waits_for_agent(line: Line) -> bool:
-    """Whether an agent may still have to be chosen for the call, which we have made."""
-    return line.call.agent is None and line.call.result is None and not line.call.led
 
 
 def _predictive(line: Line) -> bool:

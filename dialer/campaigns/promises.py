@@ -19,10 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState, Shift
+from dialer.calls.matching import waits_for_agent
 from dialer.calls.placing import Placed, Placer
 from dialer.calls.table import CallTable
 from dialer.calls.terms import CallTerms
-from dialer.campaigns import pool
 from dialer.clock import utc_now
 from dialer.db import events
 from dialer.db.session import Database
@@ -140,7 +140,7 @@ class Promises:
     def _counted_on(self, shift: Shift, since_s: float, node: str) -> bool:
         """Whether a call is in the air that was dialled while the agent was there for all."""
         return any(
-            pool.waits_for_agent(line)
+            waits_for_agent(line)
             and line.placed_s < since_s
             and line.node == node
             and line.terms.tenant_id == shift.tenant_id

@@ -15,13 +15,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from uuid import UUID
+from datetime import datetime
 
 import structlog
 
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.nodes import Node, Nodes
+from dialer.calls.matching import waits_for_agent
 from dialer.calls.model import CancelAsked
 from dialer.calls.placing import Placer
 from dialer.calls.switchboard import hang_up_channel
@@ -40,6 +41,7 @@ from dialer.db.session import Database, encode_json
 from dialer.errors import AsteriskUnavailable, DatabaseUnavailable
 from dialer.pacing.model import AgentInPool, CallInAir, DialMode, Plan, Snapshot, plan
 from dialer.pacing.sharing import Turns, Usable, calls_for, share, takes, together
+from dialer.queues.places import Kept
 from dialer.servers import store as servers
 from dialer.servers.model import LeaseKey, LeaseKind
 from dialer.servers.ownership import Ownership
@@ -105,6 +107,8 @@ class Runner:
     nodes: Nodes
     ownership: Ownership
     paces: Paces
+    #: of a tenant: the places in queues that are to be called when an agent is free
+    kept: Callable[[int, datetime], Sequence[Kept]] = lambda tenant_id, now: ()
     #: told each time the shifts of a tenant have been read
     shifts_read: Callable[[list[Shift]], None] = lambda shifts: None
     _running: dict[tuple[int, int], _Running] = field(default_factory=dict)
@@ -292,7 +296,8 @@ class Runner:
             and each.terms.mode not in (DialMode.MANUAL, DialMode.FLOW)
         }
         found = pool.at_hand(shifts, self.calls, self.placer.tracker.hears)
-        free = pool.spare_for_calls(found, self.calls, tenant_id, wanting, node.name)
+        kept = self.kept(tenant_id, utc_now())
+        free = pool.spare_for_calls(found, self.calls, tenant_id, wanting, node.name, kept)
         usable = [pool.usable(each, terms) for each in free]
         ahead = {one for one in wanting.keys() & ours if self._may_dial_ahead(running[one])}
         spoken_for = pool.spoken_for(self.calls, tenant_id, node.name)
@@ -305,7 +310,7 @@ class Runner:
         for campaign_id in wanting.keys() & ours - ahead:
             each = running[campaign_id]
             if each.terms.mode is DialMode.PREVIEW:
-                await self._offer(each, shares[campaign_id], shifts)
+                await self._offer(each, shares[campaign_id])
             else:
                 await self._pace(each, shares[campaign_id], node)
         for priority in sorted({wanting[campaign_id] for campaign_id in ahead}, reverse=True):
@@ -356,7 +361,7 @@ class Runner:
         terms = each.terms
         # Its last calls may still need the agents that it no longer asks for.
         wants = each.dry_until_s <= now_s or any(
-            pool.waits_for_agent(line) for line in self.calls if line.terms.campaign_id == terms.campaign_id
+            waits_for_agent(line) for line in self.calls if line.terms.campaign_id == terms.campaign_id
         )
         if wants is not each.wants:
             of = LeaseKey(terms.tenant_id, LeaseKind.CAMPAIGN, terms.campaign_id)
@@ -437,7 +442,7 @@ class Runner:
         exact = pace is not None or each.terms.mode is DialMode.FLOW
         return replace(decision, dial=placed.dialled) if exact else decision
 
-    async def _offer(self, each: _Running, theirs: list[AgentInPool], shifts: list[Shift]) -> None:
+    async def _offer(self, each: _Running, theirs: list[AgentInPool]) -> None:
         """Preview: show each free agent the next lead; the agent dials it or passes on."""
         terms = each.terms
         for agent in theirs:
@@ -457,7 +462,7 @@ class Runner:
                 if not leads:
                     each.dry_until_s = asyncio.get_running_loop().time() + DRY_S
                     return
-                await show(conn, terms, leads[0], agent.session_id, _agent_of(agent.session_id, shifts), now)
+                await show(conn, terms, leads[0], agent.session_id, agent.agent_id, now)
 
     async def _keep_the_stop(self, each: _Running) -> None:
         """The last decision of a campaign that was paused or stopped does not hold any longer."""
@@ -492,7 +497,3 @@ class Runner:
                 tenant_id=terms.tenant_id,
                 campaign_id=terms.campaign_id,
             )
-
-
-def _agent_of(session_id: UUID, shifts: list[Shift]) -> int | None:
-    return next((shift.agent_id for shift in shifts if shift.id == session_id), None)

@@ -240,6 +240,18 @@ PLACES: Final[Sequence[Place]] = (
         _by(t.callback, "contact_id"),
         {"note": "", "state": _NOT_OPEN, "reason": "erased", "ended_at": _ENDED},
     ),
+    # That somebody was to be called in turn remains, for the figures of the queue.
+    Place(
+        t.kept_place,
+        _told(t.kept_place),
+        {
+            "e164": lambda whose: literal(f"{ERASED}{whose.contact_id}"),
+            "reason": "",
+            "stage": case((t.kept_place.c.ended_at.is_(None), "dropped"), else_=t.kept_place.c.stage),
+            "why": case((t.kept_place.c.ended_at.is_(None), "erased"), else_=t.kept_place.c.why),
+            "ended_at": func.coalesce(t.kept_place.c.ended_at, func.now()),
+        },
+    ),
     Place(t.hook_outcome, _told(t.hook_outcome)),
     Place(t.survey_answer, _told(t.survey_answer)),
     Place(t.offer_answer, _by(t.offer_answer, "contact_id")),

@@ -163,7 +163,7 @@ async def emit_all(conn: AsyncConnection, facts: Sequence[Fact], *, tenant_id: i
 
 async def wake(conn: AsyncConnection, what: str, *, tenant_id: int) -> None:
     """Tell the engine, when the transaction commits, to look at `what`: campaigns, shifts, agents,
-    commands, trunks, phones, nodes, do_not_call, callbacks."""
+    commands, trunks, phones, nodes, do_not_call, callbacks, places."""
     await _NOTIFY.run(conn, channel=ENGINE, payload=note(what, tenant_id))
 
 

@@ -23,7 +23,7 @@ from dialer.clock import utc_now
 from dialer.errors import ActionFailed, DatabaseUnavailable
 from dialer.inbound import playing
 from dialer.inbound.phrases import CALLBACK_KEY
-from dialer.queues.announcing import Announcement, Told, after, due_at
+from dialer.queues.announcing import Announcement, Told, after, after_silence, due_at
 from dialer.queues.model import Announce, End
 
 log = structlog.get_logger(__name__)
@@ -100,7 +100,10 @@ class Company:
             log.warning("wait_not_told", reason=str(error))
             saying = None
         # Whatever comes of it, the next time is counted from now.
-        said, sounds = saying or (Announcement(None, None, offer_callback=False), ())
+        if saying is None:
+            self.told = after_silence(told, self.announce, self.since, utc_now())
+            return ""
+        said, sounds = saying
         self.told = after(told, said, utc_now())
         if not sounds or chosen.done():
             return ""

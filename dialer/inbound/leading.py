@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -27,11 +28,24 @@ from dialer.errors import ActionFailed, AgiHangup, DatabaseUnavailable
 from dialer.inbound import callers, store
 from dialer.inbound.model import outcome
 from dialer.inbound.store import Called
+from dialer.queues.model import Queue
 from ivr_flows import interpreter
 from ivr_flows.dispositions import DISPOSITION
 from ivr_flows.model import Action, Began, Ended, Event, Failed, Flow, HangUp, Position, Step
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """The place in a queue that somebody on the line has, or has just left."""
+
+    queue: Queue
+    #: when the wait began
+    since: datetime
+    priority: int
+    #: that the flow asks for besides: skill -> least level
+    skills: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -50,6 +64,8 @@ class Visit:
     collected: dict[str, Any] = field(default_factory=dict)
     #: what is done when the caller is back from a bridge: given how it ended, what came of the action
     back: Callable[[AgiCall, str], Awaitable[Event]] | None = None
+    #: the last place in a queue; None: they were in none
+    stood: Stood | None = None
 
     @property
     def queue(self) -> str:

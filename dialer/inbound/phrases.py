@@ -10,7 +10,7 @@ from typing import Final
 
 from dialer.queues.announcing import Announcement, Minutes
 from ivr_flows.model import Prompt
-from ivr_flows.prompts import Number, Sound, Text
+from ivr_flows.prompts import Digits, Number, Sound, Text
 
 #: The key with which a call back in turn is asked for, where it is offered.
 CALLBACK_KEY: Final = "1"
@@ -25,6 +25,12 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "queue/minute": "минуты",
         "queue/minutes": "минут",
         "queue/callback": "Чтобы положить трубку и дождаться нашего звонка в свою очередь, нажмите один.",
+        "queue/callback-number": "Мы перезвоним на номер, который оканчивается на",
+        "queue/callback-confirm": "Если это верно, нажмите один. Чтобы назвать другой номер, нажмите два.",
+        "queue/callback-enter": "Наберите номер вместе с кодом и нажмите решётку.",
+        "queue/callback-wrong": "Такого номера нет.",
+        "queue/callback-kept": "Ваше место в очереди сохранено. Мы позвоним, когда она дойдёт до вас.",
+        "queue/callback-refused": "К сожалению, позвонить на этот номер мы не можем. Вы остаётесь в очереди.",
     },
     "en": {
         "queue/hold": "Please hold the line. Your call will be answered in turn.",
@@ -35,6 +41,12 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "queue/minute": "minute",
         "queue/minutes": "minutes",
         "queue/callback": "To hang up and be called back in your turn, press one.",
+        "queue/callback-number": "We will call the number that ends with",
+        "queue/callback-confirm": "If that is right, press one. To give us another number, press two.",
+        "queue/callback-enter": "Please enter the number with its code, and press the hash key.",
+        "queue/callback-wrong": "There is no such number.",
+        "queue/callback-kept": "Your place in the queue is kept. We will call when it is your turn.",
+        "queue/callback-refused": "Sorry, we cannot call this number. You are still in the queue.",
     },
 }
 NAMES: Final = tuple(WORDS["en"])
@@ -42,10 +54,10 @@ NAMES: Final = tuple(WORDS["en"])
 
 def of(said: Announcement, language: str, own: Collection[str] = ()) -> tuple[Prompt, ...]:
     """What is heard of an announcement. `own`: names of the tenant's prompts in this language."""
-    language = language if language in WORDS else "en"
+    language = _spoken(language)
 
     def phrase(name: str) -> Prompt:
-        return Sound(name, language) if name in own else Text(WORDS[language][name], language)
+        return _phrase(name, language, own)
 
     heard: list[Prompt] = []
     if said.position is not None:
@@ -63,6 +75,30 @@ def of(said: Announcement, language: str, own: Collection[str] = ()) -> tuple[Pr
     if said.offer_callback:
         heard.append(phrase("queue/callback"))
     return tuple(heard)
+
+
+def confirming(e164: str, language: str, own: Collection[str] = ()) -> tuple[Prompt, ...]:
+    """Asks whether the caller is to be called at this number."""
+    language = _spoken(language)
+    ending = Digits(e164[-4:], language)
+    return (
+        _phrase("queue/callback-number", language, own),
+        ending,
+        _phrase("queue/callback-confirm", language, own),
+    )
+
+
+def one(name: str, language: str, own: Collection[str] = ()) -> tuple[Prompt, ...]:
+    """One phrase of `NAMES`."""
+    return (_phrase(name, _spoken(language), own),)
+
+
+def _spoken(language: str) -> str:
+    return language if language in WORDS else "en"
+
+
+def _phrase(name: str, language: str, own: Collection[str]) -> Prompt:
+    return Sound(name, language) if name in own else Text(WORDS[language][name], language)
 
 
 def _minutes(many: int, language: str) -> Prompt:

@@ -12,6 +12,7 @@ from dialer.inbound.clocks import Clocks
 from dialer.inbound.deeds import Deeds
 from dialer.inbound.forwarding import Forwarding
 from dialer.inbound.jumps import Jumps
+from dialer.inbound.keeping import Keeping, Voices
 from dialer.inbound.leading import Carrier
 from dialer.inbound.lookups import Lookups
 from dialer.inbound.messages import Messages
@@ -19,7 +20,7 @@ from dialer.inbound.offering import Offering
 from dialer.inbound.playing import Playing
 from dialer.inbound.promises import Promises
 from dialer.inbound.requests import Requests
-from dialer.inbound.waiting import Voices, Waiting
+from dialer.inbound.waiting import Waiting
 from dialer.offers.service import ListedOffers
 from ivr_flows.model import (
     Action,
@@ -54,6 +55,7 @@ def carriers(
     folder of what is recorded."""
     playing = Playing(sounds)
     deeds = Deeds(database, region)
+    keeping = Keeping(database, sounds, region)
     offering = Offering(ListedOffers(database))
     return {
         Say: playing.say,
@@ -67,8 +69,8 @@ def carriers(
         RecordConsent: deeds.record_consent,
         Dial: forwarding.dial,
         Transfer: forwarding.transfer,
-        Enqueue: Waiting(database, calls, switchboard, sounds).enqueue,
+        Enqueue: Waiting(database, calls, switchboard, sounds, keeping).enqueue,
         GoTo: Jumps(database).go_to,
         Voicemail: Messages(database, calls, recordings).take,
-        RequestCallback: Promises(database, region).promise,
+        RequestCallback: Promises(database, region, keeping).promise,
     }

@@ -6,52 +6,41 @@ back to the flow. Each stay is written down (`queues/stays.py`).
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.asterisk.fastagi import AgiCall
 from dialer.calls import store as calls_store
-from dialer.calls.model import Call, Dequeued, Queued
-from dialer.calls.switchboard import LEFT, TIMEOUT, Switchboard
+from dialer.calls.model import Call, Dequeued, HungUpBy, Queued, Result, Served
+from dialer.calls.switchboard import HANGUP, LEFT, TIMEOUT, Switchboard
 from dialer.calls.table import CallTable, Wish
 from dialer.clock import utc_now
 from dialer.db.session import Database
-from dialer.errors import DatabaseUnavailable
+from dialer.errors import AsteriskUnavailable, DatabaseUnavailable
 from dialer.inbound import phrases, store
 from dialer.inbound.company import Company
-from dialer.inbound.leading import Bridged, Visit, tell
+from dialer.inbound.keeping import Keeping, Voices
+from dialer.inbound.leading import Bridged, Stood, Visit, tell
 from dialer.inbound.model import USUAL_WAIT_S
-from dialer.inbound.playing import Sounds
-from dialer.queues import leaving, outlook, stays, waits
+from dialer.queues import leaving, outlook, places, stays, waits
 from dialer.queues import store as queues_store
 from dialer.queues.announcing import Announcement, Told, announcement
 from dialer.queues.leaving import Cause, Goes
 from dialer.queues.model import USUAL_PRIORITY, Announce, End, Need, Overflow, Queue, needs_of
-from dialer.queues.outlook import Outlooks
 from ivr_flows.model import Came, Enqueue, Event
 
 log = structlog.get_logger(__name__)
 
 #: Where nothing is announced: there is no queue of that name.
 _SILENT = Announce(first_after_s=None, every_s=None)
-
-
-class Names(Protocol):
-    """Which prompts there are; the prompts' room."""
-
-    async def known(self, tenant_id: int, language: str) -> frozenset[str]:
-        """Their names in a language."""
-
-
-class Voices(Sounds, Names, Protocol):
-    """Both."""
 
 
 @dataclass(slots=True)
@@ -70,6 +59,8 @@ class Wait:
     skill: str | None
     #: who talked with the caller last
     last_agent_id: int | None = None
+    #: that of a place which was kept for them; the higher holds
+    kept_priority: int = 0
     #: the present one; None: there is none of that name
     rules: Queue | None = None
     entered_at: datetime | None = None
@@ -87,7 +78,8 @@ class Wait:
     @property
     def priority(self) -> int:
         """That of the flow, else of the queue."""
-        return self.action.priority or (self.rules.priority if self.rules else USUAL_PRIORITY)
+        asked = self.action.priority or (self.rules.priority if self.rules else USUAL_PRIORITY)
+        return max(asked, self.kept_priority)
 
     def wish(self) -> Wish:
         """What the switchboard goes by."""
@@ -97,7 +89,8 @@ class Wait:
             if over_at is not None:
                 until_s = min(until_s, time.monotonic() + (over_at - utc_now()).total_seconds())
         name = self.rules.name if self.rules else self.name
-        return Wish(name, until_s, self.priority, self.needs, self.rules, self.last_agent_id)
+        rules, last = self.rules, self.last_agent_id
+        return Wish(name, until_s, self.priority, self.needs, rules, last, self.since)
 
 
 @dataclass(slots=True)
@@ -108,7 +101,7 @@ class Waiting:
     calls: CallTable
     switchboard: Switchboard
     voices: Voices
-    outlooks: Outlooks = field(default_factory=Outlooks)
+    keeping: Keeping
 
     async def enqueue(self, agi: AgiCall, visit: Visit, action: Enqueue) -> Event:
         """Wait for an agent, and end the flow's part with a talk. Raises Bridged, AgiHangup."""
@@ -132,11 +125,28 @@ class Waiting:
                 name or line.terms.skill,
                 await calls_store.last_agent(conn, call.tenant_id, visit.contact_id),
             )
+            called = await self._take_over(conn, visit, wait, rules)
             event = await self._enter(conn, visit, wait, rules)
+        if called is not None:  # we are calling them, they are calling us
+            with contextlib.suppress(AsteriskUnavailable):
+                await self.switchboard.hang_up(called, HungUpBy.SERVER)
         if event is not None:
             return event
         self.calls.apply(call.attempt_id, Queued(wait.since))
         return await self._wait(agi, visit, wait)
+
+    @staticmethod
+    async def _take_over(conn: AsyncConnection, visit: Visit, wait: Wait, rules: Queue | None) -> UUID | None:
+        """Who has kept a place in the queue has it again. The attempt that is calling them, if one is."""
+        if rules is None:
+            return None
+        call = visit.line.call
+        kept = await places.take_over(conn, call.tenant_id, visit.line.e164, rules.id, utc_now())
+        if kept is None:
+            return None
+        log.info("place_taken_over", call=str(call.attempt_id), place=str(kept.call_id))
+        wait.since, wait.kept_priority = min(wait.since, kept.since), kept.priority
+        return kept.attempt_id
 
     @staticmethod
     def _until_s(action: Enqueue, rules: Queue | None) -> float:
@@ -169,6 +179,8 @@ class Waiting:
                 since=wait.since,
                 refused=leaving.end_of(goes) if goes else None,
             )
+            if rules is not None:
+                visit.stood = Stood(rules, wait.since, wait.priority, wait.action.skills)
             if goes is None or rules is None:
                 visit.line.told = {**visit.line.told, "queue": name}
                 return None
@@ -231,8 +243,12 @@ class Waiting:
             if decision not in (TIMEOUT, LEFT):
                 await tell(agi, line, decision)
                 raise Bridged
+            event: Came | None
+            if decision == LEFT and company.left is End.CALLBACK and not self._knows_callback(visit):
+                await self._keep(agi, visit)
+                continue
             if decision == LEFT:
-                event: Came | None = await self._left(visit, company.left or End.KEY)
+                event = await self._left(visit, company.left or End.KEY)
             else:
                 event = await self._on(visit, wait)
             if event is not None:
@@ -240,16 +256,28 @@ class Waiting:
                 self.calls.apply(line.call.attempt_id, Dequeued(utc_now()))
                 return event
 
+    @staticmethod
+    def _knows_callback(visit: Visit) -> bool:
+        """Whether the flow has a way of its own for who wants to be called."""
+        return "callback" in visit.flow.states[visit.position.state].transitions
+
+    async def _keep(self, agi: AgiCall, visit: Visit) -> None:
+        """Keep the caller's place and let them go, or have them wait on. Raises Bridged, AgiHangup."""
+        if visit.stood is None or not await self.keeping.by_key(agi, visit, visit.stood):
+            return
+        call_id = visit.line.call.attempt_id
+        self.calls.apply(call_id, Dequeued(utc_now()))
+        self.calls.apply(call_id, Served(utc_now(), outcome=Result.CALLBACK))
+        await tell(agi, visit.line, HANGUP)
+        raise Bridged
+
     def _company(self, agi: AgiCall, visit: Visit, wait: Wait) -> Company:
         rules = wait.rules
-        can_call_back = "callback" in visit.flow.states[visit.position.state].transitions
 
         async def saying(told: Told) -> tuple[Announcement, Sequence[str]] | None:
             return None if rules is None else await self._saying(visit, wait, rules, announce, told)
 
         announce = rules.announce if rules else _SILENT
-        if not can_call_back:
-            announce = announce.without_callback()
         music = rules.music if rules else "default"
         return Company(agi, saying, wait.since, wait.told, announce, music, wait.action.leave_on)
 
@@ -262,12 +290,14 @@ class Waiting:
             before = await stays.ahead(
                 conn, call.tenant_id, rules.id, call.attempt_id, wait.priority, wait.since
             )
-            seen = await self.outlooks.of(conn, call.tenant_id, wait.needs, rules, before, now)
-        said = announcement(
-            announce, wait.since, told, position=before + 1, wait=waits.expected(seen), now=now
-        )
-        if said is None:
-            return None
+            seen = await self.keeping.outlooks.of(conn, call.tenant_id, wait.needs, rules, before, now)
+            said = announcement(
+                announce, wait.since, told, position=before + 1, wait=waits.expected(seen), now=now
+            )
+            if said is None:
+                return None
+            if said.offer_callback:
+                await stays.offered(conn, call.tenant_id, call.attempt_id)
         language = visit.position.language
         own = await self.voices.known(call.tenant_id, language)
         return said, await self.voices.resolve(call.tenant_id, phrases.of(said, language, own))

@@ -8,8 +8,9 @@ and upwards at its end, so that what was said holds as often as the interval doe
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from dialer.queues.model import Announce
 from dialer.queues.waits import Expected, Untold
@@ -24,6 +25,8 @@ class Told:
     #: the lowest position that was told
     position: int | None = None
     callback_offered: bool = False
+    #: when it was looked whether a call back is to be offered, and it was not: the wait is too short
+    looked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +46,29 @@ class Announcement:
     offer_callback: bool
 
 
+#: A call back that was not offered, for the expected wait is too short, is thought of again after this.
+LOOK_AGAIN: Final = timedelta(seconds=15)
+
+
 def due_at(announce: Announce, since: datetime, told: Told) -> datetime | None:
-    """When the next announcement is to be made; None: never."""
-    moments = []
+    """When something may be to be said next; None: never."""
+    moments = [_said_at(announce, since, told), _offered_at(announce, since, told)]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _said_at(announce: Announce, since: datetime, told: Told) -> datetime | None:
+    """When the place and the wait are told next."""
     if told.at is None:
-        if announce.first_after_s is not None:
-            moments.append(since + timedelta(seconds=announce.first_after_s))
-    elif announce.every_s is not None:
-        moments.append(told.at + timedelta(seconds=announce.every_s))
-    if announce.offer_callback_after_s is not None and not told.callback_offered:
-        moments.append(since + timedelta(seconds=announce.offer_callback_after_s))
-    return min(moments, default=None)
+        return None if announce.first_after_s is None else since + timedelta(seconds=announce.first_after_s)
+    return None if announce.every_s is None else told.at + timedelta(seconds=announce.every_s)
+
+
+def _offered_at(announce: Announce, since: datetime, told: Told) -> datetime | None:
+    """When it is looked whether a call back is offered."""
+    if announce.offer_callback_after_s is None or told.callback_offered:
+        return None
+    first = since + timedelta(seconds=announce.offer_callback_after_s)
+    return first if told.looked_at is None else max(first, told.looked_at + LOOK_AGAIN)
 
 
 def announcement(
@@ -65,12 +80,11 @@ def announcement(
     wait: Expected | Untold,
     now: datetime,
 ) -> Announcement | None:
-    """What to say at `now`; None: it is not time yet. `position`: 1 is next."""
-    due = due_at(announce, since, told)
-    if due is None or now < due:
+    """What to say at `now`; None: nothing yet. `position`: 1 is next."""
+    said_at, offered_at = _said_at(announce, since, told), _offered_at(announce, since, told)
+    offers = offered_at is not None and now >= offered_at and _long_enough(announce, wait)
+    if not offers and (said_at is None or now < said_at):
         return None
-    offer_at = announce.offer_callback_after_s
-    offers = offer_at is not None and not told.callback_offered and now >= since + timedelta(seconds=offer_at)
     says_position = (
         announce.position
         and position <= announce.most_position
@@ -83,12 +97,26 @@ def announcement(
     )
 
 
+def _long_enough(announce: Announce, wait: Expected | Untold) -> bool:
+    """Whether the wait is one for which a call back is offered; one that is not known may be long."""
+    least_s = announce.offer_callback_wait_s
+    return least_s is None or not isinstance(wait, Expected) or wait.mean_s >= least_s
+
+
+def after_silence(told: Told, announce: Announce, since: datetime, now: datetime) -> Told:
+    """What the caller has heard when there was nothing to say, or it could not be said: not at once again."""
+    said_at = _said_at(announce, since, told)
+    missed = said_at is not None and now >= said_at
+    return replace(told, at=now if missed else told.at, looked_at=now)
+
+
 def after(told: Told, said: Announcement, now: datetime) -> Told:
     """What the caller has heard when that was said."""
     return Told(
         at=now,
         position=told.position if said.position is None else said.position,
         callback_offered=told.callback_offered or said.offer_callback,
+        looked_at=now,
     )
 
 

@@ -86,7 +86,7 @@ def can_take(
 def _can_take(agent: Free, caller: Waiting, asked: Iterable[tuple[str, int]]) -> bool:
     """Whether the agent takes such calls, and has all skills at these levels."""
     return (
-        agent.node == caller.node
+        (caller.anywhere or agent.node == caller.node)
         and (agent.inbound if caller.inbound else agent.outbound)
         and all(agent.levels.get(skill, 0) >= level for skill, level in asked)
     )
@@ -156,7 +156,7 @@ class _Able:
         queue = self._queues.get(caller.queue_id) if caller.queue_id is not None else None
         rule = Rule.LONGEST_IDLE if queue is None else queue.rule
         asked = tuple((one.skill, level_asked(one, queue, self._now - caller.since)) for one in caller.needs)
-        key = caller.node, caller.inbound, asked, rule, caller.spare
+        key = caller.node, caller.anywhere, caller.inbound, asked, rule, caller.spare
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = self._sorted(caller, asked, _FITS[rule])

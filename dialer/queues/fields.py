@@ -80,6 +80,17 @@ class QueueIn(In):
     offer_callback_s: Seconds | None = Field(
         default=None, description="seconds of waiting from which a call back in turn is offered; null: none"
     )
+    offer_callback_wait_s: Seconds | None = Field(
+        default=None,
+        description="it is offered where the expected wait is as long, or not known; null: always",
+    )
+    callback_tries: int = Field(
+        default=2,
+        ge=1,
+        le=5,
+        description="times that who keeps a place is called; then a call is promised",
+    )
+    callback_again_s: int = Field(default=300, ge=60, le=3600, description="seconds from one try to the next")
     short_abandon_s: int = Field(
         default=5, ge=0, le=600, description="who leaves before has hardly waited: counted apart"
     )
@@ -123,6 +134,9 @@ class QueueEdit(In):
     announce_wait: bool | None = None
     announce_most_position: int | None = None
     offer_callback_s: int | None = None
+    offer_callback_wait_s: int | None = None
+    callback_tries: int | None = None
+    callback_again_s: int | None = None
     short_abandon_s: int | None = None
     target_share: float | None = None
     target_s: int | None = None

@@ -44,6 +44,9 @@ class QueueOut(Out):
     announce_wait: bool
     announce_most_position: int
     offer_callback_s: int | None
+    offer_callback_wait_s: int | None
+    callback_tries: int
+    callback_again_s: int
     short_abandon_s: int
     target_share: float
     target_s: int

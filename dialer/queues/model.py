@@ -8,7 +8,7 @@ agent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -80,10 +80,8 @@ class Announce:
     most_position: int = 10
     #: seconds of waiting from which a call back in turn is offered
     offer_callback_after_s: int | None = None
-
-    def without_callback(self) -> Announce:
-        """The same, but no call back is offered."""
-        return replace(self, offer_callback_after_s=None)
+    #: seconds of expected wait from which it is; None: however short. One that is not known is no short one
+    offer_callback_wait_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +120,9 @@ class Queue:
     music: str = "default"
     #: longest wrap-up after its talks; None: as the campaign of the called number says
     wrap_up_s: int | None = None
+    #: how often, and how long after one another (seconds), those are called who have hung up and kept a place
+    callback_tries: int = 2
+    callback_again_s: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,8 @@ class Waiting:
     inbound: bool = True
     #: the Asterisk server that has the call; None where there is one
     node: str | None = None
+    #: there is no call yet: an agent at any server will do
+    anywhere: bool = False
     #: skills that others in the air may need soon: of equal agents rather one without them
     spare: frozenset[str] = frozenset()
     #: was talking when the agent's phone was lost: comes before everybody

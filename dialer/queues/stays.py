@@ -53,11 +53,24 @@ _WAITING = Prepared(
      WHERE tenant_id = :tenant_id AND queue_id = :queue_id AND left_at IS NULL
     """
 )
+#: On the line, or with a place that is kept and does not rest.
 _AHEAD = Prepared(
     """
-    SELECT count(*) FROM queue_stay
-     WHERE tenant_id = :tenant_id AND queue_id = :queue_id AND left_at IS NULL AND call_id <> :call_id
+    SELECT count(*) FROM (
+        SELECT call_id, priority, since FROM queue_stay
+         WHERE tenant_id = :tenant_id AND queue_id = :queue_id AND left_at IS NULL
+         UNION ALL
+        SELECT call_id, priority, since FROM kept_place
+         WHERE tenant_id = :tenant_id AND queue_id = :queue_id AND ended_at IS NULL AND stage = 'kept'
+           AND (not_before IS NULL OR not_before <= now())) w
+     WHERE call_id <> :call_id
        AND (priority > :priority OR (priority = :priority AND since < CAST(:since AS timestamptz)))
+    """
+)
+_OFFERED = Prepared(
+    """
+    UPDATE queue_stay SET callback_offered = true
+     WHERE tenant_id = :tenant_id AND call_id = :call_id AND left_at IS NULL
     """
 )
 _ONE_BY_ONE = Prepared("SELECT pg_advisory_xact_lock(hashtextextended('queue entry', :tenant_id))")
@@ -123,9 +136,14 @@ async def waiting(conn: AsyncConnection, tenant_id: int, queue_id: int) -> int:
     return int(await _WAITING.value(conn, tenant_id=tenant_id, queue_id=queue_id))
 
 
+async def offered(conn: AsyncConnection, tenant_id: int, call_id: UUID) -> None:
+    """The caller was told that they can be called back in turn."""
+    await _OFFERED.run(conn, tenant_id=tenant_id, call_id=call_id)
+
+
 async def ahead(
     conn: AsyncConnection, tenant_id: int, queue_id: int, call_id: UUID, priority: int, since: datetime
 ) -> int:
-    """How many in the queue come before this caller."""
+    """How many in the queue come before this caller, those with a kept place among them."""
     about = {"queue_id": queue_id, "call_id": call_id, "priority": priority, "since": since}
     return int(await _AHEAD.value(conn, tenant_id=tenant_id, **about))

@@ -36,12 +36,15 @@ def from_row(row: Mapping[str, Any]) -> Queue:
             wait=row["announce_wait"],
             most_position=row["announce_most_position"],
             offer_callback_after_s=row["offer_callback_s"],
+            offer_callback_wait_s=row["offer_callback_wait_s"],
         ),
         short_abandon_s=row["short_abandon_s"],
         target_share=row["target_share"],
         target_s=row["target_s"],
         music=row["music"],
         wrap_up_s=row["wrap_up_s"],
+        callback_tries=row["callback_tries"],
+        callback_again_s=row["callback_again_s"],
     )
 
 

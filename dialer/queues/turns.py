@@ -1,31 +1,29 @@
 """Calls back in turn: the caller hangs up, the place in the queue is kept, and they are called when it comes.
 Pure.
 
-A place keeps the beginning of the wait and its priority, so it moves up like anybody else's. The caller is
-called when an agent is likely to be free by the time they answer, not before: nobody is called in order to
-wait. Who does not answer is tried once more a little later; after the second time the place is given up, and
-it becomes a task: a promised call like any other.
+A place keeps the beginning of the wait and its priority, so it moves up like anybody else's, and an agent is
+given to it as to a caller on the line. That agent is reserved first and the person called then: who was
+called has waited once, and is not called in order to wait. It costs the agent the time of ringing.
+
+Who does not answer is tried again a little later, with the same place; after the queue's number of tries the
+place is given up, and it becomes a task: a promised call like any other. So it does when the queue closes. A
+call of which nobody knows what became is not made again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
-from dialer.queues import waits
 from dialer.queues.model import USUAL_PRIORITY, Waiting
-from dialer.queues.waits import Outlook
 
-#: Seconds that a called phone rings, about; what is asked for is an agent after so long.
-USUAL_RING_S: Final = 15.0
-#: How likely an agent must be by then. Who answers too early waits, first in the queue.
-LEAST_CHANCE: Final = 0.8
-#: Times that a caller is called.
+#: Times that a caller is called, and seconds from one try to the next, where the queue does not say.
 MOST_TRIES: Final = 2
-#: Seconds from one try to the next.
 AGAIN_AFTER_S: Final = 300
 
 
@@ -34,21 +32,56 @@ class Stage(StrEnum):
 
     KEPT = "kept"
     CALLING = "calling"
-    #: the caller has answered: in the queue again, with the old place, or with an agent
+    #: the caller has talked with the agent
     BACK = "back"
     #: given up: somebody has to call, at another time
     TASK = "task"
-    #: the caller came by themselves, or wants no call any more
+    #: nobody calls any more
     DROPPED = "dropped"
+
+
+class Why(StrEnum):
+    """How a place ended, where the stage does not say."""
+
+    #: the caller came by themselves, or was served meanwhile
+    CAME_BACK = "came_back"
+    #: nobody knows what became of a call to them
+    UNKNOWN = "unknown"
+    #: somebody took it away
+    CANCELED = "canceled"
+    #: a rule forbids the call for good
+    FORBIDDEN = "forbidden"
+    #: was asked to forget the person
+    ERASED = "erased"
 
 
 class Outcome(StrEnum):
     """What became of a call to the caller."""
 
     ANSWERED = "answered"
-    NOT_REACHED = "not_reached"  # no answer, busy, a machine
-    REFUSED = "refused"  # declined
+    NOT_REACHED = "not_reached"  # no answer, busy, declined, a number that leads to nobody
     NOT_PLACED = "not_placed"  # our side: no line, the carrier; uses no try up
+    UNKNOWN = "unknown"
+
+
+#: What results of calls say; whatever is not here: not reached.
+OUTCOMES: Final[Mapping[str, Outcome]] = MappingProxyType(
+    {
+        "answered": Outcome.ANSWERED,
+        "congestion": Outcome.NOT_PLACED,
+        "failed": Outcome.NOT_PLACED,
+        "canceled": Outcome.NOT_PLACED,
+        "unknown": Outcome.UNKNOWN,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How often, and how long after one another, a queue has its callers called."""
+
+    most_tries: int = MOST_TRIES
+    after_s: int = AGAIN_AFTER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +98,7 @@ class Place:
     tries: int = 0
     #: not called before; None: at any time
     not_before: datetime | None = None
+    why: Why | None = None
 
 
 def keep(waiting: Waiting) -> Place:
@@ -74,23 +108,9 @@ def keep(waiting: Waiting) -> Place:
     return Place(waiting.call_id, waiting.queue_id, waiting.since, waiting.priority)
 
 
-def due(
-    place: Place,
-    outlook: Outlook,
-    now: datetime,
-    *,
-    ring_s: float = USUAL_RING_S,
-    least_chance: float = LEAST_CHANCE,
-) -> bool:
-    """Whether the caller is to be called now.
-
-    `outlook`: with those before the place, whether they wait or are being called. Where nothing is known of
-    the queue, the caller is called when an agent is free and it is their turn.
-    """
-    if place.stage is not Stage.KEPT or (place.not_before is not None and now < place.not_before):
-        return False
-    likely = waits.chance(outlook, ring_s)
-    return not isinstance(likely, waits.Untold) and likely >= least_chance
+def due(place: Place, now: datetime) -> bool:
+    """Whether the place stands in the queue now, to be called when an agent is free for it."""
+    return place.stage is Stage.KEPT and (place.not_before is None or now >= place.not_before)
 
 
 def called(place: Place) -> Place:
@@ -98,25 +118,28 @@ def called(place: Place) -> Place:
     return _moved(place, Stage.CALLING, tries=place.tries + 1)
 
 
-def settled(place: Place, outcome: Outcome, now: datetime) -> Place:
+def settled(place: Place, outcome: Outcome, now: datetime, again: Again = Again()) -> Place:
     """What becomes of the place by what became of the call. Raises ValueError where none is under way."""
     if place.stage is not Stage.CALLING:
         raise ValueError(f"a place that is {place.stage} has no call")
+    later = now + timedelta(seconds=again.after_s)
     match outcome:
         case Outcome.ANSWERED:
             return _moved(place, Stage.BACK)
+        case Outcome.UNKNOWN:
+            return _moved(place, Stage.DROPPED, why=Why.UNKNOWN)
         case Outcome.NOT_PLACED:
-            again = now + timedelta(seconds=AGAIN_AFTER_S)
-            return _moved(place, Stage.KEPT, tries=place.tries - 1, not_before=again)
-        case Outcome.NOT_REACHED | Outcome.REFUSED:
-            if place.tries >= MOST_TRIES:
+            return _moved(place, Stage.KEPT, tries=place.tries - 1, not_before=later)
+        case Outcome.NOT_REACHED:
+            if place.tries >= again.most_tries:
                 return _moved(place, Stage.TASK)
-            return _moved(place, Stage.KEPT, not_before=now + timedelta(seconds=AGAIN_AFTER_S))
+            return _moved(place, Stage.KEPT, not_before=later)
 
 
-def dropped(place: Place) -> Place:
+def dropped(place: Place, why: Why = Why.CAME_BACK) -> Place:
     """The caller came by themselves, or wants no call any more."""
-    return place if place.stage in (Stage.BACK, Stage.TASK) else _moved(place, Stage.DROPPED)
+    open_ = place.stage in (Stage.KEPT, Stage.CALLING)
+    return _moved(place, Stage.DROPPED, why=why) if open_ else place
 
 
 def closed(place: Place) -> Place:
@@ -125,6 +148,12 @@ def closed(place: Place) -> Place:
 
 
 def _moved(
-    place: Place, stage: Stage, *, tries: int | None = None, not_before: datetime | None = None
+    place: Place,
+    stage: Stage,
+    *,
+    tries: int | None = None,
+    not_before: datetime | None = None,
+    why: Why | None = None,
 ) -> Place:
-    return replace(place, stage=stage, tries=place.tries if tries is None else tries, not_before=not_before)
+    tries = place.tries if tries is None else tries
+    return replace(place, stage=stage, tries=tries, not_before=not_before, why=why)

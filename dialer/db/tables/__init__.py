@@ -94,7 +94,15 @@ from dialer.db.tables.quality import (
     duplicate_state,
     duplicate_todo,
 )
-from dialer.db.tables.queues import QUEUE_OVERFLOWS, QUEUE_RULES, STAY_ENDS, queue, queue_stay
+from dialer.db.tables.queues import (
+    PLACE_STAGES,
+    QUEUE_OVERFLOWS,
+    QUEUE_RULES,
+    STAY_ENDS,
+    kept_place,
+    queue,
+    queue_stay,
+)
 from dialer.db.tables.reports import REPORT_GROUPS, report_figures, report_over, report_state, report_time
 from dialer.db.tables.segments import (
     FIELD_TYPES,
@@ -150,6 +158,7 @@ __all__ = [
     "MISSED_RULES",
     "OFFER_ANSWERS",
     "PAIR_STATUSES",
+    "PLACE_STAGES",
     "PROMPT_LANGUAGES",
     "QUEUE_OVERFLOWS",
     "QUEUE_RULES",
@@ -214,6 +223,7 @@ __all__ = [
     "import_reject",
     "inbound_call",
     "inbound_number",
+    "kept_place",
     "lead",
     "lead_change",
     "lease",

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from dialer.db.tables.base import id_column, now_at, one_of, ref, tenant_table, time_at
 
@@ -35,6 +35,8 @@ STAY_ENDS = (
     "key",
     "lost",
 )
+
+PLACE_STAGES = ("kept", "calling", "back", "task", "dropped")
 
 #: How a queue serves; flows and numbers name it by its name.
 queue = tenant_table(
@@ -60,6 +62,9 @@ queue = tenant_table(
     Column("announce_wait", Boolean, nullable=False, server_default=text("true")),
     Column("announce_most_position", SmallInteger, nullable=False, server_default=text("10")),
     Column("offer_callback_s", Integer),  # null: none is offered
+    Column("offer_callback_wait_s", Integer),  # ... where the expected wait is as long; null: however long
+    Column("callback_tries", SmallInteger, nullable=False, server_default=text("2")),
+    Column("callback_again_s", Integer, nullable=False, server_default=text("300")),
     Column("short_abandon_s", Integer, nullable=False, server_default=text("5")),
     Column("target_share", Float, nullable=False, server_default=text("0.8")),
     Column("target_s", Integer, nullable=False, server_default=text("20")),
@@ -71,6 +76,7 @@ queue = tenant_table(
     one_of("overflow", QUEUE_OVERFLOWS),
     CheckConstraint("least_level BETWEEN 1 AND 9 AND lowest_level BETWEEN 1 AND least_level", name="levels"),
     CheckConstraint("priority BETWEEN 1 AND 9", name="priority"),
+    CheckConstraint("callback_tries BETWEEN 1 AND 5 AND callback_again_s >= 60", name="callback"),
     CheckConstraint("(overflow = 'queue') = (overflow_queue_id IS NOT NULL)", name="overflow_queue"),
 )
 
@@ -95,6 +101,7 @@ queue_stay = tenant_table(
     time_at("left_at"),  # with an agent: when the two met
     Column("ended", Text),  # null: the caller waits
     Column("agent_id", BigInteger),  # who has answered
+    Column("callback_offered", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("tenant_id", "call_id", "n"),
     ref("inbound_call", "inbound_call_id", on_delete="CASCADE"),
     ref("attempt", "attempt_id", on_delete="CASCADE"),
@@ -113,4 +120,55 @@ queue_stay = tenant_table(
         postgresql_where=text("queue_id IS NOT NULL"),
     ),
     Index("queue_stay_open_idx", "tenant_id", "call_id", postgresql_where=text("left_at IS NULL")),
+)
+
+#: A place in a queue that is kept for somebody who has hung up, and is called when its turn comes.
+kept_place = tenant_table(
+    "kept_place",
+    Column("call_id", UUID(as_uuid=True), nullable=False),  # in which it was asked for: as in `queue_stay`
+    Column("flow_attempt_id", UUID(as_uuid=True)),  # the same, where it is an attempt's
+    Column(
+        "inbound_call_id",
+        UUID(as_uuid=True),
+        Computed("CASE WHEN flow_attempt_id IS NULL THEN call_id ELSE NULL::uuid END", persisted=True),
+    ),
+    Column("queue_id", BigInteger),  # null: the queue is gone
+    Column("queue", Text, nullable=False),  # its name at that time
+    Column("campaign_id", BigInteger, nullable=False),  # under whose rules, and over whose trunks, is called
+    Column("contact_id", BigInteger),
+    Column("e164", Text, nullable=False),
+    Column("timezones", ARRAY(Text), nullable=False, server_default="{}"),  # where the person may be
+    Column("priority", SmallInteger, nullable=False),
+    Column("skills", JSONB, nullable=False, server_default="{}"),  # skill -> level, asked by the flow
+    Column("reason", Text, nullable=False, server_default=""),  # why they have called
+    time_at("since", null=False),  # when the wait began: the turn goes by it
+    time_at("kept_at", null=False),
+    Column("stage", Text, nullable=False, server_default="kept"),
+    Column("tries", SmallInteger, nullable=False, server_default=text("0")),
+    time_at("not_before"),
+    Column("attempt_id", UUID(as_uuid=True)),  # the latest call of the place
+    Column("callback_id", BigInteger),  # the promised call that was made of it
+    Column("why", Text),  # how it ended
+    time_at("ended_at"),
+    ref("inbound_call", "inbound_call_id", on_delete="CASCADE"),
+    ref("attempt", "flow_attempt_id", on_delete="CASCADE"),
+    ref("queue", "queue_id", on_delete="SET NULL (queue_id)"),
+    ref("campaign", "campaign_id", on_delete="CASCADE"),
+    ref("contact", "contact_id", on_delete="CASCADE"),
+    one_of("stage", PLACE_STAGES),
+    CheckConstraint("flow_attempt_id = call_id", name="whose"),
+    CheckConstraint("(stage IN ('kept', 'calling')) = (ended_at IS NULL)", name="ended"),
+    CheckConstraint("stage <> 'calling' OR attempt_id IS NOT NULL", name="calling"),
+    # One open place a number: who asks twice is called once.
+    Index("kept_place_open_idx", "tenant_id", "e164", unique=True, postgresql_where=text("ended_at IS NULL")),
+    Index(
+        "kept_place_task_idx",
+        "tenant_id",
+        "call_id",
+        postgresql_where=text("stage = 'task' AND callback_id IS NULL AND why IS NULL"),
+    ),
+    Index(None, "tenant_id", "attempt_id"),
+    Index(None, "tenant_id", "kept_at", "queue"),
+    Index(None, "tenant_id", "contact_id"),
+    key=("call_id",),
 )

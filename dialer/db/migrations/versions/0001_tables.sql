@@ -531,6 +531,9 @@ CREATE TABLE queue (
     announce_wait BOOLEAN DEFAULT true NOT NULL,
     announce_most_position SMALLINT DEFAULT 10 NOT NULL,
     offer_callback_s INTEGER,
+    offer_callback_wait_s INTEGER,
+    callback_tries SMALLINT DEFAULT 2 NOT NULL,
+    callback_again_s INTEGER DEFAULT 300 NOT NULL,
     short_abandon_s INTEGER DEFAULT 5 NOT NULL,
     target_share FLOAT DEFAULT 0.8 NOT NULL,
     target_s INTEGER DEFAULT 20 NOT NULL,
@@ -543,6 +546,7 @@ CREATE TABLE queue (
     CONSTRAINT queue_overflow_check CHECK (overflow IN ('queue', 'flow', 'voicemail')),
     CONSTRAINT queue_levels_check CHECK (least_level BETWEEN 1 AND 9 AND lowest_level BETWEEN 1 AND least_level),
     CONSTRAINT queue_priority_check CHECK (priority BETWEEN 1 AND 9),
+    CONSTRAINT queue_callback_check CHECK (callback_tries BETWEEN 1 AND 5 AND callback_again_s >= 60),
     CONSTRAINT queue_overflow_queue_check CHECK ((overflow = 'queue') = (overflow_queue_id IS NOT NULL)),
     CONSTRAINT queue_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
@@ -1561,6 +1565,51 @@ CREATE TABLE flow_step (
 
 CREATE INDEX flow_step_tenant_id_flow_at_idx ON flow_step (tenant_id, flow, at) INCLUDE (state, event);
 
+CREATE TABLE kept_place (
+    tenant_id INTEGER NOT NULL,
+    call_id UUID NOT NULL,
+    flow_attempt_id UUID,
+    inbound_call_id UUID GENERATED ALWAYS AS (CASE WHEN flow_attempt_id IS NULL THEN call_id ELSE NULL::uuid END) STORED,
+    queue_id BIGINT,
+    queue TEXT NOT NULL,
+    campaign_id BIGINT NOT NULL,
+    contact_id BIGINT,
+    e164 TEXT NOT NULL,
+    timezones TEXT[] DEFAULT '{}' NOT NULL,
+    priority SMALLINT NOT NULL,
+    skills JSONB DEFAULT '{}' NOT NULL,
+    reason TEXT DEFAULT '' NOT NULL,
+    since TIMESTAMP WITH TIME ZONE NOT NULL,
+    kept_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    stage TEXT DEFAULT 'kept' NOT NULL,
+    tries SMALLINT DEFAULT 0 NOT NULL,
+    not_before TIMESTAMP WITH TIME ZONE,
+    attempt_id UUID,
+    callback_id BIGINT,
+    why TEXT,
+    ended_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT kept_place_pkey PRIMARY KEY (tenant_id, call_id),
+    CONSTRAINT kept_place_tenant_id_inbound_call_id_fkey FOREIGN KEY(tenant_id, inbound_call_id) REFERENCES inbound_call (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT kept_place_tenant_id_flow_attempt_id_fkey FOREIGN KEY(tenant_id, flow_attempt_id) REFERENCES attempt (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT kept_place_tenant_id_queue_id_fkey FOREIGN KEY(tenant_id, queue_id) REFERENCES queue (tenant_id, id) ON DELETE SET NULL (queue_id),
+    CONSTRAINT kept_place_tenant_id_campaign_id_fkey FOREIGN KEY(tenant_id, campaign_id) REFERENCES campaign (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT kept_place_tenant_id_contact_id_fkey FOREIGN KEY(tenant_id, contact_id) REFERENCES contact (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT kept_place_stage_check CHECK (stage IN ('kept', 'calling', 'back', 'task', 'dropped')),
+    CONSTRAINT kept_place_whose_check CHECK (flow_attempt_id = call_id),
+    CONSTRAINT kept_place_ended_check CHECK ((stage IN ('kept', 'calling')) = (ended_at IS NULL)),
+    CONSTRAINT kept_place_calling_check CHECK (stage <> 'calling' OR attempt_id IS NOT NULL)
+);
+
+CREATE UNIQUE INDEX kept_place_open_idx ON kept_place (tenant_id, e164) WHERE ended_at IS NULL;
+
+CREATE INDEX kept_place_task_idx ON kept_place (tenant_id, call_id) WHERE stage = 'task' AND callback_id IS NULL AND why IS NULL;
+
+CREATE INDEX kept_place_tenant_id_attempt_id_idx ON kept_place (tenant_id, attempt_id);
+
+CREATE INDEX kept_place_tenant_id_contact_id_idx ON kept_place (tenant_id, contact_id);
+
+CREATE INDEX kept_place_tenant_id_kept_at_queue_idx ON kept_place (tenant_id, kept_at, queue);
+
 CREATE TABLE missed_call (
     tenant_id INTEGER NOT NULL,
     call_id UUID NOT NULL,
@@ -1593,6 +1642,7 @@ CREATE TABLE queue_stay (
     left_at TIMESTAMP WITH TIME ZONE,
     ended TEXT,
     agent_id BIGINT,
+    callback_offered BOOLEAN DEFAULT false NOT NULL,
     CONSTRAINT queue_stay_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT queue_stay_tenant_id_call_id_n_key UNIQUE (tenant_id, call_id, n),
     CONSTRAINT queue_stay_tenant_id_inbound_call_id_fkey FOREIGN KEY(tenant_id, inbound_call_id) REFERENCES inbound_call (tenant_id, id) ON DELETE CASCADE,
