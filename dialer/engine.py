@@ -24,6 +24,7 @@ from dialer.asterisk.fastagi import FastAgiServer
 from dialer.asterisk.nodes import Nodes
 from dialer.calls.commands import CommandRunner
 from dialer.calls.consumer import Books
+from dialer.calls.controls import Controls
 from dialer.calls.driving import Driving
 from dialer.calls.in_turn import InTurn
 from dialer.calls.journal import DatabaseJournal
@@ -98,6 +99,7 @@ class Engine:
     phones: Phones
     voices: Voices
     recorder: Recorder
+    controls: Controls
     wrap_ups: WrapUpLimits
     recovery: Recovery
     terms: DatabaseTermsBook
@@ -121,10 +123,11 @@ class Engine:
             self.ownership.paced,
             {
                 "hang_up": self._hang_up,
+                "control": self.controls.command,
                 "dial_lead": self._dial_lead,
                 "dial_number": self._dial_number,
             },
-            asks_asterisk=("hang_up",),
+            asks_asterisk=("hang_up", "control"),
         )
         self._books = Books(
             self.database,
@@ -138,6 +141,7 @@ class Engine:
         self.driving = Driving(self._books, self.link_to, self._nodes_changed)
         self.unwanted = Unwanted(self.database, self.calls, self.placer)
         self.calls.watchers.append(self._record)
+        self.recovery.held_alone = self.controls.ask_again
         self.runner.shifts_read = self._know_phones
         self.ownership.gained = self._gains.put_nowait
         self.ownership.lost = self._lost

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dialer.asterisk.ami import Address, AmiLink
 from dialer.asterisk.fastagi import FastAgiServer
 from dialer.asterisk.nodes import Nodes
+from dialer.calls.controls import Controls
 from dialer.calls.in_turn import InTurn
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.lines import TrunkLines
@@ -75,6 +76,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     forwarding = Forwarding(database, calls, switchboard, lines, ownership)
     agi.route("answered", forwarding.answered)
     verbs = carriers(database, calls, switchboard, sounds, region, settings.recording_dir, forwarding)
+    recorder = Recorder(database, nodes, settings.recording_dir)
     leader, flows = Leader(database, calls, verbs), Flows()
     return Engine(
         database=database,
@@ -106,7 +108,8 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         placer=placer,
         phones=Phones(database, nodes, tracker, ownership.owns_phones, switchboard.agents_changed),
         voices=Voices(nodes, calls, tracker),
-        recorder=Recorder(database, nodes, settings.recording_dir),
+        recorder=recorder,
+        controls=Controls(nodes, calls, tracker, recorder),
         wrap_ups=WrapUpLimits(database, calls),
         recovery=Recovery(database, ownership, calls, tracker, terms),
         terms=terms,

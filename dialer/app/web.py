@@ -10,9 +10,10 @@ from dialer.app import quality, segments
 from dialer.asterisk.speech import Speaker
 from dialer.callbacks import http as callbacks_http
 from dialer.callbacks.service import CallbackService
+from dialer.calls import controls_http, proofs_http
 from dialer.calls import http as calls_http
-from dialer.calls import proofs_http
 from dialer.calls.commands import CommandDesk
+from dialer.calls.controlling import CallControls
 from dialer.calls.proofs import Proofs
 from dialer.calls.service import CallService
 from dialer.campaigns import http as campaigns_http
@@ -128,6 +129,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             donotcall_http.routes,
             agents_http.routes,
             calls_http.routes,
+            controls_http.routes,
             inbound_http.routes,
             destinations_http.routes,
             hosts_http.routes,
@@ -167,6 +169,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             callbacks_http.CALLBACKS: callbacks,
             hooks_http.HOOKS: hooks,
             calls_http.CALLS: CallService(database, desk, settings),
+            controls_http.CONTROLS: CallControls(database, desk),
             destinations_http.DESTINATIONS: DestinationService(database),
             hosts_http.HOSTS: HostService(database),
             inbound_http.INBOUND: InboundService(database, prompts),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -115,6 +115,11 @@ class CallRow:
     screened_at: datetime | None
     assigned_at: datetime | None
     connected_at: datetime | None
+    #: on hold since
+    held_at: datetime | None
+    #: seconds of the holds that are over
+    hold_s: float
+    muted: bool
     hung_up_at: datetime | None
     ended_at: datetime | None
     join_ms: float | None
@@ -127,6 +132,8 @@ class CallRow:
     disposed_at: datetime | None
     disposed_by: int | None
     recording_status: str | None
+    #: [{"from_s": ..., "until_s": ...}], the last one with null while it lasts
+    recording_pauses: Sequence[Mapping[str, float | None]] | None
     #: led by a flow: where the person waited and since when, the last time; why; what they have pressed, by
     #: name
     queue: str | None
@@ -146,6 +153,13 @@ class CallRow:
         if self.queued_at is None or until is None:
             return None
         return max(0.0, (until - self.queued_at).total_seconds())
+
+    @property
+    def recording_paused(self) -> bool:
+        """Whether nothing is written of what is said now."""
+        return self.recording_pauses is not None and any(
+            one["until_s"] is None for one in self.recording_pauses
+        )
 
     @property
     def talk_s(self) -> float | None:
@@ -169,6 +183,7 @@ _NAMED: dict[str, Any] = {
     "disposition_ru": disposition.c.label_ru,
     "disposition_en": disposition.c.label_en,
     "recording_status": recording.c.status,
+    "recording_pauses": recording.c.pauses,
 }
 
 

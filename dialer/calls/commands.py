@@ -64,7 +64,8 @@ _REPLY = Prepared("SELECT done_at, reply, error FROM command WHERE tenant_id = :
 _DONE = Prepared(
     """
     WITH done AS (
-        UPDATE command SET done_at = :now, reply = nullif(CAST(:reply AS jsonb), 'null'),
+        UPDATE command SET done_at = :now, payload = payload - 'digits',
+               reply = nullif(CAST(:reply AS jsonb), 'null'),
                error = nullif(CAST(:error AS jsonb), 'null')
          WHERE tenant_id = :tenant_id AND id = :id
         RETURNING id

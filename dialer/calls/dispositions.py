@@ -20,6 +20,7 @@ from dialer.calls.call_log import CallRow
 from dialer.calls.model import CallState
 from dialer.db.prepared import Prepared
 from dialer.db.tables import attempt, inbound_call
+from dialer.httpkit.access import Actor, Right
 
 _CHOICES_OF = """
            (SELECT coalesce(jsonb_agg(jsonb_build_array(d.id, d.code, d.label_ru, d.label_en, d.kind)
@@ -113,6 +114,12 @@ class Talk:
     choices: Sequence[Choice]
     #: the person has called us
     inbound: bool = False
+
+    def require_own(self, actor: Actor, right: Right) -> bool:
+        """Whether the call is the actor's own; raises Forbidden unless it is or the actor has `right`."""
+        own = self.user_id is not None and self.user_id == actor.user_id
+        actor.require(Right.WORK if own else right)
+        return own
 
 
 async def lock_talk(conn: AsyncConnection, tenant_id: int, attempt_id: UUID) -> Talk | None:

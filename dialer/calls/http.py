@@ -88,6 +88,11 @@ class CallOut(Out):
     ringing_at: datetime | None
     answered_at: datetime | None
     connected_at: datetime | None
+    held_at: datetime | None = Field(description="the customer is on hold since then")
+    hold_s: float = Field(
+        description="of the talk: how long the customer was on hold, but for the present hold"
+    )
+    muted: bool = Field(description="the customer does not hear the agent")
     hung_up_at: datetime | None
     ended_at: datetime | None
     talk_s: float | None
@@ -95,6 +100,7 @@ class CallOut(Out):
     answer_to_agent_ms: float | None = Field(description="answer to both in one bridge")
     disposition: DispositionOut | None
     recording: Literal["writing", "whole", "lost"] | None
+    recording_paused: bool = Field(description="nothing is written of what is said now")
     queue: str | None = Field(description="led by a flow: where the person waited, the last time")
     queued_at: datetime | None
     wait_s: float | None = Field(description="of that wait; null also while it lasts")

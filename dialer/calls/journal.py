@@ -185,6 +185,8 @@ async def _write_all(conn: AsyncConnection, tenant_id: int, changes: Sequence[Ch
         # whoever reads it (a page, which reads its data anew; docs/reference/api.md) takes it for the same.
         if told and is_open is not None:
             facts.append(_fact(call, CallState.ENDED if ended else call.state))
+        elif _steered(change.before) != _steered(call):
+            facts.append(_of_talk(call))
     await events.emit_all(conn, facts, tenant_id=tenant_id)
     await _free_lines(conn, tenant_id, changes)
 
@@ -233,6 +235,17 @@ def _fact(call: Call, state: CallState) -> events.Fact:
     if call.inbound:
         payload["direction"] = call.direction
     return events.Fact("call.state", payload, call.campaign_id, agent_id)
+
+
+def _steered(call: Call) -> tuple[bool, bool]:
+    return call.held_at is not None, call.muted
+
+
+def _of_talk(call: Call) -> events.Fact:
+    """What the agent does with the customer."""
+    agent_id, (held, muted) = call.agent.agent_id if call.agent else None, _steered(call)
+    payload = {"attempt_id": str(call.attempt_id), "held": held, "muted": muted}
+    return events.Fact("call.talk", payload, call.campaign_id, agent_id)
 
 
 async def _settle(conn: AsyncConnection, tenant_id: int, freed: Sequence[tuple[Call, str]]) -> None:

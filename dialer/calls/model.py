@@ -20,15 +20,16 @@ Events reach us duplicated, out of order, or not at all. Therefore:
   we never heard the answer; a call seen in a bridge with an agent *is* connected.
 - `result` is decided once and never changes.
 - Times never run backwards along the states.
+- A customer on hold hears music and is still `connected`: the talk is not over, its agent is nobody else's.
 
-`advance` is the only way to change a call. It reads no clock and does no I/O; tests/unit/test_call_model.py
-throws any sequence of signals at it, and docs/architecture.md shows the table.
+`advance` (steps.py) is the only way to change a call. It reads no clock and does no I/O;
+tests/unit/test_call_model.py throws any sequence of signals at it, and docs/architecture.md shows the table.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -156,6 +157,12 @@ class Call:
     talked: UUID | None = None
     #: that agent
     talked_by: int | None = None
+    #: the customer hears music since then; None: both hear each other
+    held_at: datetime | None = None
+    #: seconds of the holds that are over
+    hold_s: float = 0.0
+    #: the customer does not hear the agent
+    muted: bool = False
     machine_status: str | None = None
     machine_cause: str | None = None
     #: we asked for the end before the answer
@@ -254,6 +261,21 @@ class Connected(Signal):
     agent: Assignee
 
 
+class Held(Signal):
+    """The agent has put the customer on hold."""
+
+
+class Resumed(Signal):
+    """The customer is back with the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Muted(Signal):
+    """The agent's voice is kept from the customer, or no longer."""
+
+    on: bool
+
+
 class GaveUp(Signal):
     """The policy's time is over, or no server answers the dialplan: the person hears the message."""
 
@@ -320,6 +342,7 @@ TRANSITIONS: Final[dict[tuple[CallState, type[Signal]], CallState]] = {
     **{(state, Unassigned): state for state in (*_UNDECIDED, _S.WAITING)},
     (_S.CONNECTED, Unassigned): _S.WAITING,
     **{(state, Connected): _S.CONNECTED for state in (*_UNDECIDED, _S.FLOW, _S.WAITING)},
+    **{(_S.CONNECTED, kind): _S.CONNECTED for kind in (Held, Resumed, Muted)},
     **{(state, GaveUp): _S.WAITING for state in (_S.ANSWERED, _S.SCREENING, _S.WAITING)},
     (_S.FLOW, GaveUp): _S.FLOW,
     **{(state, CancelAsked): state for state in _UNANSWERED},
@@ -330,170 +353,3 @@ TRANSITIONS: Final[dict[tuple[CallState, type[Signal]], CallState]] = {
     (_S.WRAP_UP, Disposed): _S.ENDED,
     (_S.WRAP_UP, WrapUpOver): _S.ENDED,
 }
-
-
-def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a signal
-    """The call after `signal`; the same object when the signal has no place in its state."""
-    state = TRANSITIONS.get((call.state, type(signal)))
-    if state is None:
-        return call
-    at = max(signal.at, _latest(call))  # a late event never sets an earlier time
-    match signal:
-        case Sent():
-            return call if call.sent_at else replace(call, sent_at=at)
-        case Rang():
-            return replace(call, state=state, ringing_at=at)
-        case Answered():
-            return _answered(call, at)
-        case Screened():
-            return _screened(_answered(call, at), signal, at)
-        case Served():
-            return replace(call, outcome=signal.outcome)
-        case Queued():
-            if call.result is not None:
-                return call
-            return replace(call, state=state, queued_at=at)
-        case Dequeued():
-            # Who was talking, or is about to, waits for no flow; and most outbound calls have none.
-            if call.queued_at is None or call.agent is not None or call.result is not None:
-                return call
-            return replace(call, state=state)
-        case Assigned():
-            # A result is there when the agent of the talk was lost: the customer is kept for this one.
-            if call.agent is not None or call.result not in (None, Result.ANSWERED):
-                return call
-            return replace(call, agent=signal.agent, assigned_at=at)
-        case Unassigned():
-            if call.agent is None:
-                return call
-            return replace(call, state=state, agent=None)
-        case Connected():
-            if call.result is not None and call.result is not Result.ANSWERED:
-                return call  # the message is already playing, or it is a machine: not a talk
-            call = _answered(call, at)
-            return replace(
-                call,
-                state=state,
-                agent=signal.agent,
-                talked=signal.agent.session_id,
-                talked_by=signal.agent.agent_id,
-                assigned_at=call.assigned_at or at,
-                connected_at=call.connected_at or at,
-                result=Result.ANSWERED,
-            )
-        case GaveUp():
-            if call.result is not None:
-                return call
-            if state is CallState.FLOW:
-                let_down = Result.FAILED if call.inbound else Result.ABANDONED
-                return replace(call, result=_in_flow(call) or let_down)
-            return replace(call, state=state, result=Result.ABANDONED, agent=None)
-        case CancelAsked():
-            return replace(call, canceled=True, detail=call.detail or signal.detail or None)
-        case NotPlaced():
-            return _end(replace(call, result=signal.result, detail=call.detail or signal.detail), at)
-        case HungUp():
-            return _hung_up(call, signal, at)
-        case Vanished():
-            return _vanished(call, signal, at)
-        case Disposed():
-            call = replace(call, disposed=True)
-            return _end(call, at) if state is CallState.ENDED else call
-        case WrapUpOver():
-            return _end(call, at)
-    raise AssertionError(f"{type(signal).__name__} is in the table and has no rule")  # pragma: no cover
-
-
-def _latest(call: Call) -> datetime:
-    times = (
-        call.created_at, call.sent_at, call.ringing_at, call.answered_at, call.screened_at,
-        call.queued_at, call.assigned_at, call.connected_at, call.hung_up_at,
-    )  # fmt: skip
-    return max(time for time in times if time is not None)
-
-
-def _answered(call: Call, at: datetime) -> Call:
-    if call.answered_at is not None:
-        return call
-    state = CallState.SCREENING if call.screens else CallState.ANSWERED
-    return replace(call, state=state, answered_at=at)
-
-
-def _screened(call: Call, signal: Screened, at: datetime) -> Call:
-    assert call.answered_at is not None
-    call = replace(
-        call,
-        state=CallState.FLOW if call.automatic and call.agent is None else CallState.WAITING,
-        screened_at=at,
-        machine_status=signal.status or None,
-        machine_cause=signal.cause or None,
-        deadline=_after(max(signal.greeting_end or call.answered_at, call.answered_at), call.abandon_after_s),
-    )
-    if signal.status == "MACHINE" and call.agent is None:
-        # Not sure goes to an agent: a person hung up on costs more than a machine listened to.
-        return replace(call, result=Result.MACHINE)
-    return call
-
-
-def _after(at: datetime, seconds: float) -> datetime:
-    return at + timedelta(seconds=seconds)
-
-
-def _in_flow(call: Call) -> Result | None:
-    """What a led call without a talk comes to where it is; None: nothing was done for the person, who has not
-    waited for an agent either."""
-    if call.automatic:  # served or not: a wait for an agent that they asked for is no abandoned call
-        return Result.ANSWERED if call.outcome and call.state is not CallState.WAITING else None
-    if call.state is CallState.WAITING:
-        return Result.ABANDONED
-    return call.outcome or (Result.ABANDONED if call.queued_at else None)
-
-
-def _hung_up(call: Call, signal: HungUp, at: datetime) -> Call:
-    result = call.result
-    if result is None and call.automatic:
-        result = _in_flow(call)
-    if result is None and call.inbound:
-        away = signal.by is HungUpBy.SERVER  # our dialplan came to its end, and no flow had sent it there
-        result = _in_flow(call) or (Result.FAILED if away else Result.LEFT)
-    elif result is None and call.answered_at is not None:
-        # Not the caller who left: picked up as we took the call back, or our dialplan had no answer from us.
-        ours = call.canceled or signal.by in (HungUpBy.AGENT, HungUpBy.SERVER)
-        late = call.deadline is not None and at >= call.deadline and not call.automatic
-        result = Result.ABANDONED if ours or late else Result.CALLER_HUNG_UP
-    elif result is None:
-        result = Result.CANCELED if call.canceled else signal.result
-    call = replace(
-        call,
-        result=result,
-        cause=signal.cause,
-        sip_code=signal.sip_code,
-        hung_up_by=call.hung_up_by or signal.by,
-        detail=call.detail or signal.detail,
-    )
-    return _line_free(call, at)
-
-
-def _vanished(call: Call, signal: Vanished, at: datetime) -> Call:
-    result = call.result
-    if result is None and call.inbound:
-        result = _in_flow(call) or (Result.FAILED if signal.asterisk_died else Result.UNKNOWN)
-    elif result is None and call.answered_at is not None:
-        # A person was on the line and no agent of ours reached them: the law counts that against us.
-        result = (_in_flow(call) if call.automatic else None) or Result.ABANDONED
-    elif result is None:
-        result = Result.FAILED if signal.asterisk_died else Result.UNKNOWN
-    return _line_free(replace(call, result=result, detail=call.detail or signal.detail), at)
-
-
-def _line_free(call: Call, at: datetime) -> Call:
-    """The channel is gone. Who has talked owes a disposition; everyone else is done, also an agent who was
-    only on the way to a customer whom another's lost phone had left waiting."""
-    call = replace(call, hung_up_at=at)
-    if call.agent is not None and call.agent.session_id == call.talked and not call.disposed:
-        return replace(call, state=CallState.WRAP_UP)
-    return _end(call, at)
-
-
-def _end(call: Call, at: datetime) -> Call:
-    return replace(call, state=CallState.ENDED, hung_up_at=call.hung_up_at or at, ended_at=at)

@@ -27,15 +27,18 @@ from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.ami import AmiEvent, AmiLink
 from dialer.asterisk.nodes import Node
 from dialer.calls import store
+from dialer.calls.controls import HELD
 from dialer.calls.model import (
     Answered,
     Assignee,
     CallState,
     Connected,
     GaveUp,
+    Held,
     NotPlaced,
     Rang,
     Result,
+    Resumed,
     Served,
     Vanished,
 )
@@ -139,6 +142,8 @@ class Recovery:
     calls: CallTable
     tracker: Tracker
     terms: TermsBook
+    #: told of a customer on hold whose agent is gone
+    held_alone: Callable[[Line], None] = lambda line: None
     #: by tenant, the open calls and shifts with calls that no line answers for, and since when (monotonic
     #: seconds): a clock that is set makes nothing old
     _left: dict[int, dict[tuple[UUID, UUID | None], float]] = field(default_factory=dict)
@@ -205,7 +210,12 @@ class Recovery:
         leg = self.tracker.leg_in(seen.bridge)
         if leg is not None:
             agent = Assignee(leg.session_id, leg.agent_id, leg.id)
+            self.calls.apply(attempt_id, Resumed(now))
             self.calls.apply(attempt_id, Connected(now, agent=agent))
+        elif seen.context == HELD:
+            self.calls.apply(attempt_id, Held(now))  # perhaps nobody has written it down
+            if line.call.agent is None:
+                self.held_alone(line)
         elif line.call.led and seen.application == "Dial":
             # Put through to somewhere else, or about to be: Asterisk does that by itself.
             if seen.bridge is not None:  # they talk; whoever heard of the answer may not have written it down

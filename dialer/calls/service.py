@@ -179,7 +179,7 @@ class CallService:
             talk = await dispositions.lock_talk(conn, tenant_id, attempt_id)
             if talk is None:
                 raise NotFound(what="call", key=attempt_id)
-            own = _require_own(actor, talk.user_id, Right.CALLS_CONTROL)
+            own = talk.require_own(actor, Right.CALLS_CONTROL)
             if talk.connected_at is None:
                 raise WrongState(what="The call", state=talk.state, allowed="connected with an agent")
             choice = _chosen(talk.choices, code)
@@ -221,7 +221,7 @@ class CallService:
             talk = await dispositions.lock_talk(conn, actor.tenant_id, attempt_id)
             if talk is None:
                 raise NotFound(what="call", key=attempt_id)
-            own = _require_own(actor, talk.user_id, Right.CALLS_CONTROL)
+            own = talk.require_own(actor, Right.CALLS_CONTROL)
             if talk.hung_up_at is not None:
                 raise WrongState(what="The call", state="over", allowed="on the line")
             await audit.record(conn, actor, "call.hang_up", f"attempt:{attempt_id}")
@@ -367,13 +367,6 @@ async def _check_campaign(
         raise WrongState(what=row.name, state=row.status, allowed="running")
     if row.skill is not None and row.skill not in agent.skills:
         raise NotAllowed(reason=Said("the agent has not the skill {skill}", skill=row.skill))
-
-
-def _require_own(actor: Actor, user_id: int | None, right: Right) -> bool:
-    """Whether the call is the actor's own; raises Forbidden unless it is or the actor has `right`."""
-    own = user_id is not None and user_id == actor.user_id
-    actor.require(Right.WORK if own else right)
-    return own
 
 
 def _chosen(choices: Sequence[Choice], code: str) -> Choice:

@@ -171,6 +171,9 @@ _FOLLOWED = {
     "detail": "text",
     "outcome": "text",
     "queued_at": "timestamptz",
+    "held_at": "timestamptz",
+    "hold_s": "float8",
+    "muted": "boolean",
 }
 #: Columns that keep what they have where nothing new is known.
 _KEPT = {"session_id": "uuid", "agent_id": "bigint", "join_ms": "float8", "answer_to_agent_ms": "float8"}
@@ -306,6 +309,7 @@ _ON_LINES = Prepared(
     SELECT a.id, a.campaign_id, a.e164, a.trunk_id, a.node, a.policy, a.state, a.result, a.created_at,
            a.sent_at, a.ringing_at, a.answered_at, a.screened_at, a.assigned_at, a.connected_at,
            a.machine_status, a.machine_cause, a.hung_up_by, a.detail, a.traits, a.outcome, a.queued_at,
+           a.held_at, a.hold_s, a.muted,
            a.mode = 'flow' AND a.clicked_by IS NULL AND a.session_id IS NULL AS automatic,
            s.leg, s.id AS shift_id, s.agent_id AS shift_agent_id, c.detect_machines
       FROM attempt a
@@ -322,7 +326,7 @@ _INBOUND_ON_LINES = Prepared(
     """
     SELECT a.id, a.campaign_id, a.e164, a.node, a.channel, a.state, a.result, a.outcome, a.created_at,
            a.answered_at, a.queued_at, a.assigned_at, a.connected_at, a.hung_up_by, a.detail,
-           s.leg, s.id AS shift_id, s.agent_id AS shift_agent_id
+           a.held_at, a.hold_s, a.muted, s.leg, s.id AS shift_id, s.agent_id AS shift_agent_id
       FROM inbound_call a
       LEFT JOIN agent_session s ON s.tenant_id = a.tenant_id AND s.attempt_id = a.id
            AND s.state IN ('reserved', 'talking')
@@ -359,6 +363,9 @@ async def calls_on_lines(
             automatic=row.automatic,
             outcome=Result(row.outcome) if row.outcome else None,
             queued_at=row.queued_at,
+            held_at=row.held_at,
+            hold_s=row.hold_s,
+            muted=row.muted,
             hung_up_by=HungUpBy(row.hung_up_by) if row.hung_up_by else None,
         )
         calls.append(LeftOnLine(call, row.e164, row.trunk_id, row.node, traits_of(row.traits)))
@@ -386,6 +393,9 @@ def _inbound_of(row: Any, tenant_id: int) -> Call:
         answered_at=row.answered_at,
         assigned_at=row.assigned_at,
         connected_at=row.connected_at,
+        held_at=row.held_at,
+        hold_s=row.hold_s,
+        muted=row.muted,
         agent=agent,
         talked=talker.session_id if talker else None,
         talked_by=talker.agent_id if talker else None,

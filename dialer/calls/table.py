@@ -18,7 +18,8 @@ import structlog
 
 from dialer.calls.consequences import Consequence, consequences
 from dialer.calls.groups import Groups
-from dialer.calls.model import Assigned, Assignee, Call, Connected, HungUpBy, Signal, advance
+from dialer.calls.model import Assigned, Assignee, Call, Connected, HungUpBy, Signal
+from dialer.calls.steps import advance
 from dialer.calls.terms import CallTerms
 from dialer.pacing.answering import Traits
 from dialer.queues.model import USUAL_PRIORITY, Need, Queue

@@ -29,6 +29,7 @@ from dialer.calls.model import (
     NotPlaced,
     Rang,
     Result,
+    Resumed,
     Unassigned,
 )
 from dialer.calls.table import CallTable, Line
@@ -332,6 +333,7 @@ class Tracker:
         attempt_id, agent, now = line.call.attempt_id, line.call.agent, wall(seen_s)
         if agent is None:
             return
+        self.calls.apply(attempt_id, Resumed(now))  # out of a hold that nobody is there to end
         if bridge_result == MET:
             self.calls.apply(attempt_id, Connected(now, agent=agent))
         if bridge_result in (MET, NOBODY) and (leg := self.legs.get(agent.leg)) is not None:
@@ -344,6 +346,8 @@ class Tracker:
         chosen = line.call.agent
         if leg is None or (chosen is not None and chosen.leg != leg.id):
             return  # or it is said late of one whose phone was lost: the dialplan has asked for another since
+        if line.call.held_at is not None:
+            self.calls.apply(line.call.attempt_id, Resumed(wall(event.received_at)))
         self.calls.apply(
             line.call.attempt_id,
             Connected(wall(event.received_at), agent=Assignee(leg.session_id, leg.agent_id, leg.id)),

@@ -19,11 +19,14 @@ ENGINE_ACTIONS: Final = frozenset(
         "Getvar",
         "Hangup",
         "MixMonitor",
+        "MixMonitorMute",
+        "MuteAudio",
         "Originate",
         "PJSIPQualify",
         "PJSIPShowContacts",
         "PJSIPShowEndpoint",
         "Ping",
+        "Redirect",
         "Setvar",
     }
 )
@@ -51,6 +54,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "app_waitforsilence.so": "messages for machines",
         "app_mixmonitor.so": "recordings",
         "app_playback.so": "messages",
+        "app_senddtmf.so": "keys that agents press",
         "app_stack.so": "callers who are put through",
         "app_userevent.so": "this check",
         "bridge_holding.so": "agents who wait",
@@ -74,6 +78,7 @@ USEFUL_MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "res_pjsip_outbound_registration.so": "carriers that want a registration",
         "res_pjsip_registrar.so": "agents' phones that register",
         "res_pjsip_rfc3326.so": "the carriers' causes of calls that failed",
+        "res_mutestream.so": "agents who mute themselves",
         "res_srtp.so": "phones in the browser",
     }
 )

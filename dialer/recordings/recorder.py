@@ -19,9 +19,11 @@ import structlog
 from sqlalchemy import insert, or_, select, update
 
 from dialer.asterisk.nodes import Nodes
+from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.db.tables import attempt, inbound_call, recording, voicemail
 from dialer.errors import DatabaseUnavailable, DozvonError
+from dialer.recordings import pauses
 
 log = structlog.get_logger(__name__)
 
@@ -82,11 +84,33 @@ class Recorder:
     nodes: Nodes
     folder: Path
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    #: being begun
+    _beginning: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
 
     def begin(self, tenant_id: int, call_id: UUID, at: datetime, node: str, channel: str = "") -> None:
         """Record from now until the customer's channel, which the node has, ends; returns at once. `channel`:
         its name, of a call that came in; else it is the attempt's id."""
-        self._spawn(self._begin(tenant_id, call_id, at, node, channel))
+        self._beginning[call_id] = task = self._spawn(self._begin(tenant_id, call_id, at, node, channel))
+        task.add_done_callback(lambda _task: self._beginning.pop(call_id))
+
+    async def pause(self, tenant_id: int, call_id: UUID, node: str, channel: str, *, on: bool) -> bool:
+        """Write silence from now on, or voices again; the row says from when until when. False: the call is
+        not recorded. Raises ActionFailed, AsteriskUnavailable, DatabaseUnavailable."""
+        if (beginning := self._beginning.get(call_id)) is not None:
+            await asyncio.wait({beginning})
+        async with self.database.tenant(tenant_id) as conn:
+            # First, and in one transaction: what is silent is marked.
+            if not await pauses.mark(conn, tenant_id, call_id, utc_now(), on=on):
+                return False
+            await self.nodes.link(node).send(
+                {
+                    "Action": "MixMonitorMute",
+                    "Channel": channel or str(call_id),
+                    "Direction": "both",
+                    "State": "1" if on else "0",
+                }
+            )
+        return True
 
     def ended(self, tenant_id: int, call_id: UUID, at: datetime) -> None:
         """The channel has ended: see the file become whole."""
@@ -122,10 +146,11 @@ class Recorder:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _begin(self, tenant_id: int, call_id: UUID, at: datetime, node: str, channel: str) -> None:
         path, whose = relative_path(call_id, at), "inbound_call_id" if channel else "attempt_id"

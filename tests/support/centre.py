@@ -24,6 +24,7 @@ from dialer.agents.service import AgentService
 from dialer.app.engine import build_engine
 from dialer.asterisk.ami import Address, AmiEvent, AmiLink
 from dialer.calls.commands import CommandDesk
+from dialer.calls.controlling import CallControls
 from dialer.calls.service import CallService
 from dialer.db import tables as t
 from dialer.db.listen import EVENTS, REPLIES, Listener
@@ -50,6 +51,7 @@ class Centre:
     listener: Listener
     agents: AgentService
     calls: CallService
+    controls: CallControls
     actor: Actor = field(default_factory=lambda: Actor.server(TENANT))
     trunk_id: int = 0
     engine: Engine | None = None
@@ -408,6 +410,7 @@ async def open_centre(
     """A contact centre over a fresh database, its engine started; `own_process`: to be killed."""
     database = Database.open(database_url, pool=5)
     listener = Listener(database_url, ("dozvon_outbox", EVENTS, REPLIES))
+    desk = CommandDesk(database, listener)
     centre = Centre(
         floor=floor,
         settings=floor.settings.model_copy(update=settings),
@@ -415,7 +418,8 @@ async def open_centre(
         database=database,
         listener=listener,
         agents=AgentService(database, managed=False),
-        calls=CallService(database, CommandDesk(database, listener), floor.settings),
+        calls=CallService(database, desk, floor.settings),
+        controls=CallControls(database, desk),
     )
     tasks = [asyncio.create_task(listener.run()), asyncio.create_task(centre.watch())]
     try:

@@ -16,7 +16,8 @@ from dialer.agents import store as agents
 from dialer.agents.model import USUAL_RANK, AgentState, Shift
 from dialer.calls import store
 from dialer.calls.journal import DatabaseJournal
-from dialer.calls.model import Assignee, Call, Connected, HungUp, HungUpBy, Result, Signal, advance
+from dialer.calls.model import Assignee, Call, Connected, HungUp, HungUpBy, Result, Signal
+from dialer.calls.steps import advance
 from dialer.calls.store import NewAttempt
 from dialer.calls.table import CallTable, Line
 from dialer.calls.terms import CallTerms

@@ -45,8 +45,8 @@ from dialer.calls.model import (
     Unassigned,
     Vanished,
     WrapUpOver,
-    advance,
 )
+from dialer.calls.steps import advance
 
 SEQUENCES = int(os.environ.get("CALL_SEQUENCES", "100000"))
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -37,7 +37,7 @@ def test_dialplan_is_read_whole() -> None:
     read = needs.dialplan()
     assert read.keys() == {
         "dozvon-agent", "dozvon-answered", "dozvon-caller", "dozvon-check", "dozvon-customer",
-        "dozvon-inbound",
+        "dozvon-held", "dozvon-inbound", "dozvon-keys",
     }  # fmt: skip
     assert sum(map(len, read.values())) == len(re.findall(r"^ *(?:same|exten) =>", text, re.MULTILINE))
     assert read["dozvon-agent"][0] == ("Answer", "")
@@ -53,12 +53,13 @@ def test_needed_modules_are_those_we_load() -> None:
 
 def test_every_application_of_the_dialplan_has_its_module() -> None:
     """An application that is not in Asterisk's core comes from a module that the check asks for."""
-    core = {"answer", "bridge", "goto", "gotoif", "hangup", "set"}
+    core = {"answer", "bridge", "goto", "gotoif", "hangup", "set", "wait"}
     homes = {
         "agi": "res_agi.so",
         "return": "app_stack.so",
         "execif": "app_exec.so",
         "amd": "app_amd.so",
+        "musiconhold": "res_musiconhold.so",
         "stopmixmonitor": "app_mixmonitor.so",
     }
     used = {application.lower() for steps in needs.dialplan().values() for application, _ in steps}

@@ -23,8 +23,8 @@ from dialer.calls.model import (
     Signal,
     Unassigned,
     Vanished,
-    advance,
 )
+from dialer.calls.steps import advance
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ANN, BOB = (Assignee(UUID(int=n), n, UUID(int=n + 100)) for n in (1, 2))

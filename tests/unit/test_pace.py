@@ -29,8 +29,8 @@ from dialer.calls.model import (
     Sent,
     Signal,
     Vanished,
-    advance,
 )
+from dialer.calls.steps import advance
 from dialer.calls.table import Line, Wish
 from dialer.calls.terms import CallTerms
 from dialer.campaigns import pool

@@ -23,8 +23,8 @@ from dialer.calls.model import (
     Result,
     Screened,
     Unassigned,
-    advance,
 )
+from dialer.calls.steps import advance
 from dialer.calls.table import CallTable, Line
 from dialer.calls.tracking import Leg, Tracker
 from dialer.ids import new_id

@@ -19,8 +19,8 @@ from dialer.calls.model import (
     Result,
     Signal,
     Vanished,
-    advance,
 )
+from dialer.calls.steps import advance
 from dialer.trunks.health import Said, Verdict
 
 NOW = datetime(2026, 5, 4, 9, tzinfo=UTC)

@@ -103,6 +103,9 @@ attempt = tenant_table(
     time_at("connected_at"),
     time_at("hung_up_at"),  # the customer's channel ended
     time_at("ended_at"),  # nothing is owed any more: channel gone and, after a talk, wrapped up
+    time_at("held_at"),  # on hold since
+    Column("hold_s", Float, nullable=False, server_default=text("0")),  # of the holds that are over
+    Column("muted", Boolean, nullable=False, server_default=text("false")),  # the agent
     Column("join_ms", Float),  # agent chosen -> both in one bridge
     Column("answer_to_agent_ms", Float),  # answered -> both in one bridge
     Column("disposition_id", BigInteger),
@@ -171,6 +174,8 @@ recording = tenant_table(
     Column("status", Text, nullable=False, server_default="writing"),
     Column("size_bytes", BigInteger),
     Column("duration_s", Float),
+    # [{"from_s": 12.5, "until_s": 20.1}]: silence that was asked for; until_s null: to the end
+    Column("pauses", JSONB, nullable=False, server_default="[]"),
     time_at("started_at", null=False),
     time_at("ended_at"),
     UniqueConstraint("tenant_id", "path"),

@@ -222,6 +222,9 @@ inbound_call = tenant_table(
     time_at("connected_at"),
     time_at("hung_up_at"),
     time_at("ended_at"),
+    time_at("held_at"),  # on hold since
+    Column("hold_s", Float, nullable=False, server_default=text("0")),  # of the holds that are over
+    Column("muted", Boolean, nullable=False, server_default=text("false")),  # the agent
     Column("join_ms", Float),
     Column("answer_to_agent_ms", Float),
     Column("disposition_id", BigInteger),

@@ -21,6 +21,10 @@
     }
   });
 
+  body.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.successful && event.target.matches("form[data-resets]")) event.target.reset();
+  });
+
   // What a person has typed, chosen or opened stays when its part of the page is renewed.
   const TYPED = new Set(["INPUT", "TEXTAREA", "SELECT"]);
   const keep = (node) => node.closest && node.closest("[data-keep]");
@@ -105,7 +109,7 @@
   // -- the stream of events -------------------------------------------------------------------------
 
   const KINDS = [
-    "agent.state", "agent.phone_not_reached", "call.state", "call.assigned", "call.disposed", "campaign.status",
+    "agent.state", "agent.phone_not_reached", "call.state", "call.talk", "call.assigned", "call.disposed", "campaign.status",
     "campaign.pace", "import.progress", "do_not_call.import", "lead.offered", "segment.leads", "trunk.changed",
     "cleaning.progress", "queue.changed", "callback.state", "callback.reminder", "flow.step", "flow.changed",
     "voicemail.left", "voicemail.changed", "queue.place",
@@ -169,12 +173,16 @@
   announce();
 
   document.addEventListener("keydown", (event) => {
-    const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code);
-    if (!digit || event.ctrlKey || event.metaKey || event.shiftKey || event.repeat) return;
+    // By the place of the key: it is the same in every layout.
+    const pressed = /^(?:(?:Digit|Numpad)([1-9])|Key([A-Z]))$/.exec(event.code);
+    if (!pressed || event.ctrlKey || event.metaKey || event.shiftKey || event.repeat) return;
     const typing = event.target.matches("input, textarea, select, [contenteditable]");
     if (typing && !event.altKey) return;
-    const button = document.querySelector(`button[data-key="${digit[1]}"]`);
-    if (button && !button.disabled) { event.preventDefault(); button.click(); }
+    const wanted = document.querySelector(`[data-key="${pressed[1] || pressed[2].toLowerCase()}"]`);
+    if (!wanted || wanted.disabled) return;
+    event.preventDefault();
+    if (wanted.tagName === "BUTTON") wanted.click();
+    else wanted.focus();
   });
 
   document.addEventListener("click", (event) => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from aiohttp import web
 from dialer.agents.http import AGENTS
 from dialer.callbacks.http import CALLBACKS
 from dialer.callbacks.store import CallbackRow
+from dialer.calls.controls_http import CONTROLS
 from dialer.calls.http import CALLS
 from dialer.calls.model import Direction
 from dialer.campaigns.http import CAMPAIGNS
@@ -35,6 +37,8 @@ from dialer.web.views.door import see
 
 routes = web.RouteTableDef()
 LONGEST_NOTE = 2000
+#: What can be pressed for the far end of a talk.
+KEYS = re.compile(r"[0-9*#]{1,32}")
 
 
 @routes.get("/desk")
@@ -134,6 +138,26 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
     """End the own call."""
     actor = page_actor(request, Right.WORK)
     await request.app[CALLS].hang_up(actor, await _attempt(request))
+    return _done(request)
+
+
+@routes.post("/desk/talk/{what:hold|resume|mute|unmute|unrecord|record|keys}")
+async def steer(request: web.Request) -> web.StreamResponse:
+    """Do something with the customer of the own talk."""
+    actor, attempt_id = page_actor(request, Right.WORK), await _attempt(request)
+    controls = request.app[CONTROLS]
+    match request.match_info["what"]:
+        case "hold" | "resume" as what:
+            await controls.hold(actor, attempt_id, on=what == "hold")
+        case "mute" | "unmute" as what:
+            await controls.mute(actor, attempt_id, on=what == "mute")
+        case "unrecord" | "record" as what:
+            await controls.pause_recording(actor, attempt_id, on=what == "unrecord")
+        case "keys":
+            keys = await forms.field(request, "keys")
+            if not KEYS.fullmatch(keys):
+                raise Invalid(field="keys", reason="does not have the right form")
+            await controls.press(actor, attempt_id, keys)
     return _done(request)
 
 
