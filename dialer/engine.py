@@ -19,9 +19,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from dialer.agents import store as agents
 from dialer.agents.model import Shift
+from dialer.agents.phones import COMMAND as BROWSER_PHONE
 from dialer.asterisk.ami import AmiLink
 from dialer.asterisk.fastagi import FastAgiServer
 from dialer.asterisk.nodes import Nodes
+from dialer.calls.browser_phones import BrowserSecrets
 from dialer.calls.commands import CommandRunner
 from dialer.calls.consumer import Books
 from dialer.calls.controls import Controls
@@ -109,6 +111,7 @@ class Engine:
     commands: CommandRunner = field(init=False)
     driving: Driving = field(init=False)
     unwanted: Unwanted = field(init=False)
+    browsers: BrowserSecrets = field(init=False)
     _books: Books = field(init=False)
     _gains: asyncio.Queue[Gained] = field(default_factory=asyncio.Queue)
     _notes: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
@@ -117,6 +120,7 @@ class Engine:
     _commanded: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
 
     def __post_init__(self) -> None:
+        self.browsers = BrowserSecrets(self.database, self.nodes, lambda: self._books.tenants)
         self.commands = CommandRunner(
             self.database,
             self.ownership.name,
@@ -126,8 +130,9 @@ class Engine:
                 "control": self.controls.command,
                 "dial_lead": self._dial_lead,
                 "dial_number": self._dial_number,
+                BROWSER_PHONE: self.browsers.open,
             },
-            asks_asterisk=("hang_up", "control"),
+            asks_asterisk=("hang_up", "control", BROWSER_PHONE),
         )
         self._books = Books(
             self.database,
@@ -194,6 +199,7 @@ class Engine:
                     "switchboard": self.switchboard.run,
                     "unwanted": self.unwanted.run,
                     "phones": self.phones.run,
+                    "browsers": self.browsers.run,
                     "voices": self.voices.run,
                     "pacing": self.runner.run,
                     "paces": self.runner.paces.run,
@@ -212,6 +218,7 @@ class Engine:
 
     def _nodes_changed(self) -> None:
         """A node's books are in order, or there are others now."""
+        self.browsers.look()
         for tenant_id in self._books.tenants:
             self._look_at("shifts", tenant_id)
             self._look_at("campaigns", tenant_id)

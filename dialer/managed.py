@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 import asterisk_conf
 from dialer.agents import people
+from dialer.asterisk.browsers import endpoint_of
 from dialer.asterisk.config import AgentPhone, ManagedAsterisk, TrunkLine, render_managed
 from dialer.asterisk.runtime import AsteriskServer, find_asterisk
 from dialer.db.session import Database
@@ -32,7 +33,10 @@ async def generated_files(settings: Settings, database: Database | None) -> dict
     lines: list[TrunkLine] = []
     for tenant_id in await database.tenants():
         async with database.tenant(tenant_id) as conn:
-            phones += [AgentPhone(endpoint, ha1) for endpoint, ha1 in await people.phones(conn, tenant_id)]
+            phones += [
+                AgentPhone(endpoint, ha1, browser=endpoint_of(agent_id))
+                for agent_id, endpoint, ha1 in await people.phones(conn, tenant_id)
+            ]
             rows = await conn.execute(
                 select(trunk).where(trunk.c.tenant_id == tenant_id, trunk.c.sip_host.is_not(None))
             )

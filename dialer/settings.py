@@ -107,8 +107,30 @@ class Settings(BaseSettings):
     sip_host: str = Field("127.0.0.1", description="address that a managed Asterisk binds for SIP")
     sip_port: Port = Field(5060, description="UDP port of a managed Asterisk for SIP")
     asterisk_http_port: Port = Field(8088, description="TCP port of a managed Asterisk for WebSocket SIP")
+    asterisk_ws_url: str | None = Field(
+        None,
+        pattern=r"^wss?://[^/?#]+/[^?#]*$",
+        description="where Asterisk takes SIP over WebSocket, to which agents' browsers are passed on "
+        "(ws://10.0.0.7:8088/ws); default: asterisk_http_port of this machine",
+    )
     rtp_port_from: Port = Field(10000, description="first UDP port for voice of a managed Asterisk")
     rtp_port_to: Port = Field(19999, description="last UDP port for voice (two ports a leg)")
+    stun_url: str | None = Field(
+        None,
+        pattern=r"^stuns?:[^\s?#]+$",
+        description="STUN server that agents' browsers ask for their address (stun:stun.example.org:3478)",
+    )
+    turn_url: str | None = Field(
+        None,
+        pattern=r"^turns?:[^\s#]+$",
+        description="TURN server for the voice of agents' browsers that cannot send UDP to Asterisk "
+        "(turns:turn.example.org:443?transport=tcp); needs turn_secret",
+    )
+    turn_secret: SecretStr | None = Field(
+        None,
+        validate_default=True,
+        description="secret shared with the TURN server (coturn: static-auth-secret), for its passwords",
+    )
     sounds_dir: Path | None = Field(
         None,
         description="folder on Asterisk's machine where prompts are put for an external Asterisk "
@@ -210,6 +232,13 @@ class Settings(BaseSettings):
                 )
         return value
 
+    @field_validator("turn_secret")
+    @classmethod
+    def _both_of_turn(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if (value is None) != (info.data.get("turn_url") is None):
+            raise PydanticCustomError("turn", "and DOZVON_TURN_URL are set together, or neither is")
+        return value
+
     @field_validator("rtp_port_to")
     @classmethod
     def _room_for_a_talk(cls, value: int, info: ValidationInfo) -> int:
@@ -233,6 +262,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         file = Path(os.environ.get("DOZVON_CONFIG") or CONFIG_FILE)
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    @property
+    def phone_url(self) -> str:
+        """Where the phones of agents' browsers are passed on to."""
+        return self.asterisk_ws_url or f"ws://127.0.0.1:{self.asterisk_http_port}/ws"
 
     # -- folders derived from the data folder --------------------------------------------------------
 

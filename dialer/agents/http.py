@@ -16,17 +16,20 @@ from dialer.agents.model import (
     USUAL_RANK,
     Agent,
     AgentState,
+    Phone,
     Shift,
     Takes,
 )
+from dialer.agents.phones import BrowserPhones, OpenedPhone
 from dialer.agents.service import AgentService
-from dialer.errors import Conflict, NotFound, WrongState
+from dialer.errors import AsteriskUnavailable, Conflict, NotFound, WrongState
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import In, Line, Out, form
 
 AGENTS = web.AppKey("agents", AgentService)
+PHONES = web.AppKey("browser_phones", BrowserPhones)
 routes = Routes("agents")
 
 Skill = Annotated[Line, Field(min_length=1, max_length=50)]
@@ -61,6 +64,7 @@ class ShiftOut(Out):
     lead_id: int | None = Field(description="preview: the lead that is shown and not yet dialled")
     next_state: AgentState | None = Field(description="asked for meanwhile: follows the present call")
     next_pause_code: str | None
+    phone: Phone = Field(description="what the agent talks with")
     phone_up: bool = Field(description="the phone is connected and waits for customers")
 
     @classmethod
@@ -76,6 +80,7 @@ class ShiftOut(Out):
             lead_id=shift.lead_id,
             next_state=shift.next_state,
             next_pause_code=shift.next_pause_code,
+            phone=Phone.BROWSER if shift.browser else Phone.SIP,
             phone_up=shift.phone_up,
         )
 
@@ -168,6 +173,46 @@ class PauseIn(In):
     code: str = Field(min_length=1, max_length=50, description="one of the pause codes")
 
 
+class LoginQuery(In):
+    """What to talk with."""
+
+    phone: Phone = Field(
+        default=Phone.SIP, description="sip: the agent's phone; browser: the browser, see /agents/me/phone"
+    )
+
+
+class IceServerOut(Out):
+    """A STUN or TURN server for the browser's voice."""
+
+    urls: str
+    username: str | None
+    credential: str | None
+
+
+class PhoneOut(Out):
+    """How the browser registers."""
+
+    endpoint: str = Field(description="SIP user; each request of the browser is from it")
+    password: str = Field(
+        description="good while the WebSocket is open, and two minutes more; the next one replaces it"
+    )
+    realm: str
+    ice_servers: list[IceServerOut]
+
+    @classmethod
+    def of(cls, opened: OpenedPhone) -> Self:
+        """The reply of a phone that was opened."""
+        return cls(
+            endpoint=opened.endpoint,
+            password=opened.password,
+            realm=opened.realm,
+            ice_servers=[
+                IceServerOut(urls=one.urls, username=one.username, credential=one.credential)
+                for one in opened.ice_servers
+            ],
+        )
+
+
 async def _after(call: Call, agent_id: int, change: Awaitable[object]) -> AgentOut:
     """The agent as it is after the change."""
     await change
@@ -185,11 +230,19 @@ async def get_me(call: Call) -> AgentOut:
 
 
 @routes.post("/agents/me/login", right=Right.WORK, errors=(NotFound, WrongState))
-async def log_me_in(call: Call) -> AgentOut:
+async def log_me_in(call: Call, query: LoginQuery) -> AgentOut:
     """Begin a shift: the own phone is called, and stays connected until the log-out."""
     service = call.app[AGENTS]
     agent_id = await service.own_id(call.actor)
-    return await _after(call, agent_id, service.log_in(call.actor, agent_id))
+    browser = query.phone is Phone.BROWSER
+    return await _after(call, agent_id, service.log_in(call.actor, agent_id, browser=browser))
+
+
+@routes.post("/agents/me/phone", right=Right.WORK, errors=(NotFound, AsteriskUnavailable), idempotent=False)
+async def open_my_phone(call: Call) -> PhoneOut:
+    """Make the browser the caller's phone: the secret by which it registers over the WebSocket `/phone`. The
+    one before it is no longer good."""
+    return PhoneOut.of(await call.app[PHONES].open(call.actor))
 
 
 @routes.post("/agents/me/ready", right=Right.WORK, errors=(NotFound, WrongState))

@@ -83,6 +83,14 @@ class Takes(StrEnum):
     OUTBOUND = "outbound"
 
 
+class Phone(StrEnum):
+    """What an agent talks with, in one shift."""
+
+    #: a phone of its own, hardware or a program
+    SIP = "sip"
+    BROWSER = "browser"
+
+
 @dataclass(frozen=True, slots=True)
 class Agent:
     """A person at a phone."""
@@ -140,6 +148,8 @@ class Shift:
     levels: Mapping[str, int] = field(default_factory=dict)
     rank: int = USUAL_RANK
     takes: Takes = Takes.BOTH
+    #: the phone of this shift, whose endpoint is `endpoint`, is the agent's browser
+    browser: bool = False
 
     @property
     def phone_up(self) -> bool:

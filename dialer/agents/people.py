@@ -125,11 +125,11 @@ async def at_work(conn: AsyncConnection, tenant_id: int) -> list[Agent]:
     return [one for one in await agents(conn, tenant_id) if one.enabled]
 
 
-async def phones(conn: AsyncConnection, tenant_id: int) -> list[tuple[str, str]]:
-    """(endpoint, HA1) of the enabled agents whose phones a managed Asterisk must know."""
+async def phones(conn: AsyncConnection, tenant_id: int) -> list[tuple[int, str, str]]:
+    """(agent, endpoint, HA1) of the enabled agents whose phones a managed Asterisk must know."""
     rows = await conn.execute(
-        select(agent.c.endpoint, agent.c.sip_ha1)
+        select(agent.c.id, agent.c.endpoint, agent.c.sip_ha1)
         .where(agent.c.tenant_id == tenant_id, agent.c.enabled, agent.c.sip_ha1.is_not(None))
         .order_by(agent.c.endpoint)
     )
-    return [(row.endpoint, row.sip_ha1) for row in rows]
+    return [(row.id, row.endpoint, row.sip_ha1) for row in rows]

@@ -163,8 +163,9 @@ class AgentService:
 
     # -- the shift --------------------------------------------------------------------------------------
 
-    async def log_in(self, actor: Actor, agent_id: int) -> Shift:
-        """Begin a shift: the phone is called. An open shift goes on, even if a log-out waits."""
+    async def log_in(self, actor: Actor, agent_id: int, *, browser: bool = False) -> Shift:
+        """Begin a shift: the phone, or the agent's `browser`, is called. An open shift goes on with the phone
+        that it has, even if a log-out waits."""
         now = utc_now()
         try:
             async with self._database.tenant(actor.tenant_id) as conn:
@@ -173,7 +174,7 @@ class AgentService:
                     raise WrongState(what=agent.name, state="switched off", allowed="enabled")
                 shift = await store.shift_of_agent(conn, actor.tenant_id, agent_id, lock=True)
                 if shift is None:
-                    await store.open_shift(conn, actor.tenant_id, agent_id, new_id(), now)
+                    await store.open_shift(conn, actor.tenant_id, agent_id, new_id(), now, browser=browser)
                     await audit.record(conn, actor, "agent.login", f"agent:{agent_id}")
                 elif shift.next_state is AgentState.OFFLINE:
                     await store.ask_next(conn, actor.tenant_id, shift.id, None, None)

@@ -13,10 +13,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import bindparam, case, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState, Shift, Takes, before, levels_of
+from dialer.asterisk.browsers import PREFIX
 from dialer.db import events
 from dialer.db.listen import ENGINE, OUTBOX
 from dialer.db.prepared import Prepared
@@ -28,7 +29,8 @@ _COLUMNS = (
     agent_session.c.tenant_id,
     agent_session.c.agent_id,
     agent.c.name,
-    agent.c.endpoint,
+    # The phone of this shift: the browser's endpoint is named after the agent.
+    case((agent_session.c.browser, literal_column(f"'{PREFIX}' || agent.id")), else_=agent.c.endpoint),
     agent.c.skills,
     agent_session.c.state,
     agent_session.c.state_since,
@@ -43,6 +45,7 @@ _COLUMNS = (
     agent.c.levels,
     agent.c.rank,
     agent.c.takes,
+    agent_session.c.browser,
 )
 _SHIFT = select(*_COLUMNS).join_from(
     agent_session,
@@ -103,8 +106,9 @@ _MOVE = Prepared(
 _OPEN = Prepared(
     f"""
     WITH moved AS (
-        INSERT INTO agent_session (tenant_id, id, agent_id, state, state_since, idle_since, logged_in_at)
-        VALUES (:tenant_id, :session_id, :agent_id, :to, :at, :at, :at)
+        INSERT INTO agent_session
+               (tenant_id, id, agent_id, state, state_since, idle_since, logged_in_at, browser)
+        VALUES (:tenant_id, :session_id, :agent_id, :to, :at, :at, :at, :browser)
         RETURNING id, agent_id
     ),
     {_FOLLOW}
@@ -162,11 +166,11 @@ def _told(
 def _shift(row: Iterable[Any]) -> Shift:
     # By place, in the order of _COLUMNS and of Shift: the engine reads all shifts at each change of one.
     id_, tenant_id, agent_id, name, endpoint, skills, state, since, idle, leg, node, *owed = row
-    attempt_id, lead_id, pause_code, next_state, next_code, levels, rank, takes, *_ = owed
+    attempt_id, lead_id, pause_code, next_state, next_code, levels, rank, takes, browser, *_ = owed
     return Shift(
         id_, tenant_id, agent_id, name, endpoint, frozenset(skills), AgentState(state), since, idle, leg,
         node, attempt_id, lead_id, pause_code, AgentState(next_state) if next_state else None, next_code,
-        levels_of(skills, levels), rank, Takes(takes),
+        levels_of(skills, levels), rank, Takes(takes), browser,
     )  # fmt: skip
 
 
@@ -221,11 +225,18 @@ async def find_shift(conn: AsyncConnection, tenant_id: int, session_id: UUID) ->
 
 
 async def open_shift(
-    conn: AsyncConnection, tenant_id: int, agent_id: int, session_id: UUID, at: datetime
+    conn: AsyncConnection,
+    tenant_id: int,
+    agent_id: int,
+    session_id: UUID,
+    at: datetime,
+    *,
+    browser: bool = False,
 ) -> None:
-    """Begin a shift: its phone is to be called. A second open shift of the agent breaks a unique index."""
+    """Begin a shift: its phone (`browser`: the agent's browser) is to be called. A second open shift of the
+    agent breaks a unique index."""
     told = _told(tenant_id, AgentState.CALLING, at, None, None)
-    await _OPEN.run(conn, **told, session_id=session_id, agent_id=agent_id)
+    await _OPEN.run(conn, **told, session_id=session_id, agent_id=agent_id, browser=browser)
 
 
 async def move(

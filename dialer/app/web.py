@@ -5,6 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from dialer.agents import http as agents_http
+from dialer.agents.ice import IceServers
+from dialer.agents.phones import BrowserPhones
 from dialer.agents.service import AgentService
 from dialer.app import quality, segments
 from dialer.asterisk.speech import Speaker
@@ -166,6 +168,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             **segments.services(database),
             donotcall_http.DO_NOT_CALL: do_not_call,
             agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
+            agents_http.PHONES: BrowserPhones(database, desk, IceServers.of(settings)),
             callbacks_http.CALLBACKS: callbacks,
             hooks_http.HOOKS: hooks,
             calls_http.CALLS: CallService(database, desk, settings),

@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dialer.asterisk import browsers
 from dialer.errors import Invalid, UnsafeValue
 from dialer.names import HOST, NAME
 from dialer.settings import Settings
 
 #: Realm of the phones' secrets. It is part of each stored hash: to change it is to change every secret.
-REALM = "dozvon"
+REALM = browsers.REALM
 
 #: Codecs that a trunk may be given: what modules.conf loads.
 CODECS = ("alaw", "ulaw", "g722", "gsm", "opus")
@@ -45,8 +46,8 @@ class AgentPhone:
     ha1: str = field(repr=False)
     #: The realm that is in `ha1`.
     realm: str = REALM
-    #: A browser (WebRTC) in place of a SIP phone.
-    webrtc: bool = False
+    #: Name of the endpoint of the same agent's browser (`browsers.endpoint_of`); None: there is none.
+    browser: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def render_pjsip(managed: ManagedAsterisk, agents: Iterable[AgentPhone], trunks:
         _section("dozvon-ws", "", {"type": "transport", "protocol": "ws", "bind": bind}),
     ]
     # Voice keeps to the address of SIP, so that a server on loopback opens nothing to the outside. Browsers
-    # are left out: they do not speak to 127.0.0.1 without a flag.
+    # are left out: they do not speak to 127.0.0.1 without a flag, and their voice is encrypted.
     anywhere = ipaddress.ip_address(host).is_unspecified
     media = {} if anywhere else {"media_address": host, "bind_rtp_to_media_address": "yes"}
     names: set[str] = set()
@@ -225,17 +226,28 @@ def _render_agent(agent: AgentPhone, media: Mapping[str, str]) -> str:
     if not _HA1.fullmatch(agent.ha1):
         raise Invalid(field="agent ha1", reason="must be 32 lower-case hexadecimal digits")
     realm = _name("agent realm", agent.realm)
-    template = "dozvon-agent-webrtc" if agent.webrtc else "dozvon-agent"
-    endpoint = {"aors": name, "auth": f"{name}-auth", **({} if agent.webrtc else media)}
+    parts = [
+        _section(name, "dozvon-agent-aor", {}),
+        _section(
+            f"{name}-auth",
+            "dozvon-agent-auth",
+            {"username": name, "realm": realm, "md5_cred": agent.ha1},
+        ),
+        _section(name, "dozvon-agent", {"aors": name, "auth": f"{name}-auth", **media}),
+    ]
+    if agent.browser is not None:
+        parts.append(render_browser(agent.browser))
+    return "\n".join(parts)
+
+
+def render_browser(endpoint: str) -> str:
+    """The sections of an agent's browser. Its secret is none of the file: see `browsers.secret_of`."""
+    if not browsers.ENDPOINT.fullmatch(endpoint):
+        raise Invalid(field="browser endpoint", reason="must be the endpoint of an agent's browser")
     return "\n".join(
         (
-            _section(name, "dozvon-agent-aor", {}),
-            _section(
-                f"{name}-auth",
-                "dozvon-agent-auth",
-                {"username": name, "realm": realm, "md5_cred": agent.ha1},
-            ),
-            _section(name, template, endpoint),
+            _section(endpoint, "dozvon-agent-aor", {}),
+            _section(endpoint, "dozvon-agent-webrtc", {"aors": endpoint, "auth": endpoint}),
         )
     )
 

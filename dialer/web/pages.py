@@ -10,6 +10,7 @@ from dialer.httpkit.identity import page_actor
 from dialer.httpkit.keys import DATABASE
 from dialer.httpkit.problems import ERROR_PAGE, RETRY_AFTER_S
 from dialer.reports.live import LiveService, Trouble
+from dialer.web import phone
 from dialer.web.keys import FILES, LIVE
 from dialer.web.render import is_fragment, page
 from dialer.web.segment_pages import SEGMENT_VIEWS
@@ -89,6 +90,7 @@ def add_pages(app: web.Application) -> None:
         whynot,
     ):
         app.router.add_routes(view.routes)
+    phone.add(app)
     for more in SEGMENT_VIEWS:
         app.router.add_routes(more)
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from aiohttp import web
 
 from dialer.errors import NotFound, PartMissing
-from dialer.web.frontend import MODULES
+from dialer.web.frontend import MODULES, PHONE
 
 OWN = Path(__file__).parent / "static"
 #: Name under /static/vendor/ -> its place in node_modules.
 VENDOR = {
     "htmx.js": "htmx.org/dist/htmx.min.js",
     "idiomorph.js": "idiomorph/dist/idiomorph-ext.min.js",
+    "jssip.js": PHONE,
 }
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FOREVER = "public, max-age=31536000, immutable"

@@ -183,8 +183,8 @@ async def test_foreign_dialplan(start_asterisk: StartAsterisk, tmp_path: Path, u
     assert status == 1
     assert told["dialplan"] == (
         Level.FAIL,
-        "there is no context dozvon-agent, dozvon-answered, dozvon-caller, dozvon-check, dozvon-customer, "
-        "dozvon-inbound",
+        "there is no context dozvon-agent, dozvon-answered, dozvon-browser, dozvon-caller, dozvon-check, "
+        "dozvon-customer, dozvon-held, dozvon-inbound, dozvon-keys",
     )
     assert told["FastAGI"] == (Level.FAIL, "the proof call failed: it ended before its time")
 

@@ -10,6 +10,7 @@ import sys
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,9 +120,12 @@ async def test_our_dialplan_is_loaded_and_no_other(start_asterisk: StartAsterisk
         "dozvon-customer",
         "dozvon-agent",
         "dozvon-answered",
+        "dozvon-browser",
         "dozvon-caller",
         "dozvon-check",
+        "dozvon-held",
         "dozvon-inbound",
+        "dozvon-keys",
         "dozvon-closed",
     }
     assert "0 extensions" in (await running.server.cli("dialplan show dozvon-closed")).replace("-= ", "")
@@ -134,13 +138,14 @@ async def test_our_dialplan_is_loaded_and_no_other(start_asterisk: StartAsterisk
 
 async def test_phones_and_trunks_come_from_the_generated_files(start_asterisk: StartAsterisk) -> None:
     """An agent's phone and a trunk are endpoints with the limits of their templates."""
-    browser = AgentPhone("anna", ha1("anna", "staple"), webrtc=True)
-    running = await start_asterisk(agents=[MARIA, browser], trunks=[CARRIER])
+    running = await start_asterisk(agents=[replace(MARIA, browser="dozvon-web-7")], trunks=[CARRIER])
     phone = await running.server.cli("pjsip show endpoint maria")
     assert re.search(r"rtp_timeout\s+: 5\n", phone)
     assert re.search(r"direct_media\s+: false", phone)
     assert re.search(r"context\s+: dozvon-closed", phone)
-    assert re.search(r"webrtc\s+: yes", await running.server.cli("pjsip show endpoint anna"))
+    browser = await running.server.cli("pjsip show endpoint dozvon-web-7")
+    assert re.search(r"webrtc\s+: yes", browser)
+    assert re.search(r"rtp_timeout\s+: 20\n", browser)
     trunk = await running.server.cli("pjsip show endpoint carrier")
     assert re.search(r"allow\s+: \(alaw\|ulaw\)", trunk)
     assert "carrier-auth/dozvon-user" in trunk

@@ -13,6 +13,7 @@ import pytest
 
 import asterisk_conf
 from dialer.asterisk.ami import AmiEvent, AmiLink
+from dialer.asterisk.browsers import endpoint_of
 from dialer.asterisk.config import AgentPhone, ha1, render_managed
 from dialer.asterisk.runtime import AsteriskBinary, AsteriskServer
 from dialer.asterisk.speech import Speaker
@@ -89,6 +90,7 @@ async def floor(asterisk_binary: AsteriskBinary) -> AsyncIterator[Floor]:
             ami_secret=managed.ami_secret,
             agi_port=free_port(),
             sip_port=managed.sip_port,
+            asterisk_http_port=managed.http_port,
             database_pool=5,
             keep_customer_s=4.0,
             asterisk_sounds_dir=folder / "asterisk" / "data" / "sounds",
@@ -101,7 +103,11 @@ async def floor(asterisk_binary: AsteriskBinary) -> AsyncIterator[Floor]:
         files = dict(
             render_managed(
                 managed,
-                [AgentPhone(user, ha1(user, PASSWORD)) for user in (*users, *MORTALS)],
+                [
+                    # The ids of agents begin with 1 in each test's database.
+                    AgentPhone(user, ha1(user, PASSWORD), browser=endpoint_of(agent_id))
+                    for agent_id, user in enumerate((*users, *MORTALS), 1)
+                ],
                 [carrier.trunk(), replace(carrier.trunk("dead"), port=free_port(socket.SOCK_DGRAM))],
             )
         )

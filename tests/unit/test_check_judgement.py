@@ -36,8 +36,8 @@ def test_dialplan_is_read_whole() -> None:
     text = (asterisk_conf.FOLDER / needs.DIALPLAN_FILE).read_text()
     read = needs.dialplan()
     assert read.keys() == {
-        "dozvon-agent", "dozvon-answered", "dozvon-caller", "dozvon-check", "dozvon-customer",
-        "dozvon-held", "dozvon-inbound", "dozvon-keys",
+        "dozvon-agent", "dozvon-answered", "dozvon-browser", "dozvon-caller", "dozvon-check",
+        "dozvon-customer", "dozvon-held", "dozvon-inbound", "dozvon-keys",
     }  # fmt: skip
     assert sum(map(len, read.values())) == len(re.findall(r"^ *(?:same|exten) =>", text, re.MULTILINE))
     assert read["dozvon-agent"][0] == ("Answer", "")

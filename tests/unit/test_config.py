@@ -71,8 +71,8 @@ def test_a_phone_has_its_endpoint_its_hash_and_one_contact() -> None:
 
 def test_a_browser_stands_on_the_template_of_browsers() -> None:
     """A WebRTC phone is not tied to the address of SIP: a browser does not speak to 127.0.0.1."""
-    sections = dict(read(render_pjsip(MANAGED, [replace(PHONE, webrtc=True)], [])))
-    assert "bind_rtp_to_media_address" not in dict(sections["[maria](dozvon-agent-webrtc)"])
+    sections = dict(read(render_pjsip(MANAGED, [replace(PHONE, browser="dozvon-web-7")], [])))
+    assert "bind_rtp_to_media_address" not in dict(sections["[dozvon-web-7](dozvon-agent-webrtc)"])
 
 
 def test_a_trunk_has_its_carrier_and_secret() -> None:

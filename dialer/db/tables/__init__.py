@@ -12,7 +12,15 @@ The rules that all of them follow:
 
 from __future__ import annotations
 
-from dialer.db.tables.agents import AGENT_STATES, AGENT_TAKES, agent, agent_session, agent_time, pause_code
+from dialer.db.tables.agents import (
+    AGENT_STATES,
+    AGENT_TAKES,
+    agent,
+    agent_session,
+    agent_time,
+    browser_phone,
+    pause_code,
+)
 from dialer.db.tables.base import metadata
 from dialer.db.tables.callbacks import CALLBACK_AWAY, CALLBACK_STATES, callback
 from dialer.db.tables.calls import CALL_STATES, RECORDING_STATUSES, RESULTS, active_number, attempt, recording
@@ -179,6 +187,7 @@ __all__ = [
     "app_user",
     "attempt",
     "audit",
+    "browser_phone",
     "call_reason",
     "callback",
     "campaign",

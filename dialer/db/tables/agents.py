@@ -63,6 +63,7 @@ agent_session = tenant_table(
     time_at("idle_since", null=False),  # end of the last talk or log-in: of one rank the longest idle first
     Column("leg", UUID(as_uuid=True)),  # channel id of the phone's leg that is up now
     Column("node", Text),  # the Asterisk server that has, or had, the leg
+    Column("browser", Boolean, nullable=False, server_default=text("false")),  # the phone is the browser
     time_at("logged_in_at", null=False),
     time_at("logged_out_at"),
     ref("agent", "agent_id"),
@@ -75,6 +76,18 @@ agent_session = tenant_table(
         unique=True,
         postgresql_where=text("logged_out_at IS NULL"),
     ),
+)
+
+#: The browser that is an agent's phone: the secret of its SIP registration, made anew for each page. It is
+#: good for as long as the page is connected, and two minutes more.
+browser_phone = tenant_table(
+    "browser_phone",
+    Column("agent_id", BigInteger, nullable=False),
+    Column("sip_ha1", Text, nullable=False),  # MD5(user:realm:password)
+    time_at("made_at", null=False),
+    time_at("expires_at", null=False),
+    ref("agent", "agent_id"),
+    key=("agent_id",),
 )
 
 #: Time spent in each state: what occupancy and shift reports are computed from.

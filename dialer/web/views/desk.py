@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from dialer.agents.http import AGENTS
+from dialer.agents.model import Phone
 from dialer.callbacks.http import CALLBACKS
 from dialer.callbacks.store import CallbackRow
 from dialer.calls.controls_http import CONTROLS
@@ -104,7 +105,8 @@ async def act(request: web.Request) -> web.StreamResponse:
     agent_id = await service.own_id(actor)
     match request.match_info["action"]:
         case "login":
-            await service.log_in(actor, agent_id)
+            browser = await forms.field(request, "phone") == Phone.BROWSER
+            await service.log_in(actor, agent_id, browser=browser)
         case "ready":
             await service.ready(actor, agent_id)
         case "pause":

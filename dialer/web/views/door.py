@@ -17,7 +17,7 @@ from dialer.httpkit.identity import (
 from dialer.httpkit.keys import ACTOR, LOCALE, SETTINGS
 from dialer.httpkit.problems import locale_of
 from dialer.users.http import USERS
-from dialer.web import forms
+from dialer.web import forms, phone
 from dialer.web.render import page
 
 routes = web.RouteTableDef()
@@ -75,6 +75,7 @@ async def log_out(request: web.Request) -> web.StreamResponse:
     token = session_token(request)
     if token is not None:
         await request.app[USERS].log_out(actor, token)
+        phone.look(request.app)
     reply = see("/login")
     clear_session_cookie(reply, request.app[SETTINGS])
     return reply

@@ -1230,6 +1230,7 @@ CREATE TABLE agent_session (
     idle_since TIMESTAMP WITH TIME ZONE NOT NULL,
     leg UUID,
     node TEXT,
+    browser BOOLEAN DEFAULT false NOT NULL,
     logged_in_at TIMESTAMP WITH TIME ZONE NOT NULL,
     logged_out_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT agent_session_pkey PRIMARY KEY (tenant_id, id),
@@ -1329,6 +1330,16 @@ CREATE INDEX attempt_tenant_id_created_at_id_idx ON attempt (tenant_id, created_
 CREATE INDEX attempt_tenant_id_e164_created_at_idx ON attempt (tenant_id, e164, created_at);
 
 CREATE INDEX attempt_tenant_id_lead_id_idx ON attempt (tenant_id, lead_id);
+
+CREATE TABLE browser_phone (
+    tenant_id INTEGER NOT NULL,
+    agent_id BIGINT NOT NULL,
+    sip_ha1 TEXT NOT NULL,
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT browser_phone_pkey PRIMARY KEY (tenant_id, agent_id),
+    CONSTRAINT browser_phone_tenant_id_agent_id_fkey FOREIGN KEY(tenant_id, agent_id) REFERENCES agent (tenant_id, id)
+);
 
 CREATE TABLE callback (
     tenant_id INTEGER NOT NULL,
