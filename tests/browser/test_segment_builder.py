@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from playwright.async_api import expect
+import asyncio
+import functools
+
+from playwright.async_api import Route, expect
 from sqlalchemy import select, update
 from support.browser import Visitors
 from support.stage import TENANT, Stage
@@ -47,3 +50,30 @@ async def test_a_segment_is_built_with_its_count(visit: Visitors, stage: Stage) 
     await page.wait_for_selector("text=Удалить сегмент")
     await expect(count).to_have_text("2")
     assert person.complaints == []
+
+
+async def test_what_is_typed_while_the_server_counts_stays(visit: Visitors) -> None:
+    """The answer to an earlier choice comes as the value is being typed: it is not typed over, and counts."""
+    person = await visit(Role.SUPERVISOR)
+    await person.open("/segments/new")
+    page = person.page
+    await page.select_option('[name="g0.c0.field"]', "attempts")
+    await page.wait_for_selector('[name="g0.c0.op"] option[value="ge"]', state="attached")
+    held = asyncio.Event()
+    await page.route("**/segments/form", functools.partial(_held, held))
+    async with page.expect_response("**/segments/form") as answer:
+        async with page.expect_request("**/segments/form"):
+            await page.select_option('[name="g0.c0.op"]', "ge")
+        await page.fill('[name="g0.c0.value"]', "77")
+        held.set()
+    await (await answer.value).finished()
+    await page.unroute("**/segments/form")
+    await page.press('[name="g0.c0.value"]', "Tab")
+    await expect(page.locator(".count strong")).to_have_text("0")
+    assert await page.input_value('[name="g0.c0.value"]') == "77"
+    assert person.complaints == []
+
+
+async def _held(until: asyncio.Event, route: Route) -> None:
+    await until.wait()
+    await route.continue_()

@@ -13,13 +13,17 @@
     event.detail.headers["X-CSRF-Token"] = csrf;
     event.detail.headers["Accept"] = "text/html";
   });
+  // The fields that the answer now being put into the page was asked with.
+  let asked = null;
   body.addEventListener("htmx:beforeSwap", (event) => {
     // The session is over: a part must not become the log-in page.
     if (new URL(event.detail.xhr.responseURL || location.href, location.href).pathname === "/login") {
       event.detail.shouldSwap = false;
       location.reload();
     }
+    asked = event.detail.requestConfig.formData;
   });
+  body.addEventListener("htmx:afterSwap", () => { asked = null; });
 
   body.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.successful && event.target.matches("form[data-resets]")) event.target.reset();
@@ -28,9 +32,13 @@
   // What a person has typed, chosen or opened stays when its part of the page is renewed.
   const TYPED = new Set(["INPUT", "TEXTAREA", "SELECT"]);
   const keep = (node) => node.closest && node.closest("[data-keep]");
+  // Typed since the answer was asked for: the answer knows nothing of it.
+  const newer = (field) => asked !== null && asked.has(field.name) && asked.get(field.name) !== field.value
+    && field.type !== "checkbox" && field.type !== "radio";
   Object.assign(Idiomorph.defaults.callbacks, {
     beforeNodeMorphed(old, fresh) {
       if (old.nodeType !== 1 || !TYPED.has(old.tagName) || old.type === "hidden") return true;
+      if (newer(old) && old.name === fresh.name) return false;
       const [mine, theirs] = [keep(old), keep(fresh)];
       return !(mine && theirs && mine.dataset.keep === theirs.dataset.keep);
     },
