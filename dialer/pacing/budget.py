@@ -123,7 +123,8 @@ class Budget:
         for ledger in self._ledgers:
             ledger.settle(at, abandoned)
         self._settled += 1
-        up = self._target() * self._freedom(at) if by_price else 0.0
+        target = self._target()
+        up = target * _freedom(self._states(at, target)) if by_price else 0.0
         moved = self._log_price + self._gain * (up - abandoned)
         if self._settled > USUAL / 2:
             moved = min(max(moved, self._usual - BAND), self._usual + BAND)
@@ -140,22 +141,18 @@ class Budget:
 
     def state(self, now: datetime) -> BudgetState:
         """What may be risked at `now`."""
-        states = self._states(now)
-        spent = next((state.name for state in states if state.credit <= 0), "")
-        return BudgetState(math.exp(self._log_price) * _freedom(states), self._target(), states, spent)
-
-    def _freedom(self, now: datetime) -> float:
-        """The part of the price that the windows leave: below 1 it is not the feedback's to raise it."""
-        return _freedom(self._states(now))
-
-    def _states(self, now: datetime) -> tuple[WindowState, ...]:
         target = self._target()
-        return tuple(ledger.state(now, self._answers_a_day, target) for ledger in self._ledgers)
+        states = self._states(now, target)
+        spent = next((state.name for state in states if state.credit <= 0), "")
+        return BudgetState(math.exp(self._log_price) * _freedom(states), target, states, spent)
+
+    def _states(self, now: datetime, target: float) -> tuple[WindowState, ...]:
+        return tuple([ledger.state(now, self._answers_a_day, target) for ledger in self._ledgers])
 
     def _target(self) -> float:
         if self._fixed is not None:
             return self._fixed
-        return min(ledger.target(self._answers_a_day) for ledger in self._ledgers)
+        return min([ledger.target(self._answers_a_day) for ledger in self._ledgers])
 
     def _count_day(self, at: datetime, answers: int = 1) -> None:
         """Learn how many answers a day has, from the days that are over."""
@@ -168,6 +165,7 @@ class Budget:
 
 
 def _freedom(states: Sequence[WindowState]) -> float:
+    """The part of the price that the windows leave: below 1 it is not the feedback's to raise it."""
     least = min((state.credit for state in states), default=LEAST_CREDIT)
     return min(max(least / LEAST_CREDIT, 0.0), 1.0)
 

@@ -16,6 +16,8 @@ _Complexes: TypeAlias = NDArray[np.complex128]
 
 #: Most terms that are reckoned exactly: above, the refined normal law is as good and far faster.
 EXACT_TERMS = 150
+#: From so many terms on they are put together in groups first.
+_WORTH_GROUPS = 60
 
 
 def exact_tails(rows: Floats, more: Floats, least: int) -> Floats:
@@ -29,14 +31,37 @@ def exact_tails(rows: Floats, more: Floats, least: int) -> Floats:
         return np.full((len(more) + 1, rows.shape[1]), float(least <= 0))
     turns, weights = _roots(terms + 1, least)
     steps = np.empty((1 + len(more), len(turns), rows.shape[1]), dtype=np.complex128)
-    np.multiply.reduce(1.0 + turns[None, :, None] * rows[:, None, :], axis=0, out=steps[0])
+    _product(turns, rows, out=steps[0])
     np.multiply(turns[None, :, None], more[:, None, :], out=steps[1:])
     steps[1:] += 1.0
     np.multiply.accumulate(steps, axis=0, out=steps)
-    tails = np.einsum("m,jmk->jk", weights.real, steps.real) - np.einsum(
-        "m,jmk->jk", weights.imag, steps.imag
-    )
-    return np.asarray(np.clip(tails, 0.0, 1.0))
+    tails: Floats = (weights @ steps).real
+    return np.asarray(np.minimum(np.maximum(tails, 0.0), 1.0))
+
+
+def _product(turns: _Complexes, rows: Floats, out: _Complexes) -> None:
+    """The product of 1 + turn x row over all rows: (turns, k)."""
+    if len(rows) < _WORTH_GROUPS:
+        each = turns[None, :, None] * rows[:, None, :]
+        each += 1.0
+        np.multiply.reduce(each, axis=0, out=out)
+        return
+    # First the distributions of the sums of groups of eight, then their values at the roots: a third of the
+    # work. All are chances, so nothing cancels out.
+    count, moments = rows.shape
+    known = np.zeros((2, count + -count % 8, moments))
+    known[1, :count] = rows
+    known[0] = 1.0 - known[1]
+    for size in (2, 3, 5):
+        half = known.shape[1] // 2
+        some, others = known[:, :half], known[:, half:]
+        known = np.zeros((2 * size - 1, half, moments))
+        for i in range(size):
+            known[i : i + size] += some[i] * others
+    powers = (turns + 1.0)[:, None] ** np.arange(len(known))
+    parts = np.concatenate([powers.real, powers.imag]) @ known.reshape(len(known), -1)
+    values = (parts[: len(turns)] + 1j * parts[len(turns) :]).reshape(len(turns), -1, moments)
+    np.multiply.reduce(values, axis=1, out=out)
 
 
 @lru_cache(maxsize=4096)
@@ -66,4 +91,4 @@ def normal_tails(mean: Floats, variance: Floats, third: Floats, least: int) -> F
     skew = third / deviation**3
     density = np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
     below = np.interp(z, _Z, _NORMAL) + skew * (1.0 - z * z) * density / 6.0
-    return np.asarray(np.clip(1.0 - below, 0.0, 1.0))
+    return np.asarray(np.minimum(np.maximum(1.0 - below, 0.0), 1.0))

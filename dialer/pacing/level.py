@@ -45,38 +45,47 @@ class Level(NamedTuple):
 
 def chances(odds_log: Floats) -> Floats:
     """The chances with these log-odds, within `LEAST` of certainty at most."""
-    return np.clip(1.0 / (1.0 + np.exp(-odds_log)), LEAST, 1.0 - LEAST)
+    return _within(1.0 / (1.0 + np.exp(-odds_log)))
 
 
 def shifted(known: Floats, by: float) -> Floats:
     """Chances whose log-odds are moved."""
     if not by:
         return known
-    known = np.clip(known, LEAST, 1.0 - LEAST)
+    known = _within(known)
     odds = known / (1.0 - known) * math.exp(by)
-    return np.clip(odds / (1.0 + odds), LEAST, 1.0 - LEAST)
+    return _within(odds / (1.0 + odds))
+
+
+def _within(chance: Floats) -> Floats:
+    # What np.clip does, in a third of its time where there are few.
+    return np.minimum(np.maximum(chance, LEAST), 1.0 - LEAST)
 
 
 def level(known: Knowledge, table: Tables, now_s: float) -> Level:
     """What the latest dials say at `now_s`, seconds since 1970."""
     recent, mean = known.recent, known.answer_probability
-    own = log_odds(mean)
-    dialled = np.array(list(recent.in_air.values()), dtype=float).reshape(-1, 2)
-    over = chances(own + np.asarray(recent.over, dtype=float))
-    ringing = chances(own + dialled[:, 1])
+    own, add = log_odds(mean), np.add.reduce
+    dialled = np.array([*recent.in_air.values()], dtype=float).reshape(-1, 2)
+    ended = len(recent.over)
+    # Those that are over, then those in the air.
+    chance = first = chances(own + np.concatenate([np.asarray(recent.over, dtype=float), dialled[:, 1]]))
+    odds = first / (1.0 - first)
     bins = table.bins(now_s - dialled[:, 0])
     answer_left, failure_left = table.answer_left[bins], table.failure_left[bins]
+    sooner = answer_left - failure_left
     shift = 0.0
-    for _ in range(_STEPS):
+    for step in range(_STEPS):
+        if step:
+            moved = odds * math.exp(shift)
+            chance = _within(moved / (1.0 + moved))
         here = chance_of(own + shift)
-        ended, chance = shifted(over, shift), shifted(ringing, shift)
-        yes = chance * answer_left
-        likely = yes / np.maximum(yes + (1.0 - chance) * failure_left, 1e-9)
-        all_known = known.dials * here * (1.0 - here) + float((ended * (1.0 - ended)).sum())
-        missing = known.dials * (mean - here) + recent.answered - float(ended.sum())
-        open_ = chance * (1.0 - chance)
-        shift += (missing + float((likely - chance).sum())) / (all_known + float(open_.sum()))
-        shift = min(max(shift, -_MOST), _MOST)
+        ringing = chance[ended:]
+        likely = ringing * answer_left / (failure_left + ringing * sooner)
+        # What would be expected of all of them against what was seen, or is likely to be.
+        missing = known.dials * (mean - here) + recent.answered + float(add(likely)) - float(add(chance))
+        information = known.dials * here * (1.0 - here) + float(add(chance * (1.0 - chance)))
+        shift = min(max(shift + missing / information, -_MOST), _MOST)
     # What is not known yet of the calls in the air is no information.
-    information = all_known + max(float((open_ - likely * (1.0 - likely)).sum()), 0.0)
-    return Level(shift, 1.0 / math.sqrt(max(information, 1e-9)))
+    unknown = min(float(add(likely * (1.0 - likely))), float(add(ringing * (1.0 - ringing))))
+    return Level(shift, 1.0 / math.sqrt(max(information - unknown, 1e-9)))

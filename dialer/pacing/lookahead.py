@@ -23,8 +23,9 @@ from uuid import UUID
 
 import numpy as np
 
-from dialer.pacing.answering import log_odds
+from dialer.pacing.answering import chance_of, log_odds
 from dialer.pacing.chances import EXACT_TERMS, Floats, exact_tails, normal_tails
+from dialer.pacing.laws import Knowledge
 from dialer.pacing.level import Level, chances, level, shifted
 from dialer.pacing.model import CallInAir, DialMode, Plan, Snapshot, plan
 from dialer.pacing.tables import AGES, Tables, tables
@@ -46,6 +47,20 @@ def lookahead(snapshot: Snapshot, now: datetime) -> Plan:
     if snapshot.knowledge is None or snapshot.budget is None:
         return plan(replace(snapshot, mode=DialMode.PROGRESSIVE), now)
     return _Look.at(snapshot, now).plan()
+
+
+def _told(knowledge: Knowledge, calls: list[CallInAir], others: list[CallInAir]) -> Floats:
+    """That a person answers each of the calls. The campaign's own by what is known of its mean now, where it
+    was told what was known when they were dialled."""
+    in_air, mean = knowledge.recent.in_air, knowledge.answer_probability
+    told = np.array(
+        [mean if one.answer_probability is None else one.answer_probability for one in (*calls, *others)]
+    )
+    if calls:
+        differ = np.array([in_air.get(call.attempt_id, _UNTOLD)[1] for call in calls])
+        own = told[: len(calls)]
+        own[:] = np.where(np.isnan(differ), own, chances(log_odds(mean) + differ))
+    return told
 
 
 def _tails(terms: list[Floats], more: Floats, least: int) -> Floats:
@@ -93,36 +108,39 @@ class _Look:
     answered: list[CallInAir]
     #: agents whom the others' calls take if all are answered
     for_others: int
+    #: of the unanswered calls, others' last: that a person answers, as known now
+    told: Floats
 
     @classmethod
     def at(cls, snapshot: Snapshot, now: datetime) -> _Look:
         assert snapshot.knowledge is not None
         assert snapshot.budget is not None
+        knowledge = snapshot.knowledge
         calls, others = (
             [call for call in each if call.state in _UNANSWERED] for each in (snapshot.calls, snapshot.others)
         )
         answered = [call for call in (*snapshot.calls, *snapshot.others) if call.state not in _UNANSWERED]
-        table = tables(snapshot.knowledge.laws, snapshot.slack_s)
+        table = tables(knowledge.laws, snapshot.slack_s)
         return cls(
             snapshot,
             now,
             table,
-            snapshot.knowledge.answer_probability,
-            level(snapshot.knowledge, table, now.timestamp()),
+            knowledge.answer_probability,
+            level(knowledge, table, now.timestamp()),
             snapshot.budget.price,
-            sum(agent.state == "ready" for agent in snapshot.agents),
+            [agent.state for agent in snapshot.agents].count("ready"),
             calls,
             others,
             answered,
-            math.ceil(round(sum(call.takes for call in snapshot.others), 6)),
+            math.ceil(round(sum([call.takes for call in snapshot.others]), 6)),
+            _told(knowledge, calls, others),
         )
 
     def plan(self) -> Plan:
         """The plan."""
         busy, answered = self._busy(), self._answered()
-        ages = np.array(
-            [(self.now - call.created_at).total_seconds() for call in (*self.calls, *self.others)]
-        )
+        now = self.now
+        ages = np.array([(now - call.created_at).total_seconds() for call in (*self.calls, *self.others)])
         bins = self.table.bins(ages)
         (likeliest, _), *_ = nodes = self.level.nodes()
         rows, coming = self._rows(bins, likeliest)
@@ -151,7 +169,7 @@ class _Look:
             "expected_free": len(self.snapshot.agents) - float(busy[:, soon].sum()),
             "price": price,
             "allowed": self.price,
-            "answer_probability": float(shifted(np.array([self.mean_answer]), likeliest)[0]),
+            "answer_probability": chance_of(log_odds(self.mean_answer) + likeliest),
             "lines_left": self.snapshot.lines_left,
             "taken_back": len(cancel),
         }
@@ -166,62 +184,51 @@ class _Look:
 
     def _busy(self) -> Floats:
         """Of the agents who are not ready: their terms of D."""
-        now = self.now
-        talks: list[float] = []
-        wraps: list[float] = []
-        talkers: list[int] = []
-        wrappers: list[int] = []
+        now, table = self.now, self.table
         assert self.snapshot.knowledge is not None
         tempos = self.snapshot.knowledge.agents
+        wrap_up = table.tempos
+        ages: list[float] = []
+        which: list[int] = []
         for agent in self.snapshot.agents:
-            tempo = 0 if agent.agent_id is None else tempos.get(agent.agent_id, 0)
-            if agent.state == "wrap_up":
-                wraps.append((now - agent.since).total_seconds())
-                wrappers.append(tempo)
-            elif agent.state != "ready":
+            state = agent.state
+            if state == "ready":
+                continue
+            tempo = tempos.get(agent.agent_id, 0) if agent.agent_id is not None else 0
+            if state == "wrap_up":
+                which.append(tempo + wrap_up)
+                ages.append((now - agent.since).total_seconds())
+            else:
                 # Whoever is reserved is about to talk.
-                talks.append((now - agent.since).total_seconds() if agent.state == "talking" else 0.0)
-                talkers.append(tempo)
-        table = self.table
-        who_talks, who_wraps = np.array(talkers, dtype=int), np.array(wrappers, dtype=int)
+                which.append(tempo)
+                ages.append((now - agent.since).total_seconds() if state == "talking" else 0.0)
+        whose = np.array(which, dtype=int)
         if self.snapshot.talk_age:
-            at = np.searchsorted(AGES, np.maximum(talks + wraps, 0.0), side="right") - 1
-            talking = table.talk[who_talks, at[: len(talks)]]
-            return np.concatenate([talking, table.wrap_up[who_wraps, at[len(talks) :]]])
-        return np.concatenate([table.talk_any_age[who_talks], table.wrap_up_any_age[who_wraps]])
+            at = np.searchsorted(AGES, np.maximum(ages, 0.0), side="right") - 1
+            return np.asarray(table.busy[whose, at])
+        return np.asarray(table.busy_any_age[whose])
 
     def _answered(self) -> Floats:
         """Of the calls that were answered and have no agent yet: their terms of D."""
         assert self.snapshot.knowledge is not None
         person = self.snapshot.knowledge.person_probability
         needs = [call.takes * (person if call.state == "screening" else 1.0) for call in self.answered]
-        return np.array(needs)[:, None] * self.table.talk[0, :1]
+        return np.array(needs)[:, None] * self.table.busy[0, :1]
 
     def _rows(self, bins: np.ndarray, shift: float) -> tuple[Floats, Floats]:
         """Of the unanswered calls, others' last: terms of D, and chances of an answer."""
-        mean, own = self.mean_answer, len(self.calls)
-        p = np.array(
-            [
-                mean if call.answer_probability is None else call.answer_probability
-                for call in (*self.calls, *self.others)
-            ]
-        )
-        # Only its own: what others' calls come to is not this campaign's to tell.
-        p[:own] = shifted(self._now_known(p[:own]), shift)
+        p, own = self.told, len(self.calls)
+        if not self.others:
+            p = shifted(p, shift)
+        elif shift:
+            # Only its own: what others' calls come to is not this campaign's to tell.
+            p = np.concatenate([shifted(p[:own], shift), p[own:]])
         yes = p * self.table.answer_left[bins]
         rest = np.maximum(yes + (1.0 - p) * self.table.failure_left[bins], 1e-9)
         held = p / rest
         if self.others:
             held[own:] *= [call.takes for call in self.others]
         return self.table.call[bins] * held[:, None], yes / rest
-
-    def _now_known(self, told: Floats) -> Floats:
-        """The chances of the campaign's calls by what is known of its mean now, where `told` was known when
-        they were dialled."""
-        assert self.snapshot.knowledge is not None
-        in_air, mean = self.snapshot.knowledge.recent.in_air, log_odds(self.mean_answer)
-        differ = [in_air.get(call.attempt_id, _UNTOLD)[1] for call in self.calls]
-        return np.where(np.isnan(differ), told, chances(mean + np.array(differ)))
 
     # -- what to do ----------------------------------------------------------------------------------------
 
@@ -272,12 +279,12 @@ class _Look:
     def _prices(self, cases: list[_Case], look: int) -> Floats:
         """The price of one dial more than the first 0, 1, ... `look`."""
         leads = np.full(look + 1, self.mean_answer)
-        known = self.snapshot.next_leads[: look + 1]
-        leads[: len(known)] = known
+        if known := self.snapshot.next_leads[: look + 1]:
+            leads[: len(known)] = known
         lost = answers = np.zeros(look + 1)
         for case in cases:
             p = shifted(leads, case.shift)
-            dials = p[:look, None] * self.table.call[0][None, :]
+            dials = p[:look, None] * self.table.call[:1]
             tails = _tails(case.terms, dials, len(self.snapshot.agents)) @ self.table.weights[0]
             # Where more answer, more are lost: a price is of one answer.
             lost, answers = lost + case.weight * p * tails, answers + case.weight * p

@@ -36,13 +36,11 @@ class Tables:
     soon: int
     #: width of a bin of a call's age, seconds
     step_s: float
-    #: (tempos, ages, moments): that an agent who has talked so long still talks or wraps up, the slack later
-    talk: Floats
-    #: the same of an agent in wrap-up
-    wrap_up: Floats
-    #: (tempos, moments): the same of an agent of whom the age is not known
-    talk_any_age: Floats
-    wrap_up_any_age: Floats
+    #: (2 tempos, ages, moments): that an agent who has talked so long still talks or wraps up, the slack
+    #: later; after all tempos of those who talk the same of those in wrap-up
+    busy: Floats
+    #: (2 tempos, moments): the same of an agent of whom the age is not known
+    busy_any_age: Floats
     #: (age bins, moments): that a call which is answered some day is so between this age and that moment, and
     #: holds its agent then; divided by `answer_left` the chance of one that has rung so long
     call: Floats
@@ -52,6 +50,21 @@ class Tables:
     failure_left: Floats
     #: (age bins, moments): where the answer of a call of that age lies; rows sum to 1
     weights: Floats
+
+    @property
+    def tempos(self) -> int:
+        """How many tempos there are."""
+        return len(self.busy) // 2
+
+    @property
+    def talk(self) -> Floats:
+        """(tempos, ages, moments): of those who talk."""
+        return self.busy[: self.tempos]
+
+    @property
+    def wrap_up(self) -> Floats:
+        """(tempos, ages, moments): of those in wrap-up."""
+        return self.busy[self.tempos :]
 
     def bins(self, ages_s: Floats) -> np.ndarray:
         """The age bins of calls. None is so old as to have none: the clock was set, or its end was not heard
@@ -103,10 +116,13 @@ def tables(laws: Laws, slack_s: float) -> Tables:
         moments_s=at * step,
         soon=int(np.searchsorted(weights[0].cumsum(), 0.5)),
         step_s=step,
-        talk=talk,
-        wrap_up=wrap,
-        talk_any_age=_any_age(laws.talk, talk, [STEP**one.talk for one in laws.tempos]),
-        wrap_up_any_age=_any_age(laws.wrap_up, wrap, [STEP**one.wrap_up for one in laws.tempos]),
+        busy=np.concatenate([talk, wrap]),
+        busy_any_age=np.concatenate(
+            [
+                _any_age(laws.talk, talk, [STEP**one.talk for one in laws.tempos]),
+                _any_age(laws.wrap_up, wrap, [STEP**one.wrap_up for one in laws.tempos]),
+            ]
+        ),
         call=ahead @ holds_then,
         answer_left=1.0 - done,
         failure_left=np.maximum(1.0 - np.asarray(laws.failure.cumulative), OVERDUE),

@@ -48,6 +48,19 @@ def test_exact_with_more_terms_one_after_another(have: list[float], more: list[f
     assert found[:, 0] == pytest.approx(wanted, abs=1e-10)
 
 
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.integers(50, 150), st.integers(0, 8))
+def test_exact_of_many_terms(seed: int, count: int, more: int) -> None:
+    """So many terms are put together in groups first: the tails are the same, at each moment."""
+    rng = np.random.default_rng(seed)
+    have, new = rng.beta(0.5, 0.5, (count, 3)), rng.beta(0.5, 0.5, (more, 3))
+    least = round(float(have[:, 0].sum()))
+    found = exact_tails(have, new, least)
+    for moment in range(3):
+        wanted = [by_adding(np.append(have[:, moment], new[:j, moment]), least) for j in range(more + 1)]
+        assert found[:, moment] == pytest.approx(wanted, abs=1e-10)
+
+
 def test_columns_share_nothing() -> None:
     """Each moment has its own chances: here binomials of 20 with chances of 0.1 and 0.6."""
     found = exact_tails(np.repeat([[0.1, 0.6]], 20, axis=0), np.zeros((0, 2)), 9)

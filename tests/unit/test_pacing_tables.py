@@ -41,7 +41,7 @@ def test_an_agent_without_memory_is_as_likely_busy_at_any_age() -> None:
         if age < 300:
             # The wrap-up's quarter of a second, and bins of two seconds.
             assert row == pytest.approx(wanted, abs=0.01)
-    assert table.talk_any_age[0] == pytest.approx(wanted, abs=0.01)
+    assert table.busy_any_age[0] == pytest.approx(wanted, abs=0.01)
 
 
 def test_a_wrap_up_lasts_on() -> None:
@@ -78,7 +78,7 @@ def test_an_agent_of_another_tempo_has_the_law_stretched() -> None:
     for row, age in zip(table.talk[1], AGES, strict=True):
         if age < 300:
             assert row == pytest.approx(wanted, abs=0.01)
-    assert table.talk_any_age[1] == pytest.approx(wanted, abs=0.01)
+    assert table.busy_any_age[1] == pytest.approx(wanted, abs=0.01)
 
 
 def test_the_end_of_a_talk_is_followed_by_the_agents_own_wrap_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -17,8 +18,21 @@ from dialer.pacing.simulator.world import HOUR_S, World
 
 TEAMS: Final = (5, 10, 20, 50, 100, 200)
 RATES: Final = (0.2, 0.3, 0.4, 0.8)
-#: Counted hours: some 8,000 live answers of small teams, more of large ones.
-HOURS: Final = {1: 160.0, 5: 80.0, 10: 40.0, 20: 24.0, 50: 12.0, 100: 8.0, 200: 6.0}
+#: Counted hours by the size of the team: some 9,000 live answers each.
+HOURS: Final = {5: 80.0, 10: 40.0, 20: 20.0, 50: 8.0, 100: 4.0, 200: 2.0}
+#: Where each day has its limit, whole days of so many hours, one at least.
+DAY_H: Final = 8.0
+_RIVALS: Final = (
+    "progressive",
+    "adaptive",
+    "adaptive-hard",
+    "adaptive-idle",
+    "power",
+    "nearly-done",
+    "gamma",
+    "overcommit",
+    "boost",
+)
 #: The fixed number of calls a free agent is tuned in these steps.
 _RATIO_STEP: Final = 0.05
 _AFTER_S: Final = 900.0
@@ -53,44 +67,45 @@ class Case:
         return self.part, self.row
 
 
-def reference() -> Iterator[Case]:
-    """Teams, answer rates and rules in the plain world."""
+def _plain(rule: str, agents: int, rate: float, target: float = 0.03, *, each_day: bool = False) -> Case:
+    """A team in the plain world; predictive and its bounds hold the target in the long run, or each day."""
+    row = f"{rule} {agents} {rate} {target}"
+    bounded = "predictive" in rule or "known" in rule
+    if bounded:
+        row += " each-day" if each_day else " long-run"
+    hours = HOURS[agents]
+    if each_day:
+        hours = DAY_H * math.ceil(hours / DAY_H)
+    terms = Terms(Limits(target, long_run=bounded and not each_day))
+    job = Job(rule, World(agents=agents, answer_rate=rate), terms, hours)
+    return Case("reference", row, job, tuned=rule == "power")
 
-    def case(rule: str, agents: int, rate: float, target: float = 0.03, long_run: bool = False) -> Case:
-        held = "long-run" if long_run else "each-day"
-        row = (
-            f"{rule} {agents} {rate} {target} {held}"
-            if "predictive" in rule or "known" in rule
-            else (f"{rule} {agents} {rate} {target}")
-        )
-        world = World(agents=agents, answer_rate=rate)
-        job = Job(rule, world, Terms(Limits(target, long_run)), HOURS[agents])
-        return Case("reference", row, job, tuned=rule == "power")
 
-    plain = (
-        "progressive",
-        "adaptive",
-        "adaptive-hard",
-        "adaptive-idle",
-        "nearly-done",
-        "overcommit",
-        "gamma",
-    )
-    for rule in (*plain, "boost", "power"):
+#: Teams and answer rates, the most usual rate first.
+_TEAMS_AND_RATES: Final = sorted(
+    ((agents, rate) for agents in TEAMS for rate in RATES), key=lambda one: one[1] != 0.3
+)
+
+
+def ours() -> Iterator[Case]:
+    """Predictive in the plain world."""
+    for each_day in (False, True):
+        for agents, rate in _TEAMS_AND_RATES:
+            yield _plain("predictive", agents, rate, each_day=each_day)
+
+
+def beside() -> Iterator[Case]:
+    """What stands beside it there: at 1 %, its bounds, and the rules of others."""
+    for agents, rate in _TEAMS_AND_RATES:
+        yield _plain("predictive", agents, rate, 0.01)
+    for agents in TEAMS:
+        yield _plain("answers-known", agents, 0.3)
+    for agents, rate in _TEAMS_AND_RATES:
+        yield _plain("release-known", agents, rate)
+    for rule in _RIVALS:
         for agents in TEAMS:
             for rate in RATES:
-                yield case(rule, agents, rate)
-    order = sorted(((agents, rate) for agents in TEAMS for rate in RATES), key=lambda one: one[1] != 0.3)
-    for agents, rate in order:
-        yield case("predictive", agents, rate, long_run=True)
-    for agents, rate in order:
-        yield case("predictive", agents, rate)
-    for agents in TEAMS:
-        yield case("answers-known", agents, 0.3, long_run=True)
-    for agents, rate in order:
-        yield case("release-known", agents, rate, long_run=True)
-    for agents, rate in order:
-        yield case("predictive", agents, rate, 0.01, long_run=True)
+                yield _plain(rule, agents, rate)
 
 
 def _step(name: str, agents: int, rate: float, factor: float) -> Case:
@@ -166,7 +181,7 @@ def start() -> Iterator[Case]:
 
 def cases() -> list[Case]:
     """All, the most telling first."""
-    return [*reference(), *start(), *robust()]
+    return [*ours(), *robust(), *start(), *beside()]
 
 
 def measure(case: Case) -> dict[str, Any]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
 
 from dialer.pacing.simulator.world import ALIKE, Fate, Habit, Lead, World
+
+#: What a call's number is in its id: calls have other ids than agents.
+CALL_IDS: Final = 1 << 64
 
 
 class Seat:
@@ -49,12 +53,14 @@ class Call:
     """A call that has no agent yet, as the server knows it."""
 
     __slots__ = (
-        "answered_wall", "chance", "created_wall", "deadline_s", "dialled_s", "fate", "heard_s", "lead",
-        "number", "ringing_wall", "shown", "state",
+        "answered_wall", "chance", "created_wall", "deadline_s", "dialled_s", "fate", "heard_s", "id",
+        "lead", "number", "ringing_wall", "shown", "state",
     )  # fmt: skip
 
     def __init__(self, number: int, lead: Lead, fate: Fate, dialled_s: float, wall: datetime) -> None:
         self.number = number
+        #: the same as `plan` knows it
+        self.id = UUID(int=CALL_IDS + number)
         self.lead = lead
         #: what it will come to: no rule looks at it
         self.fate = fate

@@ -12,14 +12,15 @@ from dialer.pacing.budget import Budget, windows_of
 from dialer.pacing.learner import Learner, Observation, Seen
 from dialer.pacing.model import BY_PRICE, AgentInPool, CallInAir, DialMode, Plan, Snapshot, plan
 from dialer.pacing.simulator.figures import DAY_S
-from dialer.pacing.simulator.pacer import Call, Decision, Pacer, Seat, View
+from dialer.pacing.simulator.pacer import CALL_IDS, Call, Decision, Pacer, Seat, View
 from dialer.pacing.simulator.world import HOUR_S, Lead, World
 
 #: Teams of more agents are looked at less often, to be simulated in time.
 _LARGE: Final = 20
 _GATHER_LARGE_S: Final = 0.25
-#: Numbers of agents and calls as the ids that `plan` knows them by.
-_ID: Final = 1 << 64
+#: How far below the share the long run aims: of 9,000 answers the price's way down from the first, and what
+#: its bounds cut off, bring some four abandoned calls more than the share.
+_LONG_RUN_BELOW: Final = 0.0005
 
 
 class Planned(Pacer):
@@ -54,7 +55,7 @@ class Planned(Pacer):
             if call.chance is None:
                 call.chance = self.chance(call.lead)
             shown = call.shown = CallInAir(
-                _id(call),
+                call.id,
                 call.state,
                 call.created_wall,
                 call.chance,
@@ -70,7 +71,7 @@ class Planned(Pacer):
     def decide(self, view: View) -> Decision:
         decided = self.plan(view, self.snapshot(view), view.wall)
         self._why = decided.why
-        return Decision(decided.dial, [one.int - _ID for one in decided.cancel])
+        return Decision(decided.dial, [one.int - CALL_IDS for one in decided.cancel])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Predictive(Planned):
         # Of a full day, as a supervisor would guess it: four fifths of the agents' time is taken.
         answers = 0.8 * world.agents * world.day_h * HOUR_S / world.hold_s
         self._budget = (
-            Budget(target=limits.share)
+            Budget(target=max(limits.share - _LONG_RUN_BELOW, limits.share / 2))
             if limits.long_run
             else Budget(
                 windows_of(limits.share, 30 * DAY_S),
@@ -126,7 +127,7 @@ class Predictive(Planned):
         seen = super().snapshot(view)
         for call in view.calls.values():
             if call.number > self._told:
-                self.learner.dialled(_id(call), call.created_wall, call.chance)
+                self.learner.dialled(call.id, call.created_wall, call.chance)
                 self._told = call.number
         return replace(
             seen,
@@ -154,7 +155,7 @@ class Predictive(Planned):
 
     def _dialled(self, what: Seen, call: Call, ended_s: float) -> None:
         seen = Observation(what, ended_s - call.dialled_s, call.lead.traits)
-        self.learner.see(seen, _id(call))
+        self.learner.see(seen, call.id)
 
     def talk_ended(self, view: View, seat: Seat, talk_s: float) -> None:
         self._worked(Seen.TALKED, seat, talk_s)
@@ -171,10 +172,6 @@ class Predictive(Planned):
 
     def forget(self) -> None:
         self.learner = self._new_learner()
-
-
-def _id(call: Call) -> UUID:
-    return UUID(int=_ID + call.number)
 
 
 def _agent(seat: Seat) -> AgentInPool:
