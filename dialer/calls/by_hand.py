@@ -43,7 +43,7 @@ async def keep_agent(
         if not await agents.reserve_own(conn, tenant_id, shift.id, attempt_id, lead_id, now):
             raise WrongState(what="The agent", state="in a call", allowed="ready or paused")
         return
-    if not await places.begin(conn, tenant_id, by_hand.place, attempt_id):
+    if not await places.begin(conn, tenant_id, by_hand.place.call_id, attempt_id):
         raise WrongState(what="The place", state="not waiting", allowed="kept")
     if not await agents.reserve(conn, tenant_id, shift.id, now, attempt_id=attempt_id):
         raise WrongState(what="The agent", state="not free", allowed="ready")

@@ -134,8 +134,8 @@ class CallRow:
     recording_status: str | None
     #: [{"from_s": ..., "until_s": ...}], the last one with null while it lasts
     recording_pauses: Sequence[Mapping[str, float | None]] | None
-    #: led by a flow: where the person waited and since when, the last time; why; what they have pressed, by
-    #: name
+    #: led by a flow, or called back in turn: where the person waited and since when, the last time; why; what
+    #: they have pressed, by name
     queue: str | None
     queued_at: datetime | None
     reason: str | None

@@ -101,7 +101,9 @@ class CallOut(Out):
     disposition: DispositionOut | None
     recording: Literal["writing", "whole", "lost"] | None
     recording_paused: bool = Field(description="nothing is written of what is said now")
-    queue: str | None = Field(description="led by a flow: where the person waited, the last time")
+    queue: str | None = Field(
+        description="led by a flow, or called back in turn: where the person waited, the last time"
+    )
     queued_at: datetime | None
     wait_s: float | None = Field(description="of that wait; null also while it lasts")
     reason: str | None = Field(description="why they called, as the flow or the agent has it")

@@ -163,7 +163,7 @@ class InTurn:
         target = Target(kept.e164, kept.timezones, contact_id=kept.contact_id)
         try:
             terms = await self.terms.terms(tenant_id, kept.campaign_id)
-            attempt_id = await self.placer.one(terms, target, ByHand(None, shift, place=call_id))
+            attempt_id = await self.placer.one(terms, target, ByHand(None, shift, place=kept.owed))
         except NotAllowed as error:
             await self._forbidden(tenant_id, call_id, error.details)
             return False

@@ -139,7 +139,8 @@ class Call:
     automatic: bool = False
     #: led: what the call comes to if it ends in the flow; None: the flow has served nothing yet
     outcome: Result | None = None
-    #: led: when the flow let the caller wait for an agent, the last time
+    #: led: when the flow let the caller wait for an agent, the last time; called back in turn: when the wait
+    #: began
     queued_at: datetime | None = None
     sent_at: datetime | None = None
     ringing_at: datetime | None = None

@@ -58,6 +58,10 @@ class NewAttempt:
     traits: list[str] | None = None
     #: what showed that it might be made, see `compliance.evidence`; JSON
     evidence: str | None = None
+    #: of a call back in turn: the queue, why the person has called, and since when they wait
+    queue: str | None = None
+    reason: str | None = None
+    queued_at: datetime | None = None
 
 
 _ADD = Prepared(

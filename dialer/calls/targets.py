@@ -16,6 +16,7 @@ from dialer.calls.terms import CallTerms
 from dialer.db.session import encode_json
 from dialer.pacing.answering import Traits, words_of
 from dialer.pacing.model import DialMode
+from dialer.queues.places import Owed
 from dialer.trunks.model import Choice, Trunk
 from scheduler.hopper import ClaimedLead
 
@@ -49,8 +50,8 @@ class ByHand:
     shift: Shift
     #: the agent has promised the call, and the server dials it
     promised: bool = False
-    #: the place in a queue (`kept_place.call_id`) whose turn it is: the server has chosen the agent for it
-    place: UUID | None = None
+    #: the place in a queue whose turn it is: the server has chosen the agent for it
+    place: Owed | None = None
 
 
 def new_attempt(
@@ -64,6 +65,7 @@ def new_attempt(
 ) -> NewAttempt:
     """The row that stands before the call."""
     shift, lead, rate = by_hand.shift if by_hand else None, target.lead, choice.rate
+    place = by_hand.place if by_hand else None
     return NewAttempt(
         id=attempt_id,
         campaign_id=terms.campaign_id,
@@ -87,6 +89,9 @@ def new_attempt(
         reserved_on=today,
         traits=words_of(target.traits) or None,
         evidence=encode_json(dict(target.evidence)) if target.evidence is not None else None,
+        queue=place.queue if place else None,
+        reason=place.reason or None if place else None,
+        queued_at=place.since if place else None,
     )
 
 
@@ -110,6 +115,7 @@ def new_line(
         abandon_after_s=terms.policy.abandon_after_s,
         created_at=now,
         agent=Assignee(shift.id, shift.agent_id, shift.leg) if shift and shift.leg else None,
+        queued_at=by_hand.place.since if by_hand and by_hand.place else None,
         automatic=terms.mode is DialMode.FLOW and by_hand is None,
     )
     line = Line(call=call, terms=terms, e164=target.e164, trunk_id=trunk.id, node=node)

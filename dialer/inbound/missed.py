@@ -2,7 +2,8 @@
 
 A call that was missed is noted with its end (`dialer.calls.missed`). Half a minute later it is decided: who
 has come back, was reached meanwhile or has a promise is left alone; anybody else is promised a call, which
-any agent of the number's campaign makes. Who calls and is served before that takes the promise back.
+any agent of the number's campaign makes. Who calls and is served before that takes the promise back. A place
+in a queue that was kept and given up becomes such a promise too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dialer.clock import utc_now
 from dialer.db.prepared import Prepared
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable, Invalid, NotAllowed, NotFound, WrongState
+from dialer.inbound import given_up
 from scheduler.callbacks import State
 
 log = structlog.get_logger(__name__)
@@ -105,6 +107,8 @@ class MissedCalls:
             while await self._decide(tenant_id) == BATCH:
                 pass
             await self._take_back(tenant_id)
+            while await given_up.promise(self.database, tenant_id) == given_up.BATCH:
+                pass
 
     async def _decide(self, tenant_id: int) -> int:
         now = utc_now()

@@ -38,11 +38,12 @@ COUNTS = Prepared(
            count(*) FILTER (WHERE x.ended = 'callback') AS callbacks,
            count(*) FILTER (WHERE x.ended IS NULL) AS waiting,
            count(*) FILTER (WHERE x.ended IS NULL AND x.wait_s <= x.target_s) AS undecided,
+           count(*) FILTER (WHERE x.callback_offered) AS callbacks_offered,
            coalesce(sum(x.wait_s) FILTER (WHERE x.ended = 'answered'), 0) AS answer_wait_s,
            coalesce(sum(x.wait_s) FILTER (WHERE x.ended = 'abandoned'), 0) AS abandon_wait_s,
            max(x.wait_s) AS longest_wait_s
       FROM (
-          SELECT coalesce(q.name, s.queue) AS queue, s.ended,
+          SELECT coalesce(q.name, s.queue) AS queue, s.ended, s.callback_offered,
                  date_bin('15 minutes', s.entered_at, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS quarter,
                  greatest(0.0, CAST(extract(epoch FROM coalesce(s.left_at, :now) - s.entered_at)
                                     AS double precision)) AS wait_s,
@@ -53,6 +54,17 @@ COUNTS = Prepared(
            WHERE s.tenant_id = :tenant_id AND s.entered_at >= :since AND s.entered_at < :until
       ) x
      GROUP BY x.queue, x.quarter
+    """
+)
+_PLACES = Prepared(
+    """
+    SELECT coalesce(q.name, p.queue) AS queue,
+           date_bin('15 minutes', p.kept_at, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS quarter,
+           count(*) AS kept, count(*) FILTER (WHERE p.stage = 'back') AS reached
+      FROM kept_place p
+      LEFT JOIN queue q ON q.tenant_id = p.tenant_id AND q.id = p.queue_id
+     WHERE p.tenant_id = :tenant_id AND p.kept_at >= :since AND p.kept_at < :until
+     GROUP BY 1, 2
     """
 )
 _RESULTS = Prepared(
@@ -164,13 +176,22 @@ async def count_stays(
         target_s=_USUAL.target_s,
         short_s=_USUAL.short_abandon_s,
     )
+    places = await _PLACES.rows(conn, tenant_id=tenant_id, since=since, until=until)
+    found = [(row.queue, row.quarter, _counts(row)) for row in rows]
+    found += [
+        (row.queue, row.quarter, Counts(places_kept=row.kept, places_reached=row.reached)) for row in places
+    ]
     return _summed(
-        (
-            (queue, interval_start(quarter, interval, zone)),
-            Counts(*map(int, counted[:11]), *map(float, counted[11:])),
-        )
-        for queue, quarter, *counted in rows
+        ((queue, interval_start(quarter, interval, zone)), counts) for queue, quarter, counts in found
     )
+
+
+def _counts(row: Any) -> Counts:
+    """The columns of COUNTS, each by its name."""
+    told: dict[str, Any] = {name: value for name, value in row.items() if name not in ("queue", "quarter")}
+    for name, value in told.items():
+        told[name] = float(value) if name.endswith("_s") else int(value)
+    return Counts(**told)
 
 
 def _summed(pairs: Any) -> dict[Any, Counts]:

@@ -30,7 +30,8 @@ INTERVALS: Final[Mapping[str, Interval]] = MappingProxyType(
 #: What stands in a line of the CSV file after queue and time.
 COLUMNS: Final = (
     "offered", "answered", "answered_within", "abandoned", "short_abandoned", "overflowed", "voicemails",
-    "callbacks", "waiting", "service_level", "asa_s", "longest_wait_s", "abandon_share",
+    "callbacks", "callbacks_offered", "places_kept", "places_reached", "waiting", "service_level", "asa_s",
+    "longest_wait_s", "abandon_share",
 )  # fmt: skip
 
 
@@ -57,6 +58,9 @@ class CountsOut(Out):
     overflowed: int = Field(description="led elsewhere: another queue, back to the flow, or lost by us")
     voicemails: int
     callbacks: int
+    callbacks_offered: int = Field(description="who were told that they can be called back in turn")
+    places_kept: int = Field(description="who hung up and kept their place, by the time at which they did")
+    places_reached: int = Field(description="of them, who met an agent when they were called")
     waiting: int
     asa_s: float | None = Field(description="average speed of answer; null: nobody was answered")
     longest_wait_s: float

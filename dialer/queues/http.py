@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Self
+from uuid import UUID
 
 from aiohttp import web
 from pydantic import Field
 
-from dialer.errors import Conflict, NotFound
+from dialer.errors import Conflict, NotFound, WrongState
 from dialer.httpkit.access import Right
+from dialer.httpkit.paging import MAX_ID
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import Out
+from dialer.httpkit.schema import In, Out
 from dialer.queues.fields import QueueEdit, QueueIn
 from dialer.queues.model import Overflow, Rule
+from dialer.queues.places import PlaceRow
 from dialer.queues.service import QueueService, QueueView
+from dialer.queues.turns import Stage
 
 QUEUES = web.AppKey("queues", QueueService)
 routes = Routes("queues")
@@ -67,6 +71,38 @@ class QueueOut(Out):
         return cls.model_validate(dict(view.fields) | agents)
 
 
+class PlaceOut(Out):
+    """A place in a queue that is kept for somebody who has hung up."""
+
+    call_id: UUID = Field(description="of the call in which it was asked for")
+    queue_id: int | None = Field(description="null: the queue is gone")
+    queue: str
+    campaign_id: int
+    contact_id: int | None
+    name: str = Field(description="of the person; empty: not known")
+    number: str = Field(description="E.164; masked for who may not see contacts")
+    priority: int
+    reason: str = Field(description="why they have called; empty: not said")
+    since: datetime = Field(description="when the wait began: the turn goes by it")
+    kept_at: datetime
+    stage: Stage = Field(description="kept: waits for its turn; calling: an agent calls them now")
+    tries: int
+    not_before: datetime | None = Field(description="rests until then: they were not reached")
+    attempt_id: UUID | None = Field(description="the latest call to them")
+
+    @classmethod
+    def of(cls, row: PlaceRow) -> Self:
+        """The reply of a place."""
+        plain = {name: getattr(row, name) for name in cls.model_fields if name != "number"}
+        return cls.model_validate(plain | {"number": row.e164})
+
+
+class PlacesQuery(In):
+    """Which places."""
+
+    queue: int | None = Field(None, ge=1, le=MAX_ID)
+
+
 @routes.get("/queues", right=Right.CAMPAIGNS_READ)
 async def list_(call: Call) -> list[QueueOut]:
     """All queues, by name."""
@@ -77,6 +113,18 @@ async def list_(call: Call) -> list[QueueOut]:
 async def create(call: Call, body: QueueIn) -> QueueOut:
     """Make a queue."""
     return QueueOut.of(await call.app[QUEUES].create(call.actor, body))
+
+
+@routes.get("/queues/places", right=Right.CAMPAIGNS_READ)
+async def places(call: Call, query: PlacesQuery) -> list[PlaceOut]:
+    """Places that are kept for calls back in turn, in the order of their turns."""
+    return [PlaceOut.of(row) for row in await call.app[QUEUES].places(call.actor, query.queue)]
+
+
+@routes.delete("/queues/places/{call_id}", right=Right.AGENTS_CONTROL, errors=(NotFound, WrongState))
+async def drop_place(call: Call, call_id: UUID) -> None:
+    """Have nobody call for a place that waits for its turn."""
+    await call.app[QUEUES].drop_place(call.actor, call_id)
 
 
 @routes.get("/queues/{queue_id}", right=Right.CAMPAIGNS_READ)

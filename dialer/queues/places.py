@@ -109,6 +109,19 @@ _TAKE_OVER = Prepared(
     RETURNING mine.call_id, mine.since, mine.priority, mine.attempt_id
     """
 )
+_SHOWN = Prepared(
+    """
+    SELECT p.call_id, p.queue_id, coalesce(q.name, p.queue) AS queue, p.campaign_id, p.contact_id,
+           coalesce(concat_ws(' ', nullif(c.last_name, ''), nullif(c.first_name, '')), '') AS name,
+           p.e164, p.priority, p.reason, p.since, p.kept_at, p.stage, p.tries, p.not_before, p.attempt_id
+      FROM kept_place p
+      LEFT JOIN queue q ON q.tenant_id = p.tenant_id AND q.id = p.queue_id
+      LEFT JOIN contact c ON c.tenant_id = p.tenant_id AND c.id = p.contact_id
+     WHERE p.tenant_id = :tenant_id AND p.ended_at IS NULL
+       AND (CAST(:queue_id AS bigint) IS NULL OR p.queue_id = :queue_id)
+     ORDER BY p.priority DESC, p.since, p.call_id
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +146,25 @@ class NewPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class Owed:
+    """What a call in turn is made for."""
+
+    #: in which the place was asked for
+    call_id: UUID
+    #: its name
+    queue: str
+    #: the beginning of the wait
+    since: datetime
+    #: why they have called
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """A place that waits for its turn."""
 
     place: Place
+    owed: Owed
     #: None: it is gone
     queue: Queue | None
     campaign_id: int
@@ -152,6 +180,31 @@ class Kept:
         """As one of those who wait in the queue: for an agent at any Asterisk, since nobody is on a line."""
         place = self.place
         return Waiting(place.call_id, place.queue_id, place.since, place.priority, self.needs, anywhere=True)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRow:
+    """An open place, as it is shown."""
+
+    #: of the call in which it was asked for
+    call_id: UUID
+    queue_id: int | None
+    queue: str
+    campaign_id: int
+    contact_id: int | None
+    #: of the person; empty: not known
+    name: str
+    e164: str
+    priority: int
+    reason: str
+    since: datetime
+    kept_at: datetime
+    stage: Stage
+    tries: int
+    #: rests until then
+    not_before: datetime | None
+    #: the latest call to them
+    attempt_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +250,7 @@ async def waiting(conn: AsyncConnection, tenant_id: int, queues: Mapping[int, Qu
         found.append(
             Kept(
                 _place(row),
+                Owed(row.call_id, queue.name if queue else row.queue, row.since, row.reason),
                 queue,
                 row.campaign_id,
                 row.contact_id,
@@ -207,6 +261,12 @@ async def waiting(conn: AsyncConnection, tenant_id: int, queues: Mapping[int, Qu
             )
         )
     return found
+
+
+async def shown(conn: AsyncConnection, tenant_id: int, queue_id: int | None = None) -> list[PlaceRow]:
+    """The open places, of one queue or of all, in the order of their turns."""
+    rows = await _SHOWN.rows(conn, tenant_id=tenant_id, queue_id=queue_id)
+    return [PlaceRow(**(dict(row) | {"stage": Stage(row.stage)})) for row in rows]
 
 
 def _place(row: Any) -> Place:

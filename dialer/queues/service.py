@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from pydantic import ValidationError
 from sqlalchemy.exc import IntegrityError
@@ -13,16 +14,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.agents import people
 from dialer.agents import store as shifts
 from dialer.agents.model import Agent, AgentState, Shift
+from dialer.clock import utc_now
 from dialer.db import events
 from dialer.db.session import Database
-from dialer.errors import Conflict, Invalid, NotFound
+from dialer.errors import Conflict, Invalid, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.problems import invalid
 from dialer.httpkit.said import Said
-from dialer.queues import store
+from dialer.queues import places, store
 from dialer.queues.fields import QueueEdit, QueueIn
 from dialer.queues.model import Overflow
+from dialer.queues.places import PlaceRow
+from dialer.queues.turns import Stage, Why
+from dialer.telemetry import mask_number
 
 #: States of agents who take, or will take, calls.
 _AT_WORK = (AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
@@ -87,6 +92,28 @@ class QueueService:
         async with self._database.tenant(actor.tenant_id) as conn:
             rows = await store.all_fields(conn, actor.tenant_id)
             return await _views(conn, actor, rows)
+
+    async def places(self, actor: Actor, queue_id: int | None = None) -> list[PlaceRow]:
+        """The places that are kept for calls back, of one queue or of all, in the order of their turns; their
+        numbers as the reader may see them."""
+        actor.require(Right.CAMPAIGNS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            found = await places.shown(conn, actor.tenant_id, queue_id)
+        if actor.may(Right.CONTACTS_READ):
+            return found
+        return [replace(one, e164=mask_number(one.e164)) for one in found]
+
+    async def drop_place(self, actor: Actor, call_id: UUID) -> None:
+        """Have nobody call for this place. Raises NotFound, and WrongState where it is being called."""
+        actor.require(Right.AGENTS_CONTROL)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            if await places.end(conn, actor.tenant_id, [call_id], Stage.DROPPED, utc_now(), Why.CANCELED):
+                await audit.record(conn, actor, "queue.place_dropped", f"call:{call_id}")
+                return
+            found = next((o for o in await places.shown(conn, actor.tenant_id) if o.call_id == call_id), None)
+        if found is None:
+            raise NotFound(what="kept place", key=call_id)
+        raise WrongState(what="The place", state="being called", allowed="kept")
 
     async def queue(self, actor: Actor, queue_id: int) -> QueueView:
         """One queue with its agents. Raises NotFound."""

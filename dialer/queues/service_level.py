@@ -78,6 +78,11 @@ class Counts:
     waiting: int = 0
     #: of those who wait, for not longer than T yet
     undecided: int = 0
+    #: who were told that they can be called back in turn
+    callbacks_offered: int = 0
+    #: who have hung up and kept their place, by the time at which they did; of them who met an agent then
+    places_kept: int = 0
+    places_reached: int = 0
     #: waits of those who were answered, summed
     answer_wait_s: float = 0.0
     #: waits of those who abandoned, summed

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.db.prepared import Prepared
 from dialer.db.tables import (
     CALL_STATES,
     attempt,
@@ -17,8 +18,6 @@ from dialer.db.tables import (
     lead,
     pacing_tick,
     process_status,
-    queue,
-    queue_stay,
 )
 
 
@@ -73,23 +72,32 @@ class WaitingCallers:
     """Those who wait in a queue."""
 
     queue: str
+    #: on the line
     many: int
-    #: when the one came who waits longest
-    since: datetime
+    #: when the one of them came who waits longest; None: nobody is on the line
+    since: datetime | None
+    #: who have hung up and kept their place
+    kept: int = 0
+
+
+_WAITING = Prepared(
+    """
+    SELECT coalesce(q.name, w.queue) AS queue, count(*) FILTER (WHERE NOT w.kept) AS many,
+           min(w.entered_at) AS since, count(*) FILTER (WHERE w.kept) AS kept
+      FROM (SELECT queue_id, queue, entered_at, false AS kept FROM queue_stay
+             WHERE tenant_id = :tenant_id AND left_at IS NULL
+             UNION ALL
+            SELECT queue_id, queue, NULL, true FROM kept_place
+             WHERE tenant_id = :tenant_id AND ended_at IS NULL) w
+      LEFT JOIN queue q ON q.tenant_id = :tenant_id AND q.id = w.queue_id
+     GROUP BY 1 ORDER BY 1
+    """
+)
 
 
 async def waiting_callers(conn: AsyncConnection, tenant_id: int) -> list[WaitingCallers]:
-    """Callers who wait now, by queue; queues in which nobody waits are not there."""
-    s, q = queue_stay.c, queue.c
-    name = func.coalesce(q.name, s.queue)
-    rows = await conn.execute(
-        select(name, func.count(), func.min(s.entered_at))
-        .join_from(queue_stay, queue, (q.tenant_id == s.tenant_id) & (q.id == s.queue_id), isouter=True)
-        .where(s.tenant_id == tenant_id, s.left_at.is_(None))
-        .group_by(name)
-        .order_by(name)
-    )
-    return [WaitingCallers(*row) for row in rows]
+    """Who waits now, by queue; queues in which nobody waits are not there."""
+    return [WaitingCallers(*row) for row in await _WAITING.rows(conn, tenant_id=tenant_id)]
 
 
 async def last_pace(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> Pace | None:

@@ -131,7 +131,9 @@ async def test_a_place_does_not_overtake_who_came_before(centre: Centre) -> None
         await until_call(centre, "connected", n=1)
         assert await centre.attempts() == []
         await end_talk(centre, n=1)
-        await until_place(centre, "back")
+        back = await until_place(centre, "back")
+        (attempt,) = await centre.attempts()
+        assert (attempt.queue, attempt.reason, attempt.queued_at) == ("sales", "a boat", back.since)
 
 
 async def test_who_is_not_reached_is_called_again_and_then_promised_a_call(centre: Centre) -> None:

@@ -172,7 +172,7 @@ async def test_of_a_long_past_the_day_alone_is_read(floor: Floor) -> None:
 
 
 async def test_the_board_has_those_who_wait(floor: Floor) -> None:
-    """By queue, with the one who waits longest; who has left is not there."""
+    """By queue, with the one who waits longest, and who has kept a place; who has left is not there."""
     now = utc_now()
     async with floor.database.tenant(TENANT) as conn:
         call_id = await came_in(conn, floor.campaign_id, now)
@@ -181,8 +181,14 @@ async def test_the_board_has_those_who_wait(floor: Floor) -> None:
             await conn.execute(insert(t.queue_stay).values(one))
         gone = stay(call_id, 9, None, "a", now - timedelta(hours=1), ended="key", left_at=now)
         await conn.execute(insert(t.queue_stay).values(gone))
+        for name in ("a", "c"):
+            call = await came_in(conn, floor.campaign_id, now)
+            place = {
+                "tenant_id": TENANT, "call_id": call, "queue": name, "campaign_id": floor.campaign_id,
+                "e164": f"+7916000000{ord(name)}", "priority": 5, "since": now, "kept_at": now,
+            }  # fmt: skip
+            await conn.execute(insert(t.kept_place).values(place))
         waiting = await live_store.waiting_callers(conn, TENANT)
-    assert [(one.queue, one.many, (now - one.since).total_seconds()) for one in waiting] == [
-        ("a", 2, 50),
-        ("b", 1, 7),
-    ]
+    longest = {one.queue: one.since and (now - one.since).total_seconds() for one in waiting}
+    assert longest == {"a": 50, "b": 7, "c": None}
+    assert [(one.many, one.kept) for one in waiting] == [(2, 1), (1, 0), (0, 1)]

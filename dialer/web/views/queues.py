@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from aiohttp import web
 from multidict import MultiMapping
 
 from dialer.agents.http import AGENTS, AgentEdit
-from dialer.errors import DozvonError, NotAllowed
+from dialer.errors import DozvonError, NotAllowed, NotFound
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.problems import locale_of
@@ -34,6 +35,7 @@ MAY_BE_EMPTY = (
     "announce_first_s",
     "announce_every_s",
     "offer_callback_s",
+    "offer_callback_wait_s",
     "wrap_up_s",
 )
 
@@ -134,6 +136,28 @@ async def members(request: web.Request) -> web.StreamResponse:
     return await page(request, "parts/queue_agents.html", view=view, levels=levels)
 
 
+@routes.get(ONE + "/places")
+async def places(request: web.Request) -> web.StreamResponse:
+    """The places that are kept in a queue, for its page."""
+    actor = page_actor(request, Right.CAMPAIGNS_READ)
+    kept = await request.app[QUEUES].places(actor, _id(request))
+    return await page(request, "parts/queue_places.html", kept=kept, queue_id=_id(request))
+
+
+@routes.post(ONE + "/places/{call_id:[0-9a-f-]{36}}/drop")
+async def drop_place(request: web.Request) -> web.StreamResponse:
+    """Have nobody call for a place."""
+    actor = page_actor(request, Right.AGENTS_CONTROL)
+    try:
+        call_id = UUID(request.match_info["call_id"])
+    except ValueError:
+        raise NotFound(what="kept place", key=request.match_info["call_id"]) from None
+    await request.app[QUEUES].drop_place(actor, call_id)
+    if is_fragment(request):
+        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
+    return see(f"/queues/{_id(request)}")
+
+
 def _id(request: web.Request) -> int:
     return int(request.match_info["queue_id"])
 
@@ -184,6 +208,8 @@ async def _form(
         status=status,
         since=since,
         view=view,
+        kept=await request.app[QUEUES].places(actor, mine) if mine else [],
+        queue_id=mine,
         values=values,
         faults=faults,
         rules=list(Rule),
