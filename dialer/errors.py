@@ -64,6 +64,18 @@ class Conflict(DozvonError):
     id, status = "conflict", 409
 
 
+class InUse(DozvonError):
+    """Callers are led by flows that name it: {names}. Without it they go on from `failed` there.
+
+    Raised where a name goes that flows use; whoever means it says so (`even_if_used`).
+    """
+
+    id, status = "in-use", 409
+
+    def __init__(self, flows: Sequence[str]) -> None:
+        super().__init__(names=", ".join(flows), flows=list(flows))
+
+
 class NotLoggedIn(DozvonError):
     """Log in, or send an API token in the Authorization header."""
 

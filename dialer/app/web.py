@@ -51,10 +51,10 @@ from dialer.httpkit import stream
 from dialer.httpkit.application import Background, build_application
 from dialer.inbound import http as inbound_http
 from dialer.inbound import reasons_http
-from dialer.inbound.playing_flows import flows_that_play
 from dialer.inbound.reasons import ReasonService
 from dialer.inbound.screen import Screens
 from dialer.inbound.service import InboundService
+from dialer.inbound.uses import flows_that_name, flows_that_play
 from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
 from dialer.offers import http as offers_http
@@ -173,14 +173,14 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             hooks_http.HOOKS: hooks,
             calls_http.CALLS: CallService(database, desk, settings),
             controls_http.CONTROLS: CallControls(database, desk),
-            destinations_http.DESTINATIONS: DestinationService(database),
-            hosts_http.HOSTS: HostService(database),
+            destinations_http.DESTINATIONS: DestinationService(database, flows_that_name),
+            hosts_http.HOSTS: HostService(database, flows_that_name),
             inbound_http.INBOUND: InboundService(database, prompts),
             inbound_http.SCREENS: screens,
             stream.TELLERS: {"call.assigned": screens.tell},
             reasons_http.REASONS: ReasonService(database),
-            hours_http.HOURS: HoursService(database),
-            offers_http.OFFERS: OfferService(database),
+            hours_http.HOURS: HoursService(database, flows_that_name),
+            offers_http.OFFERS: OfferService(database, flows_that_name),
             proofs_http.PROOFS: Proofs(database),
             prompts_http.PROMPTS: PromptService(database, settings, speaker, sounds, flows_that_play),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),

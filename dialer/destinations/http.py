@@ -7,10 +7,10 @@ from pydantic import Field
 
 from dialer.destinations.model import Kind
 from dialer.destinations.service import DestinationService
-from dialer.errors import Conflict, Invalid, NotFound
+from dialer.errors import Conflict, InUse, Invalid, NotFound
 from dialer.httpkit.access import Right
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Line, Out
+from dialer.httpkit.schema import In, Line, Out, UsedQuery
 
 DESTINATIONS = web.AppKey("destinations", DestinationService)
 routes = Routes("destinations")
@@ -48,14 +48,18 @@ async def add(call: Call, body: DestinationIn) -> DestinationOut:
     return DestinationOut.model_validate(await call.app[DESTINATIONS].add(call.actor, body.model_dump()))
 
 
-@routes.put("/destinations/{destination_id}", right=Right.TRUNKS_EDIT, errors=(Invalid, NotFound, Conflict))
-async def change(call: Call, destination_id: int, body: DestinationIn) -> DestinationOut:
+@routes.put(
+    "/destinations/{destination_id}", right=Right.TRUNKS_EDIT, errors=(Invalid, NotFound, InUse, Conflict)
+)
+async def change(call: Call, destination_id: int, query: UsedQuery, body: DestinationIn) -> DestinationOut:
     """Say anew what flows ring under a name."""
-    changed = await call.app[DESTINATIONS].change(call.actor, destination_id, body.model_dump())
+    changed = await call.app[DESTINATIONS].change(
+        call.actor, destination_id, body.model_dump(), even_if_used=query.even_if_used
+    )
     return DestinationOut.model_validate(changed)
 
 
-@routes.delete("/destinations/{destination_id}", right=Right.TRUNKS_EDIT, errors=(NotFound,))
-async def remove(call: Call, destination_id: int) -> None:
+@routes.delete("/destinations/{destination_id}", right=Right.TRUNKS_EDIT, errors=(NotFound, InUse))
+async def remove(call: Call, destination_id: int, query: UsedQuery) -> None:
     """Let flows ring a phone or a number no more."""
-    await call.app[DESTINATIONS].remove(call.actor, destination_id)
+    await call.app[DESTINATIONS].remove(call.actor, destination_id, even_if_used=query.even_if_used)

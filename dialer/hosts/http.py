@@ -7,12 +7,12 @@ from typing import Annotated, Self
 from aiohttp import web
 from pydantic import Field, SecretStr, StringConstraints
 
-from dialer.errors import Conflict, Invalid, NotFound
+from dialer.errors import Conflict, InUse, Invalid, NotFound
 from dialer.hosts.model import HEADER, HOST, Host
 from dialer.hosts.service import HostService
 from dialer.httpkit.access import Right
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Line, Out, form
+from dialer.httpkit.schema import In, Line, Out, UsedQuery, form
 
 HOSTS = web.AppKey("hosts", HostService)
 routes = Routes("hosts")
@@ -96,7 +96,7 @@ async def change(call: Call, host_id: int, body: HostEdit) -> HostOut:
     return HostOut.of(await call.app[HOSTS].change(call.actor, host_id, body.values()))
 
 
-@routes.delete("/allowed-hosts/{host_id}", right=Right.HOSTS_EDIT, errors=(NotFound,))
-async def remove(call: Call, host_id: int) -> None:
+@routes.delete("/allowed-hosts/{host_id}", right=Right.HOSTS_EDIT, errors=(NotFound, InUse))
+async def remove(call: Call, host_id: int, query: UsedQuery) -> None:
     """Let flows ask a host no more."""
-    await call.app[HOSTS].remove(call.actor, host_id)
+    await call.app[HOSTS].remove(call.actor, host_id, even_if_used=query.even_if_used)

@@ -10,19 +10,22 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db.session import Database
+from dialer.db.uses import Uses, check_unused, unused
 from dialer.errors import Conflict, Invalid, NotFound
 from dialer.hosts import store
 from dialer.hosts.model import OWN, VALUE, Host, host_fault
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.said import Said
+from ivr_flows.naming import Named
 
 
 class HostService:
     """The allowed hosts of a tenant."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, uses: Uses = unused) -> None:
         self._database = database
+        self._uses = uses
 
     async def hosts(self, actor: Actor) -> list[Host]:
         """All, by name."""
@@ -55,12 +58,14 @@ class HostService:
             await store.change(conn, actor.tenant_id, host_id, {**values, "header": header, "secret": secret})
             return await self._told(conn, actor, "host.change", host_id, values)
 
-    async def remove(self, actor: Actor, host_id: int) -> None:
-        """Let flows ask a host no more. Raises NotFound."""
+    async def remove(self, actor: Actor, host_id: int, *, even_if_used: bool = False) -> None:
+        """Let flows ask a host no more. Raises NotFound, InUse where flows do."""
         actor.require(Right.HOSTS_EDIT)
         async with self._database.tenant(actor.tenant_id) as conn:
-            if not await store.remove(conn, actor.tenant_id, host_id):
-                raise NotFound(what="host", key=host_id)
+            now = await _found(conn, actor, host_id)
+            if not even_if_used:
+                await check_unused(conn, self._uses, actor.tenant_id, Named.HOST, now.host)
+            await store.remove(conn, actor.tenant_id, host_id)
             await audit.record(conn, actor, "host.remove", f"host:{host_id}")
 
     @staticmethod

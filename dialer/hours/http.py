@@ -7,11 +7,11 @@ from typing import Annotated, Literal, Self
 from aiohttp import web
 from pydantic import Field
 
-from dialer.errors import Conflict, Invalid, NotFound
+from dialer.errors import Conflict, InUse, Invalid, NotFound
 from dialer.hours.service import HoursService, OpeningView
 from dialer.httpkit.access import Right
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Line, Out
+from dialer.httpkit.schema import In, Line, Out, UsedQuery
 
 HOURS = web.AppKey("hours", HoursService)
 routes = Routes("hours")
@@ -64,13 +64,15 @@ async def add(call: Call, body: OpeningIn) -> OpeningOut:
     return OpeningOut.of(await call.app[HOURS].add(call.actor, body.model_dump()))
 
 
-@routes.put("/hours/{hours_id}", right=Right.CAMPAIGNS_EDIT, errors=(Invalid, NotFound, Conflict))
-async def change(call: Call, hours_id: int, body: OpeningIn) -> OpeningOut:
+@routes.put("/hours/{hours_id}", right=Right.CAMPAIGNS_EDIT, errors=(Invalid, NotFound, InUse, Conflict))
+async def change(call: Call, hours_id: int, query: UsedQuery, body: OpeningIn) -> OpeningOut:
     """Say hours anew; they hold from a flow's next look on."""
-    return OpeningOut.of(await call.app[HOURS].change(call.actor, hours_id, body.model_dump()))
+    return OpeningOut.of(
+        await call.app[HOURS].change(call.actor, hours_id, body.model_dump(), even_if_used=query.even_if_used)
+    )
 
 
-@routes.delete("/hours/{hours_id}", right=Right.CAMPAIGNS_EDIT, errors=(NotFound,))
-async def remove(call: Call, hours_id: int) -> None:
+@routes.delete("/hours/{hours_id}", right=Right.CAMPAIGNS_EDIT, errors=(NotFound, InUse))
+async def remove(call: Call, hours_id: int, query: UsedQuery) -> None:
     """Forget hours; a flow that names them goes on from `failed`."""
-    await call.app[HOURS].remove(call.actor, hours_id)
+    await call.app[HOURS].remove(call.actor, hours_id, even_if_used=query.even_if_used)

@@ -32,6 +32,29 @@ class Opening:
         return hours.opening(self.week, self.exceptions, self.holidays, local)
 
 
+def by_day(week: Mapping[str, str]) -> dict[str, str]:
+    """`mon-fri: 09:00-18:00` -> the hours of each day; a day that is closed is not in it."""
+    days = ((day, spans) for key, spans in week.items() for day in hours.weekdays(key))
+    return {hours.DAYS[day]: spans for day, spans in days if hours.spans(spans)}
+
+
+def grouped(days: Mapping[str, str]) -> dict[str, str]:
+    """Back from `by_day`: neighbours that are alike under one key; a day that is closed is left out."""
+    found: list[tuple[str, str, str]] = []
+    before = ""
+    for day in hours.DAYS:
+        spans = days.get(day, "")
+        if not spans:
+            before = ""
+            continue
+        if found and before and found[-1][2] == spans:
+            found[-1] = (found[-1][0], day, spans)
+        else:
+            found.append((day, day, spans))
+        before = day
+    return {first if first == last else f"{first}-{last}": spans for first, last, spans in found}
+
+
 def fault(
     week: Mapping[str, str], exceptions: Mapping[str, str], holidays: str, zone: str
 ) -> tuple[str, str] | None:

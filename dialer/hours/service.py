@@ -12,12 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.clock import utc_now
 from dialer.db import tenants
 from dialer.db.session import Database
+from dialer.db.uses import Uses, check_unused, unused
 from dialer.errors import Conflict, Invalid, NotFound
 from dialer.hours import store
-from dialer.hours.model import Opening, fault
+from dialer.hours.model import Opening, by_day, fault, grouped
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.said import Said
+from ivr_flows.naming import Named
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,18 @@ class OpeningView:
     #: open, closed or holiday
     now: str
 
+    @property
+    def week(self) -> Mapping[str, str]:
+        """The week in order: `mon-fri` -> its hours; closed days are not in it."""
+        return grouped(by_day(self.opening.week))
+
 
 class HoursService:
     """The hours of a tenant."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, uses: Uses = unused) -> None:
         self._database = database
+        self._uses = uses
 
     async def hours(self, actor: Actor) -> list[OpeningView]:
         """All, by name."""
@@ -54,24 +62,30 @@ class HoursService:
         except IntegrityError:
             raise _taken(values) from None
 
-    async def change(self, actor: Actor, hours_id: int, values: Mapping[str, Any]) -> OpeningView:
-        """Write hours anew. Raises Invalid, NotFound, Conflict."""
+    async def change(
+        self, actor: Actor, hours_id: int, values: Mapping[str, Any], *, even_if_used: bool = False
+    ) -> OpeningView:
+        """Write hours anew. Raises Invalid, NotFound, Conflict, and InUse where flows go by the old name."""
         actor.require(Right.CAMPAIGNS_EDIT)
         _check(values)
         try:
             async with self._database.tenant(actor.tenant_id) as conn:
-                if not await store.change(conn, actor.tenant_id, hours_id, values):
-                    raise NotFound(what="hours", key=hours_id)
+                now = await _found(conn, actor, hours_id)
+                if values["name"] != now.name and not even_if_used:
+                    await check_unused(conn, self._uses, actor.tenant_id, Named.HOURS, now.name)
+                await store.change(conn, actor.tenant_id, hours_id, values)
                 return await _told(conn, actor, "hours.change", hours_id)
         except IntegrityError:
             raise _taken(values) from None
 
-    async def remove(self, actor: Actor, hours_id: int) -> None:
-        """Forget hours. A flow that names them goes on from `failed`. Raises NotFound."""
+    async def remove(self, actor: Actor, hours_id: int, *, even_if_used: bool = False) -> None:
+        """Forget hours. Raises NotFound, InUse where flows name them: they would go on from `failed`."""
         actor.require(Right.CAMPAIGNS_EDIT)
         async with self._database.tenant(actor.tenant_id) as conn:
-            if not await store.remove(conn, actor.tenant_id, hours_id):
-                raise NotFound(what="hours", key=hours_id)
+            now = await _found(conn, actor, hours_id)
+            if not even_if_used:
+                await check_unused(conn, self._uses, actor.tenant_id, Named.HOURS, now.name)
+            await store.remove(conn, actor.tenant_id, hours_id)
             await audit.record(conn, actor, "hours.remove", f"hours:{hours_id}")
 
 
@@ -83,9 +97,15 @@ def _check(values: Mapping[str, Any]) -> None:
 
 async def _told(conn: AsyncConnection, actor: Actor, action: str, hours_id: int) -> OpeningView:
     await audit.record(conn, actor, action, f"hours:{hours_id}")
-    zone = await tenants.zone(conn, actor.tenant_id)
-    found = next(one for one in await store.openings(conn, actor.tenant_id) if one.id == hours_id)
+    zone, found = await tenants.zone(conn, actor.tenant_id), await _found(conn, actor, hours_id)
     return OpeningView(found, found.state(utc_now(), zone))
+
+
+async def _found(conn: AsyncConnection, actor: Actor, hours_id: int) -> Opening:
+    for one in await store.openings(conn, actor.tenant_id):
+        if one.id == hours_id:
+            return one
+    raise NotFound(what="hours", key=hours_id)
 
 
 def _taken(values: Mapping[str, Any]) -> Conflict:

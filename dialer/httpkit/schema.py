@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 #: Moments that a call can be about. Those near the ends of the calendar cannot be told in every time zone.
 FIRST_YEAR, LAST_YEAR = 2000, 2100
@@ -38,6 +38,12 @@ class In(BaseModel):
     """A body or a query string: fields that are not known are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class UsedQuery(In):
+    """Whether what flows name may go, or have another name."""
+
+    even_if_used: bool = Field(False, description="also where flows that callers are led by name it")
 
 
 class Out(BaseModel):

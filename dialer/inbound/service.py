@@ -23,9 +23,11 @@ from dialer.httpkit.said import Said
 from dialer.inbound import numbers_store, store, traffic
 from dialer.inbound.model import NUMBER, Arrived, Filter, FlowRow, Number, Stepped, Version, dialled_digits
 from dialer.inbound.traffic import StateTraffic
+from dialer.inbound.uses import uses
 from dialer.prompts.model import Problem as Unheard
 from ivr_flows import checks, loader
 from ivr_flows.model import LANGUAGES, Flow, Problem, Prompt
+from ivr_flows.naming import Named
 from ivr_flows.spoken import spoken
 
 #: In which use a version of a flow can be put.
@@ -125,6 +127,12 @@ class InboundService:
     async def _live(self, conn: AsyncConnection, actor: Actor) -> set[str]:
         rows = await store.flows(conn, actor.tenant_id)
         return {one.name for one in rows if one.live_version is not None}
+
+    async def uses(self, actor: Actor, kind: Named) -> Mapping[str, Sequence[str]]:
+        """Names of a kind, as they are compared -> the flows that callers are led by and that name it."""
+        actor.require(Right.CAMPAIGNS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await uses(conn, actor.tenant_id, kind)
 
     async def live_documents(self, actor: Actor) -> Mapping[str, Mapping[str, Any]]:
         """What all flows say to callers now, by their names."""

@@ -9,12 +9,13 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import Field
 
-from dialer.errors import Conflict, Invalid, NotFound
+from dialer.clock import utc_now
+from dialer.errors import Conflict, InUse, Invalid, NotFound
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Line, Moment, Out
-from dialer.offers.model import Answer
+from dialer.httpkit.schema import In, Line, Moment, Out, UsedQuery
+from dialer.offers.model import Answer, usual_span
 from dialer.offers.service import OfferService
 
 OFFERS = web.AppKey("offers", OfferService)
@@ -48,6 +49,23 @@ class OfferOut(Out):
     position: int
 
 
+class TallyQuery(In):
+    """Which answers."""
+
+    since: Moment | None = Field(None, description="from this moment on; left out: of the last 30 days")
+    until: Moment | None = Field(None, description="before this moment")
+
+
+class TallyOut(Out):
+    """What became of an offer."""
+
+    offer_id: int
+    made: int = Field(description="how often it was spoken")
+    accepted: int
+    declined: int
+    share: float | None = Field(description="accepted of all that was spoken; null: it never was")
+
+
 class AnswerOut(Out):
     """What a caller said to an offer."""
 
@@ -74,16 +92,32 @@ async def add(call: Call, body: OfferIn) -> OfferOut:
     return OfferOut.model_validate(await call.app[OFFERS].add(call.actor, body.model_dump()))
 
 
-@routes.put("/offers/{offer_id}", right=Right.CAMPAIGNS_EDIT, errors=(Invalid, NotFound))
-async def change(call: Call, offer_id: int, body: OfferIn) -> OfferOut:
+@routes.put("/offers/{offer_id}", right=Right.CAMPAIGNS_EDIT, errors=(Invalid, NotFound, InUse))
+async def change(call: Call, offer_id: int, query: UsedQuery, body: OfferIn) -> OfferOut:
     """Say an offer anew."""
-    return OfferOut.model_validate(await call.app[OFFERS].change(call.actor, offer_id, body.model_dump()))
+    return OfferOut.model_validate(
+        await call.app[OFFERS].change(
+            call.actor, offer_id, body.model_dump(), even_if_used=query.even_if_used
+        )
+    )
 
 
-@routes.delete("/offers/{offer_id}", right=Right.CAMPAIGNS_EDIT, errors=(NotFound, Conflict))
-async def remove(call: Call, offer_id: int) -> None:
+@routes.delete("/offers/{offer_id}", right=Right.CAMPAIGNS_EDIT, errors=(NotFound, Conflict, InUse))
+async def remove(call: Call, offer_id: int, query: UsedQuery) -> None:
     """Remove an offer that was never made; others can be switched off."""
-    await call.app[OFFERS].remove(call.actor, offer_id)
+    await call.app[OFFERS].remove(call.actor, offer_id, even_if_used=query.even_if_used)
+
+
+@routes.get("/offers/figures", right=Right.CAMPAIGNS_READ)
+async def figures(call: Call, query: TallyQuery) -> list[TallyOut]:
+    """What became of the offers that were made, by the last word of each call."""
+    found = await call.app[OFFERS].tallies(call.actor, *usual_span(query.since, query.until, utc_now()))
+    return [
+        TallyOut(
+            offer_id=one, made=each.made, accepted=each.accepted, declined=each.declined, share=each.share
+        )
+        for one, each in sorted(found.items())
+    ]
 
 
 @routes.get("/offers/answers", right=Right.CALLS_READ)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -51,6 +51,20 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of an offer: how often it was spoken, and of these taken or turned down."""
+
+    made: int = 0
+    accepted: int = 0
+    declined: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """Accepted of all that was spoken; None: it never was."""
+        return self.accepted / self.made if self.made else None
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """What is offered, and why."""
 
@@ -58,6 +72,12 @@ class Choice:
     offer: Offer | None
     #: those that came before it in their order, by id, each with why it was not made
     skipped: dict[int, Skipped]
+
+
+def usual_span(since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime]:
+    """From when until when figures are told: where it is not said, of the last 30 days, until now."""
+    end = until or now + timedelta(seconds=1)
+    return since or end - timedelta(days=30), end
 
 
 def choose(

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db import rows
 from dialer.db.tables import offer, offer_answer
-from dialer.offers.model import Answer, Choice, Offer
+from dialer.offers.model import Answer, Choice, Offer, Tally
 
 _C, _A = offer.c, offer_answer.c
 _ALL = select(
@@ -98,6 +98,24 @@ async def answered(
         update(offer_answer).where(_A.tenant_id == tenant_id, _A.id == last).values(answer=answer, at=at)
     )
     return changed.rowcount == 1
+
+
+async def tallies(
+    conn: AsyncConnection, tenant_id: int, since: datetime, until: datetime
+) -> dict[int, Tally]:
+    """By offer, of what was last said from one moment to another."""
+    many = func.count()
+    found = await conn.execute(
+        select(
+            _A.offer_id,
+            many.label("made"),
+            many.filter(_A.answer == Answer.ACCEPTED).label("accepted"),
+            many.filter(_A.answer == Answer.DECLINED).label("declined"),
+        )
+        .where(_A.tenant_id == tenant_id, _A.at >= since, _A.at < until)
+        .group_by(_A.offer_id)
+    )
+    return {row.offer_id: Tally(row.made, row.accepted, row.declined) for row in found}
 
 
 async def answers(conn: AsyncConnection, tenant_id: int, *, before: int | None, limit: int) -> list[Row[Any]]:

@@ -35,6 +35,10 @@ FLOW_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "goto_flow": "another flow",
             "hangup": "end",
         },
+        "destination_kind": {
+            "phone": "a phone of ours",
+            "number": "an outside number",
+        },
         "flow_end": {
             "finished": "The call is over.",
             "left": "The caller has hung up.",

@@ -64,6 +64,8 @@ SITE: Final[Sequence[Section | Part]] = (
             Section("/queues", "queues", (Right.CAMPAIGNS_READ,)),
             Section("/flows", "flows", (Right.CAMPAIGNS_READ,)),
             Section("/numbers", "numbers", (Right.CAMPAIGNS_READ,)),
+            Section("/hours", "hours", (Right.CAMPAIGNS_READ,)),
+            Section("/offers", "offers", (Right.CAMPAIGNS_READ,)),
             Section("/voicemail", "voicemail", (Right.CALLS_READ, Right.WORK)),
         ),
     ),
@@ -81,6 +83,8 @@ SITE: Final[Sequence[Section | Part]] = (
         "set_up",
         (
             Section("/trunks", "trunks", (Right.TRUNKS_READ,)),
+            Section("/destinations", "destinations", (Right.TRUNKS_READ,)),
+            Section("/hosts", "hosts", (Right.CAMPAIGNS_READ,)),
             Section("/policies", "policies", (Right.CAMPAIGNS_READ,)),
             Section("/prompts", "prompts", (Right.CAMPAIGNS_READ,)),
             Section("/users", "users", (Right.USERS_EDIT,)),

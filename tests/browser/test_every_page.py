@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from aiohttp import ClientSession
 from sqlalchemy import select
 from support.browser import Visitor, Visitors
 from support.flow_pages import a_flow
+from support.kept_things import kept_things
 from support.stage import TENANT, Stage
 from support.web import Web
 
@@ -31,6 +33,9 @@ PATHS = (
     "/incoming",
     "/flows", "/flows/new", "/flows/new?from=survey.en", "/flows/1", "/flows/1/edit", "/flows/1/versions/1",
 )  # fmt: skip
+KEPT_PATHS = tuple(
+    f"/{kind}{one}" for kind in ("hours", "offers", "hosts", "destinations") for one in ("", "/new", "/1")
+)
 SEGMENT_PATHS = ("/segments", "/segments/new", "/fields", "/grids")
 AXE = MODULES / "axe-core/axe.min.js"
 
@@ -56,8 +61,22 @@ async def test_every_page_is_sound(visit: Visitors, stage: Stage, locale: str, d
         contact = await conn.scalar(
             select(t.attempt.c.contact_id).where(t.attempt.c.disposition_id.is_not(None))
         )
-    for path in PATHS + SEGMENT_PATHS:
-        path = path.format(contact=contact, campaign=stage.campaign_id, list=stage.list_id)  # noqa: PLW2901
+    names = {"contact": contact, "campaign": stage.campaign_id, "list": stage.list_id}
+    await sound(person, locale, (path.format(**names) for path in PATHS + SEGMENT_PATHS))
+
+
+@pytest.mark.parametrize(("locale", "dark"), [("ru", True), ("en", False)])
+async def test_the_pages_of_what_flows_name_are_sound(
+    visit: Visitors, stage: Stage, locale: str, dark: bool
+) -> None:
+    """The same, of lists and forms that hold something."""
+    await kept_things(stage.web.app)
+    await sound(await visit(Role.ADMINISTRATOR, locale=locale, dark=dark), locale, KEPT_PATHS)
+
+
+async def sound(person: Visitor, locale: str, paths: Iterable[str]) -> None:
+    """Look at each page, wide and narrow."""
+    for path in paths:
         await person.page.set_viewport_size({"width": 1366, "height": 768})
         await person.open(path)
         assert await person.page.get_attribute("html", "lang") == locale

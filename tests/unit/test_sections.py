@@ -35,16 +35,16 @@ def test_what_each_role_is_shown() -> None:
         for role in (Role.SUPERVISOR, Role.ADMINISTRATOR)
     }
     customers = ["contacts", "lists", "segments", "do_not_call"]
-    incoming = ["incoming_calls", "queues", "flows", "numbers", "voicemail"]
+    incoming = ["incoming_calls", "queues", "flows", "numbers", "hours", "offers", "voicemail"]
     assert parts[Role.SUPERVISOR] == {
         "incoming": incoming,
         "customers": customers,
-        "set_up": ["trunks", "policies", "prompts"],
+        "set_up": ["trunks", "destinations", "hosts", "policies", "prompts"],
     }
     assert parts[Role.ADMINISTRATOR] == {
         "incoming": incoming,
         "customers": customers,
-        "set_up": ["trunks", "policies", "prompts", "users"],
+        "set_up": ["trunks", "destinations", "hosts", "policies", "prompts", "users"],
     }
 
 
@@ -59,6 +59,8 @@ def test_what_each_role_is_shown() -> None:
         ("/grids", "customers", "segments"),
         ("/policies/ru-commercial", "set_up", "policies"),
         ("/numbers/7", "incoming", "numbers"),
+        ("/hours/new", "incoming", "hours"),
+        ("/hosts/7", "set_up", "hosts"),
         ("/listsome", None, None),
     ],
 )
@@ -75,8 +77,11 @@ def test_every_page_belongs_somewhere() -> None:
     paths = {
         path
         for file in folder.glob("*.py")
-        for path in re.findall(r'@routes\.get\("(/[^"{]*)', file.read_text(encoding="utf-8"))
+        for path in re.findall(
+            r'(?:@routes\.get\(|path, what.* = )"(/[^"{]*)', file.read_text(encoding="utf-8")
+        )
     }
+    assert {"/hours", "/offers", "/hosts", "/destinations"} <= paths
     assert len(paths) > 20
     sections = [one for each in SITE for one in (each.sections if isinstance(each, Part) else (each,))]
     lost = {path for path in paths if not any(one.has(path.rstrip("/")) for one in sections)}

@@ -126,6 +126,7 @@ offer_answer = tenant_table(
     one_of("answer", OFFER_ANSWERS),
     Index(None, "tenant_id", "call_id"),
     Index(None, "tenant_id", "contact_id"),
+    Index(None, "tenant_id", "at"),
 )
 
 #: A phone or number that flows may ring.

@@ -1113,6 +1113,8 @@ CREATE TABLE offer_answer (
     CONSTRAINT offer_answer_answer_check CHECK (answer IN ('shown', 'accepted', 'declined'))
 );
 
+CREATE INDEX offer_answer_tenant_id_at_idx ON offer_answer (tenant_id, at);
+
 CREATE INDEX offer_answer_tenant_id_call_id_idx ON offer_answer (tenant_id, call_id);
 
 CREATE INDEX offer_answer_tenant_id_contact_id_idx ON offer_answer (tenant_id, contact_id);
