@@ -89,6 +89,12 @@ async def test_an_answer_decides_the_next_offer(site: Web, floor: Floor) -> None
         (tyres, "declined", anna),
     ]
     assert kept[2]["reason"] == {"skipped": {str(tyres): "declined"}}
+    figures = (await boss.call("GET", "~/offers/figures")).json
+    assert figures == [
+        {"offer_id": tyres, "made": 3, "accepted": 0, "declined": 2, "share": 0.0},
+        {"offer_id": polish, "made": 1, "accepted": 1, "declined": 0, "share": 1.0},
+    ]
+    assert (await boss.call("GET", "~/offers/figures?until=2026-01-01T00:00:00Z")).json == []
     assert (await boss.call("DELETE", f"~/offers/{tyres}")).status == 409
     off = await boss.call("PUT", f"~/offers/{tyres}", {**OFFER, "active": False})
     assert off.status == 200, off.text

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dialer.hours.model import Opening, fault
+from dialer.hours.model import Opening, by_day, fault, grouped
 
 SALON = Opening(1, "Salon", {"mon-fri": "09:00-18:00"}, {"2026-12-31": "09:00-15:00"}, "RU", "Europe/Moscow")
 UTC_ZONE = ZoneInfo("UTC")
@@ -57,3 +57,18 @@ def test_what_is_wrong_is_named(
     assert found is not None
     assert found[0] == field
     assert fault({"mon-sun": "24h"}, {"2026-12-31": "closed"}, "RU", "Europe/Moscow") is None
+
+
+@pytest.mark.parametrize(
+    ("week", "kept"),
+    [
+        ({"mon-fri": "09:00-18:00", "sat, sun": "closed"}, {"mon-fri": "09:00-18:00"}),
+        ({"mon": "24h", "tue": "24h", "thu": "24h"}, {"mon-tue": "24h", "thu": "24h"}),
+        ({"fri-mon": "24h"}, {"mon": "24h", "fri-sun": "24h"}),
+        ({"mon": "24h", "tue": "09:00-18:00"}, {"mon": "24h", "tue": "09:00-18:00"}),
+        ({}, {}),
+    ],
+)
+def test_a_week_is_told_by_day_and_put_together_again(week: dict[str, str], kept: dict[str, str]) -> None:
+    """Neighbours that are alike stand under one key; a closed day under none."""
+    assert grouped(by_day(week)) == kept
