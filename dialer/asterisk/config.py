@@ -30,6 +30,10 @@ UNHEARD = (
     *("NewCallerid", "NewConnectedLine", "BridgeCreate", "BridgeDestroy", "PeerStatus"),
     "MusicOnHold",
 )
+#: A phone that waits is sent a packet of comfort noise after two seconds without voice, and no stream of
+#: silence: that costs Asterisk as much as a talk. It must hear something: it might take the line for dead,
+#: and a firewall close it. Browsers are left out, for they judge their connection by what comes.
+QUIET = {"set_var": "DOZVON_WAIT=n", "rtp_keepalive": "2"}
 _HEAD = "; Written by the server at each change; what you change here is lost.\n"
 _HA1 = re.compile(r"[0-9a-f]{32}")
 #: A line break or a comment ends a value; the rest is what a reader of the file cannot see.
@@ -233,7 +237,7 @@ def _render_agent(agent: AgentPhone, media: Mapping[str, str]) -> str:
             "dozvon-agent-auth",
             {"username": name, "realm": realm, "md5_cred": agent.ha1},
         ),
-        _section(name, "dozvon-agent", {"aors": name, "auth": f"{name}-auth", **media}),
+        _section(name, "dozvon-agent", {"aors": name, "auth": f"{name}-auth", **QUIET, **media}),
     ]
     if agent.browser is not None:
         parts.append(render_browser(agent.browser))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Row, Select, Table, exists, select
+from sqlalchemy import ColumnElement, Table, bindparam, exists, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.terms import CallTerms
 from dialer.compliance.policy import Policy, Purpose
+from dialer.db.prepared import Prepared
 from dialer.db.session import Database
 from dialer.db.tables import campaign, campaign_list, campaign_quota
 from dialer.errors import NotFound
@@ -35,12 +37,13 @@ class DatabaseTermsBook:
     async def running(self, tenant_id: int) -> list[CallTerms]:
         """The terms of the tenant's running campaigns."""
         async with self.database.tenant(tenant_id) as conn:
-            return await self._read(conn, _campaigns(tenant_id).where(campaign.c.status == "running"))
+            return await self._read(conn, await _RUNNING.rows(conn, tenant_id=tenant_id))
 
     async def terms(self, tenant_id: int, campaign_id: int) -> CallTerms:
         """The terms of one campaign, running or not. Raises NotFound."""
         async with self.database.tenant(tenant_id) as conn:
-            found = await self._read(conn, _campaigns(tenant_id).where(campaign.c.id == campaign_id))
+            row = await _ONE.row(conn, tenant_id=tenant_id, campaign_id=campaign_id)
+            found = await self._read(conn, [row] if row else [])
         if not found:
             raise NotFound(what="campaign", key=campaign_id)
         return found[0]
@@ -55,9 +58,9 @@ class DatabaseTermsBook:
             )
         return bool(found)
 
-    async def _read(self, conn: AsyncConnection, query: Select[Any]) -> list[CallTerms]:
+    async def _read(self, conn: AsyncConnection, rows: Iterable[Any]) -> list[CallTerms]:
         found = []
-        for row in (await conn.execute(query)).all():
+        for row in rows:
             policy = await policies.find(conn, row.tenant_id, row.policy, row.policy_version)
             if policy is None:  # a version that this server does not have: nothing may be dialled by it
                 log.error("policy_unknown", campaign=row.id, policy=row.policy, version=row.policy_version)
@@ -65,7 +68,7 @@ class DatabaseTermsBook:
             found.append(self._terms(row, policy, await trunks.trunks_of(conn, row.tenant_id, row.id)))
         return found
 
-    def _terms(self, row: Row[Any], policy: Policy, lines: list[Trunk]) -> CallTerms:
+    def _terms(self, row: Any, policy: Policy, lines: list[Trunk]) -> CallTerms:
         return CallTerms(
             tenant_id=row.tenant_id,
             campaign_id=row.id,
@@ -96,15 +99,16 @@ class DatabaseTermsBook:
         )
 
 
-def _campaigns(tenant_id: int) -> Select[Any]:
-    return (
-        select(campaign, _has(campaign_list).label("mixed"), _has(campaign_quota).label("has_quotas"))
-        .where(campaign.c.tenant_id == tenant_id)
-        .order_by(campaign.c.id)
-    )
-
-
 def _has(table: Table) -> ColumnElement[bool]:
     """Whether the campaign has rows of the table."""
     its_own = table.c.tenant_id == campaign.c.tenant_id, table.c.campaign_id == campaign.c.id
     return exists().where(*its_own).correlate(campaign)
+
+
+_CAMPAIGNS = (
+    select(campaign, _has(campaign_list).label("mixed"), _has(campaign_quota).label("has_quotas"))
+    .where(campaign.c.tenant_id == bindparam("tenant_id"))
+    .order_by(campaign.c.id)
+)
+_ONE = Prepared(_CAMPAIGNS.where(campaign.c.id == bindparam("campaign_id")))
+_RUNNING = Prepared(_CAMPAIGNS.where(campaign.c.status == text("'running'")))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import case, func, insert, select, text, update
+from sqlalchemy import bindparam, case, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.clock import utc_now
@@ -55,10 +55,16 @@ def _field(row: Any) -> Field:
     return Field(row.id, spec, row.position, row.archived, row.typed_upto, row.type_until)
 
 
+_ALL_FIELDS = Prepared(
+    select(t.custom_field)
+    .where(_FIELD.tenant_id == bindparam("tenant_id"))
+    .order_by(_FIELD.position, _FIELD.id)
+)
+
+
 async def fields(conn: AsyncConnection, tenant_id: int) -> list[Field]:
     """The tenant's fields in the order in which they are shown, archived ones too."""
-    query = select(t.custom_field).where(_FIELD.tenant_id == tenant_id)
-    return [_field(row) for row in await conn.execute(query.order_by(_FIELD.position, _FIELD.id))]
+    return [_field(row) for row in await _ALL_FIELDS.rows(conn, tenant_id=tenant_id)]
 
 
 async def shown(conn: AsyncConnection, tenant_id: int) -> list[Field]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.db import tables as t
+from dialer.db.prepared import Prepared
+
+_TIMEZONE = Prepared("SELECT timezone FROM tenant WHERE id = :tenant_id")
 
 
 async def timezone(conn: AsyncConnection, tenant_id: int) -> str:
     """The tenant's time zone, IANA name."""
-    tenant = t.tenant.c
-    found: str = (await conn.execute(select(tenant.timezone).where(tenant.id == tenant_id))).scalar_one()
+    found: str = await _TIMEZONE.value(conn, tenant_id=tenant_id)
     return found
 
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts import fields_store, history, people_store
+from dialer.contacts import fields_store, history
 from dialer.contacts import store as contacts
 from dialer.contacts.forgotten import forgotten
 from dialer.contacts.history import Kind
@@ -40,6 +39,18 @@ _OF_THESE = Prepared(
      WHERE c.tenant_id = :tenant_id AND c.id = ANY (CAST(:ids AS bigint[])) AND c.erased_at IS NULL
     {_LAST_MET}
     """  # noqa: S608 - a text of ours
+)
+
+
+_ONE_BY_ONE = Prepared("SELECT pg_advisory_xact_lock(hashtextextended(:what, :tenant_id))")
+_MAKE = Prepared(
+    """
+    WITH person AS (
+        INSERT INTO contact (tenant_id, last_name) VALUES (:tenant_id, '') RETURNING tenant_id, id)
+    INSERT INTO contact_phone (tenant_id, contact_id, position, e164, kind, timezones)
+    SELECT tenant_id, id, 1, CAST(:e164 AS text), CAST(:kind AS text), CAST(:timezones AS text[]) FROM person
+    RETURNING contact_id
+    """
 )
 
 
@@ -82,10 +93,7 @@ async def find(conn: AsyncConnection, tenant_id: int, number: PhoneNumber | None
         return Caller("")
     contact_id = await owner(conn, tenant_id, number.e164)
     if contact_id is None and not await forgotten(conn, tenant_id, [number.e164]):
-        await conn.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:what, :tenant_id))"),
-            {"what": f"caller {number.e164}", "tenant_id": tenant_id},
-        )
+        await _ONE_BY_ONE.row(conn, what=f"caller {number.e164}", tenant_id=tenant_id)
         contact_id = await owner(conn, tenant_id, number.e164)
         if contact_id is None:
             contact_id = await _make(conn, tenant_id, number)
@@ -93,9 +101,10 @@ async def find(conn: AsyncConnection, tenant_id: int, number: PhoneNumber | None
 
 
 async def _make(conn: AsyncConnection, tenant_id: int, number: PhoneNumber) -> int:
-    contact_id = await people_store.make(conn, tenant_id, {"last_name": ""})
-    await people_store.add_phone(conn, tenant_id, contact_id, number, position=1)
-    await fields_store.rewrite_values(conn, tenant_id, [contact_id])
+    about = {"e164": number.e164, "kind": number.kind, "timezones": list(number.timezones)}
+    contact_id: int = await _MAKE.value(conn, tenant_id=tenant_id, **about)
+    read = await fields_store.reader(conn, tenant_id)
+    await fields_store.add_values(conn, tenant_id, read, [(contact_id, {})])
     await history.add(conn, tenant_id, contact_id, Kind.CREATED, None, {"source": "inbound"})
     return contact_id
 

@@ -57,8 +57,8 @@ class Visit:
     called: Called | None
     flow: Flow
     position: Position
-    #: rows of the way that are written
-    steps: int = 0
+    #: the states they have been in and are in, through all flows: rows of the way
+    way: list[str] = field(default_factory=list)
     #: flow and state of the last of them, while the caller is there
     stands: tuple[str, str] | None = None
     collected: dict[str, Any] = field(default_factory=dict)
@@ -203,7 +203,7 @@ class Leader:
         stands = (visit.flow.name, now_in) if now_in else None
         if not step.passed and visit.stands == stands:
             return
-        first = visit.steps - 1 if visit.stands else visit.steps  # the last row is of the state that was left
+        first = len(visit.way) - bool(visit.stands)  # the last row is of the state that was left
         try:
             async with self.database.tenant(call.tenant_id) as conn:
                 await store.stepped(
@@ -225,7 +225,8 @@ class Leader:
                     await store.tell(conn, call.tenant_id, call.attempt_id, collected)
         except DatabaseUnavailable as error:
             log.warning("flow_step_not_kept", call=str(call.attempt_id), reason=str(error))
-        visit.steps, visit.stands = first + len(step.passed) + bool(now_in), stands
+        visit.way[first:] = [*(each.state for each in step.passed), *([now_in] if now_in else [])]
+        visit.stands = stands
 
 
 async def start(database: Database, flow: Flow, line: Line, known: Mapping[str, Any]) -> Position:

@@ -1,7 +1,8 @@
 """Takes calls that come in: the dialplan asks by FastAGI, and is led through the flow until it is told what
 is next.
 
-The call's row is committed before anything is played.
+The call's row is committed before anything is played. When rows are not written in time (more callers than
+the machine carries, a database that stands still), who comes next is told so at once by the dialplan.
 
 Whatever ends this (an error, the end of the server) ends the AGI session as a failure, or without a word
 where the server was killed: then the dialplan goes on by itself, and the caller hears that nobody can be
@@ -49,6 +50,8 @@ log = structlog.get_logger(__name__)
 
 #: What the dialplan does for a number that is not ours.
 UNKNOWN = "unknown"
+#: While somebody has waited so long for their row, seconds, nobody else is let in: all would wait in silence.
+LET_IN_S = 3.0
 
 
 @dataclass(slots=True)
@@ -65,6 +68,9 @@ class Reception:
     #: the country of numbers that are sent without one
     region: str
     flows: Flows = field(default_factory=Flows)
+    #: since when each caller waits for their row (monotonic seconds), by node and channel; the first is the
+    #: one who waits longest
+    coming: dict[tuple[str, str], float] = field(default_factory=dict)
 
     # -- the dialplan asks -----------------------------------------------------------------------------
 
@@ -97,17 +103,33 @@ class Reception:
         await self.leader.back(agi, line, self.switchboard, bridge_result)
 
     async def _arrive(self, agi: AgiCall, node: str, number: str) -> None:
+        now_s, here = time.monotonic(), (node, agi.channel_id)
+        if now_s - next(iter(self.coming.values()), now_s) > LET_IN_S:
+            log.error("inbound_turned_away", node=node, waiting=len(self.coming))
+            await agi.set_variable("DOZVON_NEXT", MESSAGE)
+            return
+        self.coming[here] = now_s
+        try:
+            visit = await self._let_in(agi, node, number)
+        finally:
+            del self.coming[here]
+        if isinstance(visit, Visit):
+            await self.leader.begin(agi, visit)
+        else:
+            await agi.set_variable("DOZVON_NEXT", visit)
+
+    async def _let_in(self, agi: AgiCall, node: str, number: str) -> Visit | str:
+        """The caller before the first state of their flow; else what the dialplan is told. Raises
+        DatabaseUnavailable."""
         tenant_id, called = await self._called(dialled_digits(number))
         if called is None:
             log.warning("inbound_unknown_number", number=mask_number(number), node=node)
-            await agi.set_variable("DOZVON_NEXT", UNKNOWN)
-            return
+            return UNKNOWN
         flow = self.flows.read(tenant_id, called.flow_id, called.flow, called.version, called.document)
         line = None if flow is None else await self._begin(agi, node, tenant_id, called)
         if flow is None or line is None:
-            await agi.set_variable("DOZVON_NEXT", MESSAGE)
-            return
-        await self.leader.begin(agi, Visit(line, called, flow, await self._start(flow, line, called)))
+            return MESSAGE
+        return Visit(line, called, flow, await self._start(flow, line, called))
 
     async def _called(self, number: str) -> tuple[int, Called | None]:
         for tenant_id in await self.database.tenants():

@@ -106,11 +106,7 @@ class Waiting:
     async def enqueue(self, agi: AgiCall, visit: Visit, action: Enqueue) -> Event:
         """Wait for an agent, and end the flow's part with a talk. Raises Bridged, AgiHangup."""
         line, call, name = visit.line, visit.line.call, action.queue or visit.queue
-        line.told = {
-            **line.told,
-            "reason": action.reason,
-            "path": await self._path(call),
-        }
+        line.told = {**line.told, "reason": action.reason, "path": [*visit.way]}
         async with self.database.tenant(call.tenant_id) as conn:
             queues = await queues_store.queues(conn, call.tenant_id)
             rules = next((each for each in queues.values() if each.name == name), None)
@@ -301,10 +297,6 @@ class Waiting:
         language = visit.position.language
         own = await self.voices.known(call.tenant_id, language)
         return said, await self.voices.resolve(call.tenant_id, phrases.of(said, language, own))
-
-    async def _path(self, call: Call) -> list[str]:
-        async with self.database.tenant(call.tenant_id) as conn:
-            return [each.state for each in await store.steps(conn, call.tenant_id, call.attempt_id)]
 
 
 def _event(visit: Visit, goes: Goes) -> Came:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.db.prepared import Prepared
 from dialer.db.tables import queue
 from dialer.queues.model import Announce, Overflow, Queue, Rule
 
@@ -53,10 +54,12 @@ async def queues(conn: AsyncConnection, tenant_id: int) -> dict[int, Queue]:
     return {row["id"]: from_row(row) for row in await all_fields(conn, tenant_id)}
 
 
+_ALL = Prepared(select(queue).where(queue.c.tenant_id == bindparam("tenant_id")).order_by(queue.c.name))
+
+
 async def all_fields(conn: AsyncConnection, tenant_id: int) -> list[dict[str, Any]]:
     """Every column of all queues, by name."""
-    rows = await conn.execute(select(queue).where(queue.c.tenant_id == tenant_id).order_by(queue.c.name))
-    return [dict(row) for row in rows.mappings()]
+    return [dict(row) for row in await _ALL.rows(conn, tenant_id=tenant_id)]
 
 
 async def fields(

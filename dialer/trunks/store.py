@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Date, Select, case, cast, delete, func, insert, select, update
+from sqlalchemy import Date, Select, bindparam, case, cast, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.clock import SILENT_S
+from dialer.db.prepared import Prepared
 from dialer.db.tables import (
     campaign_trunk,
     process_status,
@@ -66,17 +67,23 @@ async def trunks(conn: AsyncConnection, tenant_id: int) -> list[Trunk]:
     return [from_row(row) for row in rows]
 
 
+_OF_CAMPAIGN = Prepared(
+    select(*_COLUMNS)
+    .join(
+        campaign_trunk,
+        (campaign_trunk.c.tenant_id == trunk.c.tenant_id) & (campaign_trunk.c.trunk_id == trunk.c.id),
+    )
+    .where(
+        campaign_trunk.c.tenant_id == bindparam("tenant_id"),
+        campaign_trunk.c.campaign_id == bindparam("campaign_id"),
+    )
+    .order_by(campaign_trunk.c.position)
+)
+
+
 async def trunks_of(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> list[Trunk]:
     """The trunks of a campaign in the order they are tried."""
-    rows = await conn.execute(
-        select(*_COLUMNS)
-        .join(
-            campaign_trunk,
-            (campaign_trunk.c.tenant_id == trunk.c.tenant_id) & (campaign_trunk.c.trunk_id == trunk.c.id),
-        )
-        .where(campaign_trunk.c.tenant_id == tenant_id, campaign_trunk.c.campaign_id == campaign_id)
-        .order_by(campaign_trunk.c.position)
-    )
+    rows = await _OF_CAMPAIGN.rows(conn, tenant_id=tenant_id, campaign_id=campaign_id)
     return [from_row(row) for row in rows]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from support.callers import (
     END,
     GOODBYE,
@@ -18,11 +19,12 @@ from support.callers import (
     until_at,
     until_call,
 )
-from support.centre import Centre, open_centre
+from support.centre import TENANT, Centre, open_centre
 from support.line import Floor
 
 from dialer.agents.model import AgentState
 from dialer.db.tables import active_number, contact, contact_phone, event
+from dialer.inbound import reception
 
 SALES: Mapping[str, Any] = {"name": "sales", "type": "enqueue", "properties": {"queue": "sales"}}
 MENU: Mapping[str, Any] = {
@@ -130,6 +132,29 @@ async def test_a_number_that_is_not_ours_comes_to_a_polite_end(centre: Centre) -
         await call_in(centre, number="74957779999")
         await centre.until_hangup(link, "dozvon-caller")
     assert await calls(centre) == []
+
+
+async def test_who_comes_while_nobody_can_be_let_in_hears_so_at_once(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One caller waits for their row; who comes then is told that nobody can be reached, and has none."""
+    monkeypatch.setattr(reception, "LET_IN_S", 0.0)
+    await add_number(centre, RECEPTION)
+
+    async def waits() -> bool:
+        return centre.engine is not None and bool(centre.engine.reception.coming)
+
+    held = {"who": "caller +79161112233", "tenant": TENANT}
+    async with centre.manager("Hangup") as link, gone_afterwards(centre):
+        async with centre.database.tenant(TENANT) as conn:
+            await conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:who, :tenant))"), held)
+            await call_in(centre)
+            await centre.until_seen("a caller who waits for their row", waits)
+            await call_in(centre, caller="79162223344")
+            await centre.until_hangup(link, "dozvon-caller")
+            assert await calls(centre) == []
+        call = await until_at(centre, "menu")
+    assert [(each.id, each.e164) for each in await calls(centre)] == [(call.id, "+79161112233")]
 
 
 async def test_a_server_that_dies_in_the_flow(floor: Floor, database_url: str) -> None:

@@ -146,6 +146,8 @@ async def test_phones_and_trunks_come_from_the_generated_files(start_asterisk: S
     browser = await running.server.cli("pjsip show endpoint dozvon-web-7")
     assert re.search(r"webrtc\s+: yes", browser)
     assert re.search(r"rtp_timeout\s+: 20\n", browser)
+    assert re.search(r"rtp_keepalive\s+: 2\n", phone)
+    assert re.search(r"rtp_keepalive\s+: 0\n", browser)
     trunk = await running.server.cli("pjsip show endpoint carrier")
     assert re.search(r"allow\s+: \(alaw\|ulaw\)", trunk)
     assert "carrier-auth/dozvon-user" in trunk

@@ -75,6 +75,14 @@ def test_a_browser_stands_on_the_template_of_browsers() -> None:
     assert "bind_rtp_to_media_address" not in dict(sections["[dozvon-web-7](dozvon-agent-webrtc)"])
 
 
+def test_a_phone_that_waits_is_sent_no_silence_and_a_browser_is() -> None:
+    """The dialplan goes by the endpoint's variable; a browser judges its connection by what comes."""
+    phones = [replace(PHONE, browser="dozvon-web-7")]
+    sections = dict(read(render_pjsip(MANAGED, phones, [])))
+    assert ("set_var", "DOZVON_WAIT=n") in sections["[maria](dozvon-agent)"]
+    assert "set_var" not in dict(sections["[dozvon-web-7](dozvon-agent-webrtc)"])
+
+
 def test_a_trunk_has_its_carrier_and_secret() -> None:
     """A trunk is called at its address, knows its secret, and is known by its address."""
     sections = dict(read(render_pjsip(MANAGED, [], [TRUNK])))

@@ -1,7 +1,7 @@
 """Calls that come in: through a flow, by a key, into queues, to agents, for minutes; and that none is lost.
 
-The callers are a program of their own (callers.py) over real SIP with a real Asterisk; agents' phones are
-SIPp's and give back what they hear. What became of each call is asked of both sides: of the callers' log and
+The callers are a program of their own (callers.py) over real SIP with a real Asterisk; agents' phones (SIPp,
+voice.py) give back what they hear. What became of each call is asked of both sides: of the callers' log and
 of the server's rows.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from sqlalchemy import insert, text, update
 
-from dialer.bench.load.callers import Orders, Told
+from dialer.bench.load.callers import KINDS, Orders, Told
 from dialer.bench.load.centre_data import TENANT
 from dialer.bench.load.cpu import spent
 from dialer.bench.load.inbound_tally import FIRST_SOUND_MS, Came, lost, strange, tally
@@ -51,8 +51,8 @@ FLOW: Final[dict[str, Any]] = {
         {"name": "end", "type": "hangup"},
     ],
 }
-#: Agents for each call at a time: those in wrap-up, and who has just become free.
-SPARE: Final = 1.15
+#: Agents for each call at a time that wants one: those in wrap-up, and who has just become free.
+SPARE: Final = 1.05
 #: So many calls are told in words.
 STRANGE: Final = 10
 #: How long rows and dispositions may take after the last call, seconds.
@@ -71,9 +71,9 @@ _CAME: Final = text(
 )
 _OPEN: Final = text(
     """
-    SELECT count(*) FROM inbound_call
-     WHERE tenant_id = :tenant
-       AND (ended_at IS NULL OR (result = 'answered' AND disposition_id IS NULL))
+    SELECT count(*),
+           count(*) FILTER (WHERE ended_at IS NULL OR (result = 'answered' AND disposition_id IS NULL))
+      FROM inbound_call WHERE tenant_id = :tenant
     """
 )
 
@@ -91,7 +91,7 @@ class Load:
     @property
     def agents(self) -> int:
         """Enough that nobody waits for one long."""
-        return math.ceil(self.rate * self.call_s * SPARE) + 2
+        return math.ceil(self.rate * self.call_s * KINDS["agent"] / 100 * SPARE) + 2
 
 
 LONG: Final = Load(20.0, 600.0, 10.0)
@@ -195,8 +195,8 @@ class Inbound:
                 seconds, until = stage.cpu().since(cpu), await stage.now()
                 if await callers.wait():
                     raise NotMeasured(row=self.name, reason=f"the callers ended with {callers.returncode}")
-            await self._settled(stage)
             told = [Told(**json.loads(line)) for line in log.read_text(encoding="utf-8").splitlines()]
+            await self._settled(stage, len(told))
             rows = await came(stage)
             for line in strange(told, rows)[:STRANGE]:
                 say(line)
@@ -210,14 +210,16 @@ class Inbound:
             broken = lost(figures, sums_only=wish.short)
             yield Measured(self.name, case, wish.seed, wish.short, figures, broken=broken)
 
-    async def _settled(self, stage: Stage) -> None:
-        """Wait until each call has its end, and each talk its disposition; not longer than may be."""
+    async def _settled(self, stage: Stage, calls: int) -> None:
+        """Wait until each call has its row and its end, and each talk its disposition; not longer than may
+        be. The row of a caller who has left before it was written comes all the same."""
         loop = asyncio.get_running_loop()
         until = loop.time() + SETTLED_S
         while loop.time() < until:
             async with stage.server.database.tenant(TENANT) as conn:
-                if not await conn.scalar(_OPEN, {"tenant": TENANT}):
-                    return
+                there, still = (await conn.execute(_OPEN, {"tenant": TENANT})).one()
+            if there >= calls and not still:
+                return
             await stage.watch(1.0)
 
 

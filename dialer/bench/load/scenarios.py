@@ -28,7 +28,7 @@ _NO_BODY = "Content-Length: 0\n"
 
 
 def _body(port: str) -> str:
-    """A 200's end that offers alaw on this port."""
+    """A 200's end that offers alaw on this port, and keys by RFC 4733."""
     return f"""Content-Type: application/sdp
 Content-Length: [len]
 
@@ -37,8 +37,10 @@ o=sipp 1 1 IN IP4 127.0.0.1
 s=-
 c=IN IP4 127.0.0.1
 t=0 0
-m=audio {port} RTP/AVP 8
+m=audio {port} RTP/AVP 8 101
 a=rtpmap:8 PCMA/8000
+a=rtpmap:101 telephone-event/8000
+a=fmtp:101 0-16
 """
 
 
@@ -119,14 +121,15 @@ def ringing_number(ring_ms: int) -> str:
     )
 
 
-#: An agent's phone: answers at once, gives back each voice packet (SIPp's -rtp_echo), waits for the end.
-PHONE: Final = (
-    f'{_HEAD}<scenario name="phone">\n<recv request="INVITE"/>\n'
-    + _reply("200 OK", _body("[media_port]"), retrans=True)
-    + '<recv request="ACK"/>\n<recv request="BYE"/>\n'
-    + _reply("200 OK").replace(_TAG, "")
-    + "</scenario>\n"
-)
+def phone(voice_port: int) -> str:
+    """An agent's phone: answers at once, has its voice on this port (see voice.py), waits for the end."""
+    return (
+        f'{_HEAD}<scenario name="phone">\n<recv request="INVITE"/>\n'
+        + _reply("200 OK", _body(str(voice_port)), retrans=True)
+        + '<recv request="ACK"/>\n<recv request="BYE"/>\n'
+        + _reply("200 OK").replace(_TAG, "")
+        + "</scenario>\n"
+    )
 
 
 def _register(cseq: int, credentials: str = "") -> str:

@@ -1,4 +1,4 @@
-"""SIPp as carrier and as agents' phones: it costs little, and it is not ours.
+"""SIPp as carrier and as agents' phones (their voice is `voice.py`): it costs little, and it is not ours.
 
 Debian's package, unpacked without root where the machine has none. Everything binds to 127.0.0.1.
 """
@@ -10,6 +10,7 @@ import contextlib
 import math
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,41 +46,26 @@ async def find(packages_dir: Path, progress: Progress = packages.silent) -> list
     return unpacked.argv("usr/bin/sipp")
 
 
-@dataclass(slots=True)
-class Sipp:
-    """One running SIPp. `start` it, `stop` it."""
+@dataclass(slots=True, kw_only=True)
+class Part:
+    """A program that plays a part: one that is running, or has not been started."""
 
-    argv: Sequence[str]
+    #: the folder of its files, and its name there
     folder: Path
     name: str
-    scenario: str
-    #: more of the command line
-    options: Sequence[str] = ()
-    port: int = 0
     process: asyncio.subprocess.Process | None = field(default=None, repr=False)
 
-    async def start(self) -> None:
-        """Start it on a free port. Raises PhonesFailed where it ends at once."""
-        self.port = self.port or free_port(SOCK_DGRAM)
-        path = self.folder / f"{self.name}.xml"
-        path.write_text(self.scenario, encoding="ascii")
-        log = (self.folder / f"{self.name}.log").open("ab")
-        try:
+    async def run(self, *argv: str, cwd: Path | None = None) -> None:
+        """Start it."""
+        with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *self.argv,
-                *("-sf", str(path), "-i", HOST, "-mi", HOST, "-p", str(self.port)),
-                *("-nostdin", "-aa", "-default_behaviors", "all"),
-                *("-trace_err", "-error_file", str(self.folder / f"{self.name}.err")),
-                *("-error_overwrite", "true", "-max_socket", "50000", "-buff_size", "4000000"),
-                *self.options,
+                *argv,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                cwd=self.folder,
+                cwd=cwd,
                 start_new_session=True,
             )
-        finally:
-            log.close()
 
     async def until_done(self, within_s: float) -> None:
         """Wait until it has made its calls. Raises PhonesFailed where one failed or it takes longer."""
@@ -89,16 +75,16 @@ class Sipp:
                 code = await self.process.wait()
         except TimeoutError:
             await self.stop()
-            raise PhonesFailed(reason=f"SIPp's {self.name} did not end in {within_s:g} s") from None
+            raise PhonesFailed(reason=f"the program {self.name} did not end in {within_s:g} s") from None
         if code:
-            raise PhonesFailed(reason=f"SIPp's {self.name} ended with {code}; see {self.folder}")
+            raise PhonesFailed(reason=f"the program {self.name} ended with {code}; see {self.folder}")
 
     @property
     def pid(self) -> int:
         """Its process id. Raises PhonesFailed when it has ended by itself."""
         if self.process is None or self.process.returncode is not None:
             code = self.process.returncode if self.process else None
-            raise PhonesFailed(reason=f"SIPp's {self.name} ended with {code}; see {self.folder}")
+            raise PhonesFailed(reason=f"the program {self.name} ended with {code}; see {self.folder}")
         return self.process.pid
 
     async def stop(self) -> None:
@@ -110,6 +96,32 @@ class Sipp:
             process.kill()  # told to end it would wait for its calls, which are what we want to be rid of
         async with asyncio.timeout(STOP_S):
             await process.wait()
+
+
+@dataclass(slots=True, kw_only=True)
+class Sipp(Part):
+    """One SIPp. `start` it, `stop` it."""
+
+    argv: Sequence[str]
+    scenario: str
+    #: more of the command line
+    options: Sequence[str] = ()
+    port: int = 0
+
+    async def start(self) -> None:
+        """Start it on a free port. Raises PhonesFailed where it ends at once."""
+        self.port = self.port or free_port(SOCK_DGRAM)
+        path = self.folder / f"{self.name}.xml"
+        path.write_text(self.scenario, encoding="ascii")
+        await self.run(
+            *self.argv,
+            *("-sf", str(path), "-i", HOST, "-mi", HOST, "-p", str(self.port)),
+            *("-nostdin", "-aa", "-default_behaviors", "all"),
+            *("-trace_err", "-error_file", str(self.folder / f"{self.name}.err")),
+            *("-error_overwrite", "true", "-max_socket", "50000", "-buff_size", "4000000"),
+            *self.options,
+            cwd=self.folder,
+        )
 
 
 async def customers(
@@ -130,28 +142,31 @@ async def customers(
         options = ["-rtp_threadtasks", "100"]
     else:
         scenario, options = scenarios.silent_customer(ring_ms, talk_ms), []
-    made = Sipp(argv, folder, "customers", scenario, options, port)
+    made = Sipp(argv=argv, folder=folder, name="customers", scenario=scenario, options=options, port=port)
     await made.start()
     return made
 
 
 async def ringing(argv: Sequence[str], folder: Path, *, ring_s: float, port: int = 0) -> Sipp:
     """A carrier whose every number rings for `ring_s` and is then busy; started."""
-    made = Sipp(argv, folder, "ringing", scenarios.ringing_number(round(ring_s * 1000)), (), port)
+    scenario = scenarios.ringing_number(round(ring_s * 1000))
+    made = Sipp(argv=argv, folder=folder, name="ringing", scenario=scenario, port=port)
     await made.start()
     return made
 
 
 async def phones(
     argv: Sequence[str], folder: Path, users: Sequence[tuple[str, str]], *, registrar_port: int, name: str
-) -> list[Sipp]:
+) -> list[Part]:
     """Phones of these (user, password) that answer at once and give back what they hear; registered.
 
     One SIPp cannot both call and be called, so the phones are one and what registers them, again and again
-    as phones do, is another. Raises PhonesFailed.
+    as phones do, is another; their voice is a third. Raises PhonesFailed.
     """
-    echo = free_port(SOCK_DGRAM) // 2 * 2
-    answering = Sipp(argv, folder, name, scenarios.PHONE, ("-rtp_echo", "-mp", str(echo)))
+    port = free_port(SOCK_DGRAM)
+    voice = Part(folder=folder, name=f"{name}-voice")
+    await voice.run(sys.executable, "-m", "dialer.bench.load.voice", HOST, str(port))
+    answering = Sipp(argv=argv, folder=folder, name=name, scenario=scenarios.phone(port))
     await answering.start()
     lines = [
         f"{user};[authentication username={user} password={secret}];{answering.port}"
@@ -162,16 +177,23 @@ async def phones(
 
     def registering(which: str, *options: str) -> Sipp:
         where = ("-inf", str(path), f"{HOST}:{registrar_port}")
-        return Sipp(argv, folder, f"{name}-{which}", scenarios.REGISTER, (*options, *where))
+        return Sipp(
+            argv=argv,
+            folder=folder,
+            name=f"{name}-{which}",
+            scenario=scenarios.REGISTER,
+            options=(*options, *where),
+        )
 
     try:
         await _register_all(registering, len(users))
     except BaseException:
-        await answering.stop()  # nobody else knows of it yet
+        await answering.stop()  # nobody else knows of them yet
+        await voice.stop()
         raise
     again = registering("again", "-r", str(len(users)), "-rp", str(round(REGISTER_S * 1000)))
     await again.start()
-    return [answering, again]
+    return [answering, again, voice]
 
 
 async def _register_all(registering: Callable[..., Sipp], users: int) -> None:
@@ -205,4 +227,4 @@ def _alaw(sample: int) -> int:
     return (sign | (exponent << 4) | mantissa) ^ 0x55
 
 
-__all__ = ["PACKAGES", "PartMissing", "Sipp", "customers", "find", "phones", "ringing"]
+__all__ = ["PACKAGES", "Part", "PartMissing", "Sipp", "customers", "find", "phones", "ringing"]

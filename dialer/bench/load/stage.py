@@ -56,7 +56,7 @@ class Stage:
     data: CentreData
     #: None: Asterisk is on paper, and so are carrier and phones
     carrier: sipp.Sipp | None
-    phones: list[sipp.Sipp]
+    phones: list[sipp.Part]
     hands: Hands
     #: agents who are not logged in yet
     seats: list[Seat]
@@ -191,7 +191,7 @@ def _write_message(path: Path) -> None:
         sound.writeframes(bytes(2 * 8000))
 
 
-async def _stop_all(every: Sequence[sipp.Sipp]) -> None:
+async def _stop_all(every: Sequence[sipp.Part]) -> None:
     for each in every:
         await each.stop()
 
@@ -254,7 +254,7 @@ async def open_stage(
                 else await sipp.customers(program, folder, ring_s=ring_s, talk_s=talk_s, media=media)
             )
             stack.push_async_callback(carrier.stop)
-        phones: list[sipp.Sipp] = []
+        phones: list[sipp.Part] = []
         stack.push_async_callback(_stop_all, phones)
         _write_message(chosen.prompts_dir / f"{centre_data.MESSAGE}.wav")
         made: list[CentreData] = []
