@@ -11,6 +11,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from dialer.calls.controls import Controls
 from dialer.calls.driving import Driving
 from dialer.calls.in_turn import InTurn
 from dialer.calls.journal import DatabaseJournal
-from dialer.calls.model import HungUpBy
+from dialer.calls.model import Call, HungUpBy, Result
 from dialer.calls.phones import Phones
 from dialer.calls.placing import Placer
 from dialer.calls.recovery import Recovery
@@ -409,14 +410,14 @@ class Engine:
 
     def _record(self, line: Line, change: Change) -> None:
         before, after = change.before, change.after
-        if after.connected_at and not before.connected_at and line.terms.record:
+        began_at = _talk_began(before, after)
+        # One recording goes on through all talks of a call; of an earlier owner's it is not known.
+        if began_at and line.terms.record and (line.adopted or not line.recorded):
             line.recorded = True
-            self.recorder.begin(
-                after.tenant_id, after.attempt_id, after.connected_at, line.node, after.channel
-            )
-        talked = after.connected_at and line.recorded
+            self.recorder.begin(after.tenant_id, after.attempt_id, began_at, line.node, after.channel)
         # Whoever was recording a message of an adopted call has gone.
-        if after.hung_up_at and not before.hung_up_at and (talked or (after.inbound and line.adopted)):
+        talked = line.recorded and (after.connected_at or after.outcome is Result.TRANSFERRED)
+        if after.hung_up_at and not before.hung_up_at and (talked or (after.led and line.adopted)):
             self.recorder.ended(after.tenant_id, after.attempt_id, after.hung_up_at)
 
     async def _keep_house(self) -> None:
@@ -468,3 +469,12 @@ class Engine:
                 .values(**key, **values)
                 .on_conflict_do_update(index_elements=["server", "name"], set_=values)
             )
+
+
+def _talk_began(before: Call, after: Call) -> datetime | None:
+    """When the person was joined with an agent of ours, or with whom their flow has put them through; None:
+    not in this change."""
+    if after.connected_at and not before.connected_at:
+        return after.connected_at
+    put_through = after.outcome is Result.TRANSFERRED is not before.outcome
+    return utc_now() if put_through else None

@@ -249,7 +249,8 @@ async def save_all(conn: AsyncConnection, tenant_id: int, standing: Sequence[Sta
     return found
 
 
-_LAST_AGENT = Prepared(
+#: Public for the test that asks the database how it goes about it.
+LAST_AGENT = Prepared(
     """
     SELECT agent_id FROM (
         (SELECT agent_id, connected_at FROM attempt
@@ -266,7 +267,7 @@ _LAST_AGENT = Prepared(
 
 async def last_agent(conn: AsyncConnection, tenant_id: int, contact_id: int | None) -> int | None:
     """The agent who talked with this person last, whoever had called."""
-    found: int | None = await _LAST_AGENT.value(conn, tenant_id=tenant_id, contact_id=contact_id)
+    found: int | None = await LAST_AGENT.value(conn, tenant_id=tenant_id, contact_id=contact_id)
     return found
 
 

@@ -1,8 +1,8 @@
 """Keeps callers company who wait: tells them where they stand, and hears the keys that they press.
 
 Music plays until something is said. Keys are listened for in short stretches (`WAIT FOR DIGIT`), for an agent
-may be chosen meanwhile; who has no key to press is only waited with. What is said goes piece by piece, and
-ends with the piece at which an agent is there.
+may be chosen meanwhile; who has no key to press is only waited with. What is said goes piece by piece, and is
+cut as soon as an agent is there.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ class Company:
     music: str
     #: keys with which the caller leaves the queue
     leave_on: str
+    #: ends the sound that the caller hears
+    cut: Callable[[], Awaitable[None]]
     #: how they have left
     left: End | None = None
 
@@ -111,7 +113,7 @@ class Company:
         key = ""
         for sound in sounds:
             try:
-                key = await playing.stream(self.agi, sound, self._keys) or ""
+                key = await playing.stream_until(self.agi, sound, self._keys, chosen, self.cut) or ""
             except ActionFailed as error:
                 log.warning("wait_not_heard", sound=sound, reason=str(error))
             if key or chosen.done():

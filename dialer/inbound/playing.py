@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+import structlog
+
+from dialer.asterisk.agi_codec import AgiReply
+from dialer.asterisk.ami import AmiLink
 from dialer.asterisk.fastagi import AgiCall
-from dialer.errors import ActionFailed, AgiHangup
+from dialer.errors import ActionFailed, AgiHangup, AsteriskUnavailable
 from dialer.inbound.leading import Visit
 from ivr_flows.model import KEYS, Ask, Event, Failed, Nothing, Played, Pressed, Prompt, Say
+
+log = structlog.get_logger(__name__)
 
 #: The longest that a sound may last, seconds: Asterisk answers when it has ended.
 SOUND_S = 3_600.0
 #: The sound that a hang-up has cut off is told before the hang-up itself: by so many seconds at most.
 GONE_S: Final = 1.0
+#: How soon a sound that is to end is asked to end again, seconds.
+CUT_AGAIN_S: Final = 0.1
+#: Of a sound that can be cut: the step of winding, and the keys for it, which no phone has.
+_NO_WINDING: Final = ("3000", "A", "B")
 #: Where the keys of a question are put.
 _KEYS = "DOZVON_KEYS"
 
@@ -78,13 +88,48 @@ async def ask(agi: AgiCall, sounds: Sequence[str], wanted: Ask) -> Event:
 async def stream(agi: AgiCall, sound: str, stop_on: str) -> str | None:
     """Play a sound. The key that broke in, empty for none; None: it cannot be played."""
     reply = await agi.command("STREAM", "FILE", sound, stop_on, timeout_s=SOUND_S)
+    if reply.text.startswith("endpos=0") and reply.result == "0":
+        raise ActionFailed(action="STREAM FILE", reason=f"there is no sound {sound}")
+    return await _key(agi, reply, "STREAM FILE")
+
+
+async def stream_until(
+    agi: AgiCall,
+    sound: str,
+    stop_on: str,
+    over: asyncio.Future[Any],
+    cut: Callable[[], Awaitable[None]],
+) -> str | None:
+    """As `stream`, and no longer than until it is `over`: then `cut` asks Asterisk to end what the caller
+    hears (`cut_sound`), until it has. Empty then."""
+    words = ("CONTROL", "STREAM", "FILE", sound, stop_on, *_NO_WINDING)
+    heard = asyncio.create_task(agi.command(*words, timeout_s=SOUND_S))
+    try:
+        await asyncio.wait({heard, over}, return_when=asyncio.FIRST_COMPLETED)
+        while not heard.done():
+            await cut()
+            # What comes before the sound has begun is heard by nothing.
+            await asyncio.wait({heard}, timeout=CUT_AGAIN_S)
+    finally:
+        heard.cancel()
+    return await _key(agi, heard.result(), "CONTROL STREAM FILE")
+
+
+async def cut_sound(link: AmiLink, channel: str) -> None:
+    """Have Asterisk end what `stream_until` plays; where it cannot, the sound goes on to its end."""
+    try:
+        await link.send({"Action": "ControlPlayback", "Channel": channel, "Control": "stop"})
+    except (ActionFailed, AsteriskUnavailable) as error:
+        log.warning("sound_not_cut", channel=channel, reason=str(error))
+
+
+async def _key(agi: AgiCall, reply: AgiReply, command: str) -> str | None:
+    """The key that a sound ended with, empty for none; None: it was not played. Raises AgiHangup."""
     if reply.result in ("", "-1"):
         with suppress(TimeoutError):  # what tells why may come behind the reply
             async with asyncio.timeout(GONE_S):
                 await agi.hung_up.wait()
-            raise AgiHangup(command="STREAM FILE")
+            raise AgiHangup(command=command)
         return None
-    if reply.text.startswith("endpos=0") and reply.result == "0":
-        raise ActionFailed(action="STREAM FILE", reason=f"there is no sound {sound}")
     code = int(reply.result)
-    return chr(code) if code else ""
+    return chr(code) if 0 < code < 128 else ""  # beyond are Asterisk's own: that it was cut

@@ -25,7 +25,7 @@ from dialer.calls.table import CallTable, Wish
 from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.errors import AsteriskUnavailable, DatabaseUnavailable
-from dialer.inbound import phrases, store
+from dialer.inbound import phrases, playing, store
 from dialer.inbound.company import Company
 from dialer.inbound.keeping import Keeping, Voices
 from dialer.inbound.leading import Bridged, Stood, Visit, tell
@@ -275,7 +275,13 @@ class Waiting:
 
         announce = rules.announce if rules else _SILENT
         music = rules.music if rules else "default"
-        return Company(agi, saying, wait.since, wait.told, announce, music, wait.action.leave_on)
+        line = visit.line
+        link = self.switchboard.nodes.link(line.node)
+
+        async def cut() -> None:
+            await playing.cut_sound(link, line.call.channel_id)
+
+        return Company(agi, saying, wait.since, wait.told, announce, music, wait.action.leave_on, cut)
 
     async def _saying(
         self, visit: Visit, wait: Wait, rules: Queue, announce: Announce, told: Told

@@ -12,7 +12,7 @@ from support.centre import TENANT, Centre, open_centre
 from support.line import Floor
 
 from dialer.agents.model import AgentState
-from dialer.db.tables import destination, forward, trunk, trunk_load
+from dialer.db.tables import destination, forward, queue_stay, trunk, trunk_load
 from dialer.demo.numbers import Behaviour, encode
 
 SORRY: Mapping[str, Any] = {
@@ -200,6 +200,7 @@ async def test_an_agent_is_rung_by_name(centre: Centre) -> None:
     await centre.dispose(first.id)
     call = await until_call(centre, "ended")
     assert (call.result, call.agent_id) == ("answered", agent_id)
+    assert await centre.rows(queue_stay) == []  # who is asked for by name has no queue
 
 
 async def test_a_server_that_dies_in_the_talk_ends_no_talk(floor: Floor, database_url: str) -> None:

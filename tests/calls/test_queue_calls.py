@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,9 @@ from support.centre import Centre
 from dialer.agents.model import AgentState, Takes
 from dialer.asterisk.fastagi import AgiCall
 from dialer.db.tables import queue_stay
-from dialer.inbound import playing
+from dialer.inbound import phrases, playing
+from dialer.queues.announcing import Announcement
+from ivr_flows.model import Prompt, Sound
 
 #: Another caller's number.
 SECOND = "79161112244"
@@ -156,14 +159,14 @@ async def test_place_and_wait_are_told(centre: Centre, monkeypatch: pytest.Monke
     """Between pieces of music; who was told that a call back can be had asks for it by its key."""
     await add_queue(centre, "sales", announce_first_s=1, announce_every_s=10, offer_callback_s=1)
     heard: list[tuple[str, str | None]] = []
-    real = playing.stream
+    real = playing.stream_until
 
-    async def played(agi: AgiCall, sound: str, stop_on: str) -> str | None:
-        key = await real(agi, sound, stop_on)
+    async def played(agi: AgiCall, sound: str, *more: Any) -> str | None:
+        key = await real(agi, sound, *more)
         heard.append((sound, key))
         return key
 
-    monkeypatch.setattr(playing, "stream", played)
+    monkeypatch.setattr(playing, "stream_until", played)
     waits, *others = flow()
     ways = {"callback": "goodbye", "default": "end"}
     await add_number(centre, [{**waits, "transitions": ways}, *others])
@@ -174,3 +177,42 @@ async def test_place_and_wait_are_told(centre: Centre, monkeypatch: pytest.Monke
     assert await stays(centre, call.id) == [("sales", "callback")]
     assert heard
     assert [sound for sound, key in heard if key is None] == []  # all of it could be played
+
+
+async def announcing(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """A queue that says something for half a minute to who has waited a second, and lets them out by 0 or #;
+    it has begun to, when this is set."""
+    await add_queue(centre, "sales", announce_first_s=1, announce_every_s=60)
+    begun = asyncio.Event()
+
+    def spoken(_said: Announcement, language: str, _own: object) -> tuple[Prompt, ...]:
+        begun.set()
+        return (Sound("demo-congrats", language),)
+
+    monkeypatch.setattr(phrases, "of", spoken)
+    await add_number(centre, flow(leave_on="0#"))
+    return begun
+
+
+async def test_each_key_is_heard_in_an_announcement(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hash too, by which Asterisk would wind a sound that can be cut."""
+    await announcing(centre, monkeypatch)
+    await call_in(centre, keys="w" * 10 + "#wwwwwwww" * 2)
+    call = await until_call(centre, "ended")
+    assert (await path(centre, call.id))[0] == ("sales", "left_by_key")
+    (stay,) = await centre.rows(queue_stay)
+    assert (stay.left_at - stay.entered_at).total_seconds() < 15
+
+
+async def test_who_is_told_something_has_the_agent_at_once(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An announcement of half a minute is cut when an agent becomes free: they talk within a second."""
+    spoken = await announcing(centre, monkeypatch)
+    async with gone_afterwards(centre):
+        await call_in(centre)
+        await until_call(centre, "waiting")
+        await asyncio.wait_for(spoken.wait(), 20)
+        await centre.add_agents(1, skills=["sales"])
+        call = await until_call(centre, "connected")
+        assert (call.connected_at - call.assigned_at).total_seconds() < 1
