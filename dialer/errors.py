@@ -217,6 +217,15 @@ class BadFlow(DozvonError):
         )
 
 
+class BadScript(BadFlow):
+    """The script {source} cannot be used: {first}; problems in all: {count}.
+
+    See `BadFlow`.
+    """
+
+    id = "bad-script"
+
+
 class BadSound(DozvonError):
     """The sound cannot be used: {reason}."""
 
