@@ -30,6 +30,7 @@ from dialer.db.session import Database
 from dialer.engine import Engine
 from dialer.inbound.flows import Flows
 from dialer.inbound.forwarding import Forwarding
+from dialer.inbound.handing_over import HandingOver
 from dialer.inbound.leading import Leader
 from dialer.inbound.outgoing import Outgoing
 from dialer.inbound.reception import Reception
@@ -78,6 +79,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     verbs = carriers(database, calls, switchboard, sounds, region, settings.recording_dir, forwarding)
     recorder = Recorder(database, nodes, settings.recording_dir)
     leader, flows = Leader(database, calls, verbs), Flows()
+    handing_over = HandingOver(database, leader)
     return Engine(
         database=database,
         pulse=Pulse(database, database_url),
@@ -102,14 +104,15 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
             terms,
             leader,
             region,
+            handing_over,
             flows,
         ),
-        outgoing=Outgoing(database, calls, switchboard, leader, flows),
+        outgoing=Outgoing(database, calls, switchboard, leader, flows, handing_over),
         placer=placer,
         phones=Phones(database, nodes, tracker, ownership.owns_phones, switchboard.agents_changed),
         voices=Voices(nodes, calls, tracker),
         recorder=recorder,
-        controls=Controls(nodes, calls, tracker, recorder),
+        controls=Controls(database, nodes, calls, tracker, switchboard, recorder),
         wrap_ups=WrapUpLimits(database, calls),
         recovery=Recovery(database, ownership, calls, tracker, terms),
         terms=terms,

@@ -57,7 +57,7 @@ def consequences(before: Call, after: Call) -> tuple[Consequence, ...]:
     if after.hung_up_at is not None and before.hung_up_at is None:
         assert after.result is not None
         found.append(LineIsFree(after.result))
-    if after.led and (end := _end_of_wait(before, after)) is not None:
+    if (after.led or after.queued_at) and (end := _end_of_wait(before, after)) is not None:
         found.append(WaitIsOver(end))
     if after.agent is not None and after.state is CallState.CONNECTED != before.state:
         found.append(Talks(after.agent.session_id))
@@ -78,12 +78,15 @@ def _end_of_wait(before: Call, after: Call) -> End | None:
 
     Who takes callers out of queues says so by itself; this is what happens to them.
     """
-    if before.result is not None or after.result is None:
+    if before.result is not None and before.state is CallState.WAITING:  # handed over by an agent
+        if after.state is CallState.CONNECTED:
+            return End.ANSWERED
+    elif before.result is not None or after.result is None:
         return None
-    if after.connected_at is not None:
+    elif after.connected_at is not None:
         return End.ANSWERED
-    if after.hung_up_at is not None:
+    if after.hung_up_at is not None and before.hung_up_at is None:
         # A call that ended where nobody saw it has neither; nobody knows how long the caller had waited.
         seen = after.hung_up_by is not None or after.cause is not None
         return End.ABANDONED if seen and after.hung_up_by is not HungUpBy.SERVER else End.LOST
-    return End.LOST
+    return None if before.result is not None else End.LOST

@@ -1,4 +1,4 @@
-"""What an agent does with a customer in a talk: hold, mute, keys pressed for the far end.
+"""What an agent does with a customer in a talk: hold, mute, keys for the far end, transfers.
 
 A customer on hold is moved out of the talk into the dialplan's dozvon-held, where Asterisk plays music by
 itself: a server that dies meanwhile leaves nobody in silence. The agent's leg waits as between two talks, its
@@ -8,6 +8,9 @@ agent is still `talking`. What happens in a hold:
 - the agent's phone is lost: the customer asks the server again, and is kept for the agent as in a talk;
 - the server dies: the customer hears music, the next engine follows the hold on from the call's row;
 - Asterisk dies: both are gone, the call ends as it would in a talk.
+
+A customer who is transferred is another's from that moment: the agent who has let go of them is free at once,
+and who talks with them last owes the disposition.
 
 That a hold is over is told by the bridge, whoever has ended it: the agent, or the dialplan after `HOLD_S`.
 """
@@ -23,11 +26,15 @@ from uuid import UUID
 
 import structlog
 
+from dialer.agents import store as agents
+from dialer.agents.model import AgentState
 from dialer.asterisk.nodes import Nodes
-from dialer.calls.model import Assignee, Call, CallState, Held, Muted
+from dialer.calls.model import Assignee, Call, CallState, HandedOver, Held, Muted
+from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Tracker
 from dialer.clock import utc_now
+from dialer.db.session import Database
 from dialer.errors import ActionFailed, AsteriskUnavailable, NotFound, WrongState
 from dialer.recordings.recorder import Recorder
 
@@ -50,9 +57,11 @@ def context_of(call: Call) -> str:
 class Controls:
     """The talks of one engine, as their agents steer them."""
 
+    database: Database
     nodes: Nodes
     calls: CallTable
     tracker: Tracker
+    switchboard: Switchboard
     recorder: Recorder
     #: one thing at a time is done with a call
     _locks: defaultdict[UUID, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
@@ -64,8 +73,8 @@ class Controls:
         self.calls.watchers.append(self._changed)
 
     async def command(self, tenant_id: int, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Do what `payload` says: `what` and `attempt_id`; `digits`. Raises NotFound, WrongState,
-        AsteriskUnavailable."""
+        """Do what `payload` says: `what` and `attempt_id`; `digits`, `queue` or `agent_id`. Raises NotFound,
+        WrongState, AsteriskUnavailable."""
         attempt_id = UUID(payload["attempt_id"])
         line = self.calls.get(attempt_id)
         if line is None or line.call.tenant_id != tenant_id:
@@ -83,8 +92,14 @@ class Controls:
                         await self._press(line, payload["digits"])
                     case "pause_recording" | "resume_recording" as what:
                         await self._record(line, pause=what == "pause_recording")
+                    case "transfer" if payload.get("queue"):
+                        await self._to_queue(line, payload["queue"])
+                    case "transfer":
+                        await self._to_agent(line, payload["agent_id"])
                     case what:
                         raise AssertionError(f"nobody asks for {what}")
+            except TimeoutError as error:
+                raise AsteriskUnavailable(reason="it has not parted the two") from error
             except ActionFailed as error:
                 log.info("control_refused", call=str(attempt_id), what=payload["what"], reason=str(error))
                 raise WrongState(what="The call", state="over", allowed="on the line") from error
@@ -156,6 +171,49 @@ class Controls:
         ):
             raise WrongState(what="The call", state="not recorded", allowed="recorded")
 
+    # -- to somebody else ------------------------------------------------------------------------------
+
+    async def _to_agent(self, line: Line, agent_id: int) -> None:
+        """Move the customer to another agent, who is free and waits at the phone: nothing rings."""
+        self._agent(line)
+        call, busy = line.call, WrongState(what="The other agent", state="not free", allowed="ready")
+        async with self.database.tenant(call.tenant_id) as conn:
+            shift = await agents.shift_of_agent(conn, call.tenant_id, agent_id)
+        if shift is None or shift.state is not AgentState.READY:
+            raise busy
+        await self._part(line)
+        chosen = await self.switchboard.hand_over(line, shift)
+        if chosen is None:
+            await self._resume(line)
+            raise busy
+        named = {"Action": "Setvar", "Channel": call.channel_id, "Variable": "DOZVON_AGENT"}
+        await self._send(line, named | {"Value": str(chosen.leg)})
+        await self._redirect(line, context_of(call), TALK)
+        await self._record_again(line)
+
+    async def _to_queue(self, line: Line, queue: str) -> None:
+        """Let go of the customer: their dialplan asks the server, which leads them to the queue."""
+        self._agent(line)
+        await self._part(line)
+        line.hand_to, line.lost_agent = queue, None
+        self.calls.apply(line.call.attempt_id, HandedOver(utc_now()))
+        await self._redirect(line, context_of(line.call), ASK)
+        await self._record_again(line)
+
+    async def _part(self, line: Line) -> None:
+        """Take the customer out of the talk, and see them out: an agent who is free gets the next customer at
+        once, and whoever is still in that bridge would be dropped."""
+        await self._hold(line)
+        async with asyncio.timeout(BACK_WITHIN_S):
+            while self.calls.bridges.group(line.call.attempt_id) is not None:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)  # the events of bridges wake nobody
+
+    async def _record_again(self, line: Line) -> None:
+        """Another agent knows nothing of a pause."""
+        call = line.call
+        if line.recorded:
+            await self.recorder.pause(call.tenant_id, call.attempt_id, line.node, call.channel, on=False)
+
     # -- parts -----------------------------------------------------------------------------------------
 
     def _agent(self, line: Line) -> Assignee:
@@ -192,7 +250,11 @@ class Controls:
 
     def ask_again(self, line: Line) -> None:
         """Nobody is left to end the hold: the customer asks the server what is next."""
-        self._spawn(self._redirect(line, context_of(line.call), ASK))
+        self._spawn(self._ask_again(line))
+
+    async def _ask_again(self, line: Line) -> None:
+        if line.call.live and line.call.agent is None:  # nobody was chosen meanwhile
+            await self._redirect(line, context_of(line.call), ASK)
 
     def _changed(self, line: Line, change: Change) -> None:
         before, after = change.before, change.after

@@ -223,7 +223,9 @@ def _called(changes: Sequence[Change]) -> dict[UUID, Outcome]:
 
 def _over(call: Call, follows: WaitIsOver) -> stays.Over:
     answered = follows.ended is End.ANSWERED
-    at = call.connected_at if answered else call.hung_up_at
+    # Who was handed over has talked before.
+    joined = max(filter(None, (call.connected_at, call.assigned_at)), default=None)
+    at = joined if answered else call.hung_up_at
     agent_id = call.talked_by if answered else None
     return stays.Over(call.attempt_id, at or utc_now(), follows.ended, agent_id)
 

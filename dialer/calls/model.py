@@ -262,6 +262,10 @@ class Connected(Signal):
     agent: Assignee
 
 
+class HandedOver(Signal):
+    """The agent has let go of the customer, who is on the way to a queue."""
+
+
 class Held(Signal):
     """The agent has put the customer on hold."""
 
@@ -344,6 +348,7 @@ TRANSITIONS: Final[dict[tuple[CallState, type[Signal]], CallState]] = {
     (_S.CONNECTED, Unassigned): _S.WAITING,
     **{(state, Connected): _S.CONNECTED for state in (*_UNDECIDED, _S.FLOW, _S.WAITING)},
     **{(_S.CONNECTED, kind): _S.CONNECTED for kind in (Held, Resumed, Muted)},
+    (_S.CONNECTED, HandedOver): _S.FLOW,
     **{(state, GaveUp): _S.WAITING for state in (_S.ANSWERED, _S.SCREENING, _S.WAITING)},
     (_S.FLOW, GaveUp): _S.FLOW,
     **{(state, CancelAsked): state for state in _UNANSWERED},

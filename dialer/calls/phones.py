@@ -19,7 +19,7 @@ import structlog
 from dialer.agents import store as agents
 from dialer.agents.model import PAUSE_AFTER_LOGIN, AgentState, Shift
 from dialer.asterisk.nodes import Node, Nodes
-from dialer.calls.switchboard import hang_up_channel
+from dialer.calls.channels import hang_up_channel
 from dialer.calls.tracking import Leg, Tracker, leg_of
 from dialer.clock import utc_now
 from dialer.db import events

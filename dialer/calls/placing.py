@@ -27,11 +27,11 @@ from dialer.agents.model import Shift
 from dialer.asterisk.nodes import Nodes
 from dialer.calls import admission, store
 from dialer.calls.by_hand import check_typed, keep_agent
+from dialer.calls.channels import hang_up_channel
 from dialer.calls.lines import Look, TrunkLines
 from dialer.calls.model import TAKEN_BACK, CancelAsked, NotPlaced, Result, Sent
 from dialer.calls.originating import originate
 from dialer.calls.store import NewAttempt
-from dialer.calls.switchboard import hang_up_channel
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.targets import ByHand, Target, new_attempt, new_line
 from dialer.calls.terms import CallTerms

@@ -27,6 +27,7 @@ from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.ami import AmiEvent, AmiLink
 from dialer.asterisk.nodes import Node
 from dialer.calls import store
+from dialer.calls.channels import hang_up_channel
 from dialer.calls.controls import HELD
 from dialer.calls.model import (
     Answered,
@@ -42,7 +43,6 @@ from dialer.calls.model import (
     Served,
     Vanished,
 )
-from dialer.calls.switchboard import hang_up_channel
 from dialer.calls.table import CallTable, Line, channel_uuid
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import UNREACHABLE, Leg, Tracker, leg_of

@@ -16,6 +16,7 @@ from dialer.calls.model import (
     Dequeued,
     Disposed,
     GaveUp,
+    HandedOver,
     Held,
     HungUp,
     HungUpBy,
@@ -53,14 +54,14 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
         case Served():
             return replace(call, outcome=signal.outcome)
         case Queued():
-            if call.result is not None:
+            if call.result not in (None, Result.ANSWERED):
                 return call
             return replace(call, state=state, queued_at=at)
         case Dequeued():
             # Who was talking, or is about to, waits for no flow; and most outbound calls have none.
-            if call.queued_at is None or call.agent is not None or call.result is not None:
+            if call.queued_at is None or call.agent is not None or call.talked is not None:
                 return call
-            return replace(call, state=state)
+            return call if call.result not in (None, Result.ANSWERED) else replace(call, state=state)
         case Assigned():
             # A result is there when the agent of the talk was lost: the customer is kept for this one.
             if call.agent is not None or call.result not in (None, Result.ANSWERED):
@@ -70,6 +71,8 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
             if call.agent is None:
                 return call
             return replace(_together(call, at), state=state, agent=None)
+        case HandedOver():
+            return replace(_together(call, at), state=state, agent=None, talked=None, talked_by=None)
         case Held():
             return call if call.held_at else replace(call, held_at=at)
         case Resumed():

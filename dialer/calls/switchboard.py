@@ -25,10 +25,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState, Shift
-from dialer.asterisk.ami import AmiLink
 from dialer.asterisk.fastagi import AgiCall
 from dialer.asterisk.nodes import Nodes
 from dialer.calls import matching
+from dialer.calls.channels import hang_up_channel
 from dialer.calls.kept import KeptPlaces, choose
 from dialer.calls.model import (
     Assigned,
@@ -41,6 +41,8 @@ from dialer.calls.model import (
     Queued,
     Result,
     Screened,
+    Signal,
+    Unassigned,
 )
 from dialer.calls.table import CallTable, Change, Line
 from dialer.calls.tracking import Tracker, leg_of
@@ -48,7 +50,7 @@ from dialer.clock import utc_now, wall
 from dialer.compliance.model import greeting_end_at
 from dialer.db import events
 from dialer.db.session import Database
-from dialer.errors import ActionFailed, AsteriskUnavailable, DatabaseUnavailable
+from dialer.errors import DatabaseUnavailable
 from dialer.queues import choosing
 from dialer.queues.model import Queue
 from dialer.queues.places import Kept
@@ -233,8 +235,9 @@ class Switchboard:
         loop = asyncio.get_running_loop()
         since = (line.wish and line.wish.since) or call.queued_at or call.answered_at or utc_now()
         ticket = Ticket(line, since, loop.create_future(), kept_for)
-        was_talking = call.connected_at is not None
-        hears_music = was_talking or call.led
+        led = call.led or line.wish is not None
+        was_talking = call.connected_at is not None and (kept_for is not None or not led)
+        hears_music = was_talking or led
         if was_talking:
             ticket.keep_until_s = time.monotonic() + self.keep_s
             patience_s = self.keep_s + OFFER_S
@@ -265,7 +268,7 @@ class Switchboard:
             return ticket.chosen.result()
         if was_talking:
             return MESSAGE
-        if call.led:
+        if led:
             return LEFT if left else TIMEOUT
         self.calls.apply(call.attempt_id, GaveUp(utc_now()))
         return MESSAGE
@@ -373,6 +376,15 @@ class Switchboard:
     async def put_through(self, line: Line, shift: Shift) -> Assignee | None:
         """Reserve this agent for a caller who is with the flow, past all who wait: the flow asks for this
         agent. None: they are not free there."""
+        return await self._take(line, shift, Queued(utc_now()))
+
+    async def hand_over(self, line: Line, shift: Shift) -> Assignee | None:
+        """Reserve this agent for a customer who talks with another; None: they are not free there, and the
+        talk goes on."""
+        return await self._take(line, shift, Unassigned(utc_now()))
+
+    async def _take(self, line: Line, shift: Shift, leaves: Signal) -> Assignee | None:
+        """Reserve this agent for a customer, who then `leaves` what they are in."""
         call, now = line.call, utc_now()
         if shift.leg is None or shift.node != line.node or not self._at_the_phone(shift):
             return None
@@ -381,11 +393,11 @@ class Switchboard:
                 return None
             await self._pop(conn, line, shift.agent_id)
         agent = Assignee(shift.id, shift.agent_id, shift.leg)
-        self.calls.apply(call.attempt_id, Queued(now))
+        self.calls.apply(call.attempt_id, leaves)
         after = self.calls.apply(call.attempt_id, Assigned(now, agent=agent), seen_s=time.monotonic())
         if after is not None and after.agent == agent:
             return agent
-        async with self.database.tenant(call.tenant_id) as conn:  # the caller has left meanwhile
+        async with self.database.tenant(call.tenant_id) as conn:  # the customer has left meanwhile
             await agents.release(conn, call.tenant_id, shift.id, call.attempt_id, utc_now())
         return None
 
@@ -454,7 +466,8 @@ class Switchboard:
 
     def _changed(self, line: Line, change: Change) -> None:
         before, after = change.before, change.after
-        if before.state is CallState.CONNECTED and after.agent is None and before.agent is not None:
+        lost = before.state is CallState.CONNECTED and after.state is CallState.WAITING
+        if lost and before.agent is not None:
             line.lost_agent = before.agent
 
     async def hang_up(self, attempt_id: UUID, by: HungUpBy) -> None:
@@ -476,14 +489,3 @@ async def until_chosen(chosen: asyncio.Future[Assignee], agi: AgiCall, patience_
         await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         gone.cancel()
-
-
-async def hang_up_channel(link: AmiLink, channel: str) -> None:
-    """Ask Asterisk to end one channel; that it is gone already is no error."""
-    try:
-        await link.send({"Action": "Hangup", "Channel": channel, "Cause": "16"})
-    except ActionFailed:
-        log.info("hangup_of_no_channel", channel=channel)
-    except AsteriskUnavailable:
-        log.warning("hangup_not_sent", channel=channel)
-        raise

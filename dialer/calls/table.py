@@ -81,6 +81,8 @@ class Line:
     wish: Wish | None = None
     #: led by a flow: what the agent's screen is told of it besides, see `Switchboard`
     told: Mapping[str, Any] = field(default_factory=dict)
+    #: the queue to which an agent hands the customer over, until their dialplan has asked
+    hand_to: str | None = None
     #: an earlier owner of the call had it: whoever answered its dialplan has gone
     adopted: bool = False
     #: predictive: what the chance of an answer was told from, and that chance when it was dialled

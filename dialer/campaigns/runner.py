@@ -22,10 +22,10 @@ import structlog
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.nodes import Node, Nodes
+from dialer.calls.channels import hang_up_channel
 from dialer.calls.matching import waits_for_agent
 from dialer.calls.model import CancelAsked
 from dialer.calls.placing import Placer
-from dialer.calls.switchboard import hang_up_channel
 from dialer.calls.table import CallTable
 from dialer.calls.terms import CallTerms
 from dialer.campaigns import pool

@@ -106,6 +106,11 @@ class Leader:
         if not call.live:
             self._visits.pop(call.attempt_id, None)
 
+    def way(self, call_id: UUID) -> list[str]:
+        """The states that the call has been in, through all flows."""
+        visit = self._visits.get(call_id)
+        return list(visit.way) if visit is not None else []
+
     async def begin(self, agi: AgiCall, visit: Visit) -> None:
         """Lead somebody from the beginning of their flow. Raises AgiHangup."""
         self._visits[visit.line.call.attempt_id] = visit

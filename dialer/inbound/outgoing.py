@@ -24,6 +24,7 @@ from dialer.db.prepared import Prepared
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
 from dialer.inbound.flows import Flows
+from dialer.inbound.handing_over import HandingOver
 from dialer.inbound.leading import Leader, Visit, start, tell
 
 log = structlog.get_logger(__name__)
@@ -70,6 +71,7 @@ class Outgoing:
     switchboard: Switchboard
     leader: Leader
     flows: Flows
+    handing_over: HandingOver
 
     async def answer(self, agi: AgiCall) -> None:
         """Answer `AGI(agi://.../customer,AMDSTATUS,AMDCAUSE,BRIDGERESULT)`: see extensions_dozvon.conf."""
@@ -77,12 +79,13 @@ class Outgoing:
         line = await self.switchboard.asking(agi)
         if line is None:
             return
-        if not line.call.automatic:
-            await self.switchboard.decide(agi, line, asked_s)
-            return
         status, cause, bridge_result = (*agi.args, "", "", "")[:3]
         try:
-            if bridge_result:
+            if await self.handing_over.to_queue(agi, line):
+                return
+            if not line.call.automatic:
+                await self.switchboard.decide(agi, line, asked_s)
+            elif bridge_result:
                 await self.leader.back(agi, line, self.switchboard, bridge_result)
             else:
                 await self._begin(agi, line, Screened(wall(asked_s), status=status, cause=cause), asked_s)

@@ -39,6 +39,7 @@ from dialer.errors import DatabaseUnavailable
 from dialer.ids import new_id
 from dialer.inbound import callers, store
 from dialer.inbound.flows import Flows
+from dialer.inbound.handing_over import HandingOver
 from dialer.inbound.leading import Leader, Visit, start
 from dialer.inbound.model import dialled_digits
 from dialer.inbound.store import Called
@@ -67,6 +68,7 @@ class Reception:
     leader: Leader
     #: the country of numbers that are sent without one
     region: str
+    handing_over: HandingOver
     flows: Flows = field(default_factory=Flows)
     #: since when each caller waits for their row (monotonic seconds), by node and channel; the first is the
     #: one who waits longest
@@ -100,7 +102,8 @@ class Reception:
             log.warning("unknown_caller", channel=agi.channel_id)
             await agi.set_variable("DOZVON_NEXT", MESSAGE)
             return
-        await self.leader.back(agi, line, self.switchboard, bridge_result)
+        if not await self.handing_over.to_queue(agi, line):
+            await self.leader.back(agi, line, self.switchboard, bridge_result)
 
     async def _arrive(self, agi: AgiCall, node: str, number: str) -> None:
         now_s, here = time.monotonic(), (node, agi.channel_id)

@@ -32,12 +32,16 @@ from dialer.calls.model import (
     Direction,
     Disposed,
     GaveUp,
+    HandedOver,
+    Held,
     HungUp,
     HungUpBy,
+    Muted,
     NotPlaced,
     Queued,
     Rang,
     Result,
+    Resumed,
     Screened,
     Sent,
     Served,
@@ -327,7 +331,7 @@ def signal_of(what: int, when: int, how: int) -> Signal | None:
     """Any signal with any values, at any time; none for a zero."""
     moment = at(seconds(when))
     agent = (ANN, BOB)[how % 2]
-    match what % 18:
+    match what % 22:
         case 1:
             return Sent(moment)
         case 2:
@@ -366,6 +370,14 @@ def signal_of(what: int, when: int, how: int) -> Signal | None:
             return Dequeued(moment)
         case 17:
             return Served(moment, outcome=OUTCOMES[how % len(OUTCOMES)])
+        case 18:
+            return Held(moment)
+        case 19:
+            return Resumed(moment)
+        case 20:
+            return Muted(moment, on=how % 2 == 1)
+        case 21:
+            return HandedOver(moment)
         case _:
             return None
 
@@ -409,6 +421,9 @@ def check(before: Call, signal: Signal, after: Call) -> None:
         assert after.result not in OF_FLOWS, "what a flow has done"
     if after.result in LIVE or after.result is Result.MACHINE:
         assert after.answered_at is not None, "nobody is live who did not answer"
+    if after.state is not CallState.CONNECTED:
+        assert (after.held_at, after.muted) == (None, False), "only a talk has them"
+    assert after.hold_s >= before.hold_s
     match after.state:
         case CallState.CONNECTED:
             assert after.agent is not None, "a talk has an agent"

@@ -81,6 +81,7 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
         "extras": extras,
         "screen": await app[SCREENS].of_call(actor, call.id) if call and came_in else None,
         "reasons": await app[REASONS].reasons(actor) if came_in else [],
+        "targets": await app[CONTROLS].targets(actor) if call and call.state == "connected" else None,
         "codes": codes,
         "pauses": {code.code: code for code in codes},
         "promised": await app[CALLBACKS].mine(actor, tomorrow),
@@ -143,7 +144,7 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
     return _done(request)
 
 
-@routes.post("/desk/talk/{what:hold|resume|mute|unmute|unrecord|record|keys}")
+@routes.post("/desk/talk/{what:hold|resume|mute|unmute|unrecord|record|keys|transfer}")
 async def steer(request: web.Request) -> web.StreamResponse:
     """Do something with the customer of the own talk."""
     actor, attempt_id = page_actor(request, Right.WORK), await _attempt(request)
@@ -155,6 +156,12 @@ async def steer(request: web.Request) -> web.StreamResponse:
             await controls.mute(actor, attempt_id, on=what == "mute")
         case "unrecord" | "record" as what:
             await controls.pause_recording(actor, attempt_id, on=what == "unrecord")
+        case "transfer":
+            kind, _, to = (await forms.field(request, "to")).partition(":")
+            if kind == "queue":
+                await controls.transfer(actor, attempt_id, queue=to)
+            else:
+                await controls.transfer(actor, attempt_id, agent_id=forms.whole(to, "to"))
         case "keys":
             keys = await forms.field(request, "keys")
             if not KEYS.fullmatch(keys):
