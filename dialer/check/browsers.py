@@ -64,8 +64,8 @@ async def _answer(url: str) -> str:
 
 
 def judge_answer(settings: Settings, answer: str) -> Finding:
-    """Whether browsers can register: whoever has no secret is asked for one."""
-    if answer.startswith("SIP/2.0 401 "):
+    """Whether browsers can register: Asterisk asks who is nobody for a secret, or refuses it."""
+    if answer.startswith("SIP/2.0 4"):
         return ok("browser phones", f"registered by {settings.phone_url}")
     found = f"no SIP at {settings.phone_url}: {answer}"
     if settings.asterisk == "managed":

@@ -22,13 +22,15 @@ General Settings:
     ("asterisk", "answer", "level"),
     [
         ("managed", "SIP/2.0 401 Unauthorized", Level.OK),
+        ("managed", "SIP/2.0 404 Not Found", Level.OK),
         ("managed", "SIP/2.0 503 Service Unavailable", Level.FAIL),
         ("managed", "Cannot connect to host 127.0.0.1:8088", Level.FAIL),
         ("external", "Cannot connect to host 127.0.0.1:8088", Level.WARN),
     ],
 )
-def test_a_browser_must_be_asked_for_its_secret(asterisk: str, answer: str, level: Level) -> None:
-    """Anything but the question for the secret is a fault; with a PBX of one's own, one that can be meant."""
+def test_a_registration_must_be_answered(asterisk: str, answer: str, level: Level) -> None:
+    """Asterisk asks for the secret, or knows no such phone (where a trunk has the same address). Anything
+    else is a fault; with a PBX of one's own, one that can be meant."""
     settings = load(asterisk=asterisk, **({"ami_secret": "x"} if asterisk == "external" else {}))
     assert judge_answer(settings, answer).level is level
 
