@@ -278,11 +278,9 @@ def run(name: str) -> None:
     async def web() -> None:
         from dialer.app.web import build_web
         from dialer.httpkit.application import serve as serve_pages
-        from dialer.httpkit.tls import Certificate
 
         stop = processes.until_signal()
-        pages, certificate = build_web(chosen, url), Certificate.of(chosen)
-        site = await serve_pages(pages, chosen.http_host, chosen.http_port, certificate=certificate)
+        site = await serve_pages(build_web(chosen, url), chosen.http_host, chosen.http_port)
         processes.say_ready(url=site.url)
         await stop.wait()
         await site.close()
