@@ -31,6 +31,7 @@ from dialer.calls.controls import Controls
 from dialer.calls.driving import Driving
 from dialer.calls.in_turn import InTurn
 from dialer.calls.journal import DatabaseJournal
+from dialer.calls.listening import Listening
 from dialer.calls.model import Call, HungUpBy, Result
 from dialer.calls.phones import Phones
 from dialer.calls.placing import Placer
@@ -103,6 +104,7 @@ class Engine:
     voices: Voices
     recorder: Recorder
     controls: Controls
+    listening: Listening
     wrap_ups: WrapUpLimits
     recovery: Recovery
     terms: DatabaseTermsBook
@@ -129,11 +131,12 @@ class Engine:
             {
                 "hang_up": self._hang_up,
                 "control": self.controls.command,
+                "listen": self.listening.command,
                 "dial_lead": self._dial_lead,
                 "dial_number": self._dial_number,
                 BROWSER_PHONE: self.browsers.open,
             },
-            asks_asterisk=("hang_up", "control", BROWSER_PHONE),
+            asks_asterisk=("hang_up", "control", "listen", BROWSER_PHONE),
         )
         self._books = Books(
             self.database,

@@ -9,6 +9,7 @@ from dialer.calls.controls import Controls
 from dialer.calls.in_turn import InTurn
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.lines import TrunkLines
+from dialer.calls.listening import Listening
 from dialer.calls.phones import Phones
 from dialer.calls.placing import Placer
 from dialer.calls.recovery import Recovery
@@ -112,6 +113,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         phones=Phones(database, nodes, tracker, ownership.owns_phones, switchboard.agents_changed),
         voices=Voices(nodes, calls, tracker),
         recorder=recorder,
+        listening=Listening(database, nodes),
         controls=Controls(database, nodes, calls, tracker, switchboard, recorder),
         wrap_ups=WrapUpLimits(database, calls),
         recovery=Recovery(database, ownership, calls, tracker, terms),

@@ -12,10 +12,11 @@ from dialer.app import quality, segments
 from dialer.asterisk.speech import Speaker
 from dialer.callbacks import http as callbacks_http
 from dialer.callbacks.service import CallbackService
-from dialer.calls import controls_http, proofs_http
+from dialer.calls import controls_http, listening_http, proofs_http
 from dialer.calls import http as calls_http
 from dialer.calls.commands import CommandDesk
 from dialer.calls.controlling import CallControls
+from dialer.calls.listeners import ListeningService
 from dialer.calls.proofs import Proofs
 from dialer.calls.service import CallService
 from dialer.campaigns import http as campaigns_http
@@ -132,6 +133,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             agents_http.routes,
             calls_http.routes,
             controls_http.routes,
+            listening_http.routes,
             inbound_http.routes,
             destinations_http.routes,
             hosts_http.routes,
@@ -173,6 +175,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             hooks_http.HOOKS: hooks,
             calls_http.CALLS: CallService(database, desk, settings),
             controls_http.CONTROLS: CallControls(database, desk),
+            listening_http.LISTENING: ListeningService(database, desk),
             destinations_http.DESTINATIONS: DestinationService(database, flows_that_name),
             hosts_http.HOSTS: HostService(database, flows_that_name),
             inbound_http.INBOUND: InboundService(database, prompts),

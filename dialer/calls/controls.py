@@ -140,11 +140,11 @@ class Controls:
         self.calls.apply(line.call.attempt_id, Muted(utc_now(), on=on))
 
     async def _say_mute(self, line: Line, agent: Assignee, *, on: bool) -> None:
-        """`in` is what comes from the phone: its agent still hears the customer."""
-        said = "on" if on else "off"
-        await self._send(
-            line, {"Action": "MuteAudio", "Channel": str(agent.leg), "Direction": "in", "State": said}
-        )
+        """By volume, divided to nothing: voice still comes, as silence. (MuteAudio lets none come: carriers
+        end calls that send none, and a supervisor's voice has nothing to go with.)"""
+        volume = "-32767" if on else "0"
+        named = {"Action": "Setvar", "Channel": str(agent.leg), "Variable": "VOLUME(RX)"}
+        await self._send(line, {**named, "Value": volume})
 
     async def _press(self, line: Line, digits: str) -> None:
         """By a channel of its own: PlayDTMF holds the manager's session up while a key is pressed."""

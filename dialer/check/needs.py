@@ -14,6 +14,7 @@ import asterisk_conf
 #: What the engine asks of the manager interface.
 ENGINE_ACTIONS: Final = frozenset(
     {
+        "ControlPlayback",
         "CoreShowChannels",
         "CoreStatus",
         "DBDel",
@@ -23,7 +24,6 @@ ENGINE_ACTIONS: Final = frozenset(
         "Hangup",
         "MixMonitor",
         "MixMonitorMute",
-        "MuteAudio",
         "Originate",
         "PJSIPQualify",
         "PJSIPShowContacts",
@@ -52,6 +52,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "app_amd.so": "machine detection",
         "app_bridgewait.so": "agents who wait",
+        "app_chanspy.so": "supervisors who listen",
         "app_dial.so": "callers who are put through",
         "app_echo.so": "the check of a browser's sound",
         "app_exec.so": "automatic calls",
@@ -83,9 +84,9 @@ USEFUL_MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "res_pjsip_outbound_registration.so": "carriers that want a registration",
         "res_pjsip_registrar.so": "agents' phones that register",
         "res_pjsip_rfc3326.so": "the carriers' causes of calls that failed",
-        "res_mutestream.so": "agents who mute themselves",
         "res_pjsip_transport_websocket.so": "phones in the browser",
         "res_sorcery_astdb.so": "phones in the browser",
+        "func_volume.so": "agents who mute themselves",
         "res_srtp.so": "phones in the browser",
     }
 )

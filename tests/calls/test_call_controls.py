@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,22 +9,14 @@ import pytest
 from sqlalchemy import Row
 from support.callers import add_number, call_in, calls, gone_afterwards, until_call
 from support.centre import Centre
+from support.talks import application, grown, loudest, recorded_file, talk
 
 from dialer.agents.model import AgentState
 from dialer.db.tables import audit, command, recording
-from dialer.demo.numbers import Behaviour, encode
+from dialer.demo.numbers import Behaviour
 from dialer.errors import Forbidden, WrongState
-from dialer.recordings.recorder import HEADER
 
 SALES = {"name": "sales", "type": "enqueue", "properties": {"queue": "sales"}}
-
-
-async def talk(centre: Centre, agent_id: int, behaviour: Behaviour = Behaviour.HUMAN, **more: Any) -> UUID:
-    """A campaign's only person talks with the agent."""
-    await centre.campaign([encode(behaviour, ring_s=0.5).e164], **more)
-    shift = await centre.until_agent(agent_id, AgentState.TALKING)
-    assert shift.attempt_id is not None
-    return shift.attempt_id
 
 
 async def until_held(centre: Centre, call_id: UUID, *, held: bool) -> Row[Any]:
@@ -38,13 +28,6 @@ async def until_held(centre: Centre, call_id: UUID, *, held: bool) -> Row[Any]:
 
     found: Row[Any] = await centre.until(f"on hold: {held}", there)
     return found
-
-
-async def application(centre: Centre, context: str) -> str:
-    """What Asterisk runs on the only channel in this context of the dialplan."""
-    said = await centre.floor.asterisk.cli("core show channels concise")
-    (line,) = [line for line in said.splitlines() if line.split("!")[1:2] == [context]]
-    return line.split("!")[5]
 
 
 async def test_a_customer_on_hold_hears_music_and_comes_back(centre: Centre) -> None:
@@ -139,39 +122,6 @@ async def test_keys_reach_the_far_end(centre: Centre) -> None:
     await centre.controls.hold(await centre.person(agent_id), call_id, on=True)
     with pytest.raises(WrongState):  # music hears no keys
         await centre.controls.press(await centre.person(agent_id), call_id, "1")
-
-
-def loudest(file: Path, begin: int, end: int) -> int:
-    """Of the samples between these bytes of a recording."""
-    data = file.read_bytes()[HEADER + begin : HEADER + end]
-    return max(abs(int(sample)) for (sample,) in struct.iter_unpack("<h", data[: len(data) // 2 * 2]))
-
-
-def size(file: Path) -> int:
-    """Bytes of voice in it so far."""
-    return file.stat().st_size - HEADER if file.exists() else 0
-
-
-async def grown(centre: Centre, file: Path, seconds: float) -> tuple[int, int]:
-    """So many seconds more of the recording: from which byte to which."""
-    begin = size(file)
-
-    async def there() -> int | None:
-        end = size(file)
-        return end if end >= begin + seconds * 16000 else None
-
-    return begin, await centre.until_seen(f"{seconds} s of {file.name}", there)
-
-
-async def recorded_file(centre: Centre) -> Path:
-    """Where the only call is recorded."""
-
-    async def there() -> Path | None:
-        rows = await centre.rows(recording)
-        return Path(centre.settings.recording_dir) / rows[0].path if rows else None
-
-    found: Path = await centre.until_seen("a recording", there)
-    return found
 
 
 @pytest.mark.parametrize("means", ["mute", "pause"])

@@ -25,6 +25,7 @@ from dialer.app.engine import build_engine
 from dialer.asterisk.ami import Address, AmiEvent, AmiLink
 from dialer.calls.commands import CommandDesk
 from dialer.calls.controlling import CallControls
+from dialer.calls.listeners import ListeningService
 from dialer.calls.service import CallService
 from dialer.db import tables as t
 from dialer.db.listen import EVENTS, REPLIES, Listener
@@ -52,6 +53,7 @@ class Centre:
     agents: AgentService
     calls: CallService
     controls: CallControls
+    listeners: ListeningService
     actor: Actor = field(default_factory=lambda: Actor.server(TENANT))
     trunk_id: int = 0
     engine: Engine | None = None
@@ -420,6 +422,7 @@ async def open_centre(
         agents=AgentService(database, managed=False),
         calls=CallService(database, desk, floor.settings),
         controls=CallControls(database, desk),
+        listeners=ListeningService(database, desk),
     )
     tasks = [asyncio.create_task(listener.run()), asyncio.create_task(centre.watch())]
     try:

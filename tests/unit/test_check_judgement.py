@@ -37,7 +37,7 @@ def test_dialplan_is_read_whole() -> None:
     read = needs.dialplan()
     assert read.keys() == {
         "dozvon-agent", "dozvon-answered", "dozvon-browser", "dozvon-caller", "dozvon-check",
-        "dozvon-customer", "dozvon-held", "dozvon-inbound", "dozvon-keys",
+        "dozvon-customer", "dozvon-held", "dozvon-inbound", "dozvon-keys", "dozvon-listen",
     }  # fmt: skip
     assert sum(map(len, read.values())) == len(re.findall(r"^ *(?:same|exten) =>", text, re.MULTILINE))
     assert read["dozvon-agent"][0] == ("Answer", "")

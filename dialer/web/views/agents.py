@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from aiohttp import web
 
 from dialer.agents.http import AGENTS, AgentEdit, AgentIn
 from dialer.agents.model import HIGHEST_RANK, LOWEST_RANK, USUAL_LEVEL, USUAL_RANK, Takes
+from dialer.calls.listeners import Mode
+from dialer.calls.listening_http import LISTENING, ModeIn
 from dialer.campaigns.http import CAMPAIGNS
-from dialer.errors import DozvonError
+from dialer.errors import DozvonError, NotFound
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.keys import SETTINGS
@@ -76,6 +79,29 @@ async def act(request: web.Request) -> web.StreamResponse:
     return see("/agents")
 
 
+@routes.post("/agents/{agent_id:[0-9]{1,18}}/listen")
+async def listen(request: web.Request) -> web.StreamResponse:
+    """Listen to an agent, go on in another mode, or end it; the reply is the part of the page for that."""
+    actor, agent_id = page_actor(request, Right.AGENTS_CONTROL), int(request.match_info["agent_id"])
+    service, said = request.app[LISTENING], await forms.texts(request)
+    agent, _ = await request.app[AGENTS].agent(actor, agent_id)
+    wanted = said.get("mode") or Mode.LISTEN
+    if listening := said.get("listening"):
+        try:
+            known = UUID(listening)
+        except ValueError:
+            raise NotFound(what="listening", key=listening) from None
+        if wanted == "end":
+            await service.end(actor, agent_id, known)
+            return web.Response() if is_fragment(request) else see("/agents")
+        mode = forms.read(ModeIn, {"mode": wanted}).mode
+        await service.change(actor, agent_id, known, mode)
+    else:
+        mode = Mode.LISTEN
+        known = await service.begin(actor, agent_id, mode, said.get("phone", ""))
+    return await page(request, "parts/listening.html", agent=agent, listening=known, mode=mode.value)
+
+
 @routes.post("/agents/{agent_id:[0-9]{1,18}}/{field:rank|takes}")
 async def set_field(request: web.Request) -> web.StreamResponse:
     """Give an agent another rank, or other calls."""
@@ -94,6 +120,7 @@ async def _table(request: web.Request, actor: Actor) -> dict[str, Any]:
         "pauses": {code.code: code for code in await request.app[CAMPAIGNS].pause_codes(actor)},
         "ranks": range(HIGHEST_RANK, LOWEST_RANK - 1, -1),
         "usual_rank": USUAL_RANK,
+        "phones": await request.app[LISTENING].phones(actor) if actor.may(Right.AGENTS_CONTROL) else [],
         "takes": tuple(Takes),
         "usual_level": USUAL_LEVEL,
     }
