@@ -11,8 +11,9 @@ A message says what is wrong, which field or value, and how to mend it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, ClassVar
+
+from dialer.said import Name
 
 
 class DozvonError(Exception):
@@ -210,10 +211,10 @@ class BadFlow(DozvonError):
     def __init__(self, problems: Sequence[Any], source: str = "") -> None:
         self.problems = tuple(problems)
         super().__init__(
-            source=source,
-            first=str(self.problems[0]),
+            source=Name(source),
+            first=self.problems[0].said,
             count=len(self.problems),
-            problems=[asdict(problem) for problem in self.problems],
+            problems=[problem.members() for problem in self.problems],
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from dialer.clock import utc_now
 from dialer.errors import BadFlow, Invalid, NotFound, UnreadableFile
+from dialer.httpkit.i18n import said, terminal_locale, told_in, translator
 from ivr_flows import checks, drawing, interpreter, layout, loader, shipped, yamlfile
 from ivr_flows.model import (
     LANGUAGES,
@@ -35,6 +36,7 @@ from ivr_flows.model import (
     Value,
     Verb,
 )  # fmt: skip
+from ivr_flows.naming import Named
 from ivr_flows.rehearsal import MOST_ACTIONS, event_of, heard, members, outcomes, pairs
 
 SOUNDS: Final = (".wav", ".gsm", ".g722", ".ulaw", ".alaw", ".sln", ".sln16", ".mp3", ".ogg", ".flac")
@@ -75,22 +77,31 @@ def check_command(
     flow: Flow | None = None
     try:
         flow = loader.load(text, source=source, checked=False)
-        names = None if prompts is None else set(_sounds(prompts))
-        problems = checks.problems(
-            flow, flows=None if flows is None else set(_flows(flows)), prompts=names, hosts=hosts
-        )
+        known: dict[Named, Collection[str]] = {}
+        if prompts is not None:
+            known[Named.SOUND] = set(_sounds(prompts))
+        if flows is not None:
+            known[Named.FLOW] = set(_flows(flows))
+        if hosts is not None:
+            known[Named.HOST] = hosts
+        problems = checks.problems(flow, known)
     except BadFlow as error:
         problems = error.problems
+    locale = terminal_locale()
     if json_line:
         states = len(flow.states) if flow else 0
-        found = [asdict(problem) for problem in problems]
+        found = [told_in(problem.members(), locale) for problem in problems]
         console.out(json.dumps({"file": source, "states": states, "problems": found}), highlight=False)
         return int(bool(problems))
     for problem in problems:
         console.print(f"[red]{escape(source)}:{problem.line}[/red]: {escape(problem.path)}: ", end="")
-        console.print(f"{escape(problem.text)} [dim]({problem.code})[/dim]", highlight=False, soft_wrap=True)
+        text = escape(str(said(problem.text, locale)))
+        console.print(f"{text} [dim]({problem.code})[/dim]", highlight=False, soft_wrap=True)
     if flow is not None and not problems:
-        console.print(f"{escape(source)}: {len(flow.states)} states, nothing is wrong", highlight=False)
+        words = translator(locale).ngettext(
+            "%(num)s state, nothing is wrong.", "%(num)s states, nothing is wrong.", len(flow.states)
+        )
+        console.print(f"{escape(source)}: {words % {'num': len(flow.states)}}", highlight=False)
     return int(bool(problems))
 
 

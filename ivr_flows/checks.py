@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
-from ivr_flows import hosts as urls
+from dialer.said import told
 from ivr_flows.interpreter import ENDS, INSTEAD
 from ivr_flows.model import EVENTS, Flow, Problem, State, Verb
+from ivr_flows.naming import Named, namings
 from ivr_flows.properties import (
     GIVEN,
     ConditionProperties,
     GatherProperties,
-    GotoFlowProperties,
     HttpRequestProperties,
     LookupProperties,
     MenuProperties,
@@ -21,7 +22,7 @@ from ivr_flows.properties import (
     SetProperties,
     is_key,
 )  # fmt: skip
-from ivr_flows.spoken import prompts_of, texts
+from ivr_flows.spoken import texts
 from ivr_flows.templates import names
 
 #: Events that a state must have a branch for, or `default`; the rest may go to `on_error` or the polite end.
@@ -51,6 +52,16 @@ HUMAN: Final[Mapping[Verb, tuple[str, ...]]] = {
     Verb.VOICEMAIL: ("done",),
     Verb.RECORD_CONSENT: ("given", "refused"),
 }
+#: What is said of a name that is not known, with its stable code.
+NAMED: Final[Mapping[Named, tuple[str, str]]] = {
+    Named.FLOW: ("no_flow", "there is no flow “{name}” that is published: {near}"),
+    Named.SOUND: ("no_sound", "there is no sound “{name}” in {language}: {near}"),
+    Named.HOST: ("host", "requests may not go to {name}: have an administrator allow this host"),
+    Named.HOURS: ("no_hours", "there are no hours of the name “{name}”: {near}"),
+    Named.PLACE: ("no_place", "no offer is kept for the place “{name}”: {near}"),
+    Named.DESTINATION: ("no_destination", "there is no agent and no destination “{name}”: {near}"),
+    Named.QUEUE: ("no_queue", "there is no queue “{name}”, and no agent has a skill of this name: {near}"),
+}
 #: Verbs from which the call needs no next state.
 LAST: Final = (Verb.HANGUP, Verb.GOTO_FLOW, Verb.TRANSFER, Verb.ENQUEUE, Verb.DIAL)
 #: Where variables come from that no state sets.
@@ -59,17 +70,11 @@ ROOTS: Final = ("contact", "lead", "campaign", "call", "offer", *(verb.value for
 
 def problems(
     flow: Flow,
-    *,
-    flows: Collection[str] | None = None,
-    prompts: Collection[str] | None = None,
-    hosts: Collection[str] | None = None,
+    known: Mapping[Named, Collection[str]] = MappingProxyType({}),
 ) -> tuple[Problem, ...]:
-    """All that is wrong, in the order of the text.
-
-    `flows`, `prompts`, `hosts`: the names that are known; None: not looked at. A prompt may be known in one
-    language alone: as `ru/name`.
-    """
-    return tuple(sorted(_Look(flow).all(flows, prompts, hosts), key=lambda one: (one.line, one.path)))
+    """All that is wrong, in the order of the text. `known`: the names that there are; a kind that is not in
+    it is not looked at."""
+    return tuple(sorted(_Look(flow).all(known), key=lambda one: (one.line, one.path)))
 
 
 def events_of(state: State) -> tuple[str, ...]:
@@ -106,28 +111,25 @@ class _Look:
                 ):
                     self.ways[name] = {*self.ways[name], flow.on_error}
 
-    def bad(self, path: str, code: str, text: str) -> Problem:
-        """A problem with its line."""
+    def bad(self, path: str, code: str, text: str, **names: object) -> Problem:
+        """A problem with its line; `names` stand in the text."""
         at = path
         while at and at not in self.flow.lines:
             at = at.rpartition(".")[0]
-        return Problem(self.flow.lines.get(at, 0), path, code, text)
+        return Problem(self.flow.lines.get(at, 0), path, code, told(text, **names) if names else text)
 
-    def all(
-        self, flows: Collection[str] | None, prompts: Collection[str] | None, hosts: Collection[str] | None
-    ) -> Iterator[Problem]:
+    def all(self, known: Mapping[Named, Collection[str]]) -> Iterator[Problem]:
         """Every problem."""
         flow = self.flow
         for name in ("initial_state", "on_error"):
             target = getattr(flow, name)
             if target not in flow.states and (target or name == "initial_state"):
-                yield self.bad(
-                    name, "no_state", f"there is no state {target!r}: {_near(target, flow.states)}"
-                )
+                near = _near(target, flow.states)
+                yield self.bad(name, "no_state", "there is no state “{name}”: {near}", name=target, near=near)
         for state in flow.states.values():
             yield from self.branches(state)
-            yield from self.names(state, flows, prompts, hosts)
             yield from self.variables(state)
+        yield from self.names(known)
         yield from self.reached()
         yield from self.dead_ends()
         yield from self.loops()
@@ -137,14 +139,23 @@ class _Look:
         path = f"states.{state.name}.transitions"
         for event, target in state.transitions.items():
             if target not in self.flow.states:
-                text = f"there is no state {target!r}: {_near(target, self.flow.states)}"
-                yield self.bad(f"{path}.{event}", "no_state", text)
+                near = _near(target, self.flow.states)
+                yield self.bad(
+                    f"{path}.{event}",
+                    "no_state",
+                    "there is no state “{name}”: {near}",
+                    name=target,
+                    near=near,
+                )
         for event in NEEDED.get(state.verb, ()):
             if not next_of(state, event):
-                text = (
-                    f"{state.verb} may end with {event!r} and has no branch for it: add {event}: or default:"
+                yield self.bad(
+                    path,
+                    "no_branch",
+                    "{verb} may end with “{event}” and has no branch for it: add {event}: or default:",
+                    verb=state.verb.value,
+                    event=event,
                 )
-                yield self.bad(path, "no_branch", text)
         if state.verb is Verb.MENU and not any(map(is_key, state.transitions)):
             yield self.bad(path, "no_key", "a menu needs a key among its transitions: '1': name of a state")
         about = state.properties
@@ -152,33 +163,20 @@ class _Look:
             for key in about.values:
                 if key not in state.transitions:
                     where = f"states.{state.name}.properties.values.{key}"
-                    yield self.bad(where, "no_key", f"the key {key!r} is not among the menu's transitions")
+                    yield self.bad(
+                        where, "no_key", "the key {key} is not among the menu's transitions", key=key
+                    )
 
-    def names(
-        self,
-        state: State,
-        flows: Collection[str] | None,
-        prompts: Collection[str] | None,
-        hosts: Collection[str] | None,
-    ) -> Iterator[Problem]:
+    def names(self, known: Mapping[Named, Collection[str]]) -> Iterator[Problem]:
         """Names of other things that are not there."""
-        path, about = f"states.{state.name}.properties", state.properties
-        if isinstance(about, GotoFlowProperties) and flows is not None and about.flow not in flows:
-            text = f"there is no flow {about.flow!r}: {_near(about.flow, flows)}"
-            yield self.bad(f"{path}.flow", "no_flow", text)
-        if isinstance(about, HttpRequestProperties) and hosts is not None:
-            host, port = urls.host_of(about.url)
-            if not urls.allowed(f"{about.url.partition('://')[0]}://{host}:{port}/", hosts):
-                text = f"requests may not go to {host}: have an administrator allow this host"
-                yield self.bad(f"{path}.url", "host", text)
-        if prompts is None:
-            return
-        for name, said in prompts_of(state):
-            for part, language in said.all(self.flow.language):
-                if part.sound and part.sound not in prompts and f"{language}/{part.sound}" not in prompts:
-                    near = _near(part.sound, {one.removeprefix(f"{language}/") for one in prompts})
-                    text = f"there is no sound {part.sound!r} in {language}: {near}"
-                    yield self.bad(f"{path}.{name}", "no_sound", text)
+        for one in namings(self.flow):
+            names = known.get(one.kind)
+            if names is None or one.known(names):
+                continue
+            code, text = NAMED[one.kind]
+            in_language = {name.removeprefix(f"{one.language}/") for name in names} if one.language else names
+            about = {"name": one.name, "language": one.language, "near": _near(one.name, in_language)}
+            yield self.bad(one.path, code, text, **about)
 
     def variables(self, state: State) -> Iterator[Problem]:
         """Variables that nothing sets."""
@@ -189,8 +187,14 @@ class _Look:
             used |= {test.variable for test in (*about.all, *about.any)}
         for name in sorted(used):
             if name not in known and name.partition(".")[0] not in (*ROOTS, *self.prefixes()):
-                text = f"nothing sets the variable {{{name}}}: {_near(name, known)}"
-                yield self.bad(f"states.{state.name}.properties", "no_variable", text)
+                path, near = f"states.{state.name}.properties", _near(name, known)
+                yield self.bad(
+                    path,
+                    "no_variable",
+                    "nothing sets the variable {name}: {near}",
+                    name=f"{{{name}}}",
+                    near=near,
+                )
 
     def known(self) -> set[str]:
         """The variables that the call or a state sets."""
@@ -224,7 +228,7 @@ class _Look:
                 ahead += self.ways[name]
         for name in self.flow.states:
             if name not in seen:
-                text = "no call comes here: lead a transition to it, or take it out"
+                text = told("no call comes here: lead a transition to it, or take it out")
                 yield self.bad(f"states.{name}", "unreachable", text)
 
     def dead_ends(self) -> Iterator[Problem]:
@@ -242,7 +246,7 @@ class _Look:
                 ahead += before[name]
         for name, state in self.flow.states.items():
             if name not in good and state.transitions:
-                text = (
+                text = told(
                     "from here no way leads to an end (hangup, enqueue, dial, transfer, goto_flow): add one"
                 )
                 yield self.bad(f"states.{name}", "dead_end", text)
@@ -262,13 +266,15 @@ class _Look:
         }
         for round_ in _rounds(ways):
             shown = " → ".join((*round_, round_[0]))
-            text = (
-                f"a caller who does nothing goes round for ever: {shown}; lead one of these events elsewhere"
-            )
             event = ways[round_[-1]].get(round_[0], "") or "default"
             path = f"states.{round_[-1]}.transitions"
             own = f"{path}.{event}" if event in self.flow.states[round_[-1]].transitions else path
-            yield self.bad(own, "loop", text)
+            yield self.bad(
+                own,
+                "loop",
+                "a caller who does nothing goes round for ever: {way}; lead one of these events elsewhere",
+                way=shown,
+            )
 
 
 def _rounds(ways: Mapping[str, Mapping[str, str]]) -> Iterator[list[str]]:
@@ -317,4 +323,4 @@ def _near(name: str, known: Collection[str]) -> str:
         one for one in known if one.casefold() == low or (len(low) > 2 and one.casefold().startswith(low[:3]))
     ]
     shown = sorted(like or known)[:6]
-    return f"there are {', '.join(shown)}" if shown else "there are none yet"
+    return told("there are {names}", names=", ".join(shown)) if shown else told("there are none yet")

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays
 
+from dialer.said import told
+
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MIDNIGHT: Final = 24 * 60
 
@@ -33,7 +35,7 @@ def _minute(text: str) -> int:
     match = _CLOCK.fullmatch(text.strip())
     minute = int(match[1]) * 60 + int(match[2]) if match and int(match[2]) < 60 else MIDNIGHT + 1
     if minute > MIDNIGHT:
-        raise ValueError(f"{text.strip()!r} is no time: write it as 09:30")
+        raise ValueError(told("“{text}” is no time: write it as 09:30", text=text.strip()))
     return minute
 
 
@@ -48,10 +50,16 @@ def spans(text: str) -> tuple[Span, ...]:
     for part in text.split(","):
         opens, dash, closes = part.partition("-")
         if not dash:
-            raise ValueError(f"{text!r} are no hours: write 09:00-18:00, closed or 24h, several with a comma")
+            raise ValueError(
+                told(
+                    "“{text}” are no hours: write 09:00-18:00, closed or 24h, several with a comma", text=text
+                )
+            )
         first, last = _minute(opens), _minute(closes)
         if first in (last, MIDNIGHT):
-            raise ValueError(f"{part.strip()!r} has no length: write 24h for the whole day, or closed")
+            raise ValueError(
+                told("“{text}” has no length: write 24h for the whole day, or closed", text=part.strip())
+            )
         found.append((first, last if last > first else last + MIDNIGHT))
     return tuple(found)
 
@@ -62,7 +70,13 @@ def weekdays(key: str) -> tuple[int, ...]:
     for part in key.split(","):
         first, dash, last = (word.strip() for word in part.partition("-"))
         if first not in DAYS or (dash and last not in DAYS):
-            raise ValueError(f"{key!r} is no weekday: write mon-fri or sat, sun ({', '.join(DAYS)})")
+            raise ValueError(
+                told(
+                    "“{text}” is no weekday: write mon-fri or sat, sun ({days})",
+                    text=key,
+                    days=", ".join(DAYS),
+                )
+            )
         start, end = DAYS.index(first), DAYS.index(last or first)
         days += [day % 7 for day in range(start, end + 1 if end >= start else end + 8)]
     return tuple(days)
@@ -74,7 +88,7 @@ def week_of(week: Mapping[str, str]) -> tuple[tuple[Span, ...], ...]:
     for key, text in week.items():
         for day in weekdays(key):
             if day in found:
-                raise ValueError(f"{DAYS[day]} stands in it twice")
+                raise ValueError(told("{day} stands in it twice", day=DAYS[day]))
             found[day] = spans(text)
     return tuple(found.get(day, ()) for day in range(7))
 
@@ -84,7 +98,7 @@ def day_of(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no date: write it as 2026-12-31") from None
+        raise ValueError(told("“{text}” is no date: write it as 2026-12-31", text=text)) from None
 
 
 @lru_cache(maxsize=256)
@@ -95,7 +109,7 @@ def free_days(region: str, year: int) -> frozenset[date]:
         return frozenset(holidays.country_holidays(country, subdiv=part or None, years=year))
     except NotImplementedError:
         raise ValueError(
-            f"the holidays of {region!r} are not known: write RU, or DE-BY with a part"
+            told("the holidays of “{region}” are not known: write RU, or DE-BY with a part", region=region)
         ) from None
 
 

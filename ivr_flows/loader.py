@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from dialer.errors import BadFlow
+from dialer.reasons import reason_of
+from dialer.said import Name, told
 from ivr_flows import checks, hours
 from ivr_flows.model import EVENTS, LANGUAGES, Flow, Problem, Properties, State, Verb
 from ivr_flows.properties import PROPERTIES, is_key
@@ -51,8 +54,9 @@ class _Build:
         self.document, self.lines, self.source = document, lines, source
         self.problems: list[Problem] = []
 
-    def bad(self, path: Path, code: str, text: str) -> None:
-        """Note that something is wrong."""
+    def bad(self, path: Path, code: str, text: str, **names: object) -> None:
+        """Note that something is wrong; `names` stand in the text."""
+        text = told(text, **names) if names else text
         self.problems.append(Problem(self.line(path), self.shown(path), code, text))
 
     def line(self, path: Path) -> int:
@@ -82,16 +86,20 @@ class _Build:
     def members(self, value: Any, allowed: Mapping[str, bool], path: Path) -> Mapping[str, Any] | None:
         """A mapping with these names, else None."""
         if not isinstance(value, Mapping):
-            self.bad(path, "shape", f"here must be names with values: {', '.join(allowed)}")
+            self.bad(path, "shape", "here must be names with values: {names}", names=", ".join(allowed))
             return None
         for name in value:
             if name not in allowed:
                 self.bad(
-                    (*path, str(name)), "unknown_name", f"{name!r} is not known here: {', '.join(allowed)}"
+                    (*path, str(name)),
+                    "unknown_name",
+                    "“{name}” is not known here: {names}",
+                    name=str(name),
+                    names=", ".join(allowed),
                 )
         for name, needed in allowed.items():
             if needed and name not in value:
-                self.bad(path, "missing", f"{name!r} is missing")
+                self.bad(path, "missing", "“{name}” is missing", name=name)
         return value
 
     def word(self, value: Mapping[str, Any], name: str, path: Path, default: str = "") -> str:
@@ -102,7 +110,7 @@ class _Build:
         if isinstance(found, int) and not isinstance(found, bool):
             found = str(found)
         if not isinstance(found, str) or len(found) > 200:
-            self.bad((*path, name), "shape", f"{name} must be a text of 200 characters at most")
+            self.bad((*path, name), "shape", "{name} must be a text of 200 characters at most", name=name)
             return default
         return found
 
@@ -125,10 +133,10 @@ class _Build:
             return None
         language = self.word(value, "language", (), "ru")
         if language not in LANGUAGES:
-            self.bad(("language",), "language", f"language is one of {', '.join(LANGUAGES)}")
+            self.bad(("language",), "language", "language is one of {names}", names=", ".join(LANGUAGES))
         zone = self.word(value, "zone", ())
         if zone and hours.zone_of(zone) is None:
-            self.bad(("zone",), "zone", f"there is no zone {zone!r}: write one like Europe/Moscow")
+            self.bad(("zone",), "zone", "there is no zone “{zone}”: write one like Europe/Moscow", zone=zone)
         return Flow(
             name=self.name(value, ()),
             language=language,
@@ -148,14 +156,16 @@ class _Build:
             self.bad(("states",), "shape", "states is a list: each begins with - name:")
             return found
         if len(value) > MOST_STATES:
-            self.bad(("states",), "too_many", f"a flow has {MOST_STATES} states at most")
+            self.bad(("states",), "too_many", "a flow has {most} states at most", most=MOST_STATES)
             return found
         for n, one in enumerate(value):
             state = self.state(one, ("states", n))
             if state is None:
                 continue
             if state.name in found:
-                self.bad(("states", n, "name"), "name_twice", f"there is another state {state.name!r}")
+                self.bad(
+                    ("states", n, "name"), "name_twice", "there is another state “{name}”", name=state.name
+                )
             found[state.name] = state
         return found
 
@@ -170,7 +180,13 @@ class _Build:
             self.bad((*path, "serves"), "shape", "serves is true or false")
         if kind not in list(Verb):
             if "type" in members:
-                self.bad((*path, "type"), "unknown_verb", f"there is no verb {kind!r}: {', '.join(Verb)}")
+                self.bad(
+                    (*path, "type"),
+                    "unknown_verb",
+                    "there is no verb “{verb}”: {names}",
+                    verb=kind,
+                    names=", ".join(Verb),
+                )
             return None
         verb = Verb(kind)
         properties = self.properties(verb, members.get("properties"), (*path, "properties"))
@@ -190,7 +206,7 @@ class _Build:
         except ValidationError as error:
             for one in error.errors(include_url=False):
                 where = self.written(path, one["loc"], value or {})
-                self.bad(where, "property", _said(verb, one["type"], one["loc"], one["msg"]))
+                self.bad(where, "property", _said(verb, one))
             return None
 
     def written(self, path: Path, loc: Iterable[str | int], value: Any) -> Path:
@@ -223,7 +239,12 @@ class _Build:
                 self.bad((*path, str(event)), "shape", "here must be the name of a state")
             elif event not in (DEFAULT, *EVENTS[verb]) and not (verb is Verb.MENU and is_key(str(event))):
                 self.bad(
-                    (*path, str(event)), "unknown_event", f"{verb} never ends with {event!r}: {_events(verb)}"
+                    (*path, str(event)),
+                    "unknown_event",
+                    "{verb} never ends with “{event}”: {events}",
+                    verb=verb.value,
+                    event=str(event),
+                    events=_events(verb),
                 )
             else:
                 found[str(event)] = name
@@ -231,23 +252,27 @@ class _Build:
 
 
 def _events(verb: Verb) -> str:
-    names = [*EVENTS[verb], DEFAULT] if EVENTS[verb] else []
+    names = ", ".join([*EVENTS[verb], DEFAULT] if EVENTS[verb] else [])
     if verb is Verb.MENU:
-        names.insert(0, "its keys")
-    return ", ".join(names) or "it has no transitions"
+        return told("its keys, {names}", names=names)
+    return Name(names) if names else told("it has no transitions")
 
 
-def _said(verb: Verb, kind: str, loc: tuple[int | str, ...], message: str) -> str:
+def _said(verb: Verb, found: ErrorDetails) -> str:
     """A finding of the schema in plain words."""
+    loc = found["loc"]
     name = str(loc[-1]) if loc else ""
-    if kind == "missing":
-        return f"{name!r} is missing"
-    if kind == "extra_forbidden":
-        if " " in name:
-            return f"{name!r} is no name of a property: a text with a comma inside of {{ }} needs quotes"
-        known = ", ".join(PROPERTIES[verb].model_fields)
-        inside = f": {verb} knows {known}" if len(loc) == 1 else ""
-        return f"{name!r} is not known here{inside}"
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]
+    match found["type"]:
+        case "missing":
+            return told("“{name}” is missing", name=name)
+        case "extra_forbidden" if " " in name:
+            return told(
+                "“{name}” is no name of a property: a text with a comma inside of {{ }} needs quotes",
+                name=name,
+            )
+        case "extra_forbidden" if len(loc) == 1:
+            known = ", ".join(PROPERTIES[verb].model_fields)
+            return told("“{name}” is not known here: {verb} knows {names}", name=name, verb=verb, names=known)
+        case "extra_forbidden":
+            return told("“{name}” is not known here", name=name)
+    return reason_of(found, {})

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from dialer.said import Name, told
 from ivr_flows.actions import (
     Action,
     Ask,
@@ -221,11 +222,28 @@ class Problem:
     path: str
     #: stable
     code: str
+    #: can be translated: see `dialer.said`
     text: str
 
+    @property
+    def said(self) -> str:
+        """All of it as one text, which can be translated."""
+        match self.line, self.path:
+            case 0, "":
+                return self.text
+            case 0, path:
+                return told("{path}: {text}", path=path, text=self.text)
+            case line, "":
+                return told("line {line}: {text}", line=line, text=self.text)
+            case line, path:
+                return told("line {line}, {path}: {text}", line=line, path=path, text=self.text)
+
+    def members(self) -> dict[str, Any]:
+        """As plain values; what is for programs is no text."""
+        return {"line": self.line, "path": Name(self.path), "code": Name(self.code), "text": self.text}
+
     def __str__(self) -> str:
-        where = ", ".join(filter(None, (f"line {self.line}" if self.line else "", self.path)))
-        return f"{where}: {self.text}" if where else self.text
+        return str(self.said)
 
 
 @dataclass(frozen=True, slots=True)

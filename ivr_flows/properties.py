@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from dialer.said import told
 from ivr_flows import hosts, hours
 from ivr_flows.model import KEYS, LANGUAGES, MOST_TEXT, Properties, Value, Verb
 from ivr_flows.templates import NAME, parse
@@ -35,19 +36,23 @@ def _checked(check: Callable[[str], object]) -> AfterValidator:
 
 def _keys(text: str) -> None:
     if not set(text) <= set(KEYS):
-        raise ValueError(f"keys are {KEYS}")
+        raise ValueError(told("keys are {keys}", keys=KEYS))
 
 
 def _variable(text: str) -> None:
     if not NAME.fullmatch(text):
-        raise ValueError(f"{text!r} is no name of a variable: small letters, digits, _ and dots")
+        raise ValueError(
+            told("“{text}” is no name of a variable: small letters, digits, _ and dots", text=text)
+        )
     if text in GIVEN:
-        raise ValueError(f"{text!r} is given by the call, choose another name")
+        raise ValueError(told("“{text}” is given by the call, choose another name", text=text))
 
 
 def _path(text: str) -> None:
     if not hosts.PATH.fullmatch(text):
-        raise ValueError(f"{text!r} is no path into JSON: write names and positions like items.0.price")
+        raise ValueError(
+            told("“{text}” is no path into JSON: write names and positions like items.0.price", text=text)
+        )
 
 
 Word = Annotated[str, BeforeValidator(_word), Field(max_length=MOST_TEXT)]
@@ -91,7 +96,7 @@ class Part(BaseModel):
     @model_validator(mode="after")
     def _one(self) -> Part:
         if sum(getattr(self, kind) is not None for kind in KINDS) != 1:
-            raise ValueError(f"give one of {', '.join(KINDS)}")
+            raise ValueError(told("give one of {names}", names=", ".join(KINDS)))
         return self
 
     @property
@@ -260,7 +265,7 @@ class Test(BaseModel):
     @model_validator(mode="after")
     def _one(self) -> Test:
         if len(self.model_fields_set - {"variable"}) != 1:
-            raise ValueError(f"give one of {', '.join(OPERATORS)}")
+            raise ValueError(told("give one of {names}", names=", ".join(OPERATORS)))
         return self
 
 
@@ -301,7 +306,7 @@ class ScheduleProperties(Properties):
         if self.holidays:
             hours.free_days(self.holidays, 2026)
         if self.zone and hours.zone_of(self.zone) is None:
-            raise ValueError(f"there is no zone {self.zone!r}: write one like Europe/Moscow")
+            raise ValueError(told("there is no zone “{zone}”: write one like Europe/Moscow", zone=self.zone))
         return self
 
 

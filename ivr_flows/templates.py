@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Final
 
+from dialer.said import told
 from ivr_flows.model import Date, DateTime, Digits, Money, Number, Prompt, Text, Time, Value
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
@@ -86,7 +87,13 @@ def parse(text: str, *, spoken: bool = False) -> tuple[str | Place, ...]:
         if match[0] in ("{{", "}}"):
             plain += match[0][0]
         elif match[1] is None:
-            raise ValueError(f"a brace has no partner in {text!r}: write {match[0] * 2} for a brace itself")
+            raise ValueError(
+                told(
+                    "a brace has no partner in “{text}”: write {braces} for a brace itself",
+                    text=text,
+                    braces=match[0] * 2,
+                )
+            )
         else:
             if plain:
                 pieces.append(plain)
@@ -99,19 +106,43 @@ def parse(text: str, *, spoken: bool = False) -> tuple[str | Place, ...]:
 def _place(inside: str, *, spoken: bool) -> Place:
     name, *rest = (part.strip() for part in inside.split("|"))
     if not NAME.fullmatch(name):
-        raise ValueError(f"{{{inside}}} names no variable: write a name like {{contact.name}}")
+        raise ValueError(
+            told("{inside} names no variable: write a name like {{contact.name}}", inside=f"{{{inside}}}")
+        )
     filters = []
     for part in rest:
         kind, _, argument = (word.strip() for word in part.partition(":"))
         if kind not in FILTERS:
-            raise ValueError(f"there is no filter {kind!r} in {{{inside}}}: {', '.join(FILTERS)}")
+            raise ValueError(
+                told(
+                    "there is no filter “{filter}” in {inside}: {names}",
+                    filter=kind,
+                    inside=f"{{{inside}}}",
+                    names=", ".join(FILTERS),
+                )
+            )
         if kind in SPEAKING and not spoken:
-            raise ValueError(f"the filter {kind} in {{{inside}}} is for what is spoken, not for a value")
+            raise ValueError(
+                told(
+                    "the filter {filter} in {inside} is for what is spoken, not for a value",
+                    filter=kind,
+                    inside=f"{{{inside}}}",
+                )
+            )
         if kind in SPEAKING and part is not rest[-1]:
-            raise ValueError(f"the filter {kind} in {{{inside}}} must be the last")
+            raise ValueError(
+                told("the filter {filter} in {inside} must be the last", filter=kind, inside=f"{{{inside}}}")
+            )
         allowed = _ARGUMENTS.get(kind)
         if (allowed is None and argument) or (allowed is not None and not allowed.fullmatch(argument)):
-            raise ValueError(f"the filter {kind} in {{{inside}}} cannot have {argument!r} after its colon")
+            raise ValueError(
+                told(
+                    "the filter {filter} in {inside} cannot have “{argument}” after its colon",
+                    filter=kind,
+                    inside=f"{{{inside}}}",
+                    argument=argument,
+                )
+            )
         filters.append((kind, argument))
     return Place(name, tuple(filters))
 

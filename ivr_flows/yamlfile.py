@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import yaml
 
 from dialer.errors import BadFlow
+from dialer.said import told
 from ivr_flows.model import Problem
 
 MOST_BYTES: Final = 256 * 1024
@@ -54,7 +55,7 @@ def read(text: str, source: str) -> Read:
     """The values of a text. Raises BadFlow."""
     reader = _Reader(source)
     if len(text.encode("utf-8", "replace")) > MOST_BYTES:
-        raise reader.bad(0, "too_large", f"the text has more than {MOST_BYTES // 1024} KiB")
+        raise reader.bad(0, "too_large", told("the text has more than {size} KiB", size=MOST_BYTES // 1024))
     if text.lstrip("\ufeff \t\r\n").startswith("{"):
         # JSON may be indented with tabs, which YAML forbids; inside of its texts there are none.
         text = text.replace("\t", " ")
@@ -63,15 +64,20 @@ def read(text: str, source: str) -> Read:
             reader.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        words = f"{error.problem or error.context}; look at indents, colons, and quotes around # * {{"
+        words = told(
+            "{reason}; look at indents, colons, and quotes around # * {{",
+            reason=str(error.problem or error.context),
+        )
         raise reader.bad(mark.line + 1 if mark else 0, "not_yaml", words) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        words = f"there is a character that no text has (U+{_number(error):04X})"
+        words = told("there is a character that no text has (U+{number})", number=f"{_number(error):04X}")
         raise reader.bad(line, "not_yaml", words) from error
     except (ValueError, OverflowError) as error:
         # An escape like \U0011FFFF, a version like %YAML 9999...9.
-        raise reader.bad(reader.line, "not_yaml", f"it cannot be read: {error}") from error
+        raise reader.bad(
+            reader.line, "not_yaml", told("it cannot be read: {reason}", reason=str(error))
+        ) from error
     return Read(reader.found[0] if reader.found else None, reader.lines)
 
 
@@ -105,10 +111,10 @@ class _Reader:
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             if wants_name:
                 raise self.bad(
-                    line, "odd_name", "a name must be a word; a text that begins with { needs quotes"
+                    line, "odd_name", told("a name must be a word; a text that begins with {{ needs quotes")
                 )
             if len(self.levels) >= MOST_DEPTH:
-                raise self.bad(line, "too_deep", f"it is nested deeper than {MOST_DEPTH}")
+                raise self.bad(line, "too_deep", told("it is nested deeper than {depth}", depth=MOST_DEPTH))
             made: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
             self.levels.append(_Level(made, self.put(made)))
 
@@ -117,16 +123,22 @@ class _Reader:
         if isinstance(event, yaml.DocumentStartEvent) and self.found:
             raise self.bad(self.line, "two_documents", "one file holds one flow: take out the line ---")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            words = "anchors (&) and aliases (*) are not taken: write it out; the key of a phone is '*'"
+            words = told("anchors (&) and aliases (*) are not taken: write it out; the key of a phone is '*'")
             raise self.bad(self.line, "alias", words)
         if isinstance(event, yaml.NodeEvent) and getattr(event, "tag", None):
-            raise self.bad(self.line, "tag", f"tags like {event.tag} are not taken: write a plain value")
+            raise self.bad(
+                self.line, "tag", told("tags like {tag} are not taken: write a plain value", tag=event.tag)
+            )
 
     def name(self, level: _Level, key: str) -> None:
         """The name of the value that comes next."""
         path = (*level.path, key)
         if key in level.value:
-            words = f"{key!r} stands here a second time; the first is on line {self.lines.get(path, 0)}"
+            words = told(
+                "“{name}” stands here a second time; the first is on line {line}",
+                name=key,
+                line=self.lines.get(path, 0),
+            )
             raise self.bad(self.line, "twice", words, path)
         level.key = key
         # A value is looked for where its name stands.
@@ -135,7 +147,7 @@ class _Reader:
     def put(self, value: Any) -> Path:
         """Put a value where it belongs, and say where that is."""
         if len(self.lines) >= MOST_VALUES:
-            raise self.bad(self.line, "too_many", f"there are more than {MOST_VALUES} values")
+            raise self.bad(self.line, "too_many", told("there are more than {most} values", most=MOST_VALUES))
         path: Path = ()
         if not self.levels:
             self.found.append(value)

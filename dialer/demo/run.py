@@ -38,9 +38,10 @@ from dialer.demo.api import Api
 from dialer.demo.carrier import Carrier
 from dialer.demo.phones import AgentPhones, Phone
 from dialer.demo.robots import Robot, Times
-from dialer.demo.screen import Screen, print_summary, terminal_locale
+from dialer.demo.screen import Screen, print_summary
 from dialer.demo.setup import SUPERVISOR, TENANT, TRUNK, Setup
 from dialer.errors import Invalid
+from dialer.httpkit.i18n import terminal_locale
 from dialer.pacing.budget import ALLOWANCE_ANSWERS
 from dialer.ports import free_port, taken
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,14 +31,6 @@ _AGENTS = {
     "paused": "white",
     "lost": "red",
 }
-
-
-def terminal_locale(environment: Mapping[str, str] = os.environ) -> str:
-    """`ru` where the terminal speaks Russian (LC_ALL, LC_MESSAGES, LANG in this order), else `en`."""
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        if value := environment.get(name):
-            return "ru" if value.lower().startswith("ru") else "en"
-    return "en"
 
 
 class Screen:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from dialer.said import why
 from ivr_flows import hours
 
 
@@ -70,7 +71,7 @@ def fault(
         if holidays:
             hours.free_days(holidays, 2026)
     except ValueError as error:
-        return field, str(error)
+        return field, why(error)
     if zone and hours.zone_of(zone) is None:
         return "zone", "is no time zone: write one like Europe/Moscow"
     return None

@@ -8,6 +8,7 @@ file exists, so none can be out of date.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
 from dialer.errors import DozvonError
-from dialer.httpkit.said import Said
+from dialer.said import Name, Said
 
 LOCALES = ("ru", "en")
 FOLDER = Path(__file__).parent.parent / "web" / "locale"
@@ -39,6 +40,14 @@ def translator(locale: str) -> NullTranslations:
         one = Translations(compiled)
         merged = one if not isinstance(merged, Translations) else merged.merge(one)
     return merged
+
+
+def terminal_locale(environment: Mapping[str, str] = os.environ) -> str:
+    """`ru` where the terminal speaks Russian (LC_ALL, LC_MESSAGES, LANG in this order), else `en`."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := environment.get(name):
+            return "ru" if value.lower().startswith("ru") else "en"
+    return "en"
 
 
 def negotiate(accept_language: str | None, default: str) -> str:
@@ -63,6 +72,8 @@ def said(value: object, locale: str) -> object:
         return translator(locale).gettext(value.template).format(**values)
     if isinstance(value, DozvonError):
         return message(value, locale)
+    if isinstance(value, Name):
+        return str(value)
     if isinstance(value, str):
         # The empty id is the catalogue's header.
         return translator(locale).gettext(value) if value else value

@@ -35,6 +35,7 @@ from dialer.httpkit.i18n import message, negotiate, told_in, translator
 from dialer.httpkit.keys import LOCALE, REQUEST_ID, SETTINGS
 from dialer.httpkit.said import Said
 from dialer.httpkit.schema import FORMS
+from dialer.reasons import reason_of
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -69,43 +70,6 @@ TITLES: Mapping[int, str] = {
 #: What is not available now (503) is asked for again after so long, seconds: parts come back by themselves.
 RETRY_AFTER_S = 2
 
-#: pydantic's error types in our words, filled from the error's context; other types keep pydantic's words.
-REASONS: Mapping[str, str] = {
-    "missing": "is missing",
-    "extra_forbidden": "is not known here",
-    "string_too_short": "needs {min_length} characters or more",
-    "string_too_long": "may have {max_length} characters at most",
-    "string_pattern_mismatch": "does not have the right form",
-    "string_type": "must be a text",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "list_type": "must be a list",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-    "too_short": "needs {min_length} items or more",
-    "too_long": "may have {max_length} items at most",
-    "greater_than": "must be more than {gt}",
-    "greater_than_equal": "must be {ge} or more",
-    "less_than": "must be less than {lt}",
-    "less_than_equal": "must be {le} or less",
-    "enum": "must be one of: {expected}",
-    "literal_error": "must be one of: {expected}",
-    "uuid_parsing": "must be a UUID",
-    "uuid_type": "must be a UUID",
-    "datetime_parsing": "must be a time like 2026-01-31T09:00:00+03:00",
-    "datetime_from_date_parsing": "must be a time like 2026-01-31T09:00:00+03:00",
-    "datetime_type": "must be a time like 2026-01-31T09:00:00+03:00",
-    "timezone_aware": "must name its offset from UTC",
-    "date_parsing": "must be a date like 2026-01-31",
-    "date_from_datetime_parsing": "must be a date like 2026-01-31",
-}
-
 
 def invalid(error: ValidationError, where: str = "") -> Invalid:
     """All wrong fields of a pydantic error as one Invalid; the values themselves are not repeated."""
@@ -114,17 +78,7 @@ def invalid(error: ValidationError, where: str = "") -> Invalid:
         # The name of something in a mapping is marked so; an empty one has no place of its own.
         named = one["loc"][-1:] == ("[key]",)
         place = ".".join(str(part) for part in one["loc"][: -1 if named else None] if part != "")
-        context = one.get("ctx", {})
-        template = REASONS.get(one["type"])
-        if one["type"] == "value_error" and isinstance(context.get("error"), ValueError):
-            first = context["error"].args[0] if context["error"].args else ""
-            reason = first if isinstance(first, str) else str(first)
-        elif context.get("pattern") in FORMS:
-            reason = FORMS[context["pattern"]]
-        else:
-            if "expected" in context:
-                context = context | {"expected": str(context["expected"]).replace("' or '", "', '")}
-            reason = Said(template, **context) if template else one["msg"]
+        reason = reason_of(one, FORMS)
         if named:
             reason = Said("the name: {reason}", reason=reason)
         found.append({"field": place or where or "body", "reason": reason})

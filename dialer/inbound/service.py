@@ -23,8 +23,9 @@ from dialer.httpkit.said import Said
 from dialer.inbound import numbers_store, store, traffic
 from dialer.inbound.model import NUMBER, Arrived, Filter, FlowRow, Number, Stepped, Version, dialled_digits
 from dialer.inbound.traffic import StateTraffic
-from dialer.inbound.uses import uses
+from dialer.inbound.uses import names, uses
 from dialer.prompts.model import Problem as Unheard
+from dialer.said import told
 from ivr_flows import checks, loader
 from ivr_flows.model import LANGUAGES, Flow, Problem, Prompt
 from ivr_flows.naming import Named
@@ -119,14 +120,11 @@ class InboundService:
         except BadFlow as error:
             return Checked(None, error.problems)
         async with self._database.tenant(actor.tenant_id) as conn:
-            names = await self._live(conn, actor)
-        return Checked(
-            flow, checks.problems(flow, flows={*names, flow.name}, prompts=await self._heard(actor))
-        )
-
-    async def _live(self, conn: AsyncConnection, actor: Actor) -> set[str]:
-        rows = await store.flows(conn, actor.tenant_id)
-        return {one.name for one in rows if one.live_version is not None}
+            known = await names(conn, actor.tenant_id)
+        known[Named.FLOW] |= {flow.name}
+        if self._sounds is not None:
+            known[Named.SOUND] = await self._heard(actor, self._sounds)
+        return Checked(flow, checks.problems(flow, known))
 
     async def uses(self, actor: Actor, kind: Named) -> Mapping[str, Sequence[str]]:
         """Names of a kind, as they are compared -> the flows that callers are led by and that name it."""
@@ -141,14 +139,13 @@ class InboundService:
             used = await store.in_use(conn, actor.tenant_id)
         return {one.flow: one.document for one in used if one.state == "live"}
 
-    async def _heard(self, actor: Actor) -> set[str] | None:
+    @staticmethod
+    async def _heard(actor: Actor, sounds: Sounds) -> set[str]:
         """Recordings as `checks.problems` takes them: language/name."""
-        if self._sounds is None:
-            return None
         return {
             f"{language}/{name}"
             for language in LANGUAGES
-            for name in await self._sounds.known(actor.tenant_id, language)
+            for name in await sounds.known(actor.tenant_id, language)
         }
 
     async def hindrances(self, actor: Actor, name: str, version: int) -> Sequence[Problem]:
@@ -162,7 +159,10 @@ class InboundService:
             problems = checked.problems
             return problems if found.source else [replace(one, line=0) for one in problems]
         unheard = await self._sounds.missing(actor.tenant_id, spoken(checked.flow))
-        return [Problem(0, "", "not_spoken", f"{one.what}: {one.reason}") for one in unheard]
+        return [
+            Problem(0, "", "not_spoken", told("{what}: {reason}", what=one.what, reason=one.reason))
+            for one in unheard
+        ]
 
     async def publish(self, actor: Actor, name: str, version: int, use: Use) -> FlowRow:
         """Have callers led by this version: those of test numbers, or all. Calls that are under way keep

@@ -1,5 +1,4 @@
-"""Which names the flows use that callers are led by: hosts, hours, places of offers, destinations, queues,
-recordings."""
+"""Names in flows: those that there are, and those that the flows use that callers are led by."""
 
 from __future__ import annotations
 
@@ -7,11 +6,36 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.agents import people
+from dialer.destinations import store as destinations
+from dialer.destinations.model import Kind
 from dialer.errors import BadFlow
+from dialer.hosts import store as hosts
+from dialer.hours import store as hours
 from dialer.inbound import store
 from dialer.inbound.model import Version
+from dialer.offers import store as offers
+from dialer.queues import store as queues
 from ivr_flows import loader
 from ivr_flows.naming import Named, Naming, compared, namings
+
+
+async def names(conn: AsyncConnection, tenant_id: int) -> dict[Named, set[str]]:
+    """All names that flows may use now, by their kinds; recordings are not among them."""
+    flows = await store.flows(conn, tenant_id)
+    agents = [one for one in await people.agents(conn, tenant_id) if one.enabled]
+    listed = await destinations.destinations(conn, tenant_id)
+    numbers = {one.value for one in listed if one.kind is Kind.NUMBER}
+    return {
+        Named.FLOW: {one.name for one in flows if one.live_version is not None},
+        Named.HOST: {one.host for one in await hosts.hosts(conn, tenant_id)},
+        Named.HOURS: {one.name for one in await hours.openings(conn, tenant_id)},
+        Named.PLACE: {one.place for one in await offers.offers(conn, tenant_id)},
+        Named.DESTINATION: {one.name for one in (*listed, *agents)} | numbers,
+        # Where there is no queue of a name, the skill of that name serves.
+        Named.QUEUE: {one.name for one in (await queues.queues(conn, tenant_id)).values()}
+        | {skill for one in agents for skill in one.skills},
+    }
 
 
 async def uses(conn: AsyncConnection, tenant_id: int, kind: Named) -> Mapping[str, Sequence[str]]:

@@ -6,13 +6,15 @@ from typing import Any
 
 from playwright.async_api import expect
 from support.browser import Visitors
-from support.flow_pages import BOSS, a_call, a_flow, document
+from support.flow_pages import BOSS, SKILL, a_call, a_flow, document
 from support.stage import TENANT, Stage
 
 from dialer.clock import utc_now
 from dialer.db import events
 from dialer.httpkit.access import Role
 from dialer.inbound.http import INBOUND
+from dialer.queues.fields import QueueIn
+from dialer.queues.http import QUEUES
 from ivr_flows.writing import yaml_of
 
 NUMBER = "74957770101"
@@ -29,6 +31,7 @@ async def a_number(stage: Stage, flow: str = "reception", **more: Any) -> None:
 async def test_a_flow_is_begun_mended_and_published(visit: Visitors, stage: Stage) -> None:
     """What is wrong is told with its line while one types, and holds up the saving; the text keeps its
     comments; what is published is drawn as live."""
+    await stage.web.app[QUEUES].create(BOSS, QueueIn(name="quality"))
     person = await visit(Role.SUPERVISOR)
     person.expected.add(422)
     page = person.page
@@ -75,7 +78,7 @@ async def test_a_text_is_tried_on_its_page(visit: Visitors, stage: Stage) -> Non
     await page.fill("#word", "1")
     await page.press("#word", "Enter")
     await expect(played).to_contain_text("Enqueue")
-    await expect(played).to_contain_text("queue=sales")
+    await expect(played).to_contain_text(f"queue={SKILL}")
     await played.locator("button:has-text('waited too long')").click()
     await expect(played).to_contain_text("The call is over.")
     await page.click("text=From the beginning")
@@ -127,3 +130,48 @@ async def test_a_version_says_what_would_break(visit: Visitors, stage: Stage) ->
     await expect(page.locator("main")).to_contain_text("changed: greeting")
     await expect(page.locator("main")).to_contain_text("777 01 01")
     assert await page.locator("button:has-text('Publish')").count() == 0
+
+
+async def test_names_that_are_not_there_are_told_in_russian(visit: Visitors, stage: Stage) -> None:
+    """Each at its state, with what there is; the details are in the reader's language too."""
+    states = [
+        {
+            "name": "look",
+            "type": "schedule",
+            "properties": {"hours": "Salon"},
+            "transitions": {"default": "wait"},
+        },
+        {
+            "name": "wait",
+            "type": "enqueue",
+            "properties": {"queue": "tyres"},
+            "transitions": {"default": "ring"},
+        },
+        {
+            "name": "ring",
+            "type": "dial",
+            "properties": {"targets": ["Moon"]},
+            "transitions": {"default": "end"},
+        },
+        {"name": "end", "type": "hangup"},
+    ]
+    wrong = {**document(), "initial_state": "look", "states": states}
+    await stage.web.app[INBOUND].write(BOSS, yaml_of(wrong))
+    person = await visit(Role.SUPERVISOR, locale="ru")
+    await person.open("/flows/1/versions/1")
+    problems = person.page.locator(".problems li")
+    await expect(problems).to_have_count(3)
+    for n, (path, text) in enumerate(
+        (
+            ("states.look.properties.hours", "нет часов работы с именем «Salon»: пока нет ни одного"),
+            (
+                "states.wait.properties.queue",
+                f"нет очереди «tyres», и ни у одного оператора нет такого навыка: есть {SKILL}",
+            ),
+            ("states.ring.properties.targets", "нет ни оператора, ни направления «Moon»: есть"),
+        )
+    ):
+        await expect(problems.nth(n)).to_contain_text(path)
+        await expect(problems.nth(n)).to_contain_text(text)
+        await expect(problems.nth(n)).to_contain_text("строка")
+    assert await person.page.locator("button:has-text('Опубликовать')").count() == 0

@@ -19,6 +19,8 @@ from dialer.inbound.service import InboundService
 from ivr_flows.model import Passed
 from support.stage import TENANT
 
+#: Of the stage's agents: what serves where there is no queue of the name.
+SKILL = "продажи"
 BOSS = Actor(TENANT, None, Role.ADMINISTRATOR, "Somebody", "en")
 
 
@@ -41,7 +43,7 @@ def document(name: str = "reception", word: str = "Hello.") -> dict[str, Any]:
         {
             "name": "sales",
             "type": "enqueue",
-            "properties": {"queue": "sales"},
+            "properties": {"queue": SKILL},
             "transitions": {"default": "end"},
         },
         {"name": "end", "type": "hangup"},

@@ -12,8 +12,8 @@ from babel.messages.extract import extract_from_dir
 from rich.console import Console
 
 from dialer.demo import screen
-from dialer.demo.screen import Screen, terminal_locale
-from dialer.httpkit.i18n import translator
+from dialer.demo.screen import Screen
+from dialer.httpkit.i18n import terminal_locale, translator
 
 SPREAD = {"p50": 5.4, "p95": 9.6, "max": 12.0}
 SUMMARY: dict[str, Any] = {

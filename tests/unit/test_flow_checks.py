@@ -13,6 +13,7 @@ from ivr_flows.checks import problems
 from ivr_flows.hosts import allowed, check_template, fill, taken
 from ivr_flows.loader import from_document
 from ivr_flows.model import LANGUAGES, Flow
+from ivr_flows.naming import Named
 
 
 def flow(*states: Mapping[str, Any], on_error: str = "", initial: str = "a") -> Flow:
@@ -88,10 +89,24 @@ BROKEN: dict[str, list[tuple[Flow, dict[str, Any], list[str]]]] = {
         ),
     ],
     "no_variable": [(flow(say("a", "end", "Hi {nobody}")), {}, ["states.a.properties"])],
-    "no_flow": [(flow(GOTO), {"flows": {"one"}}, ["states.a.properties.flow"])],
-    "no_sound": [(flow(PLAY), {"prompts": {"en/hello"}}, ["states.a.properties.sound"])],
-    "host": [(flow(ASKS), {"hosts": {"a.example"}}, ["states.a.properties.url"])],
+    "no_flow": [(flow(GOTO), {Named.FLOW: {"one"}}, ["states.a.properties.flow"])],
+    "no_sound": [(flow(PLAY), {Named.SOUND: {"en/hello"}}, ["states.a.properties.sound"])],
+    "host": [(flow(ASKS), {Named.HOST: {"a.example"}}, ["states.a.properties.url"])],
 }
+for verb, kind, told, named in (
+    ("schedule", Named.HOURS, {"hours": "Salon"}, "hours"),
+    ("offer", Named.PLACE, {"place": "after", "prompt": "?"}, "place"),
+    ("enqueue", Named.QUEUE, {"queue": "sales"}, "queue"),
+    ("request_callback", Named.QUEUE, {"queue": "sales"}, "queue"),
+    ("transfer", Named.DESTINATION, {"target": "Head office"}, "target"),
+    ("dial", Named.DESTINATION, {"targets": ["Anna", "{who}"]}, "targets"),
+):
+    one = flow(
+        state("s", "set", {"done": "a"}, values={"who": "x"}),
+        state("a", verb, {"default": "end"}, **told),
+        initial="s",
+    )
+    BROKEN.setdefault(f"no_{kind}", []).append((one, {kind: {"other"}}, [f"states.a.properties.{named}"]))
 CASES = [(code, *case) for code, cases in BROKEN.items() for case in cases]
 
 
@@ -99,9 +114,9 @@ CASES = [(code, *case) for code, cases in BROKEN.items() for case in cases]
 def test_each_check_finds_its_own(code: str, broken: Flow, known: dict[str, Any], paths: list[str]) -> None:
     """A flow with one mistake has that one problem, at its path."""
     if paths == ["initial_state"]:
-        assert [(one.path, one.code) for one in problems(broken, **known)] == [("initial_state", code)]
+        assert [(one.path, one.code) for one in problems(broken, known)] == [("initial_state", code)]
         return
-    assert [(one.path, one.code) for one in problems(broken, **known)] == [(path, code) for path in paths]
+    assert [(one.path, one.code) for one in problems(broken, known)] == [(path, code) for path in paths]
 
 
 #: Flows that look like a mistake and are none.
@@ -113,10 +128,10 @@ FINE = [
     ),  # they wait, and hear of it
     (flow(state("a", "menu", {"1": "end", "*": "a"}, prompt="?")), {}),  # a key each round
     (flow(say("a", "q"), state("q", "enqueue", {}, queue="q"), say("sorry", "q"), on_error="sorry"), {}),
-    (flow(GOTO), {"flows": {"other"}}),
-    (flow(PLAY), {"prompts": {"hello"}}),
-    (flow(PLAY), {"prompts": {"en/hello", "ru/hello"}}),
-    (flow(ASKS), {"hosts": {"a.example:8443"}}),
+    (flow(GOTO), {Named.FLOW: {"other"}}),
+    (flow(PLAY), {Named.SOUND: {"hello"}}),
+    (flow(PLAY), {Named.SOUND: {"en/hello", "ru/hello"}}),
+    (flow(ASKS), {Named.HOST: {"a.example:8443"}}),
     (flow(say("a", "end", "{contact.name} {now|time} {campaign}")), {}),
 ]
 
@@ -124,14 +139,17 @@ FINE = [
 @pytest.mark.parametrize(("good", "known"), FINE)
 def test_what_only_looks_wrong_is_taken(good: Flow, known: dict[str, Any]) -> None:
     """Waiting is no loop, keys may lead back, what is known is known."""
-    assert [one.code for one in problems(good, **known) if one.path != "states.end"] == []
+    assert [one.code for one in problems(good, known) if one.path != "states.end"] == []
 
 
 def test_shipped_flows_are_good() -> None:
     """What comes along has no problem."""
     for name in shipped.NAMES:
         for language in LANGUAGES:
-            assert problems(shipped.flow(name, language), prompts=(), flows=(), hosts=()) == ()
+            assert (
+                problems(shipped.flow(name, language), {Named.SOUND: (), Named.FLOW: (), Named.HOST: ()})
+                == ()
+            )
 
 
 def test_a_long_flow_is_checked_without_a_fall() -> None:

@@ -52,7 +52,7 @@ def test_check_says_where_and_what(broken: str) -> None:
     )
     said = run("check", broken)
     assert said.exit_code == 1
-    assert f"broken.yaml:{line}: states.own.transitions.done: there is no state 'writen'" in said.stdout
+    assert f"broken.yaml:{line}: states.own.transitions.done: there is no state “writen”" in said.stdout
     assert "written" in said.stdout
     (found,) = json_lines(run("check", broken, "--json"))
     assert [one["code"] for one in found["problems"]] == ["no_state"]  # type: ignore[attr-defined]

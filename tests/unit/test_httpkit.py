@@ -31,6 +31,7 @@ from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.said import Said
 from dialer.httpkit.schema import FORMS, In, Out
 from dialer.httpkit.security import allowed_host, policy
+from dialer.reasons import REASONS
 from dialer.settings import load
 
 # -- rights --------------------------------------------------------------------------------------------
@@ -323,7 +324,7 @@ def spoken_reasons() -> set[str]:
 def test_every_error_speaks_russian() -> None:
     """Messages, titles and reasons of the HTTP floor and of users have a translation."""
     russian = translator("ru")
-    wanted = {error.template() for error in every_error()} | set(problems.REASONS.values())
+    wanted = {error.template() for error in every_error()} | set(REASONS.values())
     wanted |= set(problems.TITLES.values()) | spoken_reasons()
     same_in_both = {"{field}: {reason}.", "{reason}.", "{setting}: {reason}."}
     assert {text for text in wanted - same_in_both if russian.gettext(text) == text} == set()
