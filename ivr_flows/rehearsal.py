@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from ivr_flows import interpreter
@@ -14,6 +15,7 @@ from ivr_flows.model import (
     Ask,
     Began,
     Came,
+    CheckHours,
     Date,
     DateTime,
     Digits,
@@ -77,8 +79,15 @@ def rehearse(
     variables: Mapping[str, Any],
     language: str = "",
     other: Callable[[str], Flow | None] = lambda _name: None,
+    answers: Mapping[str, str] = MappingProxyType({}),
+    hours: Callable[[str], str | None] = lambda _name: None,
 ) -> Rehearsal:
-    """Play the flow until the words are used up or the call is over; `other` finds what `goto_flow` names."""
+    """Play the flow until the words are used up or the call is over.
+
+    `other` finds what `goto_flow` names. `answers`: state -> the word for whatever is asked there, each time
+    that it is; `hours`: what hours of a name say; None: it is asked. Raises ValueError for a word that says
+    nothing.
+    """
     script, lines = iter(words), list[Line]()
     position = interpreter.begin(flow, variables=variables, language=language)
     event: Event = Began()
@@ -103,7 +112,11 @@ def rehearse(
         if isinstance(action, Say | OfferAnswer):
             event = Played() if isinstance(action, Say) else Came("done")
             continue
-        word = next(script, None)
+        word = answers.get(position.state)
+        if word is None and isinstance(action, CheckHours):
+            word = hours(action.schedule)
+        if word is None:
+            word = next(script, None)
         if word is None:
             choices = () if isinstance(action, Ask) else outcomes(action, flow.states[position.state].verb)
             return Rehearsal(lines, position, action, choices)

@@ -51,10 +51,11 @@ from dialer.hours.service import HoursService
 from dialer.httpkit import stream
 from dialer.httpkit.application import Background, build_application
 from dialer.inbound import http as inbound_http
-from dialer.inbound import reasons_http
+from dialer.inbound import reasons_http, trying_http
 from dialer.inbound.reasons import ReasonService
 from dialer.inbound.screen import Screens
 from dialer.inbound.service import InboundService
+from dialer.inbound.trying import Trials
 from dialer.inbound.uses import flows_that_name, flows_that_play
 from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
@@ -134,6 +135,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             calls_http.routes,
             controls_http.routes,
             listening_http.routes,
+            trying_http.routes,
             inbound_http.routes,
             destinations_http.routes,
             hosts_http.routes,
@@ -180,6 +182,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             hosts_http.HOSTS: HostService(database, flows_that_name),
             inbound_http.INBOUND: InboundService(database, prompts),
             inbound_http.SCREENS: screens,
+            trying_http.TRIALS: Trials(database),
             stream.TELLERS: {"call.assigned": screens.tell},
             reasons_http.REASONS: ReasonService(database),
             hours_http.HOURS: HoursService(database, flows_that_name),

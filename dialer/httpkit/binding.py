@@ -46,7 +46,8 @@ def serve(route: Route) -> Handler:
         if route.accepts:
             _check_type(request, *route.accepts)
         if route.body is not None:
-            arguments["body"] = _body(route.body, payload)
+            field = route.takes.get(request.content_type)
+            arguments["body"] = _text(route.body, field, payload) if field else _body(route.body, payload)
         arguments |= _query(route, request)
 
         async def work() -> web.StreamResponse:
@@ -93,7 +94,7 @@ def _check_type(request: web.Request, *these: str) -> None:
 
 async def _payload(route: Route, request: web.Request) -> bytes:
     if route.body is not None:
-        _check_type(request, "application/json")
+        _check_type(request, "application/json", *route.takes)
     if (request.content_length or 0) > route.body_limit:
         raise TooLarge(limit=route.body_limit)
     payload = bytearray()
@@ -116,6 +117,19 @@ def _body(model: type[BaseModel], payload: bytes) -> BaseModel:
     try:
         # Strict: "5" is not 5. From JSON, so that texts still become times, UUIDs and enumerations.
         return model.model_validate_json(payload, strict=True)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def _text(model: type[BaseModel], field: str, payload: bytes) -> BaseModel:
+    try:
+        text = payload.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadRequest(reason="the body is not UTF-8") from None
+    if _has_nul(text):
+        raise BadRequest(reason="the body holds a NUL character")
+    try:
+        return model.model_validate({field: text})
     except ValidationError as error:
         raise invalid(error) from None
 
@@ -166,6 +180,9 @@ def _reply(route: Route, call: Call, returned: Any) -> web.StreamResponse:
         if not isinstance(returned, web.StreamResponse):
             raise TypeError(f"{route.name} must return its own reply")
         reply: web.StreamResponse = returned
+    elif route.gives is not None and isinstance(returned, web.StreamResponse):
+        reply = returned
+        reply.set_status(route.status)
     elif route.reply is None:
         reply = web.Response(status=route.status)
     else:
@@ -176,6 +193,8 @@ def _reply(route: Route, call: Call, returned: Any) -> web.StreamResponse:
             charset="utf-8",
         )
     reply.headers.setdefault("Cache-Control", "no-store")
+    if route.gives is not None:
+        reply.headers.setdefault("Vary", "Accept")
     for edit in call.edits:
         edit(reply)
     return reply

@@ -138,6 +138,7 @@ def _operation(route: Route, schemas: dict[_Key, Any]) -> dict[str, Any]:
         made["description"] = "\n\n".join(described)
     if route.body is not None:
         content = {"application/json": {"schema": schemas[route.name, "body"]}}
+        content |= {one: {"schema": _raw(one)} for one in route.takes}
         made["requestBody"] = {"required": True, "content": content}
     elif route.accepts:
         content = {one: {"schema": _raw(one)} for one in route.accepts}
@@ -200,6 +201,8 @@ def _responses(route: Route, schemas: dict[_Key, Any]) -> dict[str, Any]:
         reply["content"] = {route.raw: {"schema": _raw(route.raw)}}
     elif route.reply is not None:
         reply["content"] = {"application/json": {"schema": schemas[route.name, "reply"]}}
+        if route.gives is not None:
+            reply["content"][route.gives] = {"schema": _raw(route.gives)}
     made = {str(route.status): reply}
     by_status: dict[int, list[type[DozvonError]]] = {}
     for error in dict.fromkeys(_refusals(route)):

@@ -13,6 +13,8 @@
 - `right` is what every caller needs; None: anybody who is logged in; `public=True`: nobody need be.
 - `raw="text/csv"`: the handler returns a `web.StreamResponse` of its own, of that type.
 - `accepts="text/csv"` (or several types): the body is not JSON; the handler reads `call.chunks()`.
+- `takes={"application/yaml": "yaml"}`: a body of that type is the text of that field, and of nothing else.
+- `gives="application/yaml"`: the handler returns a reply of its own where `call.wants` that type.
 - A POST honours Idempotency-Key (see `idempotency`) unless `idempotent=False`: replies that hold a secret.
 
 A wrong declaration is a TypeError when the module is imported. All paths are under `/api/v1`.
@@ -24,8 +26,8 @@ import inspect
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import NoneType
-from typing import Any, TypedDict, TypeVar, Unpack, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, TypedDict, TypeVar, Unpack, get_args, get_type_hints
 from uuid import UUID
 
 from aiohttp import web
@@ -72,6 +74,10 @@ class Call:
         """The language of the reply."""
         return locale_of(self.request)
 
+    def wants(self, media_type: str) -> bool:
+        """Whether the caller would rather have this type than JSON, by their Accept."""
+        return preferred(self.request.headers.get("Accept", ""), media_type)
+
     def finish(self, edit: Done) -> None:
         """Have `edit` set headers or cookies of the reply."""
         self.edits.append(edit)
@@ -88,6 +94,16 @@ class Call:
             if size > self.body_limit:
                 raise TooLarge(limit=self.body_limit)
             yield chunk
+
+
+def preferred(accept: str, media_type: str) -> bool:
+    """Whether an Accept header names this type, and no less than JSON (RFC 9110, 12.5.1)."""
+    weights: dict[str, float] = {}
+    for part in accept[:500].split(","):
+        name, *parameters = (word.strip().lower() for word in part.split(";"))
+        weight = next((one[2:] for one in parameters if one.startswith("q=")), "1")
+        weights[name] = float(weight) if re.fullmatch(r"[01](\.[0-9]{0,3})?", weight) else 0.0
+    return weights.get(media_type, 0.0) > 0 and weights[media_type] >= weights.get("application/json", 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +142,10 @@ class Route:
     query: type[BaseModel] | None
     #: Content types of a body that is not JSON.
     accepts: tuple[str, ...]
+    #: Other content types of the body -> the field that such a body is the text of.
+    takes: Mapping[str, str]
+    #: Content type of a reply that is given in place of JSON where it is wanted.
+    gives: str | None
     #: Most bytes of the body.
     body_limit: int
     #: Whether an Idempotency-Key is honoured.
@@ -142,6 +162,8 @@ class Options(TypedDict, total=False):
     errors: tuple[type[DozvonError], ...]
     raw: str
     accepts: str | tuple[str, ...]
+    takes: Mapping[str, str]
+    gives: str
     body_limit: int
     idempotent: bool
 
@@ -192,6 +214,9 @@ class Routes:
                 if hints[name] not in PATH_TYPES:
                     raise TypeError(f"{method} {path}: {name} must be int, str or UUID")
             body, query = hints.get("body"), hints.get("query")
+            fields = body.model_fields if body is not None else {}
+            if not set(options.get("takes", {}).values()) <= set(fields):
+                raise TypeError(f"{method} {path}: the body has no such field to take a text")
             for model in (body, query):
                 _check_strict(f"{method} {path}", model)
             if body is not None and (method in {"GET", "DELETE"} or accepts):
@@ -213,13 +238,15 @@ class Routes:
                     right=options.get("right"),
                     public=options.get("public", False),
                     status=options.get("status", 204 if empty else 200),
-                    reply=None if empty or raw else TypeAdapter(hints["return"]),
+                    reply=None if empty or raw else TypeAdapter(_modelled(returned)),
                     raw=raw,
                     errors=options.get("errors", ()),
                     path_types={name: hints[name] for name in given if name in names},
                     body=body,
                     query=query,
                     accepts=accepts,
+                    takes=options.get("takes", {}),
+                    gives=options.get("gives"),
                     body_limit=options.get("body_limit", BODY_LIMIT),
                     idempotent=options.get("idempotent", secretless),
                     handler=handler,
@@ -228,6 +255,12 @@ class Routes:
             return handler
 
         return declare
+
+
+def _modelled(returned: Any) -> Any:
+    """What a handler returns as JSON, of what it may return."""
+    kinds = [one for one in get_args(returned) if one is not web.StreamResponse]
+    return kinds[0] if isinstance(returned, UnionType) and len(kinds) == 1 else returned
 
 
 def _check_strict(where: str, model: Any) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import quote
 from uuid import UUID
 
 from aiohttp import web
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from dialer.errors import BadFlow, Conflict, Invalid, NotFound
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
-from dialer.httpkit.routes import Call, Routes
+from dialer.httpkit.routes import PREFIX, Call, Routes
 from dialer.httpkit.schema import In, Line, Out
-from dialer.inbound.model import Arrived, Filter, MissedRule, dialled_digits
+from dialer.inbound.model import Arrived, Filter, MissedRule, Version, dialled_digits
 from dialer.inbound.screen import Screens
 from dialer.inbound.service import InboundService, Use, Way, number_shown
 from ivr_flows.yamlfile import MOST_BYTES
@@ -24,12 +25,15 @@ SCREENS = web.AppKey("screens", Screens)
 
 routes = Routes("inbound")
 
+#: RFC 9512
+YAML: Final = "application/yaml"
+
 
 class FlowIn(In):
     """A flow."""
 
     document: dict[str, Any] | None = Field(None, description="as docs/flows.md has it; it names the flow")
-    yaml: str | None = Field(
+    yaml: Annotated[str, StringConstraints(strip_whitespace=False)] | None = Field(
         None, max_length=MOST_BYTES, description="the same as YAML, in its place; its comments are kept"
     )
 
@@ -165,11 +169,22 @@ async def flows(call: Call) -> list[FlowOut]:
     return [FlowOut.model_validate(one) for one in await call.app[INBOUND].flows(call.actor)]
 
 
-@routes.post("/inbound/flows", right=Right.CAMPAIGNS_EDIT, status=201, errors=(BadFlow,))
-async def write(call: Call, body: FlowIn) -> VersionOut:
-    """A new draft of the flow that the document names. Nobody is led by it before it is published."""
+@routes.post(
+    "/inbound/flows",
+    right=Right.CAMPAIGNS_EDIT,
+    status=201,
+    errors=(BadFlow,),
+    takes={YAML: "yaml"},
+    gives=YAML,
+)
+async def write(call: Call, body: FlowIn) -> VersionOut | web.StreamResponse:
+    """A new draft of the flow that the document names. Nobody is led by it before it is published.
+
+    The body may be the flow itself as YAML (`Content-Type: application/yaml`). With `Accept:
+    application/yaml` the reply is the draft as YAML, and `Location` says where it is.
+    """
     written = body.document if body.document is not None else body.yaml or ""
-    return VersionOut.model_validate(await call.app[INBOUND].write(call.actor, written))
+    return _told(call, await call.app[INBOUND].write(call.actor, written))
 
 
 @routes.get("/inbound/flows/{name}/versions", right=Right.CAMPAIGNS_READ, errors=(NotFound,))
@@ -178,22 +193,36 @@ async def versions(call: Call, name: str) -> list[VersionOut]:
     return [VersionOut.model_validate(one) for one in await call.app[INBOUND].versions(call.actor, name)]
 
 
-@routes.get("/inbound/flows/{name}/versions/{version}", right=Right.CAMPAIGNS_READ, errors=(NotFound,))
-async def version(call: Call, name: str, version: int) -> VersionOut:
-    """What a flow says in a version."""
-    return VersionOut.model_validate(await call.app[INBOUND].version(call.actor, name, version))
+@routes.get(
+    "/inbound/flows/{name}/versions/{version}", right=Right.CAMPAIGNS_READ, errors=(NotFound,), gives=YAML
+)
+async def version(call: Call, name: str, version: int) -> VersionOut | web.StreamResponse:
+    """What a flow says in a version; with `Accept: application/yaml` its text alone."""
+    return _told(call, await call.app[INBOUND].version(call.actor, name, version))
 
 
 @routes.get(
     "/inbound/flows/{name}/versions/{version}.yaml",
     right=Right.CAMPAIGNS_READ,
-    raw="application/yaml",
+    raw=YAML,
     errors=(NotFound,),
 )
 async def version_text(call: Call, name: str, version: int) -> web.StreamResponse:
     """What a flow says in a version, as YAML: with its comments where it was written so."""
-    found = await call.app[INBOUND].version(call.actor, name, version)
-    return web.Response(text=found.text, content_type="application/yaml", charset="utf-8")
+    return _text(await call.app[INBOUND].version(call.actor, name, version))
+
+
+def _told(call: Call, version: Version) -> VersionOut | web.StreamResponse:
+    """As the caller would have it."""
+    if not call.wants(YAML):
+        return VersionOut.model_validate(version)
+    path = f"{PREFIX}/inbound/flows/{quote(version.flow, safe='')}/versions/{version.version}"
+    call.header("Location", path)
+    return _text(version)
+
+
+def _text(version: Version) -> web.StreamResponse:
+    return web.Response(text=version.text, content_type=YAML, charset="utf-8")
 
 
 @routes.post(

@@ -132,13 +132,6 @@ class InboundService:
         async with self._database.tenant(actor.tenant_id) as conn:
             return await uses(conn, actor.tenant_id, kind)
 
-    async def live_documents(self, actor: Actor) -> Mapping[str, Mapping[str, Any]]:
-        """What all flows say to callers now, by their names."""
-        actor.require(Right.CAMPAIGNS_READ)
-        async with self._database.tenant(actor.tenant_id) as conn:
-            used = await store.in_use(conn, actor.tenant_id)
-        return {one.flow: one.document for one in used if one.state == "live"}
-
     @staticmethod
     async def _heard(actor: Actor, sounds: Sounds) -> set[str]:
         """Recordings as `checks.problems` takes them: language/name."""

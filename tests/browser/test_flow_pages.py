@@ -87,6 +87,42 @@ async def test_a_text_is_tried_on_its_page(visit: Visitors, stage: Stage) -> Non
     assert len(await stage.web.app[INBOUND].versions(BOSS, "reception")) == 1
 
 
+async def test_a_text_is_tried_as_somebody_at_a_moment(visit: Visitors, stage: Stage) -> None:
+    """Who calls, when, in which language and what the world answers is said beside it."""
+    states = [
+        {"name": "who", "type": "lookup", "transitions": {"default": "hello"}},
+        {
+            "name": "hello",
+            "type": "say",
+            "properties": {"prompt": "{contact.name} of {call.city} at {now|time}"},
+            "transitions": {"default": "end"},
+        },
+        {"name": "end", "type": "hangup"},
+    ]
+    tried = {**document(), "initial_state": "who", "states": states}
+    await stage.web.app[INBOUND].write(BOSS, yaml_of(tried))
+    person = await visit(Role.SUPERVISOR)
+    page = person.page
+    await person.open("/flows/1/edit")
+    await page.click("text=Who calls, when")
+    await page.fill("#g-at", "2026-11-23T20:15")
+    await page.fill("#g-variables", "call.city=Omsk")
+    await page.fill("#g-answers", "who found")
+    await page.click("text=Call it")
+    played = page.locator("#played")
+    await expect(played).to_contain_text("“who found” needs a name")
+    await page.fill("#g-answers", "who: found:name=Anna")
+    await page.click("text=From the beginning")
+    await expect(played).to_contain_text("Anna of Omsk at")
+    await expect(played).to_contain_text("20:15")
+    await expect(played).to_contain_text("The call is over.")
+    await page.fill("#g-answers", "")
+    await page.click("text=From the beginning")
+    await page.fill("#word", "found:name=Boris")
+    await page.press("#word", "Enter")
+    await expect(played).to_contain_text("Boris of Omsk")
+
+
 async def test_callers_are_seen_where_they_are(visit: Visitors, stage: Stage) -> None:
     """On the drawing and in the table, as they come; who hung up stands at the state where they did."""
     await a_flow(stage.web.app[INBOUND])

@@ -72,7 +72,7 @@ def test_a_problem_is_told_in_russian(text: str, said_in_russian: str) -> None:
 
 def test_a_name_that_is_not_known_says_what_there_is() -> None:
     """In both languages, with the state as its path."""
-    flow = from_document(document("enqueue", {"queue": "sales"}, {"default": "end"}))
+    flow = from_document(document("enqueue", {"queue": "lorries"}, {"default": "end"}))
     (found,) = problems(flow, {Named.QUEUE: {"tyres", "Salon"}})
     assert found.code == "no_queue"
     assert found.path.endswith(".properties.queue")

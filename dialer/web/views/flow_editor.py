@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
+from multidict import MultiMapping
 
-from dialer.clock import utc_now
 from dialer.errors import BadFlow, DozvonError, Invalid
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.problems import locale_of
 from dialer.inbound.http import INBOUND
 from dialer.inbound.model import FlowRow
+from dialer.inbound.trying import CALLER, DIALLED, Trial
+from dialer.inbound.trying_http import TRIALS
+from dialer.said import told
 from dialer.web import forms
 from dialer.web.keys import LIVE
 from dialer.web.render import page
 from dialer.web.views.door import see
 from dialer.web.views.flows import ONE, flow_row
-from ivr_flows import loader, shipped
-from ivr_flows.model import LANGUAGES, Flow
-from ivr_flows.rehearsal import rehearse
+from ivr_flows import shipped
+from ivr_flows.model import LANGUAGES
 
 routes = web.RouteTableDef()
-
-#: What the caller is said to have, when a flow is tried.
-CALLER = {"caller": "+79161234567", "dialled": "+74951234567"}
 
 
 @routes.get("/flows/new")
@@ -84,26 +82,39 @@ async def simulate(request: web.Request) -> web.StreamResponse:
         words.append(word.replace(",", " "))
     context: dict[str, Any] = {"words": words, "played": None, "fault": None}
     try:
-        began = forms.moment(form.get("at", ""), "at", zone) or utc_now()
-        flow = loader.load(await _text(request), source="")
-        live = {**await request.app[INBOUND].live_documents(actor), flow.name: flow.document}
-        variables = {**CALLER, "zone": zone.key}
-        context["played"] = rehearse(
-            flow, words, now=began, variables=variables, other=lambda name: _other(live, name)
-        )
+        trial = Trial(words=words, at=forms.moment(form.get("at", "").strip(), "at", zone), **_given(form))
+        context["played"] = await request.app[TRIALS].play(actor, await _text(request), trial)
     except BadFlow:
         context["fault"] = "bad"
-    except (Invalid, ValueError):
-        context["fault"] = "word"
+    except Invalid as error:
+        context["fault"] = forms.faults(error, locale_of(request))
     return await page(request, "parts/flow_played.html", **context)
 
 
-def _other(live: Mapping[str, Mapping[str, Any]], name: str) -> Flow | None:
-    """The flow that `goto_flow` names, as callers are led by it."""
-    try:
-        return loader.from_document(live[name]) if name in live else None
-    except BadFlow:
-        return None
+def _given(form: MultiMapping[str]) -> dict[str, Any]:
+    """Who calls whom, in which language, what is known, what the world answers. Raises Invalid."""
+    language = form.get("language", "")
+    variables, answers = _pairs(form, "variables", "="), _pairs(form, "answers", ":")
+    return {
+        "caller": forms.line(form, "caller", 100) or CALLER,
+        "dialled": forms.line(form, "dialled", 100) or DIALLED,
+        "language": language if language in LANGUAGES else "",
+        "variables": variables,
+        "answers": answers,
+    }
+
+
+def _pairs(form: MultiMapping[str], name: str, sign: str) -> dict[str, str]:
+    """`contact.name=Anna` or `who: found` a line. Raises Invalid."""
+    found = {}
+    for line in filter(None, map(str.strip, form.get(name, "").splitlines())):
+        first, there, second = (word.strip() for word in line.partition(sign))
+        if not there or not first:
+            raise Invalid(
+                field=name, reason=told("“{line}” needs a name, {sign} and a value", line=line, sign=sign)
+            )
+        found[first] = second
+    return found
 
 
 async def _text(request: web.Request) -> str:
@@ -132,6 +143,8 @@ async def _editor(
     return await page(
         request,
         "flow_editor.html",
+        languages=LANGUAGES,
+        usual={"caller": CALLER, "dialled": DIALLED},
         status=error.status if error else 200,
         row=row,
         text=text,
