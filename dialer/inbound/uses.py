@@ -31,7 +31,7 @@ async def names(conn: AsyncConnection, tenant_id: int) -> dict[Named, set[str]]:
         Named.HOST: {one.host for one in await hosts.hosts(conn, tenant_id)},
         Named.HOURS: {one.name for one in await hours.openings(conn, tenant_id)},
         Named.PLACE: {one.place for one in await offers.offers(conn, tenant_id)},
-        Named.DESTINATION: {one.name for one in (*listed, *agents)} | numbers,
+        Named.DESTINATION: {one.name for one in listed} | {one.name for one in agents} | numbers,
         # Where there is no queue of a name, the skill of that name serves.
         Named.QUEUE: {one.name for one in (await queues.queues(conn, tenant_id)).values()}
         | {skill for one in agents for skill in one.skills},

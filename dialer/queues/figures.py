@@ -16,7 +16,7 @@ from dialer.db.prepared import Prepared
 from dialer.db.session import Database
 from dialer.errors import Invalid
 from dialer.httpkit.access import Actor, Right
-from dialer.queues.service_level import Counts, Interval, Target, containment, interval_start
+from dialer.queues.service_level import Counts, Interval, Target, containment, entered, interval_start
 
 #: The longest time that is told at once.
 MOST = timedelta(days=92)
@@ -69,11 +69,14 @@ _PLACES = Prepared(
 )
 _RESULTS = Prepared(
     """
-    SELECT c.result, c.reason, count(*) AS many
+    SELECT f.name AS flow, c.result, c.reason,
+           date_bin('15 minutes', c.created_at, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS quarter,
+           count(*) AS many
       FROM inbound_call c
+      JOIN flow f ON f.tenant_id = c.tenant_id AND f.id = c.flow_id
      WHERE c.tenant_id = :tenant_id AND c.created_at >= :since AND c.created_at < :until
        AND c.result IS NOT NULL
-     GROUP BY c.result, c.reason
+     GROUP BY f.name, c.result, c.reason, quarter
     """
 )
 
@@ -86,6 +89,32 @@ class QueueRow:
     #: when the interval began
     start: datetime
     counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRow:
+    """A flow in an interval: the calls that came to it then and are over."""
+
+    flow: str
+    #: when the interval began
+    start: datetime
+    #: by result
+    results: Mapping[str, int]
+
+    @property
+    def entered(self) -> int:
+        """Calls of which containment is a share."""
+        return entered(self.results)
+
+    @property
+    def contained(self) -> int:
+        """Served by the flow to the end."""
+        return self.results.get("contained", 0)
+
+    @property
+    def containment(self) -> float | None:
+        """The share of callers whom the flow served to the end."""
+        return containment(self.results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +134,8 @@ class QueueReport:
     results: Mapping[str, int]
     #: and by the reason that was said, the most frequent first
     reasons: Mapping[str, int]
+    #: by flow, then by time; intervals in which no call came are not there
+    flows: Sequence[FlowRow]
 
     @property
     def containment(self) -> float | None:
@@ -154,6 +185,7 @@ class QueueFigures:
             dict(sorted(_summed((row.start, row.counts) for row in rows).items())),
             _tally((row.result, row.many) for row in calls),
             _tally((row.reason, row.many) for row in calls if row.reason),
+            _flow_rows(calls, interval, zone),
         )
 
 
@@ -192,6 +224,14 @@ def _counts(row: Any) -> Counts:
     for name, value in told.items():
         told[name] = float(value) if name.endswith("_s") else int(value)
     return Counts(**told)
+
+
+def _flow_rows(calls: Sequence[Any], interval: Interval, zone: ZoneInfo) -> list[FlowRow]:
+    found: dict[tuple[str, datetime], list[tuple[str, int]]] = {}
+    for row in calls:
+        key = row.flow, interval_start(row.quarter, interval, zone)
+        found.setdefault(key, []).append((row.result, row.many))
+    return [FlowRow(flow, start, _tally(pairs)) for (flow, start), pairs in sorted(found.items())]
 
 
 def _summed(pairs: Any) -> dict[Any, Counts]:

@@ -92,6 +92,16 @@ class QueueIntervalOut(QueueCountsOut):
     start: datetime = Field(description="when the interval began")
 
 
+class FlowIntervalOut(Out):
+    """One flow in one interval: the calls that came in then and are over."""
+
+    flow: str
+    start: datetime = Field(description="when the interval began")
+    entered: int = Field(description="but for those that failed on our side, or of which nothing is known")
+    contained: int = Field(description="served by the flow to the end, without an agent")
+    containment: float | None = Field(description="0 to 1: contained of all that entered")
+
+
 class QueueFiguresOut(Out):
     """What queues did in a span of time."""
 
@@ -103,6 +113,7 @@ class QueueFiguresOut(Out):
     results: dict[str, int] = Field(description="calls that came in and are over, in a queue or not")
     reasons: dict[str, int] = Field(description="of these, by the reason that was said")
     containment: float | None = Field(description="0 to 1: served by the flow to the end, of all")
+    flows: list[FlowIntervalOut] = Field(description="an interval in which no call came has none")
     formulas: dict[Variant, str]
 
     @classmethod
@@ -117,6 +128,7 @@ class QueueFiguresOut(Out):
             results=dict(report.results),
             reasons=dict(report.reasons),
             containment=report.containment,
+            flows=[FlowIntervalOut.model_validate(row) for row in report.flows],
             formulas={variant: formula.text for variant, formula in FORMULAE.items()},
         )
 

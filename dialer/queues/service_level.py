@@ -241,8 +241,12 @@ def containment(results: Mapping[str, int]) -> float | None:
     `results`: how many calls had which result. Those that failed on our side, or are unknown, count for
     nothing; who hung up before anything was done for them has entered, and was not served.
     """
-    entered = sum(many for result, many in results.items() if result not in ("failed", "unknown"))
-    return _ratio(results.get("contained", 0), entered)
+    return _ratio(results.get("contained", 0), entered(results))
+
+
+def entered(results: Mapping[str, int]) -> int:
+    """Of calls by their results: those that entered the flow, as `containment` counts them."""
+    return sum(many for result, many in results.items() if result not in ("failed", "unknown"))
 
 
 def _ratio(part: float, whole: float) -> float | None:

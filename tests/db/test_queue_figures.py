@@ -140,6 +140,13 @@ async def test_figures_over_http(floor: Floor, site: Web) -> None:
     assert (sales["service_level"], sales["service_levels"]["icmi_2"]) == (pytest.approx(1 / 3), 0.5)
     assert (said["total"]["offered"], said["total"]["overflowed"]) == (4, 1)
     assert (said["containment"], said["reasons"]) == (0.5, {"price": 1})
+    (told,) = said["flows"]
+    assert (told["entered"], told["contained"], told["containment"]) == (4, 2, 0.5)
+    assert (
+        datetime.fromisoformat(told["start"])
+        <= begin
+        < datetime.fromisoformat(told["start"]) + timedelta(minutes=15)
+    )
     only = (await boss.call("GET", f"~/figures/queues?{span}&queue=gone")).json
     assert [row["queue"] for row in only["rows"]] == ["gone"]
     lines = list(csv.DictReader(io.StringIO((await boss.call("GET", f"~/figures/queues.csv?{span}")).text)))

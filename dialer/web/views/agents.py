@@ -53,6 +53,7 @@ async def create(request: web.Request) -> web.StreamResponse:
             endpoint=wanted.endpoint,
             skills=wanted.skills,
             rank=wanted.rank,
+            takes=wanted.takes,
         )
     except DozvonError as error:
         faults = forms.faults(error, locale_of(request))
