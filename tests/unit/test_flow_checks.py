@@ -38,7 +38,7 @@ PLAY = state("a", "play", {"done": "end"}, sound={"ru": "hello", "en": "hello"})
 ASKS = state("a", "http_request", {"done": "end"}, url="https://a.example:8443/x")
 
 #: what is wrong -> the flow, what is known, the paths where it is said
-BROKEN: dict[str, list[tuple[Flow, dict[str, Any], list[str]]]] = {
+BROKEN: dict[str, list[tuple[Flow, dict[Named, Any], list[str]]]] = {
     "no_state": [
         (
             flow(state("a", "say", {"done": "end", "failed": "gone"}, prompt="Hi")),
@@ -111,7 +111,7 @@ CASES = [(code, *case) for code, cases in BROKEN.items() for case in cases]
 
 
 @pytest.mark.parametrize(("code", "broken", "known", "paths"), CASES, ids=[case[0] for case in CASES])
-def test_each_check_finds_its_own(code: str, broken: Flow, known: dict[str, Any], paths: list[str]) -> None:
+def test_each_check_finds_its_own(code: str, broken: Flow, known: dict[Named, Any], paths: list[str]) -> None:
     """A flow with one mistake has that one problem, at its path."""
     if paths == ["initial_state"]:
         assert [(one.path, one.code) for one in problems(broken, known)] == [("initial_state", code)]
@@ -120,7 +120,7 @@ def test_each_check_finds_its_own(code: str, broken: Flow, known: dict[str, Any]
 
 
 #: Flows that look like a mistake and are none.
-FINE = [
+FINE: list[tuple[Flow, dict[Named, Any]]] = [
     (flow(MENU), {}),
     (
         flow(say("a", "q"), state("q", "enqueue", {"timeout": "a"}, queue="q")),
@@ -137,7 +137,7 @@ FINE = [
 
 
 @pytest.mark.parametrize(("good", "known"), FINE)
-def test_what_only_looks_wrong_is_taken(good: Flow, known: dict[str, Any]) -> None:
+def test_what_only_looks_wrong_is_taken(good: Flow, known: dict[Named, Any]) -> None:
     """Waiting is no loop, keys may lead back, what is known is known."""
     assert [one.code for one in problems(good, known) if one.path != "states.end"] == []
 
