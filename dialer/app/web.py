@@ -9,6 +9,7 @@ from dialer.agents.ice import IceServers
 from dialer.agents.phones import BrowserPhones
 from dialer.agents.service import AgentService
 from dialer.app import quality, segments
+from dialer.app.script_deeds import ScriptDeeds
 from dialer.asterisk.speech import Speaker
 from dialer.callbacks import http as callbacks_http
 from dialer.callbacks.service import CallbackService
@@ -75,6 +76,8 @@ from dialer.recordings import http as recordings_http
 from dialer.recordings.service import RecordingService
 from dialer.reports import http as reports_http
 from dialer.reports.service import FigureService, PaceService
+from dialer.scripts import http as scripts_http
+from dialer.scripts.service import ScriptService
 from dialer.settings import Settings
 from dialer.trunks import http as trunks_http
 from dialer.trunks.service import TrunkService
@@ -146,6 +149,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             proofs_http.routes,
             prompts_http.routes,
             recordings_http.routes,
+            scripts_http.routes,
             voicemail_http.routes,
             reports_http.routes,
             whynot_http.routes,
@@ -190,6 +194,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             proofs_http.PROOFS: Proofs(database),
             prompts_http.PROMPTS: PromptService(database, settings, speaker, sounds, flows_that_play),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),
+            scripts_http.SCRIPTS: ScriptService(database, ScriptDeeds(database)),
             voicemail_http.VOICEMAIL: VoicemailService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),
             reports_http.PACES: PaceService(database),

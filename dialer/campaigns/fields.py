@@ -110,6 +110,12 @@ class CampaignIn(In):
     message_to_machines: bool = Field(
         default=False, description="flow: an answering machine is left the message, not hung up on"
     )
+    script: Line | None = Field(
+        default=None,
+        min_length=1,
+        max_length=63,
+        description="the name of the script by which agents talk; its live version",
+    )
     policy: str = Field(
         default="default", max_length=50, description="code of the rules that it follows (see policies)"
     )
@@ -269,6 +275,7 @@ class CampaignEdit(In):
     flow_lines: int | None = None
     flow_rate: float | None = None
     message_to_machines: bool | None = None
+    script: Line | None = Field(default=None, description="null: none")
     policy: str | None = None
     policy_version: int | None = Field(default=None, description="null: always the newest")
     purpose: Purposes | None = None

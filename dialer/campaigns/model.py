@@ -99,6 +99,8 @@ class Campaign:
     flow_rate: float
     #: whether an answering machine is left the message
     message_to_machines: bool
+    #: the script (its name) by which agents talk; None: there is none
+    script: str | None
     #: code of a policy
     policy: str
     #: the version that it keeps to; None: the newest, whenever that comes

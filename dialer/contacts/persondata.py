@@ -191,6 +191,10 @@ def _way(whose: Whose) -> ColumnElement[bool]:
     return _in_calls(t.flow_step, whose)
 
 
+def _in_script(whose: Whose) -> ColumnElement[bool]:
+    return _in_calls(t.script_run, whose)
+
+
 def _in_calls(table: Table, whose: Whose) -> ColumnElement[bool]:
     """What there was in calls of the person, to us and of ours."""
     return or_(table.c.call_id.in_(_inbound(whose)), table.c.attempt_id.in_(_outbound(whose)))
@@ -259,6 +263,8 @@ PLACES: Final[Sequence[Place]] = (
     Place(t.recording, _recordings, {"status": "erasing"}),
     # That there was a message remains, for its call's result.
     Place(t.voicemail, _left, {"deleted_at": func.coalesce(t.voicemail.c.deleted_at, func.now())}),
+    # That a talk went by a script stays, for the script's figures; what was answered does not.
+    Place(t.script_run, _in_script, {"answers": _NO_JSON}),
     # The way through the flow stays, for its figures; what was pressed does not.
     Place(t.flow_step, _way, {"collected": _NO_JSON}),
     Place(
@@ -326,6 +332,7 @@ NOTHING_THERE: Final[Mapping[str, str]] = MappingProxyType(
         "pacing_tick": "numbers of a decision",
         "policy": "rules",
         "rfm_grid": "sizes of groups",
+        "script_version": "what agents say",
         "segment": "whom somebody wanted to choose",
         "forgotten_number": "a salted hash, kept because the person asked for it",
     }

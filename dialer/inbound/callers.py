@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.contacts import fields_store, history
-from dialer.contacts import store as contacts
 from dialer.contacts.forgotten import forgotten
 from dialer.contacts.history import Kind
 from dialer.contacts.numbers import BadNumber, PhoneNumber, read_number
@@ -107,24 +105,3 @@ async def _make(conn: AsyncConnection, tenant_id: int, number: PhoneNumber) -> i
     await fields_store.add_values(conn, tenant_id, read, [(contact_id, {})])
     await history.add(conn, tenant_id, contact_id, Kind.CREATED, None, {"source": "inbound"})
     return contact_id
-
-
-async def card(conn: AsyncConnection, tenant_id: int, contact_id: int) -> Mapping[str, Any]:
-    """What a flow may know of a person: their fields by name, and those of the tenant's own by their keys,
-    whatever a file calls them. `name` is what they are addressed by."""
-    found = await contacts.get_contact(conn, tenant_id, contact_id)
-    if found is None:
-        return {}
-    read = await fields_store.reader(conn, tenant_id)
-    own = {field.key: value for header, value in found.custom.items() if (field := read.field_of(header))}
-    return {
-        "id": found.id,
-        "name": " ".join(filter(None, (found.first_name, found.middle_name))),
-        "last_name": found.last_name,
-        "first_name": found.first_name,
-        "middle_name": found.middle_name,
-        "email": found.email,
-        "external_id": found.external_id or "",
-        **found.custom,
-        **own,
-    }

@@ -25,7 +25,7 @@ from dialer.clock import utc_now
 from dialer.db import events, tenants
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AgiHangup, DatabaseUnavailable
-from dialer.inbound import callers, store
+from dialer.inbound import store
 from dialer.inbound.model import outcome
 from dialer.inbound.store import Called
 from dialer.queues.model import Queue
@@ -241,7 +241,7 @@ async def start(database: Database, flow: Flow, line: Line, known: Mapping[str, 
     async with database.tenant(line.call.tenant_id) as conn:
         variables["zone"] = await tenants.timezone(conn, line.call.tenant_id)
         if isinstance(contact_id, int):
-            fields = await callers.card(conn, line.call.tenant_id, contact_id)
+            fields = await known.card(conn, line.call.tenant_id, contact_id)
             variables |= {f"contact.{name}": value for name, value in fields.items()}
     return interpreter.begin(flow, variables=variables, language=flow.language)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dialer.asterisk.fastagi import AgiCall
+from dialer.contacts import known
 from dialer.db.session import Database
 from dialer.errors import NotFound
-from dialer.inbound import callers, seeking
+from dialer.inbound import seeking
 from dialer.inbound.leading import Visit
 from ivr_flows.model import Came, Event, Failed, Lookup
 
@@ -28,8 +29,8 @@ class Lookups:
                 contact_id = await seeking.find(conn, tenant_id, action.by, action.value, self.region)
             except NotFound as error:  # of a field: of people it is `unknown`
                 return Failed(str(error))
-            known = await callers.card(conn, tenant_id, contact_id) if contact_id is not None else {}
-        if not known:
+            fields = await known.card(conn, tenant_id, contact_id) if contact_id is not None else {}
+        if not fields:
             return Came("unknown")
-        wanted = action.fields or tuple(known)
-        return Came("found", {name: known[name] for name in wanted if name in known})
+        wanted = action.fields or tuple(fields)
+        return Came("found", {name: fields[name] for name in wanted if name in fields})

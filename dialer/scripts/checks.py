@@ -147,20 +147,20 @@ class _Look:
                     yield self.bad(f"steps.{name}.{where}", "no_return", words)
 
     def dead_ends(self) -> Iterator[Problem]:
-        """Steps from which the talk cannot end; who returns ends as the step that is returned to does."""
+        """Steps from which the talk cannot end. Who returns ends as the step that is returned to does; a step
+        that is not there is told of elsewhere."""
         good = {
             name
             for name, one in self.steps.items()
-            if isinstance(one, End) or any(target == RETURN for _, target in one.leads_to())
+            if isinstance(one, End) or any(target not in self.steps for _, target in one.leads_to())
         }
         more = True
         while more:
             found = {name for name, to in self.ways.items() if name not in good and to & good}
             good |= found
             more = bool(found)
-        for name, one in self.steps.items():
-            named = {target for _, target in one.leads_to()}
-            if name not in good and named <= self.steps.keys():
+        for name in self.steps:
+            if name not in good:
                 yield self.bad(f"steps.{name}", "dead_end", f"from the step {name!r} no end can be reached")
 
     def loops(self) -> Iterator[Problem]:

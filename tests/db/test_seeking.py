@@ -12,12 +12,12 @@ from sqlalchemy import select
 from support.floor import Floor
 from support.people import Ground, ground, person
 
-from dialer.contacts import fields_store
+from dialer.contacts import fields_store, known
 from dialer.contacts.fields import FieldSpec, FieldType
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.errors import NotFound
-from dialer.inbound import callers, seeking
+from dialer.inbound import seeking
 
 FIELDS = (
     FieldSpec("account", "Лицевой счёт", "Account", FieldType.TEXT),
@@ -118,7 +118,7 @@ async def test_a_card_has_fields_by_their_keys(database: Database, place: Ground
     custom = {"Лицевой счёт": "А 123", "Цвет": "красный"}
     anna = await made(database, place, 1, first_name="Анна", middle_name="Петровна", custom=custom)
     async with database.tenant(1) as conn:
-        card = await callers.card(conn, 1, anna)
+        card = await known.card(conn, 1, anna)
     assert (card["name"], card["account"], card["Цвет"]) == ("Анна Петровна", "А 123", "красный")
 
 

@@ -112,6 +112,7 @@ from dialer.db.tables.queues import (
     queue_stay,
 )
 from dialer.db.tables.reports import REPORT_GROUPS, report_figures, report_over, report_state, report_time
+from dialer.db.tables.scripts import SCRIPT_STATES, script, script_run, script_version
 from dialer.db.tables.segments import (
     FIELD_TYPES,
     activity_state,
@@ -174,6 +175,7 @@ __all__ = [
     "REPORT_GROUPS",
     "RESULTS",
     "ROLES",
+    "SCRIPT_STATES",
     "STAY_ENDS",
     "TOKEN_SCOPES",
     "TRUNK_HEALTH",
@@ -257,6 +259,9 @@ __all__ = [
     "report_state",
     "report_time",
     "rfm_grid",
+    "script",
+    "script_run",
+    "script_version",
     "segment",
     "server",
     "survey_answer",

@@ -64,6 +64,7 @@ campaign = tenant_table(
     Column("flow_lines", Integer, nullable=False, server_default="10"),
     Column("flow_rate", Float, nullable=False, server_default="1"),
     Column("message_to_machines", Boolean, nullable=False, server_default=text("false")),
+    Column("script", Text),  # by which agents talk (its name); null: none
     Column("policy", Text, nullable=False),  # code of dialer.compliance.policies or of the table `policy`
     Column("policy_version", Integer),  # null: the newest
     Column("purpose", Text, nullable=False, server_default="service"),
