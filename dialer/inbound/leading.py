@@ -22,6 +22,7 @@ from dialer.calls.model import Assignee, Call, HungUpBy, Result, Served
 from dialer.calls.switchboard import BRIDGE, HANGUP, MESSAGE, TIMEOUT, Switchboard
 from dialer.calls.table import CallTable, Line
 from dialer.clock import utc_now
+from dialer.contacts.known import card
 from dialer.db import events, tenants
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AgiHangup, DatabaseUnavailable
@@ -241,7 +242,7 @@ async def start(database: Database, flow: Flow, line: Line, known: Mapping[str, 
     async with database.tenant(line.call.tenant_id) as conn:
         variables["zone"] = await tenants.timezone(conn, line.call.tenant_id)
         if isinstance(contact_id, int):
-            fields = await known.card(conn, line.call.tenant_id, contact_id)
+            fields = await card(conn, line.call.tenant_id, contact_id)
             variables |= {f"contact.{name}": value for name, value in fields.items()}
     return interpreter.begin(flow, variables=variables, language=flow.language)
 

@@ -72,7 +72,7 @@ async def agent_of(site: Web, stage: Stage, n: int = 0) -> Actor:
     return Actor(TENANT, user.id, Role.OPERATOR, user.name, "en")
 
 
-async def test_a_script_is_written_checked_and_published(site: Web) -> None:
+async def test_a_script_is_written_checked_and_published(site: Web, owner_url: str) -> None:
     """Versions count up, one is live at a time, a wrong text is told of with its lines."""
     boss = await site.program(Role.SUPERVISOR)
     for n in (1, 2):
@@ -88,7 +88,7 @@ async def test_a_script_is_written_checked_and_published(site: Web) -> None:
     refused = await boss.call("POST", "~/scripts", {"yaml": wrong})
     assert (refused.status, refused.json["type"]) == (422, "/problems/bad-script")
     assert (await boss.call("POST", "~/scripts/visit/versions/3/publish")).status == 404
-    other = await second_tenant(site)
+    other = await site.program(Role.SUPERVISOR, tenant_id=await second_tenant(owner_url))
     assert (await other.call("GET", "~/scripts")).json == []
 
 
