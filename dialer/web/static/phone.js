@@ -295,7 +295,9 @@
 
   let waiting = false; // for the log-in that the person has asked for
   document.body.addEventListener("htmx:confirm", (event) => {
-    if (!event.detail.elt.querySelector?.('input[name="phone"][value="browser"]')) return;
+    // Of each request of the page, and the panel that holds the form is renewed by one: only the form's own.
+    const form = event.detail.elt;
+    if (!form.matches("form") || !form.querySelector('input[name="phone"][value="browser"]')) return;
     event.preventDefault();
     waiting = true;
     start().then(() => event.detail.issueRequest(true), () => { waiting = false; });
