@@ -23,8 +23,8 @@ from dialer.db import migrate
 from dialer.db.session import Database
 from dialer.errors import DozvonError, Invalid
 from dialer.httpkit.access import Actor
-from dialer.httpkit.said import Said
 from dialer.installation import Installation
+from dialer.said import Said
 from dialer.settings import Settings
 
 #: The tenant of an installation that has one company.

@@ -31,8 +31,8 @@ from dialer.db.tables import pause_code
 from dialer.errors import Conflict, Invalid, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
 from dialer.ids import new_id
+from dialer.said import Said
 from scheduler import hopper
 
 _BUSY = (AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)

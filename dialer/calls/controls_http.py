@@ -13,7 +13,7 @@ from dialer.errors import ActionTimeout, AsteriskUnavailable, WrongState
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Out
+from dialer.httpkit.schema import In, Out, form
 
 CONTROLS = web.AppKey("call-controls", CallControls)
 routes = Routes("calls")
@@ -51,7 +51,10 @@ class TargetsOut(Out):
 class KeysIn(In):
     """Keys to be pressed."""
 
-    digits: str = Field(pattern=r"^[0-9*#]{1,32}$", description="0-9, * and #, one after another")
+    digits: str = Field(
+        pattern=form(r"^[0-9*#]{1,32}$", "must be 1 to 32 keys of 0-9, * and #"),
+        description="0-9, * and #, one after another",
+    )
 
 
 @routes.put("/calls/{attempt_id}/hold", errors=_ERRORS)

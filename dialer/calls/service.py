@@ -33,7 +33,7 @@ from dialer.donotcall.model import Refusal, Source
 from dialer.errors import Invalid, NotAllowed, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
+from dialer.said import Said
 from dialer.settings import Settings
 from dialer.telemetry import mask_number
 

@@ -12,9 +12,9 @@ from dialer.calls.terms import AMD_DEFAULTS
 from dialer.compliance.policy import Hours
 from dialer.compliance.timetable import WEEKDAYS
 from dialer.db.tables import CAMPAIGN_PURPOSES, DISPOSITION_KINDS, RESULTS
-from dialer.httpkit.said import Said
 from dialer.httpkit.schema import In, Line, form
 from dialer.policies.fields import Spans, read_day
+from dialer.said import Said
 from scheduler.callbacks import Away
 from scheduler.order import Order
 from scheduler.retry import LONGEST_S

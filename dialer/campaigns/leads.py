@@ -34,8 +34,8 @@ from dialer.db.tables import (
 from dialer.errors import Invalid, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
 from dialer.httpkit.schema import In, Line
+from dialer.said import Said
 from scheduler import changes, quotas
 from scheduler.changes import LeadChange, What
 from scheduler.order import PRIORITIES

@@ -44,8 +44,8 @@ from dialer.errors import BadSound, CampaignNotReady, Conflict, Invalid, NotFoun
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.problems import invalid
-from dialer.httpkit.said import Said
 from dialer.policies import store as policies
+from dialer.said import Said
 from dialer.trunks import store as trunk_store
 from scheduler import changes as changes_of_leads
 from scheduler.changes import What

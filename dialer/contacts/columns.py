@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dialer.errors import Invalid, NoPhoneColumn
-from dialer.httpkit.said import Said
+from dialer.said import Said
 
 #: Longest header that is kept, in characters.
 MAX_HEADER = 100

@@ -23,7 +23,7 @@ from dialer.contacts.files.layout import MAX_COLUMNS, MAX_RECORD, BadRecord, Lay
 from dialer.contacts.reading import AS_FOUND, DELIMITERS, Reading
 from dialer.contacts.rejects import RejectCode
 from dialer.errors import Invalid, UnreadableFile
-from dialer.httpkit.said import Said
+from dialer.said import Said
 
 assert csv.field_size_limit() > MAX_RECORD  # so that the csv module never meets its own limit
 #: Most lines of a row (new lines inside quotation marks).

@@ -12,7 +12,7 @@ from dialer.db.session import Database
 from dialer.errors import Conflict, NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
+from dialer.said import Said
 from dialer.settings import Settings
 
 

@@ -14,7 +14,7 @@ from dialer.db.session import Database
 from dialer.errors import Conflict, Invalid, NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
+from dialer.said import Said
 
 #: How many, the last used first, are held against the headers of a file.
 LOOKED_AT = 200

@@ -23,7 +23,7 @@ from dialer.contacts.rows import clean
 from dialer.errors import Conflict, Invalid
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
+from dialer.said import Said
 from dialer.telemetry import mask_number
 
 #: Columns of a card that people write.

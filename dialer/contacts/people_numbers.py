@@ -13,7 +13,7 @@ from dialer.contacts.people_base import People, Person, card_of
 from dialer.contacts.people_model import Card, Number
 from dialer.errors import Conflict, Invalid, NotFound
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
+from dialer.said import Said
 
 
 class Numbers(People):

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from dialer.contacts.columns import MAX_HEADER, Field
 from dialer.errors import Invalid
-from dialer.httpkit.said import Said
+from dialer.said import Said
 
 #: Encodings and delimiters that a person may choose.
 ENCODINGS: Final = ("utf-8-sig", "cp1251", "utf-16")

@@ -40,7 +40,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from dialer.contacts.fields import FIRST_YEAR, LAST_YEAR, MAX_COMPARED, MAX_NUMBER, Field, FieldType, folded
-from dialer.httpkit.said import Said
+from dialer.said import Said
 
 #: Most tests in an expression, and most levels.
 MAX_TESTS = 60

@@ -25,7 +25,7 @@ from dialer.db.session import Database
 from dialer.errors import Conflict, Invalid, NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
+from dialer.said import Said
 
 #: A segment is counted for so long; then it is told about how many.
 EXACT_MS = 180

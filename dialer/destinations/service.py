@@ -15,7 +15,7 @@ from dialer.destinations.model import Destination, Kind, value_fault
 from dialer.errors import Conflict, Invalid, NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
+from dialer.said import Said
 from ivr_flows.naming import Named
 
 

@@ -17,7 +17,7 @@ from phonenumbers import PhoneMetadata
 
 from dialer.contacts.numberplan import Way, ways
 from dialer.errors import Invalid
-from dialer.httpkit.said import Said
+from dialer.said import Said
 
 #: Digits of the longest number there is (ITU-T E.164).
 LONGEST = 15

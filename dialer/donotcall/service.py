@@ -33,7 +33,7 @@ from dialer.errors import Invalid, NotFound, UnreadableFile, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.paging import MAX_ID
-from dialer.httpkit.said import Said
+from dialer.said import Said
 from dialer.settings import Settings
 from dialer.telemetry import mask_number
 from scheduler import changes

@@ -16,7 +16,7 @@ from dialer.hosts import store
 from dialer.hosts.model import OWN, VALUE, Host, host_fault
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
+from dialer.said import Said
 from ivr_flows.naming import Named
 
 

@@ -18,7 +18,7 @@ from dialer.hours import store
 from dialer.hours.model import Opening, by_day, fault, grouped
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
+from dialer.said import Said
 from ivr_flows.naming import Named
 
 

@@ -33,9 +33,9 @@ from dialer.errors import (
 )
 from dialer.httpkit.i18n import message, negotiate, told_in, translator
 from dialer.httpkit.keys import LOCALE, REQUEST_ID, SETTINGS
-from dialer.httpkit.said import Said
 from dialer.httpkit.schema import FORMS
 from dialer.reasons import reason_of
+from dialer.said import Said
 
 log = structlog.stdlib.get_logger(__name__)
 

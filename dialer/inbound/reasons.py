@@ -16,8 +16,8 @@ from dialer.db.session import Database
 from dialer.errors import Invalid, NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
 from dialer.inbound import store
+from dialer.said import Said
 
 #: So many are offered at most, and so long is one.
 MOST = 100

@@ -19,13 +19,12 @@ from dialer.db.session import Database
 from dialer.errors import BadFlow, Conflict, Invalid, NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
 from dialer.inbound import numbers_store, store, traffic
 from dialer.inbound.model import NUMBER, Arrived, Filter, FlowRow, Number, Stepped, Version, dialled_digits
 from dialer.inbound.traffic import StateTraffic
 from dialer.inbound.uses import names, uses
 from dialer.prompts.model import Problem as Unheard
-from dialer.said import told
+from dialer.said import Said, told
 from ivr_flows import checks, loader
 from ivr_flows.model import LANGUAGES, Flow, Problem, Prompt
 from ivr_flows.naming import Named

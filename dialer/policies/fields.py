@@ -12,8 +12,8 @@ from pydantic import Field, field_validator
 
 from dialer.compliance.free_days import year_of
 from dialer.compliance.policy import ClockStart, Day, DayType, Limits, Policy, Purpose, Week
-from dialer.httpkit.said import Said
 from dialer.httpkit.schema import In, Line, form
+from dialer.said import Said
 
 Mode = Literal["manual", "preview", "progressive", "power", "predictive", "flow"]
 Span = Annotated[str, Field(max_length=11, examples=["09:00-21:00"])]

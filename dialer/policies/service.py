@@ -16,10 +16,10 @@ from dialer.db.session import Database
 from dialer.errors import Conflict, Invalid, NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
 from dialer.policies import store
 from dialer.policies.fields import PolicyBody, PolicyIn, VersionIn, faults
 from dialer.policies.store import Version
+from dialer.said import Said
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ import structlog
 from dialer.debian import packages
 from dialer.debian.packages import PackageSet
 from dialer.errors import BadSound, PartMissing
-from dialer.httpkit.said import Said
+from dialer.said import Said
 
 log = structlog.get_logger(__name__)
 

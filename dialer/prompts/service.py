@@ -17,11 +17,11 @@ from dialer.db.session import Database
 from dialer.errors import Conflict, Invalid, NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
 from dialer.prompts import files, store
 from dialer.prompts.conversion import Converted, Ffmpeg, convert
 from dialer.prompts.model import LANGUAGES, SET_SOUNDS, WORDS, OwnPrompt, vocabulary, wrong_name
 from dialer.prompts.soundset import SoundSet
+from dialer.said import Said
 from dialer.settings import Settings
 
 LONGEST_TEXT = 2000

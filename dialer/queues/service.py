@@ -21,12 +21,12 @@ from dialer.errors import Conflict, Invalid, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.problems import invalid
-from dialer.httpkit.said import Said
 from dialer.queues import places, store
 from dialer.queues.fields import QueueEdit, QueueIn
 from dialer.queues.model import Overflow
 from dialer.queues.places import PlaceRow
 from dialer.queues.turns import Stage, Why
+from dialer.said import Said
 from dialer.telemetry import mask_number
 
 #: States of agents who take, or will take, calls.

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from dialer.errors import Invalid
-from dialer.httpkit.said import Said
+from dialer.said import Said
 from dialer.scripts.model import Question
 from ivr_flows.values import Value
 

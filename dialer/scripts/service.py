@@ -17,7 +17,7 @@ from dialer.db.session import Database
 from dialer.errors import BadScript, Conflict, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.said import Said
+from dialer.said import Said
 from dialer.scripts import checks, loader, showing, store, walking
 from dialer.scripts.model import Action, Script, ScriptRow, Talk, Version
 from dialer.scripts.showing import Shown

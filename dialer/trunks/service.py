@@ -15,7 +15,7 @@ from dialer.errors import Conflict, NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.problems import invalid
-from dialer.httpkit.said import Said
+from dialer.said import Said
 from dialer.trunks import store
 from dialer.trunks.fields import CapsIn, TrunkEdit, TrunkIn
 

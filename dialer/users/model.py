@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from dialer.errors import Invalid
 from dialer.httpkit.access import Actor, Role, Scope
-from dialer.httpkit.said import Said
+from dialer.said import Said
 
 #: Length decides (NIST SP 800-63B, 3.1.1.2): no rules on kinds of characters, nothing expires.
 PASSWORD_MIN = 10

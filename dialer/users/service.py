@@ -18,7 +18,7 @@ from dialer.httpkit.access import Actor, Right, Role, Scope
 from dialer.httpkit.identity import Identity
 from dialer.httpkit.limits import TryLimit
 from dialer.httpkit.paging import cut, decode
-from dialer.httpkit.said import Said
+from dialer.said import Said
 from dialer.users import store
 from dialer.users.model import (
     PASSWORD_MAX,

@@ -28,10 +28,10 @@ from dialer.httpkit.i18n import FOLDER, LOCALES, message, negotiate, translator
 from dialer.httpkit.identity import safe_next
 from dialer.httpkit.limits import TryLimit
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.said import Said
 from dialer.httpkit.schema import FORMS, In, Out
 from dialer.httpkit.security import allowed_host, policy
 from dialer.reasons import REASONS
+from dialer.said import Said
 from dialer.settings import load
 
 # -- rights --------------------------------------------------------------------------------------------

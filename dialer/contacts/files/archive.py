@@ -19,7 +19,7 @@ from xml.parsers import expat
 from dialer.contacts.files.layout import MAX_COLUMNS, MAX_RECORD, BadRecord, Kind, Record
 from dialer.contacts.rejects import RejectCode
 from dialer.errors import UnreadableFile
-from dialer.httpkit.said import Said
+from dialer.said import Said
 
 #: Rows of a sheet at most: as many as a spreadsheet has.
 MAX_ROWS = 1_048_576
@@ -81,7 +81,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """The parts of a workbook. Raises UnreadableFile, also for what goes wrong while it is open."""
     try:
         with zipfile.ZipFile(path) as parts:
-            if len(parts.filelist) > MAX_PARTS:
+            if len(parts.filelist) > MAX_PARTS or any(one.header_offset < 0 for one in parts.filelist):
                 raise UnreadableFile(reason=_DAMAGED)
             if any(one.flag_bits & 1 for one in parts.filelist):
                 raise UnreadableFile(reason=_LOCKED)

@@ -13,7 +13,7 @@ from dialer.contacts.files import archive, numbers
 from dialer.contacts.files.archive import Row, local
 from dialer.contacts.files.layout import MAX_COLUMNS, Kind, Layout
 from dialer.errors import UnreadableFile
-from dialer.httpkit.said import Said
+from dialer.said import Said
 
 #: Blanks that one element may stand for.
 _MOST_BLANKS = 1_000

@@ -21,7 +21,7 @@ from dialer.contacts.files.archive import Row, local
 from dialer.contacts.files.layout import MAX_COLUMNS, Kind, Layout
 from dialer.contacts.files.strings import Strings, unescaped
 from dialer.errors import UnreadableFile
-from dialer.httpkit.said import Said
+from dialer.said import Said
 
 _LAST_ROW = re.compile(r"\d{1,7}$", re.ASCII)
 
