@@ -148,6 +148,10 @@ def judge_modules(states: Mapping[str, str]) -> Finding:
     if missing := needs.USEFUL_MODULES.keys() - running:
         what = ", ".join(f"{name} ({needs.USEFUL_MODULES[name]})" for name in sorted(missing))
         return warn("modules", f"not loaded: {what}", mend)
+    if harmful := needs.HARMFUL_MODULES.keys() & running:
+        what = ", ".join(f"{name} ({needs.HARMFUL_MODULES[name]})" for name in sorted(harmful))
+        mend = "add to modules.conf, for each: noload = NAME.so; then restart Asterisk"
+        return warn("modules", f"better not loaded: {what}", mend)
     wanted = len(needs.MODULES) + len(needs.USEFUL_MODULES) + 1
     return ok("modules", f"all {wanted} that are needed run, of {count(len(running), 'module')}")
 

@@ -90,6 +90,10 @@ USEFUL_MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "res_srtp.so": "phones in the browser",
     }
 )
+#: With one of these something goes wrong; each with what.
+HARMFUL_MODULES: Final[Mapping[str, str]] = MappingProxyType(
+    {"bridge_native_rtp.so": "a customer may hear nothing once a supervisor listens or an agent mutes"}
+)
 
 #: The contexts of extensions_dozvon.conf.
 DIALPLAN_FILE: Final = "extensions_dozvon.conf"

@@ -126,6 +126,7 @@ async def test_our_dialplan_is_loaded_and_no_other(start_asterisk: StartAsterisk
         "dozvon-held",
         "dozvon-inbound",
         "dozvon-keys",
+        "dozvon-listen",
         "dozvon-closed",
     }
     assert "0 extensions" in (await running.server.cli("dialplan show dozvon-closed")).replace("-= ", "")

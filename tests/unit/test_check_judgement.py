@@ -246,6 +246,14 @@ def test_modules(module: str, state: str | None, level: Level) -> None:
     assert manager.judge_modules(states).level is level
 
 
+def test_a_module_that_does_harm_is_warned_of() -> None:
+    """It is named with what it does, and with the line that mends it."""
+    found = manager.judge_modules({**ALL_MODULES, "bridge_native_rtp.so": "Running"})
+    assert (found.level, "bridge_native_rtp.so" in found.found) == (Level.WARN, True)
+    assert "noload" in found.mend
+    assert manager.judge_modules({**ALL_MODULES, "bridge_native_rtp.so": "Not Running"}).level is Level.OK
+
+
 def test_dialplan_of_another_version() -> None:
     """A missing context is a FAIL; one with other steps is of another version."""
     wanted = needs.dialplan()
