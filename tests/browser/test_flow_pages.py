@@ -42,8 +42,8 @@ async def test_a_flow_is_begun_mended_and_published(visit: Visitors, stage: Stag
     text = page.locator("#f-yaml")
     whole = await text.input_value()
     await expect(page.locator("#problems")).to_contain_text("nothing is wrong")
-    await text.fill(whole.replace("refused: refused", "refused: nowhere"))
-    line = whole[: whole.index("refused: refused")].count("\n") + 1
+    await text.fill(whole.replace("refused: no_survey", "refused: nowhere"))
+    line = whole[: whole.index("refused: no_survey")].count("\n") + 1
     problem = page.locator("#problems li", has_text="nowhere")
     await expect(problem).to_contain_text(f"line {line}")
     await expect(problem).to_contain_text("states.consent.transitions.refused")
