@@ -278,9 +278,11 @@ def run(name: str) -> None:
     async def web() -> None:
         from dialer.app.web import build_web
         from dialer.httpkit.application import serve as serve_pages
+        from dialer.httpkit.tls import Certificate
 
         stop = processes.until_signal()
-        site = await serve_pages(build_web(chosen, url), chosen.http_host, chosen.http_port)
+        pages, certificate = build_web(chosen, url), Certificate.of(chosen)
+        site = await serve_pages(pages, chosen.http_host, chosen.http_port, certificate=certificate)
         processes.say_ready(url=site.url)
         await stop.wait()
         await site.close()

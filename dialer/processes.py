@@ -32,6 +32,7 @@ from dialer.db.session import Database
 from dialer.debian import packages
 from dialer.debian.packages import Progress
 from dialer.errors import DozvonError, ProcessFell, SettingsError
+from dialer.httpkit.tls import Certificate
 from dialer.managed import asterisk_of
 from dialer.ports import taken
 from dialer.settings import Settings
@@ -182,6 +183,7 @@ async def running(
                 reason=f"{settings.http_host}:{settings.http_port} cannot be had: another program listens "
                 "there, or DOZVON_HTTP_HOST is no address of this machine",
             )
+        Certificate.of(settings)  # one that cannot be used is told before anything is started
         postgres: EmbeddedPostgres | None = None
         if settings.database_url is None:
             progress("PostgreSQL: starting the embedded one")

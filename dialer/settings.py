@@ -149,6 +149,14 @@ class Settings(BaseSettings):
         "decides which host names are answered, makes cookies Secure, trusts X-Forwarded-For of a local "
         "proxy",
     )
+    tls_certificate: Path | None = Field(
+        None,
+        description="certificate, with those between it and its authority, in PEM: pages, API and phones are "
+        "then served by https; a renewed one is read by itself within a minute",
+    )
+    tls_key: Path | None = Field(
+        None, validate_default=True, description="its private key in PEM; needed with tls_certificate"
+    )
     session_hours: int = Field(12, ge=1, le=168, description="hours until a person must log in again")
 
     asterisk_sounds_dir: Path | None = Field(
@@ -230,6 +238,13 @@ class Settings(BaseSettings):
                 raise PydanticCustomError(
                     "command", "must name the file that it writes, {out}", {"out": "{out}"}
                 )
+        return value
+
+    @field_validator("tls_key")
+    @classmethod
+    def _both_of_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if (value is None) != (info.data.get("tls_certificate") is None):
+            raise PydanticCustomError("tls", "and DOZVON_TLS_CERTIFICATE are set together, or neither is")
         return value
 
     @field_validator("turn_secret")

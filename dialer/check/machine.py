@@ -166,8 +166,8 @@ def exposure(settings: Settings) -> Finding | None:
     return warn(
         "exposure",
         f"pages are open to the network at {settings.http_host}, without https",
-        "bind DOZVON_HTTP_HOST to 127.0.0.1 behind a proxy with a certificate and set DOZVON_PUBLIC_URL "
-        "to its https address",
+        "set DOZVON_TLS_CERTIFICATE and DOZVON_TLS_KEY, or bind DOZVON_HTTP_HOST to 127.0.0.1 behind a proxy "
+        "with a certificate and set DOZVON_PUBLIC_URL to its https address",
     )
 
 

@@ -13,8 +13,8 @@ import aiohttp
 from rich.console import Console
 
 from dialer import __version__
+from dialer.check import browsers, hooks, lines, machine, manager, nodes, proof
 from dialer.check import database as the_database
-from dialer.check import hooks, lines, machine, manager, nodes, proof
 from dialer.check.model import Finding, Findings, Level, fail, ok
 from dialer.check.screen import Screen
 from dialer.db import migrate
@@ -67,6 +67,8 @@ async def _parts(settings: Settings, installation: Installation, screen: Screen)
                 await _each(screen, manager.look(settings, link))
                 screen.doing("making a call to itself")
                 await _each(screen, proof.look(settings, link, served=installation.served))
+                screen.doing("asking as a browser")
+                await _each(screen, browsers.look(settings, link))
                 screen.doing("asking the hooks")
                 await _each(screen, hooks.look(link, served=installation.served))
                 screen.heading("Lines")
@@ -108,13 +110,20 @@ async def _nodes(database: Database, screen: Screen) -> None:
 async def _health(settings: Settings) -> Finding:
     """What the running server says of itself."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.http_host, settings.http_host)  # noqa: S104
-    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.http_port}"
+    scheme = "https" if settings.tls_certificate else "http"
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.http_port}"
     mend = "read the server's log"
     if settings.http_port == 0:
         return ok("pages", "the server runs on a port of its own choice")
     try:
         timeout = aiohttp.ClientTimeout(total=HTTP_S)
-        async with aiohttp.ClientSession(timeout=timeout) as http, http.get(f"{url}/healthz") as reply:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as http,
+            http.get(
+                f"{url}/healthz",
+                ssl=False,  # its certificate is for another name than this machine has for itself
+            ) as reply,
+        ):
             parts = (await reply.json())["parts"]
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
         return fail("pages", f"the server runs, but {url}/healthz does not answer: {error!r}", mend)

@@ -34,6 +34,7 @@ from dialer.httpkit.observe import add_request_id, observe
 from dialer.httpkit.problems import problems
 from dialer.httpkit.routes import Routes
 from dialer.httpkit.security import CONNECT_SOURCES, add_headers, check_csrf, check_host
+from dialer.httpkit.tls import Certificate
 from dialer.settings import Settings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -129,22 +130,31 @@ class Site:
     #: `http://127.0.0.1:8080`
     url: str
     runner: web.AppRunner
+    #: follows the files of the certificate
+    _renewing: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         """End streams, finish requests, free the port."""
+        if self._renewing is not None:
+            self._renewing.cancel()
         await self.runner.cleanup()
 
 
-async def serve(app: web.Application, host: str, port: int) -> Site:
-    """Serve on `host`:`port` (0: any free one, see `Site.url`). aiohttp's own access log stays off: it would
-    write query strings."""
+async def serve(
+    app: web.Application, host: str, port: int, *, certificate: Certificate | None = None
+) -> Site:
+    """Serve on `host`:`port` (0: any free one, see `Site.url`), by https where there is a `certificate`.
+    aiohttp's own access log stays off: it would write query strings."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        context = certificate.context if certificate else None
+        await web.TCPSite(runner, host, port, ssl_context=context).start()
     except OSError:
         await runner.cleanup()
         raise
     bound = runner.addresses[0]
     shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
-    return Site(f"http://{shown}:{bound[1]}", runner)
+    if certificate is None:
+        return Site(f"http://{shown}:{bound[1]}", runner)
+    return Site(f"https://{shown}:{bound[1]}", runner, asyncio.create_task(certificate.keep()))

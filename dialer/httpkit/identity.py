@@ -60,7 +60,7 @@ def is_loopback(host: str) -> bool:
 
 def is_secure(settings: Settings) -> bool:
     """Whether people reach the server by https."""
-    return (settings.public_url or "").startswith("https://")
+    return settings.tls_certificate is not None or (settings.public_url or "").startswith("https://")
 
 
 def cookie_name(settings: Settings) -> str:

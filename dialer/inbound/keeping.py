@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.asterisk.fastagi import AgiCall
 from dialer.calls import admission
+from dialer.calls import store as calls_store
 from dialer.calls.targets import Target
 from dialer.clock import utc_now
 from dialer.contacts.numbers import PhoneNumber
@@ -86,7 +87,8 @@ class Keeping:
     async def keep(
         self, conn: AsyncConnection, visit: Visit, number: PhoneNumber, stood: Stood, reason: str = ""
     ) -> Turn | None:
-        """Keep the place; None: the number cannot be called soon, or nobody is at work for the queue."""
+        """Keep the place; None: the number cannot be called soon, nobody is at work for the queue, or the
+        campaign does not run."""
         call, terms, now = visit.line.call, visit.line.terms, utc_now()
         queue, more = stood.queue, tuple(Need(skill, level) for skill, level in stood.skills.items())
         contact_id = visit.contact_id if number.e164 == visit.line.e164 else None
@@ -102,6 +104,9 @@ class Keeping:
                 log.info("place_refused", call=str(call.attempt_id), reason=judged.answer.denied.reason)
                 return None
         needs = needs_of(queue, more)
+        if not await calls_store.campaign_is_running(conn, call.tenant_id, call.campaign_id):
+            log.info("place_refused", call=str(call.attempt_id), reason="campaign_not_running")
+            return None
         if await outlook.at_work(conn, call.tenant_id, needs, queue) == 0:
             log.info("place_refused", call=str(call.attempt_id), reason="nobody_at_work")
             return None

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from uuid import UUID
+
 from playwright.async_api import expect
+from sqlalchemy import insert, select
 from support.browser import Visitors
+from support.came import came_in
 from support.stage import TENANT, Stage
 
 from dialer.agents.service import AgentService
+from dialer.clock import utc_now
+from dialer.db import tables as t
 from dialer.httpkit.access import Actor, Role
 
 BOSS = Actor(TENANT, None, Role.SUPERVISOR, "Supervisor", "en")
@@ -74,3 +81,46 @@ async def test_a_queue_overflows_into_another_by_choice(visit: Visitors, stage: 
     await page.click("#queues a:has-text('First')")
     await page.click("button:has-text('Delete the queue')")
     await expect(page.locator("main")).to_contain_text("another queue overflows into it")
+
+
+async def kept_places(stage: Stage) -> list[UUID]:
+    """A queue of sales in which three have kept a place: one rests after a try."""
+    now, made = utc_now(), []
+    async with stage.database.tenant(TENANT) as conn:
+        people = list(await conn.execute(select(t.contact.c.id).order_by(t.contact.c.id).limit(3)))
+        queue_id = await conn.scalar(
+            insert(t.queue).values(tenant_id=TENANT, name="Продажи").returning(t.queue.c.id)
+        )
+        for n, person in enumerate(people):
+            since, e164 = now - timedelta(minutes=9 - 2 * n), f"+7916111220{n}"
+            call_id = await came_in(conn, stage.campaign_id, since, contact_id=person.id, e164=e164)
+            place = {
+                "tenant_id": TENANT, "call_id": call_id, "queue_id": queue_id, "queue": "Продажи",
+                "campaign_id": stage.campaign_id, "contact_id": person.id, "e164": e164, "priority": 5,
+                "since": since, "kept_at": since + timedelta(minutes=1),
+                "reason": "Цена и наличие" if n else "", "tries": n == 1,
+                "not_before": now + timedelta(minutes=4) if n == 1 else None,
+            }  # fmt: skip
+            await conn.execute(insert(t.kept_place).values(place))
+            made.append(call_id)
+    return made
+
+
+async def test_kept_places_are_seen_and_taken_away(visit: Visitors, stage: Stage) -> None:
+    """In the order of their turns, with who rests until when; one that was taken away is gone at once."""
+    first, second, third = await kept_places(stage)
+    person = await visit(Role.SUPERVISOR)
+    page = person.page
+    await person.open("/queues")
+    await page.click("#queues a:has-text('Продажи')")
+    rows = page.locator("#places tbody tr")
+    await expect(rows).to_have_count(3)
+    await expect(page.locator(f"#place-{first}")).to_contain_text("waits for their turn")
+    await expect(page.locator(f"#place-{second}")).to_contain_text("not reached; again at")
+    await expect(page.locator(f"#place-{third}")).to_contain_text("Цена и наличие")
+    page.on("dialog", lambda dialog: dialog.accept())
+    await page.locator(f"#place-{first} button").click()
+    await expect(rows).to_have_count(2)
+    async with stage.database.tenant(TENANT) as conn:
+        row = (await conn.execute(select(t.kept_place).where(t.kept_place.c.call_id == first))).one()
+    assert (row.stage, row.why) == ("dropped", "canceled")

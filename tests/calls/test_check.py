@@ -68,6 +68,7 @@ def external(running: RunningAsterisk, folder: Path, urls: dict[str, str], **cha
             "asterisk": "external",
             "ami_port": running.managed.ami_port,
             "ami_secret": running.managed.ami_secret,
+            "asterisk_http_port": running.managed.http_port,
             "agi_port": free_port(),
             "http_port": 0,
             **urls,

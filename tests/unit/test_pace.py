@@ -42,6 +42,8 @@ from dialer.pacing.answering import Traits, traits_of, words_of
 from dialer.pacing.learner import Observation, Seen
 from dialer.pacing.model import AgentInPool, DialMode, Plan, Snapshot
 from dialer.queues.model import Need, Queue
+from dialer.queues.places import Kept, Owed
+from dialer.queues.turns import Place
 from scheduler.hopper import ClaimedLead
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -437,6 +439,29 @@ def test_callers_who_wait_keep_the_agents_who_may_get_them(
     caller = line(waits)
     caller.wish = Wish("sales", 0.0, needs=(Need("sales", 5),), rules=rules)
     assert len(pool.spare_for_calls(found, [caller], 1, {}, "main")) == 3 - kept
+
+
+@pytest.mark.parametrize(
+    ("of_agent", "spared"),
+    [({"levels": {"sales": 5}}, 1), ({}, 0), ({"levels": {"sales": 5}, "takes": Takes.OUTBOUND}, 0)],
+)
+def test_kept_places_keep_the_agents_who_may_call_them(of_agent: dict[str, Any], spared: int) -> None:
+    """One agent a place, of those who may get callers with its skill."""
+    free = [shift(AgentState.READY, at(0), None, id=new_id(), **of_agent) for _ in range(3)]
+    found = pool.at_hand(free, [], lambda _leg: True)
+    queue, call_id = Queue(1, "sales", skill="sales"), new_id()
+    kept = Kept(
+        Place(call_id, 1, at(0)),
+        Owed(call_id, "sales", at(0), ""),
+        queue,
+        1,
+        None,
+        "+79161112233",
+        (),
+        (Need("sales"),),
+        served=False,
+    )
+    assert len(pool.spare_for_calls(found, [], 1, {}, "main", [kept])) == 3 - spared
 
 
 def test_a_call_that_is_taken_back_is_in_the_air_no_more() -> None:

@@ -7,7 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dialer.queues.announcing import Announcement, Minutes, Told, after, announcement, due_at, spoken
+from dialer.queues.announcing import (
+    LOOK_AGAIN,
+    Announcement,
+    Minutes,
+    Told,
+    after,
+    after_silence,
+    announcement,
+    due_at,
+    spoken,
+)
 from dialer.queues.model import Announce
 from dialer.queues.waits import Expected, Untold
 
@@ -93,3 +103,24 @@ def test_a_call_back_is_offered_once() -> None:
     again = said(offering, told, 105)
     assert again is not None
     assert not again.offer_callback
+
+
+def test_a_call_back_is_offered_from_an_expected_wait() -> None:
+    """Not while it is shorter, which is looked at again after a while and without a word; where it is not
+    known, it is offered."""
+    offers = Announce(first_after_s=None, every_s=None, offer_callback_after_s=10, offer_callback_wait_s=101)
+    assert said(offers, Told(), 9) is None
+    assert said(offers, Told(), 10) is None
+    looked = after_silence(Told(), offers, CAME, at(10))
+    assert (looked.at, due_at(offers, CAME, looked)) == (None, at(10) + LOOK_AGAIN)
+    longer = replace(WAIT, mean_s=101.0)
+    for wait in (longer, Untold.FEW_TALKS):
+        found = announcement(offers, CAME, looked, position=3, wait=wait, now=at(30))
+        assert found is not None
+        assert found.offer_callback
+        assert due_at(offers, CAME, after(looked, found, at(30))) is None
+
+
+def test_what_could_not_be_said_is_not_tried_at_once_again() -> None:
+    """The next announcement comes after its usual time."""
+    assert due_at(USUAL, CAME, after_silence(Told(), USUAL, CAME, at(21))) == at(81)

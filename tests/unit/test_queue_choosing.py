@@ -58,6 +58,15 @@ def test_priority_goes_before_the_wait() -> None:
     assert who_takes_whom([caller(1, 90, priority=5), caller(2, 1, priority=6)], [agent(7)]) == {2: 7}
 
 
+def test_a_kept_place_may_have_an_agent_at_any_server() -> None:
+    """Nobody is on a line yet; a caller on the line needs one at the same Asterisk."""
+    far = agent(7, node="far")
+    assert who_takes_whom([caller(1, node="near")], [far]) == {}
+    assert who_takes_whom([caller(1, anywhere=True)], [far]) == {1: 7}
+    both = [caller(1, 90, node="near"), caller(2, 10, anywhere=True)]
+    assert who_takes_whom(both, [far, agent(8, node="near")]) == {1: 8, 2: 7}
+
+
 def test_inbound_goes_before_outbound() -> None:
     """Who calls is served before whom we have called, whatever the priority."""
     called = caller(1, 90, inbound=False, queue_id=None, priority=9)

@@ -90,8 +90,8 @@
       const options = devices.filter((one) => one.kind === kind).map((one, n) => new Option(
         one.label || `${n + 1}`, one.deviceId, false, one.deviceId === chosen));
       select.replaceChildren(...options);
+      select.closest("label").hidden = !options.length || (kind === "audiooutput" && !voice.setSinkId);
     }
-    speakers.closest("label").hidden = !voice.setSinkId;
   }
   microphones.addEventListener("change", () => {
     localStorage.setItem(kept.microphone, microphones.value);
@@ -173,7 +173,12 @@
   function stop() {
     const old = ua;
     ua = null;
-    if (old) old.stop();
+    if (old) {
+      const connected = old.isConnected();
+      old.stop();
+      // With no connection JsSIP would wait for one, to take its registration back: and have the phone again.
+      if (!connected) old.transport.disconnect();
+    }
     hungUp(session);
   }
   function putAway() {
