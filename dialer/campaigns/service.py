@@ -45,7 +45,8 @@ from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.problems import invalid
 from dialer.policies import store as policies
-from dialer.said import Said
+from dialer.said import Said, told
+from dialer.scripts import store as scripts
 from dialer.trunks import store as trunk_store
 from scheduler import changes as changes_of_leads
 from scheduler.changes import What
@@ -144,6 +145,7 @@ class CampaignService:
             await _check_trunks(conn, actor, wanted.trunks)
             _check_retries(wanted.retries, [one.code for one in dispositions])
             await _check_policy(conn, actor, wanted)
+            await _check_script(conn, actor, wanted.script)
             try:
                 campaign_id = await store.add(conn, tenant_id, wanted.model_dump())
             except IntegrityError:
@@ -171,6 +173,8 @@ class CampaignService:
             check_editable(now.status, now.name, different)
             if not {"policy", "policy_version"}.isdisjoint(different):
                 await _check_policy(conn, actor, wanted)
+            if "script" in different:
+                await _check_script(conn, actor, wanted.script)
             if "trunks" in different:
                 await _check_trunks(conn, actor, wanted.trunks)
                 await store.set_trunks(conn, tenant_id, campaign_id, wanted.trunks)
@@ -398,6 +402,16 @@ async def _check_policy(conn: AsyncConnection, actor: Actor, wanted: CampaignIn)
         raise Invalid(field="policy", reason=Said("must be one of: {expected}", expected=", ".join(known)))
     if await policies.find(conn, actor.tenant_id, wanted.policy, wanted.policy_version) is None:
         raise Invalid(field="policy_version", reason="there is no such version of the policy")
+
+
+async def _check_script(conn: AsyncConnection, actor: Actor, name: str | None) -> None:
+    if name is None:
+        return
+    live = {one.name: one.live_version for one in await scripts.scripts(conn, actor.tenant_id)}
+    if name not in live:
+        raise Invalid(field="script", reason=told("there is no script {name}", name=name))
+    if live[name] is None:
+        raise Invalid(field="script", reason=told("no version of the script {name} is published", name=name))
 
 
 async def _tell(conn: AsyncConnection, actor: Actor, campaign_id: int, name: str, status: str) -> None:

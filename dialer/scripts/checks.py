@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 from difflib import get_close_matches
 
+from dialer.said import told
 from dialer.scripts.model import (
     RETURN,
     ROOTS,
@@ -37,12 +38,12 @@ class _Look:
             for name, one in script.steps.items()
         }
 
-    def bad(self, path: str, code: str, text: str) -> Problem:
-        """A problem with its line: where it stands, or what it stands in."""
+    def bad(self, path: str, code: str, text: str, **names: object) -> Problem:
+        """A problem with its line: where it stands, or what it stands in; `names` stand in the text."""
         at = path
         while at and at not in self.script.lines:
             at = at.rpartition(".")[0]
-        return Problem(self.script.lines.get(at, 0), path, code, text)
+        return Problem(self.script.lines.get(at, 0), path, code, told(text, **names) if names else text)
 
     def all(self) -> Iterator[Problem]:
         """Every problem."""
@@ -75,8 +76,10 @@ class _Look:
     def missing(self, path: str, target: str) -> Problem:
         """A step that is not there."""
         near = get_close_matches(target, self.steps, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return self.bad(path, "no_step", f"there is no step {target!r}{hint}")
+        if near:
+            text = "there is no step “{name}”; did you mean “{near}”?"
+            return self.bad(path, "no_step", text, name=target, near=near[0])
+        return self.bad(path, "no_step", "there is no step “{name}”", name=target)
 
     def texts(self, one: Step) -> Iterator[Problem]:
         """Variables that nobody knows."""
@@ -92,8 +95,13 @@ class _Look:
                 root, dot, _ = name.partition(".")
                 if (root not in ROOTS) if dot else (name not in self.answers):
                     known = ", ".join([*(f"{each}.…" for each in ROOTS), *sorted(self.answers)])
-                    words = f"nothing is known as {name!r}: {known}"
-                    yield self.bad(f"steps.{one.name}.{where}", "no_variable", words)
+                    yield self.bad(
+                        f"steps.{one.name}.{where}",
+                        "no_variable",
+                        "nothing is known as “{name}”: {names}",
+                        name=name,
+                        names=known,
+                    )
 
     def cases(self, one: Branch) -> Iterator[Problem]:
         """Cases that no answer can come to."""
@@ -101,24 +109,30 @@ class _Look:
             path = f"steps.{one.name}.cases.{n}"
             question = self.answers.get(case.answer)
             if question is None:
-                words = f"no question is answered into {case.answer!r}: {', '.join(sorted(self.answers))}"
-                yield self.bad(f"{path}.answer", "no_answer", words)
+                text, known = (
+                    "no question is answered into “{name}”: {names}",
+                    ", ".join(sorted(self.answers)),
+                )
+                yield self.bad(f"{path}.answer", "no_answer", text, name=case.answer, names=known)
             elif case.equals is not None and question.answers and str(case.equals) not in question.answers:
-                words = f"{case.answer!r} is never {case.equals!r}: {', '.join(question.answers)}"
-                yield self.bad(f"{path}.equals", "never", words)
+                text, known = "“{name}” is never “{value}”: {names}", ", ".join(question.answers)
+                yield self.bad(
+                    f"{path}.equals", "never", text, name=case.answer, value=str(case.equals), names=known
+                )
             elif (case.least is not None or case.most is not None) and question.kind != "number":
-                words = f"{case.answer!r} is no number: its question is of the kind {question.kind}"
-                yield self.bad(path, "never", words)
+                text = "“{name}” is no number: its question is of the kind {kind}"
+                yield self.bad(path, "never", text, name=case.answer, kind=question.kind)
 
     def kinds(self) -> Iterator[Problem]:
         """Two questions that are answered into one name, and are of two kinds."""
         for one in self.script.questions:
             first = self.answers[one.key]
             if (one.kind, one.answers) != (first.kind, first.answers):
-                words = f"the step {first.name!r} answers into {one.key!r} too, and asks another kind"
-                yield self.bad(f"steps.{one.name}", "two_kinds", words)
+                text = "the step “{name}” answers into “{key}” too, and asks another kind"
+                yield self.bad(f"steps.{one.name}", "two_kinds", text, name=first.name, key=one.key)
             if one.key in ROOTS:
-                yield self.bad(f"steps.{one.name}", "taken", f"{one.key!r} is the name of what is known")
+                text = "“{name}” is the name of what is known: call the answer another name"
+                yield self.bad(f"steps.{one.name}", "taken", text, name=one.key)
 
     def reached(self, begin: Set[str]) -> set[str]:
         """Where one can come to from these steps."""
@@ -136,15 +150,18 @@ class _Look:
         seen = plain | self.reached({way.to for way in self.script.exits.values()})
         for name in self.steps:
             if name not in seen:
-                yield self.bad(f"steps.{name}", "unreached", f"nothing leads to the step {name!r}")
+                yield self.bad(f"steps.{name}", "unreached", "nothing leads to the step “{name}”", name=name)
 
     def returns(self, plain: Set[str]) -> Iterator[Problem]:
         """Steps that return though no exit need have led there."""
         for name in plain:
             for where, target in self.steps[name].leads_to():
                 if target == RETURN:
-                    words = "the talk comes here without an exit too, and has nowhere to return to"
-                    yield self.bad(f"steps.{name}.{where}", "no_return", words)
+                    yield self.bad(
+                        f"steps.{name}.{where}",
+                        "no_return",
+                        "the talk comes here without an exit too, and has nowhere to return to",
+                    )
 
     def dead_ends(self) -> Iterator[Problem]:
         """Steps from which the talk cannot end. Who returns ends as the step that is returned to does; a step
@@ -161,7 +178,8 @@ class _Look:
             more = bool(found)
         for name in self.steps:
             if name not in good:
-                yield self.bad(f"steps.{name}", "dead_end", f"from the step {name!r} no end can be reached")
+                text = "from the step “{name}” no end can be reached"
+                yield self.bad(f"steps.{name}", "dead_end", text, name=name)
 
     def loops(self) -> Iterator[Problem]:
         """Rings of steps in which nothing is asked: the agent would say the same again and again."""
@@ -170,8 +188,8 @@ class _Look:
         }
         for name in self.steps:
             if name in ways and name in _from(ways, name):
-                words = f"the talk can go round from {name!r} to itself, and nothing is asked on the way"
-                yield self.bad(f"steps.{name}", "loop", words)
+                text = "the talk can go round from “{name}” to itself, and nothing is asked on the way"
+                yield self.bad(f"steps.{name}", "loop", text, name=name)
 
 
 def _from(ways: Mapping[str, list[str]], begin: str) -> set[str]:

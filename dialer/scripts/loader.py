@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from dialer.errors import BadFlow, BadScript
+from dialer.reasons import reason_of
+from dialer.said import told
 from dialer.scripts import checks
 from dialer.scripts.model import MOST_STEPS, RETURN, STEPS, Exit, Script, Step
 from ivr_flows.model import LANGUAGES, Problem
@@ -52,8 +55,9 @@ class _Build:
             raise BadScript(sorted(self.problems, key=lambda one: one.line), self.source)
         return script
 
-    def bad(self, path: Path, code: str, text: str) -> None:
-        """Note that something is wrong."""
+    def bad(self, path: Path, code: str, text: str, **names: object) -> None:
+        """Note that something is wrong; `names` stand in the text."""
+        text = told(text, **names) if names else text
         at = path
         while at and at not in self.lines:
             at = at[:-1]
@@ -72,17 +76,18 @@ class _Build:
         """The script without its checks."""
         value = self.document
         if not isinstance(value, Mapping):
-            self.bad((), "shape", f"here must be names with values: {', '.join(SCRIPT)}")
+            self.bad((), "shape", "here must be names with values: {names}", names=", ".join(SCRIPT))
             return None
         for name in value:
             if name not in SCRIPT:
-                self.bad((str(name),), "unknown_name", f"{name!r} is not known here: {', '.join(SCRIPT)}")
+                text = "“{name}” is not known here: {names}"
+                self.bad((str(name),), "unknown_name", text, name=str(name), names=", ".join(SCRIPT))
         for name, needed in SCRIPT.items():
             if needed and name not in value:
-                self.bad((), "missing", f"{name!r} is missing")
+                self.bad((), "missing", "“{name}” is missing", name=name)
         language = self.word(value, "language", "ru")
         if language not in LANGUAGES:
-            self.bad(("language",), "language", f"language is one of {', '.join(LANGUAGES)}")
+            self.bad(("language",), "language", "language is one of {names}", names=", ".join(LANGUAGES))
         found = Script(
             name=self.word(value, "name"),
             title=self.word(value, "title"),
@@ -101,7 +106,7 @@ class _Build:
         """A text of the script itself."""
         found = value.get(name, default)
         if not isinstance(found, str) or len(found) > 200:
-            self.bad((name,), "shape", f"{name} must be a text of 200 characters at most")
+            self.bad((name,), "shape", "{name} must be a text of 200 characters at most", name=name)
             return default
         return found
 
@@ -109,14 +114,15 @@ class _Build:
         """The steps by their names."""
         found: dict[str, Step] = {}
         if not isinstance(value, list) or not 0 < len(value) <= MOST_STEPS:
-            self.bad(("steps",), "shape", f"steps is a list of 1 to {MOST_STEPS}: each begins with - name:")
+            text = "steps is a list of 1 to {most}: each begins with - name:"
+            self.bad(("steps",), "shape", text, most=MOST_STEPS)
             return found
         for n, one in enumerate(value):
             kind = one.get("type") if isinstance(one, Mapping) else None
             model = STEPS.get(kind) if isinstance(kind, str) else None
             if model is None:
                 where: Path = ("steps", n, "type") if kind is not None else ("steps", n)
-                self.bad(where, "unknown_type", f"a step has a type: {', '.join(STEPS)}")
+                self.bad(where, "unknown_type", "a step has a type: {names}", names=", ".join(STEPS))
                 continue
             made = self.made(model, one, ("steps", n))
             if made is not None:
@@ -127,9 +133,8 @@ class _Build:
         """The exits by their names."""
         found: dict[str, Exit] = {}
         if not isinstance(value, list) or len(value) > MOST_EXITS:
-            self.bad(
-                ("exits",), "shape", f"exits is a list of {MOST_EXITS} at most: each begins with - name:"
-            )
+            text = "exits is a list of {most} at most: each begins with - name:"
+            self.bad(("exits",), "shape", text, most=MOST_EXITS)
             return found
         for n, one in enumerate(value):
             made = self.made(Exit, one, ("exits", n))
@@ -140,9 +145,10 @@ class _Build:
     def add(self, found: dict[str, Any], name: str, made: object, path: Path) -> None:
         """Put a step or an exit under its name."""
         if name in found:
-            self.bad(path, "name_twice", f"there is another {name!r}")
+            self.bad(path, "name_twice", "there is another “{name}”", name=name)
         if name == RETURN and path[0] == "steps":
-            self.bad(path, "bad_name", f"{RETURN!r} is the way back from an exit: give the step another name")
+            text = "“{name}” is the way back from an exit: give the step another name"
+            self.bad(path, "bad_name", text, name=RETURN)
         found[name] = made
 
     def made(self, model: type[Made], value: Any, path: Path) -> Made | None:
@@ -153,20 +159,21 @@ class _Build:
             for one in error.errors(include_url=False):
                 loc = tuple(part for part in one["loc"] if part not in ("[key]", "str", "int", "float"))
                 loc = tuple(part for part in loc if not str(part).startswith(("constrained", "dict[")))
-                self.bad((*path, *loc), "property", _said(one["type"], loc, one["msg"], model))
+                self.bad((*path, *loc), "property", _said(one, loc, model))
             return None
 
 
-def _said(kind: str, loc: tuple[Any, ...], message: str, model: type[BaseModel]) -> str:
+def _said(found: ErrorDetails, loc: tuple[Any, ...], model: type[BaseModel]) -> str:
     """A finding of the schema in plain words."""
     name = str(loc[-1]) if loc else ""
-    if kind == "missing":
-        return f"{name!r} is missing"
-    if kind == "extra_forbidden":
-        known = f": {', '.join(model.model_fields)}" if len(loc) == 1 else ""
-        return f"{name!r} is not known here{known}"
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
-    if kind == "string_pattern_mismatch":
-        return "a name has small letters a-z, digits and _, a letter first, 63 characters at most"
-    return message[:1].lower() + message[1:]
+    match found["type"]:
+        case "missing":
+            return told("“{name}” is missing", name=name)
+        case "extra_forbidden" if len(loc) == 1:
+            known = ", ".join(model.model_fields)
+            return told("“{name}” is not known here: {names}", name=name, names=known)
+        case "extra_forbidden":
+            return told("“{name}” is not known here", name=name)
+        case "string_pattern_mismatch":
+            return told("a name has small letters a-z, digits and _, a letter first, 63 characters at most")
+    return reason_of(found, {})

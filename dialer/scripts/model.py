@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from dialer.said import told
 from ivr_flows.templates import parse
 from ivr_flows.values import Value
 from ivr_flows.writing import yaml_of
@@ -107,9 +108,15 @@ class Question(_Step):
             if not self.answers:
                 raise ValueError("next by answer is for the kinds choice and yes_no")
             if unknown := set(self.next) - known:
-                raise ValueError(f"next knows no answer {min(unknown)!r}: {', '.join(sorted(known))}")
+                raise ValueError(
+                    told(
+                        "next knows no answer “{name}”: {names}",
+                        name=min(unknown),
+                        names=", ".join(sorted(known)),
+                    )
+                )
             if ELSE not in self.next and (missing := set(self.answers) - set(self.next)):
-                raise ValueError(f"next has no step for {min(missing)!r}, and no else")
+                raise ValueError(told("next has no step for “{name}”, and no else", name=min(missing)))
             if ELSE not in self.next and not self.required:
                 raise ValueError("next needs an else: a question that is not required may be passed over")
         return self
@@ -182,9 +189,18 @@ class Action(_Step):
     def _told(self) -> Action:
         needed, besides = ACTIONS[self.action]
         if missing := set(needed) - set(self.values):
-            raise ValueError(f"{self.action} must be told {min(missing)!r} in values")
+            raise ValueError(
+                told("{action} must be told “{name}” in values", action=self.action, name=min(missing))
+            )
         if unknown := set(self.values) - {*needed, *besides}:
-            raise ValueError(f"{self.action} is not told {min(unknown)!r}: {', '.join((*needed, *besides))}")
+            raise ValueError(
+                told(
+                    "{action} is not told “{name}”: {names}",
+                    action=self.action,
+                    name=min(unknown),
+                    names=", ".join((*needed, *besides)),
+                )
+            )
         return self
 
 

@@ -171,7 +171,8 @@ class ScriptService:
             return showing.show(script, talk, await _variables(conn, actor, call), utc_now())
 
     async def act(self, actor: Actor, call_id: UUID, step: str, event: Event) -> Shown:
-        """Lead an own talk on from `step`; when this returns, the answer is kept.
+        """Lead an own talk on from `step`; when this returns, the answer is kept. What is said twice, by a
+        key that was pressed twice, is said once.
 
         Raises Conflict where the talk is at another step by now: somebody else was quicker; NotFound,
         Forbidden, WrongState, Invalid.
@@ -187,9 +188,11 @@ class ScriptService:
             # A talk that began meanwhile keeps its version.
             call = await _own(conn, actor, call_id, Right.CALLS_CONTROL)
             script, before = await _talk(conn, actor, call)
-            if before.step != step:
-                raise Conflict(reason=Said("the talk is at the step {step} by now", step=before.step))
             variables = await _variables(conn, actor, call)
+            if before.step != step:
+                if walking.said_already(script, before, step, event):
+                    return showing.show(script, before, variables, now)
+                raise Conflict(reason=Said("the talk is at the step {step} by now", step=before.step))
             talk = walking.step(script, before, event)
             here = script.steps[before.step]
             if isinstance(event, Done) and isinstance(here, Action) and here.name not in before.done:

@@ -106,6 +106,23 @@ def step(script: Script, talk: Talk, event: Event) -> Talk:
     raise _wrong(here, "of another kind")
 
 
+def said_already(script: Script, talk: Talk, at: str, event: Event) -> bool:
+    """Whether the talk has just come from that step by this event: it was sent twice."""
+    here = script.steps.get(at)
+    if here is None or not talk.trail or talk.trail[-1].step != at:
+        return False
+    match event:
+        case Back():
+            return False
+        case Answered(given):
+            return isinstance(here, Question) and answers.read(here, given) == talk.answers.get(here.key)
+        case Left(name):
+            way = script.exits.get(name)
+            return way is not None and talk.step == way.to
+        case Went() | Done():
+            return True
+
+
 def share(script: Script, given: Mapping[str, Value]) -> Share:
     """Of the required questions that these answers leave open or have led to, how many are answered.
 

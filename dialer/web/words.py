@@ -16,6 +16,7 @@ from dialer.web.flow_words import FLOW_WORDS
 from dialer.web.people_words import PEOPLE_WORDS
 from dialer.web.quality_words import QUALITY_WORDS
 from dialer.web.queue_words import QUEUE_WORDS
+from dialer.web.script_words import SCRIPT_WORDS
 from dialer.web.segment_words import SEGMENT_WORDS
 
 
@@ -327,6 +328,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         **QUALITY_WORDS,
         **QUEUE_WORDS,
         **FLOW_WORDS,
+        **SCRIPT_WORDS,
         **SEGMENT_WORDS,
         **PEOPLE_WORDS,
         "pause": {

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from aiohttp import web
 from sqlalchemy import select, update
 from support.floor import TENANT
 from support.stage import Stage, set_stage
 from support.web import Web, second_tenant, serving
 
 from dialer.app.script_deeds import ScriptDeeds
+from dialer.campaigns import http as campaigns_http
+from dialer.campaigns.service import CampaignService
 from dialer.clock import utc_now
 from dialer.contacts.erasure import ErasureService
 from dialer.db import tables as t
 from dialer.db.session import Database
-from dialer.errors import Forbidden
+from dialer.errors import Conflict, Forbidden
 from dialer.httpkit.access import Actor, Role
 from dialer.scripts import http
 from dialer.scripts.service import ScriptService
-from dialer.scripts.walking import Back, Went
+from dialer.scripts.walking import Answered, Back, Went
 
 TEXT = """\
 name: visit
@@ -41,8 +45,12 @@ exits:
 @pytest.fixture
 async def site(database: Database, database_url: str) -> AsyncIterator[Web]:
     """The application with scripts."""
-    services = {http.SCRIPTS: ScriptService(database, ScriptDeeds(database))}
-    async with serving(database, database_url, tables=[http.routes], services=services) as running:
+    services: dict[web.AppKey[Any], Any] = {
+        http.SCRIPTS: ScriptService(database, ScriptDeeds(database)),
+        campaigns_http.CAMPAIGNS: CampaignService(database),
+    }
+    tables = [http.routes, campaigns_http.routes]
+    async with serving(database, database_url, tables=tables, services=services) as running:
         yield running
 
 
@@ -165,6 +173,37 @@ async def test_an_agent_leads_the_own_talk_only(site: Web, stage: Stage) -> None
     for refused in (scripts.of_call(other, call_id), scripts.act(other, call_id, "age", Back())):
         with pytest.raises(Forbidden):
             await refused
+
+
+async def test_what_is_sent_twice_is_said_once(site: Web, stage: Stage) -> None:
+    """A key that was pressed twice moves the talk on once; another answer to a past step is refused."""
+    call_id = await talk(site, stage)
+    scripts = ScriptService(stage.database, ScriptDeeds(stage.database))
+    own = await agent_of(site, stage)
+    for _ in range(2):
+        assert (await scripts.act(own, call_id, "hello", Went())).step == "age"
+    for _ in range(2):
+        assert (await scripts.act(own, call_id, "age", Answered("5"))).step == "again"
+    with pytest.raises(Conflict):
+        await scripts.act(own, call_id, "age", Answered("6"))
+
+
+async def test_a_campaign_names_a_script_that_is_published(site: Web, stage: Stage) -> None:
+    """One that is not there, and one of which there are drafts alone, are refused with the field's name."""
+    boss, path = await site.program(Role.SUPERVISOR), f"~/campaigns/{stage.campaign_id}"
+    assert (await boss.call("POST", f"{path}/pause")).status == 200
+    for reason in ("there is no script visit", "no version of the script visit is published"):
+        refused = await boss.call("PATCH", path, {"script": "visit"})
+        assert (refused.status, refused.json["errors"][0]["field"]) == (422, "script"), refused.text
+        assert refused.json["errors"][0]["reason"] == reason
+        await boss.call("POST", "~/scripts", {"yaml": TEXT})
+    await boss.call("POST", "~/scripts/visit/versions/1/publish")
+    changed = await boss.call("PATCH", path, {"script": "visit"})
+    assert (changed.status, changed.json["script"]) == (200, "visit"), changed.text
+    again = await boss.call("POST", "~/campaigns", {"name": "Other", "script": "vist"})
+    assert (again.status, again.json["errors"][0]["field"]) == (422, "script"), again.text
+    none = await boss.call("PATCH", path, {"script": None})
+    assert (none.status, none.json["script"]) == (200, None), none.text
 
 
 async def test_an_erasure_takes_the_answers(site: Web, stage: Stage, tmp_path: Path) -> None:

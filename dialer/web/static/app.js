@@ -120,7 +120,7 @@
     "agent.state", "agent.phone_not_reached", "call.state", "call.talk", "call.assigned", "call.disposed", "campaign.status",
     "campaign.pace", "import.progress", "do_not_call.import", "lead.offered", "segment.leads", "trunk.changed",
     "cleaning.progress", "queue.changed", "callback.state", "callback.reminder", "flow.step", "flow.changed",
-    "voicemail.left", "voicemail.changed", "queue.place",
+    "voicemail.left", "voicemail.changed", "queue.place", "script.step", "script.action",
   ];
   const SILENT_MS = 40000; // the server says something every 15 s
   const strip = document.getElementById("link-lost");
@@ -180,13 +180,29 @@
   }
   announce();
 
+  // Who leads a script by the keyboard stays in it: its next step is where the focus is.
+  let leading = false;
+  body.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target.closest("#script") && event.target.matches("form")) leading = true;
+  });
+  let step = document.getElementById("script")?.dataset.step;
+  body.addEventListener("htmx:afterSettle", () => {
+    const script = document.getElementById("script");
+    if (script?.dataset.step === step) return;
+    step = script?.dataset.step;
+    const [mine, focused] = [leading, document.activeElement];
+    leading = false;
+    if (mine && script && (focused === body || script.contains(focused))) script.querySelector("[data-first]")?.focus();
+  });
+
   document.addEventListener("keydown", (event) => {
     // By the place of the key: it is the same in every layout.
     const pressed = /^(?:(?:Digit|Numpad)([1-9])|Key([A-Z]))$/.exec(event.code);
-    if (!pressed || event.ctrlKey || event.metaKey || event.shiftKey || event.repeat) return;
+    if (!pressed || event.ctrlKey || event.metaKey || event.repeat) return;
     const typing = event.target.matches("input, textarea, select, [contenteditable]");
     if (typing && !event.altKey) return;
-    const wanted = document.querySelector(`[data-key="${pressed[1] || pressed[2].toLowerCase()}"]`);
+    const name = (event.shiftKey ? "shift+" : "") + (pressed[1] || pressed[2].toLowerCase());
+    const wanted = document.querySelector(`[data-key="${name}"]`);
     if (!wanted || wanted.disabled) return;
     event.preventDefault();
     if (wanted.tagName === "BUTTON") wanted.click();

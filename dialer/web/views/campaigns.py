@@ -27,6 +27,7 @@ from dialer.inbound.http import INBOUND
 from dialer.policies.http import POLICY_SERVICE
 from dialer.reports.figures import FORMULAS, Group
 from dialer.reports.http import FIGURES
+from dialer.scripts.http import SCRIPTS
 from dialer.trunks.http import TRUNKS
 from dialer.web import forms, retry_form
 from dialer.web.keys import LIVE
@@ -42,6 +43,7 @@ EMPTY = (
     "skill",
     "abandon_target",
     "flow",
+    "script",
     "policy_version",
     "most_per_day",
     "most_per_week",
@@ -183,6 +185,7 @@ async def _form(
         chosen=chosen,
         faults=faults,
         flows=await _flows(request, actor, shown["flow"]),
+        scripts=await _scripts(request, actor, shown["script"]),
         trunks=await request.app[TRUNKS].trunks(actor),
         policies=await request.app[POLICY_SERVICE].policies(actor),
     )
@@ -191,6 +194,12 @@ async def _form(
 async def _flows(request: web.Request, actor: Actor, chosen: str | None) -> list[str]:
     """The names of the flows that can be chosen, and the one that is."""
     live = {one.name for one in await request.app[INBOUND].flows(actor) if one.live_version is not None}
+    return sorted(live | ({chosen} if chosen else set()))
+
+
+async def _scripts(request: web.Request, actor: Actor, chosen: str | None) -> list[str]:
+    """The names of the scripts that can be chosen, and the one that is."""
+    live = {one.name for one in await request.app[SCRIPTS].scripts(actor) if one.live_version is not None}
     return sorted(live | ({chosen} if chosen else set()))
 
 

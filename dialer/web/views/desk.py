@@ -33,7 +33,7 @@ from dialer.inbound.reasons_http import REASONS
 from dialer.web import formats, forms
 from dialer.web.keys import LIVE
 from dialer.web.render import is_fragment, page
-from dialer.web.views import callbacks
+from dialer.web.views import callbacks, desk_script
 from dialer.web.views.door import see
 
 routes = web.RouteTableDef()
@@ -82,6 +82,7 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
         "screen": await app[SCREENS].of_call(actor, call.id) if call and came_in else None,
         "reasons": await app[REASONS].reasons(actor) if came_in else [],
         "targets": await app[CONTROLS].targets(actor) if call and call.state == "connected" else None,
+        "script": await desk_script.of_call(request, actor, call),
         "codes": codes,
         "pauses": {code.code: code for code in codes},
         "promised": await app[CALLBACKS].mine(actor, tomorrow),

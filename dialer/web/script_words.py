@@ -1,0 +1,31 @@
+"""The words of scripts: what is done in a talk, and what it is told. See `words`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+#: kind (the message's context) -> name -> text
+SCRIPT_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "script_action": {
+            "book_visit": "Book the visit",
+            "send_letter": "Send the letter",
+            "schedule_callback": "Promise the call",
+            "do_not_call": "Never call again",
+        },
+        "script_done": {
+            "book_visit": "The visit is booked.",
+            "send_letter": "The letter is asked for.",
+            "schedule_callback": "The call is promised.",
+            "do_not_call": "The number is on the list.",
+        },
+        "script_told": {
+            "at": "when",
+            "place": "where",
+            "note": "note",
+            "template": "template",
+            "to": "to",
+        },
+    }
+)

@@ -1,0 +1,85 @@
+"""The script of the talk at an agent's desk: each answer is kept as it is given."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+
+from dialer.calls.call_log import CallRow
+from dialer.errors import BadScript, Invalid, NotFound
+from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.i18n import said, translator
+from dialer.httpkit.identity import page_actor
+from dialer.httpkit.problems import locale_of
+from dialer.scripts.http import SCRIPTS
+from dialer.scripts.showing import Shown
+from dialer.scripts.walking import Answered, Back, Done, Event, Left, Went
+from dialer.web import forms
+from dialer.web.render import is_fragment, page
+from dialer.web.views.door import see
+
+log = structlog.get_logger(__name__)
+routes = web.RouteTableDef()
+
+
+async def of_call(request: web.Request, actor: Actor, call: CallRow | None) -> Shown | None:
+    """Where the talk is in its script; None: it has none.
+
+    A script that cannot be read any more must not take the customer's card away with it.
+    """
+    if call is None:
+        return None
+    try:
+        return await request.app[SCRIPTS].of_call(actor, call.id)
+    except (BadScript, Invalid) as error:
+        log.warning("script_unreadable", call=str(call.id), error=str(error))
+        return None
+
+
+@routes.post("/desk/script")
+async def lead(request: web.Request) -> web.StreamResponse:
+    """Lead the own talk on."""
+    actor = page_actor(request, Right.WORK)
+    call_id, step, event = await _call(request), await forms.field(request, "step"), await _event(request)
+    try:
+        await request.app[SCRIPTS].act(actor, call_id, step, event)
+    except Invalid as error:
+        if error.details["field"] != "answer" or not is_fragment(request):
+            raise
+        return await _refused(request, error)
+    if is_fragment(request):
+        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
+    return see("/desk")
+
+
+async def _refused(request: web.Request, error: Invalid) -> web.StreamResponse:
+    """What was typed stays where it is; a notice says why it is no answer."""
+    locale = locale_of(request)
+    text = f"{translator(locale).gettext('Answer')}: {said(error.details['reason'], locale)}."
+    headers = {"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"}
+    return await page(request, "parts/notice.html", status=error.status, headers=headers, text=text)
+
+
+async def _event(request: web.Request) -> Event:
+    match await forms.field(request, "what"):
+        case "answer":
+            return Answered(await forms.field(request, "answer"))
+        case "do":
+            return Done()
+        case "back":
+            return Back()
+        case "exit":
+            return Left(await forms.field(request, "exit"))
+        case "go":
+            return Went()
+    raise Invalid(field="what", reason="is not known here")
+
+
+async def _call(request: web.Request) -> UUID:
+    text = await forms.field(request, "attempt")
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(what="call", key=text) from None
