@@ -187,8 +187,9 @@ class AgentService:
     async def ready(self, actor: Actor, agent_id: int) -> Shift:
         """Take calls from now on, or after the present one. Raises WrongState while a disposition is owed."""
         async with self._database.tenant(actor.tenant_id) as conn:
-            await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
+            agent = await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
             shift = await self._locked(conn, actor, agent_id)
+            await _force(conn, actor, agent, shift, AgentState.READY)
             if shift.state in _BUSY or shift.state is AgentState.LOST:
                 await store.ask_next(conn, actor.tenant_id, shift.id, None, None)
             elif shift.state is AgentState.PAUSED:
@@ -202,7 +203,7 @@ class AgentService:
     async def pause(self, actor: Actor, agent_id: int, code: str) -> Shift:
         """Take no calls from now on, or after the present one. Raises Invalid, WrongState."""
         async with self._database.tenant(actor.tenant_id) as conn:
-            await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
+            agent = await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
             known = await conn.scalar(
                 select(pause_code.c.code).where(
                     pause_code.c.tenant_id == actor.tenant_id, pause_code.c.code == code
@@ -212,6 +213,7 @@ class AgentService:
                 raise Invalid(field="code", reason=Said("there is no pause code {code}", code=code))
             shift = await self._locked(conn, actor, agent_id)
             to, now = AgentState.PAUSED, utc_now()
+            await _force(conn, actor, agent, shift, to, code)
             if _is_shown_a_lead(shift):
                 await hopper.give_back(conn, actor.tenant_id, cast(int, shift.lead_id))
                 await store.move(conn, actor.tenant_id, shift.id, to, now, pause_code=code)
@@ -231,10 +233,11 @@ class AgentService:
     async def log_out(self, actor: Actor, agent_id: int) -> Shift | None:
         """End the shift now, or after the present call; what is left of it, if anything."""
         async with self._database.tenant(actor.tenant_id) as conn:
-            await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
+            agent = await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
             if await store.shift_of_agent(conn, actor.tenant_id, agent_id) is None:
                 return None
             shift = await self._locked(conn, actor, agent_id)
+            await _force(conn, actor, agent, shift, AgentState.OFFLINE)
             if _is_shown_a_lead(shift):
                 await hopper.give_back(conn, actor.tenant_id, cast(int, shift.lead_id))
             elif shift.state in _BUSY:
@@ -289,6 +292,20 @@ class AgentService:
             shift = await store.shift_of_agent(conn, actor.tenant_id, agent_id, lock=True)
             if shift is None or shift.lead_id in (None, lead_id):
                 return shift or await self._open(conn, actor, agent_id)
+
+
+async def _force(
+    conn: AsyncConnection,
+    actor: Actor,
+    agent: Agent,
+    shift: Shift,
+    to: AgentState,
+    code: str | None = None,
+) -> None:
+    """Note who has put somebody else into another state, now or after the present call."""
+    if agent.user_id != actor.user_id:
+        said: dict[str, str] = {"was": shift.state.value, "to": to.value} | ({"code": code} if code else {})
+        await audit.record(conn, actor, "agent.force", f"agent:{agent.id}", **said)
 
 
 def _is_shown_a_lead(shift: Shift) -> bool:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from aiohttp import web
 
 from dialer.agents import http as agents_http
+from dialer.agents import messages_http
 from dialer.agents.ice import IceServers
+from dialer.agents.messages import MessageService
 from dialer.agents.phones import BrowserPhones
 from dialer.agents.service import AgentService
 from dialer.app import quality, segments
 from dialer.app.script_deeds import ScriptDeeds
 from dialer.asterisk.speech import Speaker
+from dialer.boards import http as boards_http
+from dialer.boards.moving import MovingService
+from dialer.boards.service import BoardService
 from dialer.callbacks import http as callbacks_http
 from dialer.callbacks.service import CallbackService
 from dialer.calls import controls_http, listening_http, proofs_http
@@ -76,6 +81,7 @@ from dialer.recordings import http as recordings_http
 from dialer.recordings.service import RecordingService
 from dialer.reports import http as reports_http
 from dialer.reports.service import FigureService, PaceService
+from dialer.reports.shift import ShiftService
 from dialer.scripts import http as scripts_http
 from dialer.scripts.service import ScriptService
 from dialer.settings import Settings
@@ -134,6 +140,8 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             mappings_http.routes,
             contacts_http.routes,
             donotcall_http.routes,
+            boards_http.routes,
+            messages_http.routes,
             agents_http.routes,
             calls_http.routes,
             controls_http.routes,
@@ -176,6 +184,9 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             **segments.services(database),
             donotcall_http.DO_NOT_CALL: do_not_call,
             agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
+            messages_http.MESSAGES: MessageService(database),
+            boards_http.BOARDS: BoardService(database),
+            boards_http.MOVING: MovingService(database),
             agents_http.PHONES: BrowserPhones(database, desk, IceServers.of(settings)),
             callbacks_http.CALLBACKS: callbacks,
             hooks_http.HOOKS: hooks,
@@ -198,6 +209,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             voicemail_http.VOICEMAIL: VoicemailService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),
             reports_http.PACES: PaceService(database),
+            reports_http.SHIFTS: ShiftService(database),
         },
         background={
             "pulse": Pulse(database, database_url).run,

@@ -8,15 +8,18 @@ from typing import Self
 from aiohttp import web
 from pydantic import Field
 
+from dialer.errors import NotFound
 from dialer.httpkit.access import Right
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import In, Moment, Out
 from dialer.reports.figures import FORMULAS, Figures, Group
 from dialer.reports.pacing import Stretch
 from dialer.reports.service import FigureService, PaceReport, PaceService, Report
+from dialer.reports.shift import SHIFT_FORMULAS, ShiftFigures, ShiftService
 
 FIGURES = web.AppKey("figures", FigureService)
 PACES = web.AppKey("paces", PaceService)
+SHIFTS = web.AppKey("shift_figures", ShiftService)
 routes = Routes("reports")
 
 
@@ -168,3 +171,34 @@ async def campaign_figures(call: Call, campaign_id: int, query: SpanQuery) -> Re
         call.actor, campaign_id, since=query.from_, until=query.until
     )
     return ReportOut.of(report, call.locale)
+
+
+class ShiftFiguresOut(Out):
+    """What the caller's shift has come to so far."""
+
+    since: datetime | None = Field(description="the log-in; null: not logged in")
+    closed: int = Field(description="talks whose disposition is saved")
+    sales: int = Field(description="of them with a disposition of the kind `sale`")
+    talk_s: float
+    worked_s: float
+    talk_share: float | None = Field(description="0 to 1; null: nothing to divide by")
+    conversion: float | None
+    formulas: dict[str, str] = Field(description="how each figure is computed, in the reader's language")
+
+    @classmethod
+    def of(cls, found: ShiftFigures | None, locale: str) -> Self:
+        """The reply, in the reader's language."""
+        formulas = {name: formula.text(locale) for name, formula in SHIFT_FORMULAS.items()}
+        if found is None:
+            return cls(
+                since=None, closed=0, sales=0, talk_s=0.0, worked_s=0.0, talk_share=None, conversion=None,
+                formulas=formulas,
+            )  # fmt: skip
+        values = {name: getattr(found, name) for name in cls.model_fields if name != "formulas"}
+        return cls.model_validate(values | {"formulas": formulas})
+
+
+@routes.get("/agents/me/figures", right=Right.WORK, errors=(NotFound,))
+async def my_figures(call: Call) -> ShiftFiguresOut:
+    """The caller's own figures of the open shift."""
+    return ShiftFiguresOut.of(await call.app[SHIFTS].mine(call.actor), call.locale)

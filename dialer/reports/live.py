@@ -19,7 +19,8 @@ from dialer.db.session import Database
 from dialer.errors import DatabaseFull
 from dialer.httpkit.access import Actor, Right
 from dialer.reports import live_store as store
-from dialer.reports.live_store import ManualCampaign, Pace, WaitingCallers
+from dialer.reports.live_store import ManualCampaign
+from dialer.reports.present import Pace, WaitingCallers
 
 #: How long a tenant's time zone is remembered, seconds.
 ZONE_KEPT_S = 60.0

@@ -19,19 +19,7 @@ from dialer.db.tables import (
     pacing_tick,
     process_status,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Why so many calls were placed, and not more."""
-
-    at: datetime
-    #: calls to place
-    dial: int
-    #: the reason's stable name
-    why: str
-    #: the numbers behind it
-    inputs: Mapping[str, float]
+from dialer.reports.present import Pace, WaitingCallers
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +53,6 @@ async def calls_by_state(conn: AsyncConnection, tenant_id: int, campaign_id: int
     )
     counts = {row.state: row.calls for row in rows}
     return {state: counts.get(state, 0) for state in CALL_STATES if state != "ended"}
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingCallers:
-    """Those who wait in a queue."""
-
-    queue: str
-    #: on the line
-    many: int
-    #: when the one of them came who waits longest; None: nobody is on the line
-    since: datetime | None
-    #: who have hung up and kept their place
-    kept: int = 0
 
 
 _WAITING = Prepared(

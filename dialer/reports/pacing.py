@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from dialer.reports.live_store import Pace
+from dialer.reports.present import Pace
 
 #: Points of a curve.
 POINTS: Final = 120

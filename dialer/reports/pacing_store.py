@@ -8,8 +8,8 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db.prepared import Prepared
-from dialer.reports.live_store import Pace
 from dialer.reports.pacing import Tick
+from dialer.reports.present import Pace
 
 #: Decisions that are read at once: a large campaign makes a few in a second.
 MOST: Final = 20_000

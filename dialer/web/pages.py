@@ -17,6 +17,7 @@ from dialer.web.segment_pages import SEGMENT_VIEWS
 from dialer.web.static_files import StaticFiles
 from dialer.web.views import (
     agents,
+    board,
     callbacks,
     calls,
     campaigns,
@@ -90,6 +91,7 @@ def add_pages(app: web.Application) -> None:
         mappings,
         imports,
         agents,
+        board,
         desk,
         desk_script,
         trunks,

@@ -54,6 +54,7 @@ class Shown:
 
 
 SITE: Final[Sequence[Section | Part]] = (
+    Section("/board", "board", (Right.AGENTS_READ,)),
     Section("/campaigns", "campaigns", (Right.CAMPAIGNS_READ,)),
     Section("/calls", "calls", (Right.CALLS_READ,)),
     Section("/callbacks", "callbacks", (Right.CALLS_READ, Right.WORK)),

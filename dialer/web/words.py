@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from dialer.httpkit.i18n import translator
-from dialer.reports.live_store import Pace
+from dialer.reports.present import Pace
 from dialer.web.flow_words import FLOW_WORDS
 from dialer.web.people_words import PEOPLE_WORDS
 from dialer.web.quality_words import QUALITY_WORDS
@@ -147,6 +147,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "closed": "closed",
         },
         "section": {
+            "board": "Board",
             "campaigns": "Campaigns",
             "calls": "Calls",
             "callbacks": "Callbacks",

@@ -25,7 +25,7 @@ PATHS = (
     "/campaigns", "/campaigns/new", "/campaigns/{campaign}", "/campaigns/{campaign}/edit",
     "/campaigns/{campaign}/pace", "/campaigns/{campaign}/queue", "/do-not-call", "/prompts",
     "/calls", "/contacts", "/contacts/{contact}", "/lists", "/lists/{list}", "/lists/mappings",
-    "/agents", "/trunks", "/policies", "/users", "/tokens", "/me", "/desk",
+    "/board", "/board/wall", "/agents", "/trunks", "/policies", "/users", "/tokens", "/me", "/desk",
     "/why-not?number=89160000000", "/campaigns/{campaign}/why-not", "/contacts/{contact}/why-not",
     "/lists/quality", "/lists/duplicates", "/lists/dead-numbers",
     "/callbacks", "/callbacks?view=day", "/contacts/{contact}/callback",

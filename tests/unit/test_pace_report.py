@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dialer.reports.live_store import Pace
 from dialer.reports.pacing import Tick, points, reasons, stretches
+from dialer.reports.present import Pace
 from dialer.web.plots import HEIGHT, WIDTH, plot
 
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)

@@ -13,7 +13,7 @@ from babel.messages.pofile import read_po
 from dialer.clock import utc_now
 from dialer.compliance.policies import POLICIES
 from dialer.httpkit.i18n import FOLDER, translator
-from dialer.reports.live_store import Pace
+from dialer.reports.present import Pace
 from dialer.web import formats, words
 
 WEB = Path(words.__file__).parent

@@ -27,7 +27,7 @@ def names(row: list[Shown]) -> list[str]:
 
 def test_what_each_role_is_shown() -> None:
     """What it may open, and nothing else; of a part with a single page that page itself."""
-    first = ["campaigns", "calls", "callbacks", "incoming", "agents", "customers", "set_up", "desk"]
+    first = ["board", "campaigns", "calls", "callbacks", "incoming", "agents", "customers", "set_up", "desk"]
     assert names(row(Role.OPERATOR)) == ["callbacks", "voicemail", "desk"]
     assert names(row(Role.SUPERVISOR)) == names(row(Role.ADMINISTRATOR)) == first
     parts = {

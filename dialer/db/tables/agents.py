@@ -122,3 +122,18 @@ pause_code = tenant_table(
     Column("position", SmallInteger, nullable=False, server_default="0"),
     key=("code",),
 )
+
+#: What a supervisor has written to an agent: shown on the desk until the agent confirms it.
+agent_message = tenant_table(
+    "agent_message",
+    id_column(),
+    Column("agent_id", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("sent_by", BigInteger),  # the user; null: the server
+    time_at("sent_at", null=False),
+    time_at("seen_at"),
+    time_at("confirmed_at"),
+    ref("agent", "agent_id"),
+    ref("app_user", "sent_by"),
+    Index(None, "tenant_id", "agent_id", "id"),
+)

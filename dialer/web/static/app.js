@@ -117,7 +117,7 @@
   // -- the stream of events -------------------------------------------------------------------------
 
   const KINDS = [
-    "agent.state", "agent.phone_not_reached", "call.state", "call.talk", "call.assigned", "call.disposed", "campaign.status",
+    "agent.state", "agent.phone_not_reached", "agent.message", "agent.moved", "alert.raised", "alert.cleared", "call.state", "call.talk", "call.assigned", "call.disposed", "campaign.status",
     "campaign.pace", "import.progress", "do_not_call.import", "lead.offered", "segment.leads", "trunk.changed",
     "cleaning.progress", "queue.changed", "callback.state", "callback.reminder", "flow.step", "flow.changed",
     "voicemail.left", "voicemail.changed", "queue.place", "script.step", "script.action",
@@ -140,6 +140,8 @@
     heard = performance.now();
     source.addEventListener("open", () => {
       strip.hidden = true;
+      // Nobody loads a screen on a wall anew: after a restart it takes the pages of the new server.
+      if (wasLost && "wall" in body.dataset) location.reload();
       if (wasLost) parts.forEach((part) => part.renew());
       wasLost = false;
     });

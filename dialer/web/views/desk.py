@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from dialer.agents.http import AGENTS
+from dialer.agents.messages_http import MESSAGES
 from dialer.agents.model import Phone
 from dialer.callbacks.http import CALLBACKS
 from dialer.callbacks.store import CallbackRow
@@ -30,6 +31,8 @@ from dialer.httpkit.schema import near
 from dialer.httpkit.stream import HUB
 from dialer.inbound.http import SCREENS
 from dialer.inbound.reasons_http import REASONS
+from dialer.reports.http import SHIFTS
+from dialer.reports.shift import SHIFT_FORMULAS
 from dialer.web import formats, forms
 from dialer.web.keys import LIVE
 from dialer.web.render import is_fragment, page
@@ -60,6 +63,24 @@ async def panel(request: web.Request) -> web.StreamResponse:
     """All of it that changes."""
     actor = page_actor(request, Right.WORK)
     return await page(request, "parts/desk.html", **await _context(request, actor))
+
+
+# Apart from the panel: they must not hold up the card.
+
+
+@routes.get("/desk/messages")
+async def messages(request: web.Request) -> web.StreamResponse:
+    """What a supervisor has written and one has not confirmed."""
+    actor = page_actor(request, Right.WORK)
+    return await page(request, "parts/messages.html", messages=await request.app[MESSAGES].mine(actor))
+
+
+@routes.get("/desk/own")
+async def own(request: web.Request) -> web.StreamResponse:
+    """The own figures of the shift."""
+    actor = page_actor(request, Right.WORK)
+    formulas = {name: one.text(locale_of(request)) for name, one in SHIFT_FORMULAS.items()}
+    return await page(request, "parts/own.html", own=await request.app[SHIFTS].mine(actor), formulas=formulas)
 
 
 async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
@@ -168,6 +189,14 @@ async def steer(request: web.Request) -> web.StreamResponse:
             if not KEYS.fullmatch(keys):
                 raise Invalid(field="keys", reason="does not have the right form")
             await controls.press(actor, attempt_id, keys)
+    return _done(request)
+
+
+@routes.post("/desk/confirm")
+async def confirm(request: web.Request) -> web.StreamResponse:
+    """Say that one has read a message."""
+    actor = page_actor(request, Right.WORK)
+    await request.app[MESSAGES].confirm(actor, forms.whole(await forms.field(request, "message"), "message"))
     return _done(request)
 
 

@@ -1,0 +1,164 @@
+"""The SQL of the board: what goes on in all of a tenant's campaigns, queues and trunks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.boards.model import PACE_OF_S, Talks, TrunkNow
+from dialer.db.prepared import Prepared
+from dialer.reports.present import Pace
+
+_CAMPAIGNS = Prepared(
+    """
+    SELECT c.id, c.name, c.status, c.mode, c.skill, c.policy, c.policy_version,
+           p.at, p.dial, p.why, p.inputs
+      FROM campaign c
+      LEFT JOIN LATERAL (
+               SELECT at, dial, why, inputs FROM pacing_tick t
+                WHERE t.tenant_id = c.tenant_id AND t.campaign_id = c.id
+                ORDER BY at DESC, id DESC LIMIT 1) p ON true
+     WHERE c.tenant_id = :tenant_id AND c.status IN ('running', 'paused')
+     ORDER BY c.status DESC, c.name
+    """
+)
+_CALLS = Prepared(
+    """
+    SELECT campaign_id, state, count(*) AS many FROM attempt
+     WHERE tenant_id = :tenant_id AND ended_at IS NULL
+     GROUP BY campaign_id, state
+    """
+)
+#: Whose call an agent has, of those that were dialled and those that have come in.
+_WHOSE = Prepared(
+    """
+    SELECT s.id AS session_id, c.id, c.name, i.queue
+      FROM agent_session s
+      LEFT JOIN attempt a ON a.tenant_id = s.tenant_id AND a.id = s.attempt_id
+      LEFT JOIN inbound_call i ON i.tenant_id = s.tenant_id AND i.id = s.attempt_id
+      JOIN campaign c ON c.tenant_id = s.tenant_id AND c.id = coalesce(a.campaign_id, i.campaign_id)
+     WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.attempt_id IS NOT NULL
+    """
+)
+_TRUNKS = Prepared(
+    """
+    SELECT t.id, t.name, coalesce(l.channels, 0) AS channels, t.max_channels AS most,
+           coalesce(l.health = 'bad', false) AS bad, l.health_since AS since, l.health_why AS why
+      FROM trunk t
+      LEFT JOIN trunk_load l ON l.tenant_id = t.tenant_id AND l.trunk_id = t.id
+     WHERE t.tenant_id = :tenant_id AND t.enabled
+     ORDER BY t.name
+    """
+)
+_LIMITS = Prepared(
+    "SELECT code, limit_s FROM pause_code WHERE tenant_id = :tenant_id AND limit_s IS NOT NULL"
+)
+#: Talks that began today and were closed, by campaign: by the index over the time that calls were made.
+_TALKS = Prepared(
+    """
+    SELECT x.campaign_id, count(*) AS closed, count(*) FILTER (WHERE d.kind = 'sale') AS sales
+      FROM (SELECT campaign_id, disposition_id FROM attempt
+             WHERE tenant_id = :tenant_id AND created_at >= :since AND disposition_id IS NOT NULL
+               AND connected_at IS NOT NULL
+             UNION ALL
+            SELECT campaign_id, disposition_id FROM inbound_call
+             WHERE tenant_id = :tenant_id AND created_at >= :since AND disposition_id IS NOT NULL
+               AND connected_at IS NOT NULL) x
+      JOIN disposition d ON d.tenant_id = :tenant_id AND d.id = x.disposition_id
+     GROUP BY x.campaign_id
+    """
+)
+_LEFT = Prepared(
+    """
+    SELECT count(*) FROM lead
+     WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND status IN ('new', 'waiting')
+    """
+)
+_CLOSED = Prepared(
+    """
+    SELECT count(DISTINCT l.id) FROM attempt a
+      JOIN lead l ON l.tenant_id = a.tenant_id AND l.id = a.lead_id AND l.status = 'closed'
+     WHERE a.tenant_id = :tenant_id AND a.campaign_id = :campaign_id AND a.created_at >= :since
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRow:
+    """A campaign that runs or is paused."""
+
+    id: int
+    name: str
+    status: str
+    mode: str
+    skill: str | None
+    policy: str
+    policy_version: int | None
+    pace: Pace | None
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """The campaign of a call that an agent has."""
+
+    campaign_id: int | None
+    campaign: str | None
+    #: of a caller
+    queue: str | None
+
+
+async def campaigns(conn: AsyncConnection, tenant_id: int) -> list[CampaignRow]:
+    """Those that run or are paused, running ones first, by name; each with its latest decision."""
+    return [
+        CampaignRow(
+            row.id, row.name, row.status, row.mode, row.skill, row.policy, row.policy_version,
+            Pace(row.at, row.dial, row.why, row.inputs) if row.at else None,
+        )
+        for row in await _CAMPAIGNS.rows(conn, tenant_id=tenant_id)
+    ]  # fmt: skip
+
+
+async def calls(conn: AsyncConnection, tenant_id: int) -> dict[int, dict[str, int]]:
+    """Calls of ours that have not ended, by campaign and state."""
+    found: dict[int, dict[str, int]] = {}
+    for row in await _CALLS.rows(conn, tenant_id=tenant_id):
+        found.setdefault(row.campaign_id, {})[row.state] = row.many
+    return found
+
+
+async def whose(conn: AsyncConnection, tenant_id: int) -> dict[UUID, Whose]:
+    """By shift: the campaign of the call that the agent has."""
+    return {
+        row.session_id: Whose(row.id, row.name, row.queue)
+        for row in await _WHOSE.rows(conn, tenant_id=tenant_id)
+    }
+
+
+async def trunks(conn: AsyncConnection, tenant_id: int) -> Sequence[TrunkNow]:
+    """Trunks that may be used, by name."""
+    return [TrunkNow(**row) for row in await _TRUNKS.rows(conn, tenant_id=tenant_id)]
+
+
+async def pause_limits(conn: AsyncConnection, tenant_id: int) -> dict[str, int]:
+    """How long a pause may last, seconds, by code; a code without a limit is not there."""
+    return {row.code: row.limit_s for row in await _LIMITS.rows(conn, tenant_id=tenant_id)}
+
+
+async def talks(conn: AsyncConnection, tenant_id: int, since: datetime) -> dict[int, Talks]:
+    """Talks of calls made since then that were closed with a disposition, by campaign."""
+    rows = await _TALKS.rows(conn, tenant_id=tenant_id, since=since)
+    return {row.campaign_id: Talks(row.closed, row.sales) for row in rows}
+
+
+async def list_left(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, now: datetime
+) -> tuple[int, int]:
+    """Leads that may still be dialled; and those that calls of the last PACE_OF_S seconds have closed."""
+    whose_ = {"tenant_id": tenant_id, "campaign_id": campaign_id}
+    left = await _LEFT.value(conn, **whose_)
+    closed = await _CLOSED.value(conn, **whose_, since=now - timedelta(seconds=PACE_OF_S))
+    return left, closed

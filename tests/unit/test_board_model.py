@@ -1,0 +1,72 @@
+"""The board's arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dialer.agents.model import Agent, AgentState, Shift, Takes
+from dialer.boards.model import AtWork, CampaignCounted, CampaignNow, Counted, Talks, ends_in_s
+from dialer.ids import new_id
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+AGENT = Agent(1, 1, 1, "Анна", "agent-1", frozenset(), {}, 5, Takes.BOTH, enabled=True)
+COUNTED = CampaignCounted(100, 0.3, 0.02, 2, 100, 0.03, 86_400, Talks(10, 2), 500, 5400.0)
+
+
+def paused(for_s: float, limit_s: int | None) -> AtWork:
+    """An agent on a pause for so long."""
+    since = NOW - timedelta(seconds=for_s)
+    shift = Shift(
+        new_id(), 1, 1, "Анна", "agent-1", frozenset(), AgentState.PAUSED, since, since, new_id(), "main",
+        None, None, "break", None, None,
+    )  # fmt: skip
+    return AtWork(AGENT, shift, pause_limit_s=limit_s)
+
+
+@pytest.mark.parametrize(
+    ("for_s", "limit_s", "over"), [(901, 900, True), (900, 900, False), (9000, None, False)]
+)
+def test_a_pause_over_its_limit(for_s: float, limit_s: int | None, over: bool) -> None:
+    """Longer than its code allows; a code without a limit allows everything."""
+    assert paused(for_s, limit_s).over_limit(NOW) is over
+
+
+@pytest.mark.parametrize(("left", "closed", "lasts"), [(900, 300, 5400.0), (0, 10, 0.0), (900, 0, None)])
+def test_how_long_a_list_lasts(left: int, closed: int, lasts: float | None) -> None:
+    """At the pace of the last half hour; nothing closed tells nothing."""
+    assert ends_in_s(left, closed) == lasts
+
+
+@pytest.mark.parametrize(
+    ("lasts", "said"), [(5400.0, 5400), (5310.0, 5400), (20.0, 300), (50_000.0, 50_400), (None, 300)]
+)
+def test_it_is_said_as_people_say_it(lasts: float | None, said: float) -> None:
+    """To five minutes, and to the hour from ten hours on; never nothing."""
+    assert replace(COUNTED, ends_in_s=lasts).rounded_end_s == said
+
+
+def test_stages_of_calls() -> None:
+    """Ringing calls are in the air too; who was answered and has no agent waits."""
+    calls = {"dialling": 2, "ringing": 3, "screening": 1, "waiting": 4, "connected": 5, "wrap_up": 6}
+    now = CampaignNow(1, "x", "running", "power", calls, {AgentState.READY: 2, AgentState.PAUSED: 9}, None)
+    stages = {name: now.stage(name) for name in ("in_air", "ringing", "waiting", "talking")}
+    assert stages == {"in_air": 5, "ringing": 3, "waiting": 5, "talking": 5}
+    assert (now.ready, now.at_work) == (2, 2)
+
+
+def test_the_worst_campaign_is_the_one_nearest_to_its_own_limit() -> None:
+    """Not the one with the largest share."""
+    loose = replace(COUNTED, abandon_share=0.04, abandon_limit=0.05)
+    strict = replace(COUNTED, abandon_share=0.035, abandon_limit=0.03)
+    assert Counted(NOW, {1: loose, 2: strict}).worst_abandon is strict
+    assert (strict.over_limit, loose.over_limit) == (True, False)
+    assert Counted(NOW).worst_abandon is None
+
+
+def test_conversion_is_the_share_of_sales() -> None:
+    """Of nothing there is none; two campaigns add up."""
+    assert Talks().conversion is None
+    assert (Talks(10, 2) + Talks(30, 6)).conversion == 0.2
