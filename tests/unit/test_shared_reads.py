@@ -64,13 +64,14 @@ async def test_one_who_goes_away_takes_nothing_from_the_others_and_a_fault_is_no
     source.go.set()
     assert await stays == (1, 0)
 
-    async def fail(_key: int) -> None:
+    async def fail(key: int) -> int:
         if not failed:
-            failed.append(1)
+            failed.append(key)
             raise RuntimeError("once")
+        return key
 
     failed: list[int] = []
     failing = Shared(0.0, fail)
     with pytest.raises(RuntimeError):
         await failing.get(1)
-    assert await failing.get(1) is None
+    assert await failing.get(1) == 1
