@@ -73,8 +73,24 @@ class InUse(DozvonError):
 
     id, status = "in-use", 409
 
-    def __init__(self, flows: Sequence[str]) -> None:
-        super().__init__(names=", ".join(flows), flows=list(flows))
+    def __init__(self, flows: Sequence[str], **more: object) -> None:
+        super().__init__(names=", ".join(flows), flows=list(flows), **more)
+
+
+class PromptInUse(InUse):
+    """Callers are led by flows that play it: {names}. Without it they hear nothing there."""
+
+    id = "prompt-in-use"
+
+
+class QueueInUse(InUse):
+    """The queue is in use: {used}. Who is led to it without it waits for agents with a skill of its name.
+
+    `flows` and `numbers` name it, `agents` serve it, so many callers are `waiting` and so many have `kept` a
+    place in it.
+    """
+
+    id = "queue-in-use"
 
 
 class NotLoggedIn(DozvonError):

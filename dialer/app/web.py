@@ -57,12 +57,13 @@ from dialer.hours.service import HoursService
 from dialer.httpkit import stream
 from dialer.httpkit.application import Background, build_application
 from dialer.inbound import http as inbound_http
-from dialer.inbound import reasons_http, trying_http
+from dialer.inbound import missed_rule_http, reasons_http, trying_http
+from dialer.inbound.missed_rule import MissedRules
 from dialer.inbound.reasons import ReasonService
 from dialer.inbound.screen import Screens
 from dialer.inbound.service import InboundService
 from dialer.inbound.trying import Trials
-from dialer.inbound.uses import flows_that_name, flows_that_play
+from dialer.inbound.uses import flows_that_name, led_to_queue
 from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
 from dialer.offers import http as offers_http
@@ -110,7 +111,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
     do_not_call = DoNotCallService(database, settings)
     callbacks = CallbackService(database)
     people = PersonService(database, settings)
-    queues = QueueService(database)
+    queues = QueueService(database, led_to_queue)
     hooks = HookService(
         database, settings, do_not_call=do_not_call, callbacks=callbacks, people=people, queues=queues
     )
@@ -148,6 +149,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             listening_http.routes,
             trying_http.routes,
             inbound_http.routes,
+            missed_rule_http.routes,
             destinations_http.routes,
             hosts_http.routes,
             reasons_http.routes,
@@ -197,13 +199,14 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             hosts_http.HOSTS: HostService(database, flows_that_name),
             inbound_http.INBOUND: InboundService(database, prompts),
             inbound_http.SCREENS: screens,
+            missed_rule_http.MISSED_RULES: MissedRules(database),
             trying_http.TRIALS: Trials(database),
             stream.TELLERS: {"call.assigned": screens.tell},
             reasons_http.REASONS: ReasonService(database),
             hours_http.HOURS: HoursService(database, flows_that_name),
             offers_http.OFFERS: OfferService(database, flows_that_name),
             proofs_http.PROOFS: Proofs(database),
-            prompts_http.PROMPTS: PromptService(database, settings, speaker, sounds, flows_that_play),
+            prompts_http.PROMPTS: PromptService(database, settings, speaker, sounds, flows_that_name),
             recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),
             scripts_http.SCRIPTS: ScriptService(database, ScriptDeeds(database)),
             voicemail_http.VOICEMAIL: VoicemailService(database, settings.recording_dir),

@@ -22,7 +22,6 @@ from dialer.calls.switchboard import until_chosen
 from dialer.clock import utc_now
 from dialer.errors import ActionFailed, DatabaseUnavailable
 from dialer.inbound import playing
-from dialer.inbound.phrases import CALLBACK_KEY
 from dialer.queues.announcing import Announcement, Told, after, after_silence, due_at
 from dialer.queues.model import Announce, End
 
@@ -69,10 +68,10 @@ class Company:
     @property
     def _keys(self) -> str:
         """Those that mean something now."""
-        return self.leave_on + (CALLBACK_KEY if self.told.callback_offered else "")
+        return self.leave_on + (self.announce.offer_callback_key if self.told.callback_offered else "")
 
     def _leaves(self, key: str) -> bool:
-        if self.told.callback_offered and key == CALLBACK_KEY:
+        if self.told.callback_offered and key == self.announce.offer_callback_key:
             self.left = End.CALLBACK
         elif key in self.leave_on:
             self.left = End.KEY

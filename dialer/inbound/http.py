@@ -83,11 +83,13 @@ class NumberEdit(In):
     test: bool = Field(False, description="goes through the version of the flow that is tried out")
     active: bool = True
     missed_rule: MissedRule = Field(
-        "off",
-        description="who is called back where nobody served them: who waited in a queue, or all, those who"
-        " left the flow too",
+        "usual",
+        description="who is called back where nobody served them: as `/inbound/missed-rule` says, nobody, who"
+        " waited in a queue, or all, those who left the flow too",
     )
-    missed_after_s: int = Field(10, ge=0, le=3600, description="after so long a wait at least")
+    missed_after_s: int = Field(
+        10, ge=0, le=3600, description="after so long a wait at least; not where the rule is `usual`"
+    )
 
 
 class NumberIn(NumberEdit):

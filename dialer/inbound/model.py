@@ -19,7 +19,7 @@ NUMBER: Final = re.compile(r"[0-9]{2,20}")
 USUAL_WAIT_S: Final = 600.0
 
 #: Which missed callers are called back, see `Number`.
-MissedRule = Literal["off", "queue", "all"]
+MissedRule = Literal["usual", "off", "queue", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,10 @@ class Number:
     #: who calls it goes through the version that is tried out
     test: bool
     active: bool
-    #: which callers whom nobody served are called back: none, who waited in a queue, or who left the flow too
-    missed_rule: MissedRule = "off"
-    #: after so long a wait at least, seconds
+    #: which callers whom nobody served are called back: as for all numbers (see `missed_rule`), none, who
+    #: waited in a queue, or who left the flow too
+    missed_rule: MissedRule = "usual"
+    #: after so long a wait at least, seconds; not with `usual`
     missed_after_s: int = 10
 
 

@@ -12,8 +12,17 @@ from dialer.queues.announcing import Announcement, Minutes
 from ivr_flows.model import Prompt
 from ivr_flows.prompts import Digits, Number, Sound, Text
 
-#: The key with which a call back in turn is asked for, where it is offered.
-CALLBACK_KEY: Final = "1"
+#: By language, the keys as they are named where one is to be pressed.
+KEYS: Final[Mapping[str, Mapping[str, str]]] = {
+    "ru": {
+        "1": "один", "2": "два", "3": "три", "4": "четыре", "5": "пять", "6": "шесть", "7": "семь",
+        "8": "восемь", "9": "девять", "0": "ноль", "*": "звёздочку", "#": "решётку",
+    },
+    "en": {
+        "1": "one", "2": "two", "3": "three", "4": "four", "5": "five", "6": "six", "7": "seven",
+        "8": "eight", "9": "nine", "0": "zero", "*": "the star key", "#": "the hash key",
+    },
+}  # fmt: skip
 #: By language, the words of each phrase.
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "ru": {
@@ -24,7 +33,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "queue/wait-within": "Вам ответят в течение",
         "queue/minute": "минуты",
         "queue/minutes": "минут",
-        "queue/callback": "Чтобы положить трубку и дождаться нашего звонка в свою очередь, нажмите один.",
+        "queue/callback": "Чтобы положить трубку и дождаться нашего звонка в свою очередь, нажмите {key}.",
         "queue/callback-number": "Мы перезвоним на номер, который оканчивается на",
         "queue/callback-confirm": "Если это верно, нажмите один. Чтобы назвать другой номер, нажмите два.",
         "queue/callback-enter": "Наберите номер вместе с кодом и нажмите решётку.",
@@ -40,7 +49,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "queue/wait-within": "You will be answered within",
         "queue/minute": "minute",
         "queue/minutes": "minutes",
-        "queue/callback": "To hang up and be called back in your turn, press one.",
+        "queue/callback": "To hang up and be called back in your turn, press {key}.",
         "queue/callback-number": "We will call the number that ends with",
         "queue/callback-confirm": "If that is right, press one. To give us another number, press two.",
         "queue/callback-enter": "Please enter the number with its code, and press the hash key.",
@@ -52,8 +61,11 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 NAMES: Final = tuple(WORDS["en"])
 
 
-def of(said: Announcement, language: str, own: Collection[str] = ()) -> tuple[Prompt, ...]:
-    """What is heard of an announcement. `own`: names of the tenant's prompts in this language."""
+def of(
+    said: Announcement, language: str, own: Collection[str] = (), *, callback_key: str = "1"
+) -> tuple[Prompt, ...]:
+    """What is heard of an announcement. `own`: names of the tenant's prompts in this language;
+    `callback_key`: with which a call back is asked for. A recording of the tenant's says the key itself."""
     language = _spoken(language)
 
     def phrase(name: str) -> Prompt:
@@ -73,7 +85,7 @@ def of(said: Announcement, language: str, own: Collection[str] = ()) -> tuple[Pr
     if not heard:
         heard.append(phrase("queue/hold"))
     if said.offer_callback:
-        heard.append(phrase("queue/callback"))
+        heard.append(_phrase("queue/callback", language, own, key=KEYS[language][callback_key]))
     return tuple(heard)
 
 
@@ -97,8 +109,8 @@ def _spoken(language: str) -> str:
     return language if language in WORDS else "en"
 
 
-def _phrase(name: str, language: str, own: Collection[str]) -> Prompt:
-    return Sound(name, language) if name in own else Text(WORDS[language][name], language)
+def _phrase(name: str, language: str, own: Collection[str], **filled: str) -> Prompt:
+    return Sound(name, language) if name in own else Text(WORDS[language][name].format(**filled), language)
 
 
 def _minutes(many: int, language: str) -> Prompt:

@@ -12,10 +12,11 @@ from dialer.destinations.model import Kind
 from dialer.errors import BadFlow
 from dialer.hosts import store as hosts
 from dialer.hours import store as hours
-from dialer.inbound import store
+from dialer.inbound import numbers_store, store
 from dialer.inbound.model import Version
 from dialer.offers import store as offers
 from dialer.queues import store as queues
+from dialer.queues.uses import LedTo
 from ivr_flows import loader
 from ivr_flows.naming import Named, Naming, compared, namings
 
@@ -55,9 +56,13 @@ async def flows_that_name(conn: AsyncConnection, tenant_id: int, kind: Named, na
     return (await uses(conn, tenant_id, kind)).get(compared(kind, name), ())
 
 
-async def flows_that_play(conn: AsyncConnection, tenant_id: int, name: str) -> Sequence[str]:
-    """The flows that play the recording of this name."""
-    return await flows_that_name(conn, tenant_id, Named.SOUND, name)
+async def led_to_queue(conn: AsyncConnection, tenant_id: int, name: str) -> LedTo:
+    """The flows and the numbers that name a queue."""
+    numbers = await numbers_store.numbers(conn, tenant_id)
+    return LedTo(
+        await flows_that_name(conn, tenant_id, Named.QUEUE, name),
+        [one.number for one in numbers if one.queue == name],
+    )
 
 
 def _namings(version: Version) -> Iterator[Naming]:

@@ -302,7 +302,8 @@ class Waiting:
                 await stays.offered(conn, call.tenant_id, call.attempt_id)
         language = visit.position.language
         own = await self.voices.known(call.tenant_id, language)
-        return said, await self.voices.resolve(call.tenant_id, phrases.of(said, language, own))
+        heard = phrases.of(said, language, own, callback_key=announce.offer_callback_key)
+        return said, await self.voices.resolve(call.tenant_id, heard)
 
 
 def _event(visit: Visit, goes: Goes) -> Came:

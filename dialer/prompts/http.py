@@ -8,11 +8,11 @@ from typing import Literal
 from aiohttp import web
 from pydantic import Field
 
-from dialer.errors import BadSound, Conflict, Invalid, NotFound, PartMissing, TooLarge
+from dialer.errors import BadSound, Invalid, NotFound, PartMissing, PromptInUse, TooLarge
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import Page, PageQuery, decode, encode
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Line, Out
+from dialer.httpkit.schema import In, Line, Out, UsedQuery
 from dialer.prompts.files import MOST_BYTES
 from dialer.prompts.model import LONGEST_NAME, OwnPrompt
 from dialer.prompts.service import LONGEST_TEXT, PromptService
@@ -115,10 +115,10 @@ async def listen(call: Call, prompt_id: int) -> web.StreamResponse:
     return web.FileResponse(file, headers=headers)
 
 
-@routes.delete("/prompts/{prompt_id}", right=Right.CAMPAIGNS_EDIT, errors=(NotFound, Conflict))
-async def remove(call: Call, prompt_id: int) -> None:
-    """Remove a prompt that no flow plays."""
-    await call.app[PROMPTS].remove(call.actor, prompt_id)
+@routes.delete("/prompts/{prompt_id}", right=Right.CAMPAIGNS_EDIT, errors=(NotFound, PromptInUse))
+async def remove(call: Call, prompt_id: int, query: UsedQuery) -> None:
+    """Remove a prompt; a flow that plays it has nothing to be heard there."""
+    await call.app[PROMPTS].remove(call.actor, prompt_id, even_if_used=query.even_if_used)
 
 
 def prompt_out(one: OwnPrompt) -> PromptOut:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from dialer.asterisk.speech import Speaker
 from dialer.contacts.spool import plain_filename
 from dialer.db.events import emit
 from dialer.db.session import Database
-from dialer.errors import Conflict, Invalid, NotFound
+from dialer.db.uses import Uses, unused
+from dialer.errors import Invalid, NotFound, PromptInUse
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.prompts import files, store
@@ -23,16 +24,9 @@ from dialer.prompts.model import LANGUAGES, SET_SOUNDS, WORDS, OwnPrompt, vocabu
 from dialer.prompts.soundset import SoundSet
 from dialer.said import Said
 from dialer.settings import Settings
+from ivr_flows.naming import Named
 
 LONGEST_TEXT = 2000
-
-#: Which flows, by their names, play a prompt.
-Uses = Callable[[AsyncConnection, int, str], Awaitable[Sequence[str]]]
-
-
-async def unused(_conn: AsyncConnection, _tenant_id: int, _name: str) -> Sequence[str]:
-    """Nothing plays it."""
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +132,15 @@ class PromptService:
             spoken=tuple(one for one in words if one not in own and known.get(one) not in builtin),
         )
 
-    async def remove(self, actor: Actor, prompt_id: int) -> None:
-        """Remove a prompt. Raises NotFound, Conflict while a flow plays it."""
+    async def remove(self, actor: Actor, prompt_id: int, *, even_if_used: bool = False) -> None:
+        """Remove a prompt. Raises NotFound, PromptInUse where flows play it in its language."""
         actor.require(Right.CAMPAIGNS_EDIT)
         async with self._database.tenant(actor.tenant_id) as conn:
             found = await self._get(conn, actor, prompt_id)
-            if used := await self._uses(conn, actor.tenant_id, found.name):
-                raise Conflict(
-                    reason=Said(
-                        "the prompt {name} is played by {flows}", name=found.name, flows=", ".join(used)
-                    )
-                )
+            if not even_if_used:
+                heard = f"{found.language}/{found.name}"
+                if flows := await self._uses(conn, actor.tenant_id, Named.SOUND, heard):
+                    raise PromptInUse(flows)
             await store.remove(conn, actor.tenant_id, prompt_id)
             await audit.record(
                 conn, actor, "prompt.remove", f"prompt:{prompt_id}", name=found.name, language=found.language

@@ -84,6 +84,11 @@ class QueueIn(In):
         default=None,
         description="it is offered where the expected wait is as long, or not known; null: always",
     )
+    offer_callback_key: str = Field(
+        default="1",
+        pattern=form(r"^[0-9*#]$", "must be one key: 0 to 9, * or #"),
+        description="the key with which a caller asks for it, once it was offered",
+    )
     callback_tries: int = Field(
         default=2,
         ge=1,
@@ -135,6 +140,7 @@ class QueueEdit(In):
     announce_most_position: int | None = None
     offer_callback_s: int | None = None
     offer_callback_wait_s: int | None = None
+    offer_callback_key: str | None = None
     callback_tries: int | None = None
     callback_again_s: int | None = None
     short_abandon_s: int | None = None

@@ -9,11 +9,11 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import Field
 
-from dialer.errors import Conflict, NotFound, WrongState
+from dialer.errors import Conflict, NotFound, QueueInUse, WrongState
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Out
+from dialer.httpkit.schema import In, Out, UsedQuery
 from dialer.queues.fields import QueueEdit, QueueIn
 from dialer.queues.model import Overflow, Rule
 from dialer.queues.places import PlaceRow
@@ -49,6 +49,7 @@ class QueueOut(Out):
     announce_most_position: int
     offer_callback_s: int | None
     offer_callback_wait_s: int | None
+    offer_callback_key: str
     callback_tries: int
     callback_again_s: int
     short_abandon_s: int
@@ -133,13 +134,14 @@ async def get(call: Call, queue_id: int) -> QueueOut:
     return QueueOut.of(await call.app[QUEUES].queue(call.actor, queue_id))
 
 
-@routes.patch("/queues/{queue_id}", right=Right.CAMPAIGNS_EDIT, errors=(Conflict, NotFound))
-async def edit(call: Call, queue_id: int, body: QueueEdit) -> QueueOut:
-    """Change a queue; fields that are left out stay."""
-    return QueueOut.of(await call.app[QUEUES].edit(call.actor, queue_id, body))
+@routes.patch("/queues/{queue_id}", right=Right.CAMPAIGNS_EDIT, errors=(Conflict, NotFound, QueueInUse))
+async def edit(call: Call, queue_id: int, query: UsedQuery, body: QueueEdit) -> QueueOut:
+    """Change a queue; fields that are left out stay. Flows and numbers go by its name."""
+    view = await call.app[QUEUES].edit(call.actor, queue_id, body, even_if_used=query.even_if_used)
+    return QueueOut.of(view)
 
 
-@routes.delete("/queues/{queue_id}", right=Right.CAMPAIGNS_EDIT, errors=(Conflict,))
-async def delete(call: Call, queue_id: int) -> None:
+@routes.delete("/queues/{queue_id}", right=Right.CAMPAIGNS_EDIT, errors=(Conflict, NotFound, QueueInUse))
+async def delete(call: Call, queue_id: int, query: UsedQuery) -> None:
     """Remove a queue into which no other one overflows."""
-    await call.app[QUEUES].delete(call.actor, queue_id)
+    await call.app[QUEUES].delete(call.actor, queue_id, even_if_used=query.even_if_used)

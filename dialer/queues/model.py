@@ -82,6 +82,8 @@ class Announce:
     offer_callback_after_s: int | None = None
     #: seconds of expected wait from which it is; None: however short. One that is not known is no short one
     offer_callback_wait_s: int | None = None
+    #: the key with which it is asked for
+    offer_callback_key: str = "1"
 
 
 @dataclass(frozen=True, slots=True)

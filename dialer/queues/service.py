@@ -21,12 +21,13 @@ from dialer.errors import Conflict, Invalid, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.problems import invalid
-from dialer.queues import places, store
+from dialer.queues import places, stays, store, uses
 from dialer.queues.fields import QueueEdit, QueueIn
 from dialer.queues.model import Overflow
 from dialer.queues.places import PlaceRow
 from dialer.queues.turns import Stage, Why
-from dialer.said import Said
+from dialer.queues.uses import Leading
+from dialer.said import Said, told
 from dialer.telemetry import mask_number
 
 #: States of agents who take, or will take, calls.
@@ -83,8 +84,9 @@ class QueueView:
 class QueueService:
     """Queues of a tenant."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, leading: Leading = uses.unled) -> None:
         self._database = database
+        self._leading = leading
 
     async def queues(self, actor: Actor) -> list[QueueView]:
         """All queues by name, with their agents."""
@@ -136,8 +138,11 @@ class QueueService:
             (view,) = await _views(conn, actor, [await _found(conn, actor, queue_id)])
             return view
 
-    async def edit(self, actor: Actor, queue_id: int, changes: QueueEdit) -> QueueView:
-        """Change a queue. Raises NotFound, Invalid, Conflict."""
+    async def edit(
+        self, actor: Actor, queue_id: int, changes: QueueEdit, *, even_if_used: bool = False
+    ) -> QueueView:
+        """Change a queue. Raises NotFound, Invalid, Conflict, and QueueInUse where flows or numbers go by the
+        old name."""
         actor.require(Right.CAMPAIGNS_EDIT)
         async with self._database.tenant(actor.tenant_id) as conn:
             now = await _found(conn, actor, queue_id, lock=True)
@@ -152,6 +157,8 @@ class QueueService:
             if wanted.overflow_queue_id == queue_id:
                 raise Invalid(field="overflow_queue_id", reason="a queue does not overflow into itself")
             values = {name: value for name, value in wanted.model_dump().items() if value != now[name]}
+            if "name" in values and not even_if_used:
+                uses.check(await self._leading(conn, actor.tenant_id, now["name"]))
             if values:
                 try:
                     await store.change(conn, actor.tenant_id, queue_id, values)
@@ -161,15 +168,25 @@ class QueueService:
             (view,) = await _views(conn, actor, [await _found(conn, actor, queue_id)])
             return view
 
-    async def delete(self, actor: Actor, queue_id: int) -> None:
-        """Remove a queue. Raises NotFound, Conflict when another one overflows into it."""
+    async def delete(self, actor: Actor, queue_id: int, *, even_if_used: bool = False) -> None:
+        """Remove a queue. Who waits in it waits on by its rules; kept places become promised calls. Raises
+        NotFound, Conflict when another one overflows into it, QueueInUse."""
         actor.require(Right.CAMPAIGNS_EDIT)
         async with self._database.tenant(actor.tenant_id) as conn:
-            await _found(conn, actor, queue_id, lock=True)
-            try:
-                await store.remove(conn, actor.tenant_id, queue_id)
-            except IntegrityError:
-                raise Conflict(reason="another queue overflows into it") from None
+            now = await _found(conn, actor, queue_id, lock=True)
+            others = [one for one in await store.all_fields(conn, actor.tenant_id) if one["id"] != queue_id]
+            if names := [one["name"] for one in others if one["overflow_queue_id"] == queue_id]:
+                raise Conflict(reason=told("queues overflow into it: {names}", names=", ".join(names)))
+            if not even_if_used:
+                (view,) = await _views(conn, actor, [now])
+                skills = {one["skill"] for one in others}
+                uses.check(
+                    await self._leading(conn, actor.tenant_id, now["name"]),
+                    agents=[one.agent.name for one in view.members if now["skill"] not in (None, *skills)],
+                    waiting=await stays.waiting(conn, actor.tenant_id, queue_id),
+                    kept=len(await places.shown(conn, actor.tenant_id, queue_id)),
+                )
+            await store.remove(conn, actor.tenant_id, queue_id)
             await _told(conn, actor, "queue.delete", queue_id, ())
 
 

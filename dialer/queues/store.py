@@ -38,6 +38,7 @@ def from_row(row: Mapping[str, Any]) -> Queue:
             most_position=row["announce_most_position"],
             offer_callback_after_s=row["offer_callback_s"],
             offer_callback_wait_s=row["offer_callback_wait_s"],
+            offer_callback_key=row["offer_callback_key"],
         ),
         short_abandon_s=row["short_abandon_s"],
         target_share=row["target_share"],

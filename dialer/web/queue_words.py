@@ -18,6 +18,12 @@ QUEUE_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "voicemail": "voicemail",
             "queue": "another queue",
         },
+        "missed_rule": {
+            "usual": "as for all numbers",
+            "off": "nobody",
+            "queue": "who waited in a queue",
+            "all": "all, also who left the flow",
+        },
         "takes": {
             "both": "all",
             "inbound": "incoming",

@@ -70,3 +70,25 @@ async def test_a_number_that_was_called_is_switched_off(visit: Visitors, stage: 
     await page.locator("tbody a[href^='/numbers/']").last.click()
     await page.click("button:has-text('Delete the number')")
     await expect(page.locator("tbody tr")).to_have_count(1)
+
+
+async def test_one_rule_of_missed_calls_for_all_numbers(visit: Visitors, stage: Stage) -> None:
+    """Numbers that say nothing of their own go by it, and their form says what it is."""
+    await a_flow(stage.web.app[INBOUND])
+    person = await visit(Role.SUPERVISOR)
+    person.expected.add(422)
+    page = person.page
+    await person.open("/numbers")
+    await page.select_option("#f-rule", "queue")
+    await page.evaluate("document.querySelector('#missed form').noValidate = true")
+    await page.fill("#f-after_s", "4000")
+    await page.click("#missed button")
+    await expect(page.locator("#fault-after_s")).to_be_visible()
+    await expect(page.locator("#f-rule")).to_have_value("queue")
+    await page.fill("#f-after_s", "20")
+    await page.click("#missed button")
+    await expect(page.locator("#fault-after_s")).to_have_count(0)
+    await expect(page.locator("#f-after_s")).to_have_value("20")
+    await page.click("text=New number")
+    chosen = page.locator("#f-missed_rule option:checked")
+    await expect(chosen).to_have_text("as for all numbers (who waited in a queue)")

@@ -9,9 +9,12 @@ import numpy as np
 import soundfile
 from playwright.async_api import expect
 from support.browser import Visitors
+from support.flow_pages import BOSS, document
 from support.stage import Stage
 
 from dialer.httpkit.access import Role
+from dialer.inbound.http import INBOUND
+from dialer.prompts.http import PROMPTS
 
 
 async def test_a_supervisor_uploads_listens_and_removes(
@@ -68,3 +71,22 @@ async def test_a_text_is_spoken(visit: Visitors, stage: Stage) -> None:
     await expect(row).to_contain_text("We are open from nine to six.")
     await expect(row).to_contain_text("spoken by the server")
     assert person.complaints == []
+
+
+async def test_a_prompt_that_flows_play_goes_with_a_warning(visit: Visitors, stage: Stage) -> None:
+    """The list says which play it, the warning too; it is removed when that is meant all the same."""
+    await stage.web.app[PROMPTS].speak(BOSS, "welcome", "en", "Welcome.")
+    flow = document()
+    flow["states"][0] |= {"type": "play", "properties": {"sound": "welcome"}}
+    service = stage.web.app[INBOUND]
+    await service.publish(BOSS, "reception", (await service.write(BOSS, flow)).version, "live")
+    person = await visit(Role.SUPERVISOR)
+    person.expected.add(409)
+    page = person.page
+    await person.open("/prompts")
+    row = page.locator("tbody tr", has_text="welcome")
+    await expect(row.locator("td").last).to_have_text("reception")
+    await row.locator("button", has_text="Remove").click()
+    await expect(page.locator("main .strip.bad")).to_contain_text("welcome, In English. Callers are led by")
+    await page.click("button:has-text('Remove all the same')")
+    await expect(page.locator("main")).to_contain_text("There are no prompts of your own yet")

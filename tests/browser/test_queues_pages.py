@@ -9,12 +9,16 @@ from playwright.async_api import expect
 from sqlalchemy import insert, select
 from support.browser import Visitors
 from support.came import came_in
+from support.flow_pages import SKILL, a_flow
 from support.stage import TENANT, Stage
 
 from dialer.agents.service import AgentService
 from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.httpkit.access import Actor, Role
+from dialer.inbound.http import INBOUND
+from dialer.queues.fields import QueueIn
+from dialer.queues.http import QUEUES
 
 BOSS = Actor(TENANT, None, Role.SUPERVISOR, "Supervisor", "en")
 
@@ -80,7 +84,7 @@ async def test_a_queue_overflows_into_another_by_choice(visit: Visitors, stage: 
     await expect(page.locator("#queues tr", has_text="Second")).to_contain_text("First")
     await page.click("#queues a:has-text('First')")
     await page.click("button:has-text('Delete the queue')")
-    await expect(page.locator("main")).to_contain_text("another queue overflows into it")
+    await expect(page.locator("main")).to_contain_text("queues overflow into it: Second")
 
 
 async def kept_places(stage: Stage) -> list[UUID]:
@@ -124,3 +128,29 @@ async def test_kept_places_are_seen_and_taken_away(visit: Visitors, stage: Stage
     async with stage.database.tenant(TENANT) as conn:
         row = (await conn.execute(select(t.kept_place).where(t.kept_place.c.call_id == first))).one()
     assert (row.stage, row.why) == ("dropped", "canceled")
+
+
+async def test_a_queue_that_is_used_goes_with_a_warning(visit: Visitors, stage: Stage) -> None:
+    """So does its name: the page says which flows go by it, and has a button for whoever means it."""
+    await stage.web.app[QUEUES].create(BOSS, QueueIn(name=SKILL))
+    await a_flow(stage.web.app[INBOUND])
+    person = await visit(Role.SUPERVISOR)
+    person.expected.add(409)
+    page = person.page
+    warning = page.locator("main .strip.bad")
+    await person.open("/queues")
+    await page.click(f"#queues a:has-text('{SKILL}')")
+    await page.fill("#f-name", "Sales")
+    await page.select_option("#f-offer_callback_key", "#")
+    await page.click("button:has-text('Save')")
+    await expect(warning).to_contain_text("flows: reception")
+    await page.click("button:has-text('Save all the same')")
+    await page.click("#queues a:has-text('Sales')")
+    await expect(page.locator("#f-offer_callback_key")).to_have_value("#")
+    await page.fill("#f-name", SKILL)
+    await page.click("button:has-text('Save')")
+    await page.click(f"#queues a:has-text('{SKILL}')")
+    await page.click("button:has-text('Delete the queue')")
+    await expect(warning).to_contain_text("flows: reception")
+    await page.click("button:has-text('Delete all the same')")
+    await expect(page.locator("#queues")).to_contain_text("There is no queue yet.")

@@ -156,8 +156,9 @@ async def test_a_key_leads_out_of_the_queue(centre: Centre) -> None:
 
 
 async def test_place_and_wait_are_told(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between pieces of music; who was told that a call back can be had asks for it by its key."""
-    await add_queue(centre, "sales", announce_first_s=1, announce_every_s=10, offer_callback_s=1)
+    """Between pieces of music; who was told that a call back can be had asks for it by the queue's key."""
+    offer = {"offer_callback_s": 1, "offer_callback_key": "5"}
+    await add_queue(centre, "sales", announce_first_s=1, announce_every_s=10, **offer)
     heard: list[tuple[str, str | None]] = []
     real = playing.stream_until
 
@@ -171,7 +172,7 @@ async def test_place_and_wait_are_told(centre: Centre, monkeypatch: pytest.Monke
     ways = {"callback": "goodbye", "default": "end"}
     await add_number(centre, [{**waits, "transitions": ways}, *others])
     async with gone_afterwards(centre):
-        await call_in(centre, keys="ww" + "w" * 10 + "1wwwwwwww" * 6)
+        await call_in(centre, keys="ww" + "w" * 10 + "5wwwwwwww" * 6)
         call = await until_call(centre, "ended", within_s=60)
     assert (await path(centre, call.id))[0] == ("sales", "callback")
     assert await stays(centre, call.id) == [("sales", "callback")]
@@ -185,7 +186,7 @@ async def announcing(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> asyncio
     await add_queue(centre, "sales", announce_first_s=1, announce_every_s=60)
     begun = asyncio.Event()
 
-    def spoken(_said: Announcement, language: str, _own: object) -> tuple[Prompt, ...]:
+    def spoken(_said: Announcement, language: str, _own: object, **_more: str) -> tuple[Prompt, ...]:
         begun.set()
         return (Sound("demo-congrats", language),)
 

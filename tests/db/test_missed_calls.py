@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
-from support.arrivals import NUMBER, arrived, published, signals
+from support.arrivals import BOSS, NUMBER, arrived, published, signals
 from support.floor import TENANT, Floor
 from support.promises import open_floor
+from support.web import serving
 
 from dialer.calls.model import Call, Dequeued, HungUp, HungUpBy, Queued, Result, Served, Signal
 from dialer.clock import utc_now
@@ -18,7 +19,10 @@ from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.donotcall import store as donotcall
 from dialer.donotcall.model import Refusal, Source
+from dialer.httpkit.access import Role
 from dialer.inbound.missed import MissedCalls
+from dialer.inbound.missed_rule import MissedDefault, MissedRules, Rule
+from dialer.inbound.missed_rule_http import MISSED_RULES, routes
 from dialer.inbound.store import Called
 
 
@@ -80,6 +84,46 @@ async def test_which_calls_are_noted(
     called = await ruled(floor, rule, after_s)
     await ended(floor, called, *([Queued(utc_now())] if queued else []))
     assert len(await all_of(floor, t.missed_call)) == noted
+
+
+@pytest.mark.parametrize(
+    ("default", "own", "noted"),
+    [
+        (None, ("usual", 0), False),
+        (("queue", 0), ("usual", 60), True),
+        (("queue", 60), ("usual", 0), False),
+        (("off", 0), ("usual", 0), False),
+        (("all", 60), ("queue", 0), True),
+        (("all", 0), ("off", 0), False),
+    ],
+)
+async def test_a_number_that_says_nothing_goes_by_the_rule_of_all(
+    floor: Floor, default: tuple[Rule, int] | None, own: tuple[str, int], noted: bool
+) -> None:
+    """With its shortest wait; a rule of the number's own comes before it, with the number's own wait."""
+    called = await ruled(floor, *own)
+    if default is not None:
+        await MissedRules(floor.database).write(BOSS, MissedDefault(*default))
+    await ended(floor, called, Queued(utc_now()))
+    assert len(await all_of(floor, t.missed_call)) == noted
+
+
+async def test_the_rule_of_all_is_told_and_said_anew(floor: Floor, database_url: str) -> None:
+    """By programs, with the bounds of a number's own; each change is on record. Agents have no say."""
+    services: dict[Any, Any] = {MISSED_RULES: MissedRules(floor.database)}
+    path = "~/inbound/missed-rule"
+    async with serving(floor.database, database_url, tables=[routes], services=services) as site:
+        boss = await site.program(Role.SUPERVISOR)
+        assert (await boss.call("GET", path)).json == {"rule": "off", "after_s": 10}
+        for said in ({"rule": "queue", "after_s": 20}, {"rule": "all", "after_s": 0}):
+            assert (await boss.call("PUT", path, said)).json == said
+        assert (await boss.call("GET", path)).json == {"rule": "all", "after_s": 0}
+        for wrong in ({"rule": "usual"}, {"rule": "all", "after_s": 3601}):
+            assert (await boss.call("PUT", path, wrong)).status == 422
+        agent = await site.program(Role.OPERATOR)
+        assert (await agent.call("PUT", path, {"rule": "off"})).status == 403
+    written = [row.details for row in await all_of(floor, t.audit) if row.action == "missed_rule.write"]
+    assert written == [{"rule": "queue", "after_s": 20}, {"rule": "all", "after_s": 0}]
 
 
 async def test_who_was_served_is_not_missed(floor: Floor) -> None:

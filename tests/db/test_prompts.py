@@ -24,7 +24,15 @@ from dialer.asterisk.speech import Espeak, Speaker
 from dialer.contacts.persondata import PLACES
 from dialer.db import tables as t
 from dialer.db.session import Database
-from dialer.errors import BadSound, Conflict, DatabaseUnavailable, Forbidden, Invalid, NotFound, TooLarge
+from dialer.errors import (
+    BadSound,
+    DatabaseUnavailable,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PromptInUse,
+    TooLarge,
+)
 from dialer.httpkit.access import Actor, Role
 from dialer.prompts import http
 from dialer.prompts.http import PROMPTS
@@ -32,6 +40,7 @@ from dialer.prompts.player import Prompts
 from dialer.prompts.service import PromptService
 from dialer.prompts.soundset import SoundSet
 from dialer.settings import Settings, load
+from ivr_flows.naming import Named
 from ivr_flows.prompts import Date, Digits, Money, Number, Prompt, Sound, Text
 
 DAY = dt.date(2026, 11, 21)
@@ -58,11 +67,12 @@ def sounds(settings: Settings) -> SoundSet:
 
 @pytest.fixture
 def service(database: Database, settings: Settings, sounds: SoundSet) -> PromptService:
-    """The service; of the prompt `busy` a flow is told to play it."""
+    """The service; of the prompt `busy` a flow is told to play it in Russian."""
 
-    async def uses(conn: AsyncConnection, tenant_id: int, name: str) -> list[str]:
-        assert await conn.scalar(select(t.prompt.c.tenant_id).where(t.prompt.c.name == name)) == tenant_id
-        return ["reception"] if name == "busy" else []
+    async def uses(conn: AsyncConnection, tenant_id: int, kind: Named, name: str) -> list[str]:
+        spoken = t.prompt.c.language + "/" + t.prompt.c.name
+        assert await conn.scalar(select(t.prompt.c.tenant_id).where(spoken == name)) == tenant_id
+        return ["reception"] if (kind, name) == (Named.SOUND, "ru/busy") else []
 
     return PromptService(database, settings, Speaker.of(settings), sounds, uses)
 
@@ -136,15 +146,33 @@ async def test_a_name_again_replaces_the_sound(service: PromptService, settings:
 
 
 async def test_what_a_flow_plays_cannot_be_removed(service: PromptService) -> None:
-    """The refusal names the flow; what nothing plays goes."""
+    """The refusal names the flow; whoever means it all the same says so. What nothing plays goes, also what
+    is played in another language alone."""
     busy, free = await upload(service, "busy"), await upload(service, "free")
-    with pytest.raises(Conflict, match="reception"):
+    english = await upload(service, "busy", "en")
+    with pytest.raises(PromptInUse, match="reception"):
         await service.remove(BOSS, busy.id)
-    await service.remove(BOSS, free.id)
-    with pytest.raises(NotFound):
-        await service.prompt(BOSS, free.id)
+    for one in (free, english):
+        await service.remove(BOSS, one.id)
+        with pytest.raises(NotFound):
+            await service.prompt(BOSS, one.id)
     with pytest.raises(NotFound):
         await service.remove(BOSS, free.id)
+    await service.remove(BOSS, busy.id, even_if_used=True)
+    assert await service.prompts(BOSS) == []
+
+
+async def test_programs_remove_what_is_played_by_saying_so(client: Client) -> None:
+    """The problem has an id of its own, and the flows."""
+    params = {"name": "busy", "language": "ru"}
+    made = await client.post(
+        "/api/v1/prompts", params=params, data=recording(), headers={"Content-Type": "audio/mpeg"}
+    )
+    path = f"/api/v1/prompts/{(await made.json())['id']}"
+    refused = await client.delete(path)
+    told = await refused.json()
+    assert (refused.status, told["type"], told["flows"]) == (409, "/problems/prompt-in-use", ["reception"])
+    assert (await client.delete(path, params={"even_if_used": "true"})).status == 204
 
 
 async def test_what_is_wrong_leaves_nothing(service: PromptService, settings: Settings) -> None:

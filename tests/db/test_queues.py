@@ -68,6 +68,7 @@ async def test_a_queue_is_read_as_it_was_made(queues: QueueService, database: Da
         announce_wait=False,
         announce_most_position=5,
         offer_callback_s=45,
+        offer_callback_key="#",
         short_abandon_s=3,
         target_share=0.9,
         target_s=15,
@@ -99,6 +100,7 @@ async def test_a_queue_is_read_as_it_was_made(queues: QueueService, database: Da
                 wait=False,
                 most_position=5,
                 offer_callback_after_s=45,
+                offer_callback_key="#",
             ),
             short_abandon_s=3,
             target_share=0.9,
@@ -153,6 +155,8 @@ async def test_a_change_leaves_the_rest(queues: QueueService, database: Database
         ({"name": None}, "name"),
         ({"music": "a b"}, "music"),
         ({"target_share": 1.1}, "target_share"),
+        ({"offer_callback_key": "12"}, "offer_callback_key"),
+        ({"offer_callback_key": ""}, "offer_callback_key"),
     ],
 )
 async def test_a_change_has_the_bounds_of_a_new_queue(
@@ -176,8 +180,8 @@ async def test_queues_overflow_into_queues_that_are_there(queues: QueueService) 
         await queues.edit(SUPERVISOR, first, QueueEdit(**into))
     with pytest.raises(Invalid):
         await queues.create(SUPERVISOR, QueueIn(name="third", overflow=Overflow.QUEUE, overflow_queue_id=999))
-    with pytest.raises(Conflict):
-        await queues.delete(SUPERVISOR, first)
+    with pytest.raises(Conflict, match="second"):
+        await queues.delete(SUPERVISOR, first, even_if_used=True)
     back = await queues.edit(SUPERVISOR, second, QueueEdit(overflow=Overflow.FLOW))
     assert (back.fields["overflow"], back.fields["overflow_queue_id"]) == ("flow", None)
     await queues.delete(SUPERVISOR, first)

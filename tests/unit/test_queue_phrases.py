@@ -42,7 +42,18 @@ def test_who_is_told_nothing_else_is_asked_to_hold() -> None:
     """An offer alone comes with it; a language without words is English."""
     said = Announcement(None, None, offer_callback=True)
     words = phrases.WORDS["en"]
-    assert heard(said, "kk") == f"{words['queue/hold']} {words['queue/callback']}"
+    offer = words["queue/callback"].format(key="one")
+    assert heard(said, "kk") == f"{words['queue/hold']} {offer}"
+
+
+@pytest.mark.parametrize(("key", "ru", "en"), [("2", "два", "two"), ("#", "решётку", "the hash key")])
+def test_the_offer_names_the_key_of_the_queue(key: str, ru: str, en: str) -> None:
+    """In words, in both languages."""
+    said = Announcement(None, None, offer_callback=True)
+    for language, word in (("ru", ru), ("en", en)):
+        *_, offer = phrases.of(said, language, callback_key=key)
+        assert isinstance(offer, Text)
+        assert offer.text.endswith(f" {word}.")
 
 
 def test_the_tenants_own_prompts_are_heard_in_place_of_words() -> None:

@@ -178,16 +178,26 @@ inbound_number = tenant_table(
     Column("test", Boolean, nullable=False, server_default=text("false")),  # to try a version out
     Column("active", Boolean, nullable=False, server_default=text("true")),
     # Which callers whom nobody served are called back by themselves, and after how long a wait at least.
-    Column("missed_rule", Text, nullable=False, server_default="off"),
+    Column("missed_rule", Text, nullable=False, server_default="usual"),  # as `missed_default` says
     Column("missed_after_s", Integer, nullable=False, server_default=text("10")),
     now_at(),
     # Who is called is found by the number alone, before the tenant is known.
     UniqueConstraint("number"),
     ref("flow", "flow_id"),
     ref("campaign", "campaign_id"),
-    one_of("missed_rule", MISSED_RULES),
+    one_of("missed_rule", ("usual", *MISSED_RULES)),
     CheckConstraint("missed_after_s >= 0", name="missed_after_s"),
     Index(None, "tenant_id", "campaign_id"),
+)
+
+#: Which missed callers are called back by numbers that say nothing of it. No row: none are.
+missed_default = tenant_table(
+    "missed_default",
+    Column("rule", Text, nullable=False),
+    Column("after_s", Integer, nullable=False),
+    one_of("rule", MISSED_RULES),
+    CheckConstraint("after_s >= 0", name="after_s"),
+    key=(),
 )
 
 #: A call that came in. Its columns that an attempt has too are named so and mean the same; it is committed

@@ -63,6 +63,7 @@ queue = tenant_table(
     Column("announce_most_position", SmallInteger, nullable=False, server_default=text("10")),
     Column("offer_callback_s", Integer),  # null: none is offered
     Column("offer_callback_wait_s", Integer),  # ... where the expected wait is as long; null: however long
+    Column("offer_callback_key", Text, nullable=False, server_default="1"),
     Column("callback_tries", SmallInteger, nullable=False, server_default=text("2")),
     Column("callback_again_s", Integer, nullable=False, server_default=text("300")),
     Column("short_abandon_s", Integer, nullable=False, server_default=text("5")),
@@ -77,6 +78,7 @@ queue = tenant_table(
     CheckConstraint("least_level BETWEEN 1 AND 9 AND lowest_level BETWEEN 1 AND least_level", name="levels"),
     CheckConstraint("priority BETWEEN 1 AND 9", name="priority"),
     CheckConstraint("callback_tries BETWEEN 1 AND 5 AND callback_again_s >= 60", name="callback"),
+    CheckConstraint("offer_callback_key ~ '^[0-9*#]$'", name="offer_callback_key"),
     CheckConstraint("(overflow = 'queue') = (overflow_queue_id IS NOT NULL)", name="overflow_queue"),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -15,7 +15,9 @@ from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.problems import locale_of
 from dialer.inbound.http import INBOUND, NumberEdit, NumberIn
-from dialer.inbound.model import Number
+from dialer.inbound.missed_rule import MissedDefault, Rule
+from dialer.inbound.missed_rule_http import MISSED_RULES, MissedRuleIn
+from dialer.inbound.model import MissedRule, Number
 from dialer.queues.http import QUEUES
 from dialer.web import forms
 from dialer.web.render import page
@@ -30,9 +32,20 @@ ONE = "/numbers/{number_id:[0-9]{1,18}}"
 async def list_(request: web.Request) -> web.StreamResponse:
     """All numbers."""
     actor = page_actor(request, Right.CAMPAIGNS_READ)
-    service = request.app[INBOUND]
-    flows = {one.id: one for one in await service.flows(actor)}
-    return await page(request, "numbers.html", numbers=await service.numbers(actor), flows=flows)
+    return await _list(request, actor)
+
+
+@routes.post("/numbers/missed")
+async def write_missed(request: web.Request) -> web.StreamResponse:
+    """Say which missed callers are called back by numbers that say nothing of it."""
+    actor = page_actor(request, Right.CAMPAIGNS_EDIT)
+    form = await forms.texts(request)
+    try:
+        said = forms.read(MissedRuleIn, forms.given(form, MissedRuleIn))
+        await request.app[MISSED_RULES].write(actor, MissedDefault(said.rule, said.after_s))
+    except DozvonError as error:
+        return await _list(request, actor, form, error)
+    return see("/numbers")
 
 
 @routes.get("/numbers/new")
@@ -41,7 +54,7 @@ async def new_form(request: web.Request) -> web.StreamResponse:
     actor = page_actor(request, Right.CAMPAIGNS_EDIT)
     usual = {
         "active": True,
-        "missed_rule": "off",
+        "missed_rule": "usual",
         "missed_after_s": 10,
         "flow": request.query.get("flow", ""),
     }
@@ -96,6 +109,26 @@ async def delete(request: web.Request) -> web.StreamResponse:
     return see("/numbers")
 
 
+async def _list(
+    request: web.Request,
+    actor: Actor,
+    missed: Mapping[str, str] | None = None,
+    error: DozvonError | None = None,
+) -> web.StreamResponse:
+    """`missed`: the rule of missed calls as it was sent."""
+    service = request.app[INBOUND]
+    return await page(
+        request,
+        "numbers.html",
+        status=error.status if error else 200,
+        numbers=await service.numbers(actor),
+        flows={one.id: one for one in await service.flows(actor)},
+        missed=missed if missed is not None else asdict(await request.app[MISSED_RULES].rule(actor)),
+        rules=get_args(Rule),
+        faults=forms.faults(error, locale_of(request)) if error else {},
+    )
+
+
 async def _number(request: web.Request, actor: Actor) -> Number:
     number_id = int(request.match_info["number_id"])
     for each in await request.app[INBOUND].numbers(actor):
@@ -137,6 +170,8 @@ async def _form(
         values=values,
         faults=faults,
         flows=await request.app[INBOUND].flows(actor),
+        missed=await request.app[MISSED_RULES].rule(actor),
+        rules=get_args(MissedRule),
         campaigns=campaigns,
         queues=[each.fields["name"] for each in await request.app[QUEUES].queues(actor)],
     )

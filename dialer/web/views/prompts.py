@@ -5,16 +5,19 @@ from __future__ import annotations
 from aiohttp import web
 from multidict import MultiMapping
 
-from dialer.errors import DozvonError
+from dialer.errors import DozvonError, InUse
 from dialer.httpkit.access import Right
+from dialer.httpkit.i18n import message
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.paging import decode
 from dialer.httpkit.problems import locale_of
+from dialer.inbound.http import INBOUND
 from dialer.prompts.http import PROMPTS, cut_names
-from dialer.prompts.model import LANGUAGES
+from dialer.prompts.model import LANGUAGES, OwnPrompt
 from dialer.web import forms
 from dialer.web.render import page
 from dialer.web.views.door import see
+from ivr_flows.naming import Named
 
 routes = web.RouteTableDef()
 
@@ -61,10 +64,14 @@ async def speak(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/prompts/{prompt_id:[0-9]{1,18}}/remove")
 async def remove(request: web.Request) -> web.StreamResponse:
-    """Remove one that no flow plays."""
+    """Remove one; what flows play goes when that is meant all the same."""
     actor = page_actor(request, Right.CAMPAIGNS_EDIT)
-    prompt_id = int(request.match_info["prompt_id"])
-    await request.app[PROMPTS].remove(actor, prompt_id)
+    prompt_id, form = int(request.match_info["prompt_id"]), await forms.texts(request)
+    try:
+        await request.app[PROMPTS].remove(actor, prompt_id, even_if_used="even_if_used" in form)
+    except InUse as error:
+        going = await request.app[PROMPTS].prompt(actor, prompt_id)
+        return await _page(request, error.status, going=going, refused=message(error, locale_of(request)))
     return see("/prompts")
 
 
@@ -75,7 +82,10 @@ async def _page(
     values: MultiMapping[str] | None = None,
     faults: dict[str, str] | None = None,
     spoken_faults: dict[str, str] | None = None,
+    going: OwnPrompt | None = None,
+    refused: str = "",
 ) -> web.StreamResponse:
+    """`going`: a prompt that was not removed, `refused` says why."""
     actor = page_actor(request, Right.CAMPAIGNS_READ)
     key = decode(request.query.get("cursor"), str)
     service = request.app[PROMPTS]
@@ -90,6 +100,9 @@ async def _page(
         "prompts.html",
         status=status,
         prompts=by_name,
+        used=await request.app[INBOUND].uses(actor, Named.SOUND),
+        going=going,
+        refused=refused,
         languages=LANGUAGES,
         words={language: await service.words(actor, language) for language in LANGUAGES},
         following=f"/prompts?cursor={following}" if following else None,

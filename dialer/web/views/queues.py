@@ -10,7 +10,7 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from dialer.agents.http import AGENTS, AgentEdit
-from dialer.errors import DozvonError, NotAllowed, NotFound
+from dialer.errors import DozvonError, InUse, NotAllowed, NotFound
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.problems import locale_of
@@ -26,6 +26,8 @@ from dialer.web.views.door import see
 routes = web.RouteTableDef()
 
 ONE = "/queues/{queue_id:[0-9]{1,18}}"
+#: With which a caller can ask for a call back.
+KEYS = "1234567890*#"
 #: Fields that mean "never", "any" or "none" when they are empty.
 MAY_BE_EMPTY = (
     "skill",
@@ -66,7 +68,7 @@ async def new_form(request: web.Request) -> web.StreamResponse:
     """The form of a new queue."""
     actor = page_actor(request, Right.CAMPAIGNS_EDIT)
     usual = {name: field.default for name, field in QueueIn.model_fields.items() if not field.is_required()}
-    return await _form(request, actor, _shown(usual), {})
+    return await _form(request, actor, _shown(usual))
 
 
 @routes.post("/queues/new")
@@ -77,9 +79,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     try:
         made = await request.app[QUEUES].create(actor, forms.read(QueueIn, _values(form)))
     except DozvonError as error:
-        return await _form(
-            request, actor, _again(form), forms.faults(error, locale_of(request)), error.status
-        )
+        return await _form(request, actor, _again(form), error)
     return see(f"/queues/{made.fields['id']}")
 
 
@@ -88,7 +88,7 @@ async def one(request: web.Request) -> web.StreamResponse:
     """One queue: its settings, and its agents with their levels."""
     actor = page_actor(request, Right.CAMPAIGNS_READ)
     view = await request.app[QUEUES].queue(actor, _id(request))
-    return await _form(request, actor, _shown(view.fields), {})
+    return await _form(request, actor, _shown(view.fields))
 
 
 @routes.post(ONE)
@@ -98,18 +98,28 @@ async def edit(request: web.Request) -> web.StreamResponse:
     form = await forms.texts(request)
     try:
         wanted = forms.read(QueueIn, _values(form))
-        await request.app[QUEUES].edit(actor, _id(request), forms.read(QueueEdit, wanted.model_dump()))
+        changes = forms.read(QueueEdit, wanted.model_dump())
+        even = "even_if_used" in form
+        await request.app[QUEUES].edit(actor, _id(request), changes, even_if_used=even)
+    except NotFound:
+        raise
     except DozvonError as error:
-        return await _form(
-            request, actor, _again(form), forms.faults(error, locale_of(request)), error.status
-        )
+        return await _form(request, actor, _again(form), error, going="save")
     return see("/queues")
 
 
 @routes.post(ONE + "/delete")
 async def delete(request: web.Request) -> web.StreamResponse:
-    """Remove a queue."""
-    await request.app[QUEUES].delete(page_actor(request, Right.CAMPAIGNS_EDIT), _id(request))
+    """Remove a queue; one that is used, when that is meant all the same."""
+    actor = page_actor(request, Right.CAMPAIGNS_EDIT)
+    even = "even_if_used" in await forms.texts(request)
+    try:
+        await request.app[QUEUES].delete(actor, _id(request), even_if_used=even)
+    except NotFound:
+        raise
+    except DozvonError as error:
+        view = await request.app[QUEUES].queue(actor, _id(request))
+        return await _form(request, actor, _shown(view.fields), error, going="delete")
     return see("/queues")
 
 
@@ -194,9 +204,11 @@ async def _form(
     request: web.Request,
     actor: Actor,
     values: Mapping[str, Any],
-    faults: Mapping[str, str],
-    status: int = 200,
+    error: DozvonError | None = None,
+    *,
+    going: str = "",
 ) -> web.StreamResponse:
+    """`going`: what was not done because the queue is used, save or delete."""
     since = await request.app[HUB].newest()
     queues = await request.app[QUEUES].queues(actor)
     mine = int(request.match_info.get("queue_id", 0))
@@ -205,13 +217,15 @@ async def _form(
     return await page(
         request,
         "queue_form.html",
-        status=status,
+        status=error.status if error else 200,
         since=since,
         view=view,
         kept=await request.app[QUEUES].places(actor, mine) if mine else [],
         queue_id=mine,
         values=values,
-        faults=faults,
+        faults=forms.faults(error, locale_of(request)) if error else {},
+        going=going if isinstance(error, InUse) else "",
+        keys=[(key, key) for key in KEYS],
         rules=list(Rule),
         others=[each.fields for each in queues if each.fields["id"] != mine],
         skills=sorted({skill for agent, _ in agents for skill in agent.skills}),
