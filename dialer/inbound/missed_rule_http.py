@@ -12,7 +12,7 @@ from dialer.inbound.missed_rule import USUAL, MissedDefault, MissedRules, Rule
 
 MISSED_RULES = web.AppKey("missed rules", MissedRules)
 
-routes = Routes("inbound")
+routes = Routes("missed")
 
 
 class MissedRuleIn(In):

@@ -81,6 +81,21 @@ async def test_a_flow_that_ends_has_contained_the_call(centre: Centre) -> None:
     assert await path(centre, call.id) == [("menu", "2"), ("goodbye", "done"), ("end", "done")]
 
 
+async def test_keys_are_heard_as_tones_in_the_voice_too(centre: Centre) -> None:
+    """Of a caller whose side does not offer RFC 4733: all of them, each once, also into a question."""
+    code: Mapping[str, Any] = {
+        "name": "code",
+        "type": "gather",
+        "properties": {"prompt": {"sound": "vm-options"}, "into": "code", "digits": 6},
+        "transitions": {"done": "goodbye", "default": "end"},
+    }
+    await add_number(centre, [code, GOODBYE, END])
+    await call_in(centre, keys="ww1590#", inband=True)
+    call = await until_call(centre, "ended")
+    assert (call.result, call.collected) == ("contained", {"code": "1590"})
+    assert await path(centre, call.id) == [("code", "done"), ("goodbye", "done"), ("end", "done")]
+
+
 @pytest.mark.parametrize(("state", "keys", "result"), [("menu", "", "left"), ("sales", "ww1", "abandoned")])
 async def test_who_hangs_up_in_the_flow_or_the_queue(
     centre: Centre, state: str, keys: str, result: str

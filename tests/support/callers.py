@@ -95,10 +95,13 @@ async def call_in(
     keys: str = "",
     number: str = NUMBER,
     speech: str = "talk",
+    inband: bool = False,
 ) -> None:
     """Call the number, press keys after the answer (`w`: half a second), and talk; `speech` is an extension
-    of the carrier's callers: `talk`, `message` or `silence`."""
+    of the carrier's callers: `talk`, `message` or `silence`. `inband`: keys are tones in the voice."""
     whom = f"{caller}T{number}T{centre.floor.settings.sip_port}T{keys}"
+    if inband:
+        whom += "Tinband"
     await centre.floor.carrier.cli(f"channel originate Local/{whom}@callers extension {speech}@callers")
 
 
