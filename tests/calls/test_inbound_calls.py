@@ -10,9 +10,11 @@ from sqlalchemy import text
 from support.callers import (
     END,
     GOODBYE,
+    NUMBER,
     add_number,
     call_in,
     calls,
+    document,
     gone_afterwards,
     leave,
     path,
@@ -24,8 +26,11 @@ from support.line import Floor
 
 from dialer.agents.model import AgentState
 from dialer.db.tables import active_number, contact, contact_phone, event
+from dialer.httpkit.access import Actor, Role
 from dialer.inbound import reception
+from dialer.inbound.service import InboundService
 
+BOSS = Actor(TENANT, None, Role.ADMINISTRATOR, "Somebody", "en")
 SALES: Mapping[str, Any] = {"name": "sales", "type": "enqueue", "properties": {"queue": "sales"}}
 MENU: Mapping[str, Any] = {
     "name": "menu",
@@ -94,6 +99,30 @@ async def test_keys_are_heard_as_tones_in_the_voice_too(centre: Centre) -> None:
     call = await until_call(centre, "ended")
     assert (call.result, call.collected) == ("contained", {"code": "1590"})
     assert await path(centre, call.id) == [("code", "done"), ("goodbye", "done"), ("end", "done")]
+
+
+async def test_who_is_in_a_flow_goes_on_by_the_version_they_began_with(centre: Centre) -> None:
+    """Though the state in which they stand, and the one that follows, have other names since; who comes then
+    is led by the new version."""
+    await add_number(centre, RECEPTION)
+    renamed = [
+        {**MENU, "name": "question", "transitions": {"default": "parting"}},
+        {**GOODBYE, "name": "parting"},
+        END,
+    ]
+    async with gone_afterwards(centre):
+        await call_in(centre)
+        await until_at(centre, "menu")
+        service = InboundService(centre.database)
+        made = await service.write(BOSS, document(renamed, f"reception {NUMBER}"))
+        await service.publish(BOSS, made.flow, made.version, "live")
+        for n in range(2):
+            if n:
+                await call_in(centre)
+            await until_call(centre, "ended", n=n)
+    old, new = [await path(centre, call.id) for call in await calls(centre)]
+    assert old == [("menu", "nothing"), ("goodbye", "done"), ("end", "done")]
+    assert new == [("question", "nothing"), ("parting", "done"), ("end", "done")]
 
 
 @pytest.mark.parametrize(("state", "keys", "result"), [("menu", "", "left"), ("sales", "ww1", "abandoned")])

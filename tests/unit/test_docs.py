@@ -418,7 +418,11 @@ async def installation(
 
 @pytest.mark.parametrize(
     "page",
-    [docs.API, docs.ROOT / "docs/tutorial.md", docs.ROOT / "docs/how-to/first-campaign.md"],
+    [
+        docs.API,
+        docs.ROOT / "docs/tutorial.md",
+        *(docs.ROOT / f"docs/how-to/first-{what}.md" for what in ("campaign", "inbound")),
+    ],
     ids=named,
 )
 async def test_examples_work(installation: Installation, tmp_path: Path, page: Path) -> None:
