@@ -41,7 +41,7 @@ async def test_a_supervisor_sets_a_queue_up(visit: Visitors, stage: Stage) -> No
     await page.fill("#f-target_share", "75")
     await page.fill("#f-announce_every_s", "")
     await page.click("button:has-text('Save')")
-    await expect(page.locator("form .strip.bad")).to_contain_text("lowest_level is above least_level")
+    await expect(page.locator("main .strip.bad")).to_contain_text("lowest_level is above least_level")
     await expect(page.locator("#f-target_share")).to_have_value("75")
     await page.fill("#f-lowest_level", "3")
     await page.fill("#f-relax_every_s", "30")
