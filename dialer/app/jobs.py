@@ -1,5 +1,5 @@
 """Long work, one piece after another: imports, changes of many leads, figures of past
-hours, the deletion of what is over; and reminders of promised calls."""
+hours, calls drawn to be scored, the deletion of what is over; and reminders of promised calls."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from dialer.errors import DatabaseUnavailable
 from dialer.inbound.missed import MissedCalls
 from dialer.reports.closing import Closing
 from dialer.retention.service import Retention, terms
+from dialer.reviews.drawing import Drawing
 from dialer.settings import Settings
 from scheduler.calendar_writer import CalendarWriter
 from scheduler.changes import Changes
@@ -46,6 +47,7 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
         asyncio.create_task(calendar.run()),
         asyncio.create_task(Reminding(database, settings.callback_reminder_s).run()),
         asyncio.create_task(MissedCalls(database).run()),
+        asyncio.create_task(Drawing(database).run()),
         asyncio.create_task(Closing(database, kept.agent_time).run()),
         *(asyncio.create_task(job.run()) for job in quality.jobs(database)),
         asyncio.create_task(segments.keeper(database, listener).run()),

@@ -83,6 +83,9 @@ from dialer.recordings.service import RecordingService
 from dialer.reports import http as reports_http
 from dialer.reports.service import FigureService, PaceService
 from dialer.reports.shift import ShiftService
+from dialer.reviews import http as reviews_http
+from dialer.reviews.forms import FormService
+from dialer.reviews.service import ReviewService
 from dialer.scripts import http as scripts_http
 from dialer.scripts.service import ScriptService
 from dialer.settings import Settings
@@ -159,6 +162,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             proofs_http.routes,
             prompts_http.routes,
             recordings_http.routes,
+            reviews_http.routes,
             scripts_http.routes,
             voicemail_http.routes,
             reports_http.routes,
@@ -207,7 +211,11 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             offers_http.OFFERS: OfferService(database, flows_that_name),
             proofs_http.PROOFS: Proofs(database),
             prompts_http.PROMPTS: PromptService(database, settings, speaker, sounds, flows_that_name),
-            recordings_http.RECORDINGS: RecordingService(database, settings.recording_dir),
+            recordings_http.RECORDINGS: RecordingService(
+                database, settings.recording_dir, settings.default_region
+            ),
+            reviews_http.REVIEWS: ReviewService(database),
+            reviews_http.REVIEW_FORMS: FormService(database),
             scripts_http.SCRIPTS: ScriptService(database, ScriptDeeds(database)),
             voicemail_http.VOICEMAIL: VoicemailService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),

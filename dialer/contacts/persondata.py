@@ -182,6 +182,12 @@ def _recordings(whose: Whose) -> ColumnElement[bool]:
     )
 
 
+def _recording_marks(whose: Whose) -> ColumnElement[bool]:
+    r = t.recording.c
+    talks = select(r.id).where(r.tenant_id == whose.tenant_id, _recordings(whose))
+    return t.recording_mark.c.recording_id.in_(talks)
+
+
 def _left(whose: Whose) -> ColumnElement[bool]:
     """Messages that the person has left."""
     return _in_calls(t.voicemail, whose)
@@ -193,6 +199,14 @@ def _way(whose: Whose) -> ColumnElement[bool]:
 
 def _in_script(whose: Whose) -> ColumnElement[bool]:
     return _in_calls(t.script_run, whose)
+
+
+def _reviewed(whose: Whose) -> ColumnElement[bool]:
+    return _in_calls(t.review, whose)
+
+
+def _calibrated(whose: Whose) -> ColumnElement[bool]:
+    return _in_calls(t.calibration, whose)
 
 
 def _in_calls(table: Table, whose: Whose) -> ColumnElement[bool]:
@@ -260,11 +274,16 @@ PLACES: Final[Sequence[Place]] = (
     Place(t.survey_answer, _told(t.survey_answer)),
     Place(t.offer_answer, _by(t.offer_answer, "contact_id")),
     # After everything that finds calls by their number.
-    Place(t.recording, _recordings, {"status": "erasing"}),
+    Place(t.recording_mark, _recording_marks),
+    # Also one that is kept past its term.
+    Place(t.recording, _recordings, {"status": "erasing", "hold_reason": ""}),
     # That there was a message remains, for its call's result.
     Place(t.voicemail, _left, {"deleted_at": func.coalesce(t.voicemail.c.deleted_at, func.now())}),
     # That a talk went by a script stays, for the script's figures; what was answered does not.
     Place(t.script_run, _in_script, {"answers": _NO_JSON}),
+    # How good the talk was stays, for the agent's figures; what was written about it does not.
+    Place(t.review, _reviewed, {"comment": ""}),
+    Place(t.calibration, _calibrated, {"reason": ""}, exported=False),
     # The way through the flow stays, for its figures; what was pressed does not.
     Place(t.flow_step, _way, {"collected": _NO_JSON}),
     Place(
@@ -331,6 +350,7 @@ NOTHING_THERE: Final[Mapping[str, str]] = MappingProxyType(
         "opening_hours": "when it is open",
         "pacing_tick": "numbers of a decision",
         "policy": "rules",
+        "review_form_version": "by what talks are scored",
         "rfm_grid": "sizes of groups",
         "script_version": "what agents say",
         "segment": "whom somebody wanted to choose",

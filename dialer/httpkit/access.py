@@ -17,6 +17,7 @@ class Role(StrEnum):
     """What a person is in the contact centre; `operator` is who talks with customers."""
 
     OPERATOR = "operator"
+    QUALITY = "quality"  # who listens to talks and says how good they were
     SUPERVISOR = "supervisor"
     ADMINISTRATOR = "administrator"
 
@@ -38,7 +39,12 @@ class Right(StrEnum):
     AGENTS_READ = "agents_read"  # the wall board: who is in which state
     AGENTS_CONTROL = "agents_control"  # pause somebody, log somebody out, listen in
     AGENTS_EDIT = "agents_edit"  # agents, skills, pause codes
-    RECORDINGS_LISTEN = "recordings_listen"
+    RECORDINGS_LISTEN = "recordings_listen"  # everybody's; an agent's own come with WORK
+    RECORDINGS_MARK = "recordings_mark"
+    RECORDINGS_HOLD = "recordings_hold"  # keep one past its term
+    REVIEWS_READ = "reviews_read"  # what talks were scored; an agent's own come with WORK
+    REVIEWS_SCORE = "reviews_score"
+    REVIEWS_EDIT = "reviews_edit"  # forms, plans, calibrations
     REPORTS_READ = "reports_read"
     EVENTS_READ = "events_read"  # the whole event stream; without it, only the events of one's own agent
     TOKENS_EDIT = "tokens_edit"  # API tokens of one's own
@@ -53,8 +59,21 @@ class Right(StrEnum):
 #: Supervisors run the floor; what opens doors (users, lines, hosts) is the administrator's.
 ROLE_RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.OPERATOR: frozenset({Right.WORK, Right.CALLS_PLACE}),
+    Role.QUALITY: frozenset(
+        {
+            Right.CALLS_READ,
+            Right.CAMPAIGNS_READ,
+            Right.AGENTS_READ,
+            Right.RECORDINGS_LISTEN,
+            Right.RECORDINGS_MARK,
+            Right.REVIEWS_READ,
+            Right.REVIEWS_SCORE,
+            Right.REVIEWS_EDIT,
+        }
+    ),
     Role.SUPERVISOR: frozenset(Right)
-    - {Right.TRUNKS_EDIT, Right.HOSTS_EDIT, Right.USERS_EDIT, Right.HOOKS_CALL},
+    - {Right.TRUNKS_EDIT, Right.HOSTS_EDIT, Right.USERS_EDIT, Right.HOOKS_CALL}
+    - {Right.REVIEWS_SCORE, Right.REVIEWS_EDIT},
     Role.ADMINISTRATOR: frozenset(Right) - {Right.HOOKS_CALL},
 }
 

@@ -24,7 +24,8 @@ from dialer.db.session import Database
 from dialer.errors import AgiHangup
 from dialer.ids import new_id
 from dialer.inbound.leading import Visit
-from dialer.recordings.recorder import BYTES_A_SECOND, HEADER, make_day, relative_path, whole_within
+from dialer.recordings.recorder import BYTES_A_SECOND, make_day, relative_path, whole_within
+from dialer.recordings.waveform import HEADER
 from dialer.voicemail import store
 from dialer.voicemail.model import is_empty
 from ivr_flows.model import Came, Event, Failed, Voicemail

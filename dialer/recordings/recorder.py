@@ -23,15 +23,15 @@ from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.db.tables import attempt, inbound_call, recording, voicemail
 from dialer.errors import DatabaseUnavailable, DozvonError
-from dialer.recordings import pauses
+from dialer.recordings import pauses, waveform
+from dialer.recordings.waveform import HEADER
 
 log = structlog.get_logger(__name__)
 
 #: Asterisk closes the file within milliseconds of the hang-up; a file not whole after this is lost.
 WHOLE_WITHIN_S = 10.0
 LOOK_S = 0.1
-#: 44 bytes of header, then 16-bit samples at 8000 a second.
-HEADER = 44
+#: 16-bit samples at 8000 a second.
 BYTES_A_SECOND = 16000
 
 
@@ -192,8 +192,11 @@ class Recorder:
 
     async def _settle(self, tenant_id: int, path: str, at: datetime) -> None:
         seconds = await whole_within(self.folder / path)
+        size = sha256 = None
+        if seconds is not None:
+            size = (self.folder / path).stat().st_size
+            sha256 = await asyncio.to_thread(waveform.digest, self.folder / path)
         try:
-            size = (self.folder / path).stat().st_size if seconds is not None else None
             async with self.database.tenant(tenant_id) as conn:
                 await conn.execute(
                     update(recording)
@@ -202,6 +205,7 @@ class Recorder:
                         status="lost" if seconds is None else "whole",
                         duration_s=seconds,
                         size_bytes=size,
+                        sha256=sha256,
                         ended_at=at,
                     )
                 )

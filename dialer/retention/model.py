@@ -23,6 +23,8 @@ class Terms:
     agent_time: int
     #: who changed what
     audit: int
+    #: recordings that nobody holds; None: for ever
+    recordings: int | None = None
 
 
 def before(now: datetime, days: int) -> datetime:

@@ -35,6 +35,7 @@ def terms(settings: Settings) -> Terms:
         pacing=settings.keep_pacing_days,
         agent_time=settings.keep_agent_time_days,
         audit=settings.keep_audit_days,
+        recordings=settings.keep_recordings_days,
     )
 
 
@@ -68,17 +69,19 @@ class Retention:
 
     async def sweep(self) -> Mapping[str, int]:
         """Delete all that is over, of every tenant; how many rows of which table."""
-        deleted = dict.fromkeys(("command", "pacing_tick", "agent_time", "audit"), 0)
+        deleted: dict[str, int] = {}
         for tenant_id in await self._database.tenants():
-            # Those of erased people, should the server have fallen before it had deleted them.
-            if self._recordings is not None:
-                await delete_recordings(self._database, tenant_id, self._recordings)
             for table, drop in self._drops(tenant_id).items():
+                deleted.setdefault(table, 0)
                 while (count := await self._batch_of(tenant_id, drop)) > 0:
                     deleted[table] += count
                     if count < self._batch:
                         break
                     await asyncio.sleep(self._pause_s)  # leaves the database to the calls
+            # Those whose term is over, and of erased people, should the server have fallen before it had
+            # deleted them.
+            if self._recordings is not None:
+                await delete_recordings(self._database, tenant_id, self._recordings)
         return deleted
 
     async def _batch_of(self, tenant_id: int, drop: Drop) -> int:
@@ -87,9 +90,12 @@ class Retention:
 
     def _drops(self, tenant_id: int) -> Mapping[str, Drop]:
         now, kept, batch = utc_now(), self._kept, self._batch
-        return {
+        drops: dict[str, Drop] = {
             "command": lambda c: store.drop_commands(c, tenant_id, before(now, kept.commands), batch),
             "pacing_tick": lambda c: store.drop_pacing(c, tenant_id, before(now, kept.pacing), batch),
             "agent_time": lambda c: store.drop_agent_time(c, tenant_id, before(now, kept.agent_time), batch),
             "audit": lambda c: store.drop_audit(c, kept.audit, batch),
         }
+        if (days := kept.recordings) is not None:
+            drops["recording"] = lambda c: store.drop_recordings(c, tenant_id, before(now, days), batch)
+        return drops

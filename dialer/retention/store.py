@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, ColumnElement, CursorResult, Table, delete, select, text
+from sqlalchemy import Column, ColumnElement, CursorResult, Table, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db import tables as t
@@ -40,6 +40,24 @@ async def drop_agent_time(conn: AsyncConnection, tenant_id: int, before: datetim
     """Time of agents in a state that has ended."""
     over = (t.agent_time.c.ended_at.is_not(None),)
     return await _drop(conn, t.agent_time, t.agent_time.c.started_at, tenant_id, before, batch, over)
+
+
+async def drop_recordings(conn: AsyncConnection, tenant_id: int, before: datetime, batch: int) -> int:
+    """Mark recordings that nobody holds: their files go first, then the rows. What is still written stays."""
+    r = t.recording.c
+    over = (
+        select(r.id)
+        .where(r.tenant_id == tenant_id, r.started_at < before, r.held_at.is_(None))
+        .where(r.status.in_(("whole", "lost")))
+        .order_by(r.started_at, r.id)
+        .limit(batch)
+    )
+    done: CursorResult[object] = await conn.execute(
+        update(t.recording)
+        .where(r.tenant_id == tenant_id, r.id.in_(over.scalar_subquery()), r.held_at.is_(None))
+        .values(status="erasing")
+    )
+    return done.rowcount
 
 
 async def drop_audit(conn: AsyncConnection, days: int, batch: int) -> int:

@@ -56,7 +56,14 @@ class Shown:
 SITE: Final[Sequence[Section | Part]] = (
     Section("/board", "board", (Right.AGENTS_READ,)),
     Section("/campaigns", "campaigns", (Right.CAMPAIGNS_READ,)),
-    Section("/calls", "calls", (Right.CALLS_READ,)),
+    Part(
+        "calls",
+        (
+            Section("/calls", "call_log", (Right.CALLS_READ,)),
+            Section("/recordings", "recordings", (Right.RECORDINGS_LISTEN, Right.WORK)),
+            Section("/reviews", "reviews", (Right.REVIEWS_READ, Right.WORK)),
+        ),
+    ),
     Section("/callbacks", "callbacks", (Right.CALLS_READ, Right.WORK)),
     Part(
         "incoming",

@@ -102,6 +102,10 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "outbound": "call of ours",
             "inbound": "came in",
         },
+        "noted": {
+            "marked": "marked",
+            "held": "on hold",
+        },
         "mode_help": {
             "manual": "an agent types the number",
             "preview": "an agent sees the card first and starts the call",
@@ -150,6 +154,9 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "board": "Board",
             "campaigns": "Campaigns",
             "calls": "Calls",
+            "call_log": "Call log",
+            "recordings": "Recordings",
+            "reviews": "Quality",
             "callbacks": "Callbacks",
             "voicemail": "Voicemail",
             "incoming": "Inbound",
@@ -280,6 +287,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "role": {
             "operator": "operator",
+            "quality": "quality control",
             "supervisor": "supervisor",
             "administrator": "administrator",
         },

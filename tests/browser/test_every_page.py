@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,19 +13,23 @@ from sqlalchemy import select
 from support.browser import Visitor, Visitors
 from support.flow_pages import a_flow
 from support.kept_things import kept_things
+from support.recordings import keep
 from support.stage import TENANT, Stage
 from support.web import Web
 
+from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.httpkit.access import Actor, Role
 from dialer.inbound.http import INBOUND
+from dialer.recordings.http import RECORDINGS
 from dialer.web.frontend import MODULES
 from dialer.web.keys import FILES
 
 PATHS = (
     "/campaigns", "/campaigns/new", "/campaigns/{campaign}", "/campaigns/{campaign}/edit",
     "/campaigns/{campaign}/pace", "/campaigns/{campaign}/queue", "/do-not-call", "/prompts",
-    "/calls", "/contacts", "/contacts/{contact}", "/lists", "/lists/{list}", "/lists/mappings",
+    "/calls", "/recordings", "/reviews", "/reviews/forms", "/reviews/forms/new",
+    "/contacts", "/contacts/{contact}", "/lists", "/lists/{list}", "/lists/mappings",
     "/board", "/board/wall", "/agents", "/trunks", "/policies", "/users", "/tokens", "/me", "/desk",
     "/why-not?number=89160000000", "/campaigns/{campaign}/why-not", "/contacts/{contact}/why-not",
     "/lists/quality", "/lists/duplicates", "/lists/dead-numbers",
@@ -84,6 +89,21 @@ async def sound(person: Visitor, locale: str, paths: Iterable[str]) -> None:
         await person.page.set_viewport_size({"width": 390, "height": 844})
         assert await person.page.evaluate("document.documentElement.scrollWidth") <= 390, path
         assert person.complaints == [], path
+
+
+@pytest.mark.parametrize(("locale", "dark"), [("ru", True), ("en", False)])
+async def test_the_page_of_a_recorded_call_is_sound(
+    visit: Visitors, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str, dark: bool
+) -> None:
+    """The same, of the player with a mark, a pause and a hold."""
+    monkeypatch.setattr(stage.web.app[RECORDINGS], "_folder", tmp_path)
+    async with stage.database.tenant(TENANT) as conn:
+        call = await conn.scalar(select(t.attempt.c.id).where(t.attempt.c.disposition_id.is_not(None)))
+    assert call is not None
+    pauses = [{"from_s": 1.0, "until_s": 2.0}]
+    made = await keep(stage.database, tmp_path, call, pauses=pauses, held_at=utc_now(), hold_reason="claim")
+    await stage.web.app[RECORDINGS].mark(Actor.server(TENANT), made, 1.0, "Hello")
+    await sound(await visit(Role.SUPERVISOR, locale=locale, dark=dark), locale, [f"/calls/{call}"])
 
 
 async def test_the_desk_in_a_talk_is_sound(visit: Visitors, stage: Stage) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from dialer.agents.model import AgentState
 from dialer.db.tables import recording
 from dialer.demo.numbers import Behaviour, encode
-from dialer.recordings.recorder import HEADER
+from dialer.recordings.waveform import HEADER
 from support.centre import Centre
 
 

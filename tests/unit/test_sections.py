@@ -28,7 +28,9 @@ def names(row: list[Shown]) -> list[str]:
 def test_what_each_role_is_shown() -> None:
     """What it may open, and nothing else; of a part with a single page that page itself."""
     first = ["board", "campaigns", "calls", "callbacks", "incoming", "agents", "customers", "set_up", "desk"]
-    assert names(row(Role.OPERATOR)) == ["callbacks", "voicemail", "desk"]
+    assert names(row(Role.OPERATOR)) == ["calls", "callbacks", "voicemail", "desk"]
+    quality = ["board", "campaigns", "calls", "callbacks", "incoming", "agents", "set_up"]
+    assert names(row(Role.QUALITY)) == quality
     assert names(row(Role.SUPERVISOR)) == names(row(Role.ADMINISTRATOR)) == first
     parts = {
         role: {one.name: names(list(one.row)) for one in row(role) if one.row}
@@ -36,12 +38,15 @@ def test_what_each_role_is_shown() -> None:
     }
     customers = ["contacts", "lists", "segments", "do_not_call"]
     incoming = ["incoming_calls", "queues", "flows", "numbers", "hours", "offers", "voicemail"]
+    calls = ["call_log", "recordings", "reviews"]
     assert parts[Role.SUPERVISOR] == {
+        "calls": calls,
         "incoming": incoming,
         "customers": customers,
         "set_up": ["trunks", "destinations", "hosts", "policies", "prompts"],
     }
     assert parts[Role.ADMINISTRATOR] == {
+        "calls": calls,
         "incoming": incoming,
         "customers": customers,
         "set_up": ["trunks", "destinations", "hosts", "policies", "prompts", "users"],
@@ -52,6 +57,7 @@ def test_what_each_role_is_shown() -> None:
     ("path", "part", "page"),
     [
         ("/campaigns/7/why-not", "campaigns", None),
+        ("/calls/7", "calls", "call_log"),
         ("/contacts/7", "customers", "contacts"),
         ("/why-not", "customers", "contacts"),
         ("/lists/quality", "customers", "lists"),

@@ -24,7 +24,15 @@ from dialer.db.tables.agents import (
 )
 from dialer.db.tables.base import metadata
 from dialer.db.tables.callbacks import CALLBACK_AWAY, CALLBACK_STATES, callback
-from dialer.db.tables.calls import CALL_STATES, RECORDING_STATUSES, RESULTS, active_number, attempt, recording
+from dialer.db.tables.calls import (
+    CALL_STATES,
+    RECORDING_STATUSES,
+    RESULTS,
+    active_number,
+    attempt,
+    recording,
+    recording_mark,
+)
 from dialer.db.tables.campaigns import (
     CAMPAIGN_PURPOSES,
     CAMPAIGN_STATUSES,
@@ -114,6 +122,14 @@ from dialer.db.tables.queues import (
     queue_stay,
 )
 from dialer.db.tables.reports import REPORT_GROUPS, report_figures, report_over, report_state, report_time
+from dialer.db.tables.reviews import (
+    calibration,
+    review,
+    review_form,
+    review_form_version,
+    review_plan,
+    review_task,
+)
 from dialer.db.tables.scripts import SCRIPT_STATES, script, script_run, script_version
 from dialer.db.tables.segments import (
     FIELD_TYPES,
@@ -193,6 +209,7 @@ __all__ = [
     "attempt",
     "audit",
     "browser_phone",
+    "calibration",
     "call_reason",
     "callback",
     "campaign",
@@ -257,11 +274,17 @@ __all__ = [
     "queue",
     "queue_stay",
     "recording",
+    "recording_mark",
     "registry",
     "report_figures",
     "report_over",
     "report_state",
     "report_time",
+    "review",
+    "review_form",
+    "review_form_version",
+    "review_plan",
+    "review_task",
     "rfm_grid",
     "script",
     "script_run",

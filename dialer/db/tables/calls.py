@@ -12,6 +12,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     Text,
     UniqueConstraint,
@@ -176,6 +177,11 @@ recording = tenant_table(
     Column("duration_s", Float),
     # [{"from_s": 12.5, "until_s": 20.1}]: silence that was asked for; until_s null: to the end
     Column("pauses", JSONB, nullable=False, server_default="[]"),
+    Column("sha256", Text),  # of the file when it became whole, hex
+    Column("peaks", LargeBinary),  # how loud it is along its length, since somebody has looked
+    time_at("held_at"),  # kept past its term ...
+    Column("held_by", BigInteger),  # ... the user ...
+    Column("hold_reason", Text, nullable=False, server_default=""),  # ... and why
     time_at("started_at", null=False),
     time_at("ended_at"),
     UniqueConstraint("tenant_id", "path"),
@@ -187,4 +193,19 @@ recording = tenant_table(
     Index(None, "tenant_id", "attempt_id"),
     Index(None, "tenant_id", "inbound_call_id"),
     Index(None, "tenant_id", "voicemail_id"),
+    # Searches and retention go by this key.
+    Index(None, "tenant_id", "started_at", "id"),
+)
+
+#: A moment of a recording that somebody has marked.
+recording_mark = tenant_table(
+    "recording_mark",
+    id_column(),
+    Column("recording_id", BigInteger, nullable=False),
+    Column("at_s", Float, nullable=False),  # from its beginning
+    Column("text", Text, nullable=False),
+    Column("made_by", BigInteger),  # the user
+    now_at("made_at"),
+    ref("recording", "recording_id", on_delete="CASCADE"),
+    Index(None, "tenant_id", "recording_id"),
 )

@@ -21,10 +21,13 @@ from dialer.httpkit.paging import cut, decode
 from dialer.httpkit.problems import locale_of
 from dialer.inbound.http import INBOUND
 from dialer.queues.http import QUEUES
+from dialer.recordings.http import RECORDINGS
 from dialer.web import forms
 from dialer.web.keys import LIVE
 from dialer.web.render import page
 from dialer.web.views.door import see
+from dialer.web.views.recordings import beside
+from dialer.web.views.reviews import of_call
 
 routes = web.RouteTableDef()
 PAGE = 50
@@ -109,7 +112,11 @@ async def one(request: web.Request) -> web.StreamResponse:
     actor = page_actor(request)
     view = await request.app[CALLS].get(actor, _id(request))
     steps = await request.app[INBOUND].steps(actor, _id(request)) if actor.may(Right.CALLS_READ) else []
-    return await page(request, "call.html", view=view, call=view.call, steps=steps)
+    recording = await request.app[RECORDINGS].of_call(actor, view.call.id) if view.recording else None
+    heard = await beside(request, actor, recording) if recording else {"recording": None}
+    may_score = view.call.agent_id is not None and view.call.hung_up_at is not None
+    scored = await of_call(request, actor, view.call.id) if may_score else {"reviews": None}
+    return await page(request, "call.html", view=view, call=view.call, steps=steps, **heard, **scored)
 
 
 @routes.post("/calls/{attempt_id}/hang-up")
