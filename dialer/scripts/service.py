@@ -21,7 +21,7 @@ from dialer.said import Said
 from dialer.scripts import checks, loader, showing, store, walking
 from dialer.scripts.model import Action, Script, ScriptRow, Talk, Version
 from dialer.scripts.showing import Shown
-from dialer.scripts.store import CallOf, Figures
+from dialer.scripts.store import CallOf, Figures, NamedCampaign
 from dialer.scripts.walking import Done, Event
 from ivr_flows.model import Problem
 from ivr_flows.values import Value, clean_values
@@ -78,6 +78,12 @@ class ScriptService:
         actor.require(Right.CAMPAIGNS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
             return await store.scripts(conn, actor.tenant_id)
+
+    async def campaigns(self, actor: Actor) -> dict[str, list[NamedCampaign]]:
+        """Script -> the campaigns whose talks go by it."""
+        actor.require(Right.CAMPAIGNS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await store.campaigns(conn, actor.tenant_id)
 
     async def versions(self, actor: Actor, name: str) -> list[Version]:
         """All versions of a script, newest first. Raises NotFound."""

@@ -39,10 +39,34 @@ _VERSIONS = select(
 ).join_from(script_version, script, (_S.tenant_id == _V.tenant_id) & (_S.id == _V.script_id))
 
 
+_CAMPAIGNS = Prepared(
+    """
+    SELECT id, name, script FROM campaign
+     WHERE tenant_id = :tenant_id AND script IS NOT NULL AND status <> 'stopped' ORDER BY name
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCampaign:
+    """A campaign that names a script."""
+
+    id: int
+    name: str
+
+
 async def scripts(conn: AsyncConnection, tenant_id: int) -> list[ScriptRow]:
     """All scripts, by name."""
     rows = await conn.execute(_ROWS.where(_S.tenant_id == tenant_id).order_by(_S.name))
     return [ScriptRow(**row._mapping) for row in rows]
+
+
+async def campaigns(conn: AsyncConnection, tenant_id: int) -> dict[str, list[NamedCampaign]]:
+    """Script -> the campaigns that name it and are not over."""
+    found: dict[str, list[NamedCampaign]] = {}
+    for row in await _CAMPAIGNS.rows(conn, tenant_id=tenant_id):
+        found.setdefault(row.script, []).append(NamedCampaign(row.id, row.name))
+    return found
 
 
 async def lock(conn: AsyncConnection, tenant_id: int, name: str, *, make: bool = False) -> ScriptRow | None:

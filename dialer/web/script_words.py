@@ -20,6 +20,32 @@ SCRIPT_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "schedule_callback": "The call is promised.",
             "do_not_call": "The number is on the list.",
         },
+        "script_version": {
+            "draft": "draft",
+            "live": "live",
+            "retired": "retired",
+        },
+        "script_step": {
+            "text": "says",
+            "question": "asks",
+            "branch": "decides",
+            "action": "does",
+            "knowledge": "looks up",
+            "end": "ends",
+        },
+        "script_kind": {
+            "text": "text",
+            "number": "number",
+            "date": "date",
+            "datetime": "date and time",
+            "choice": "choice",
+            "yes_no": "yes or no",
+            "phone": "phone number",
+        },
+        "script_exit": {
+            "objection": "objection",
+            "critical": "critical",
+        },
         "script_told": {
             "at": "when",
             "place": "where",

@@ -94,6 +94,7 @@ SITE: Final[Sequence[Section | Part]] = (
             Section("/destinations", "destinations", (Right.TRUNKS_READ,)),
             Section("/hosts", "hosts", (Right.CAMPAIGNS_READ,)),
             Section("/policies", "policies", (Right.CAMPAIGNS_READ,)),
+            Section("/scripts", "scripts", (Right.CAMPAIGNS_READ,)),
             Section("/prompts", "prompts", (Right.CAMPAIGNS_READ,)),
             Section("/users", "users", (Right.USERS_EDIT,)),
         ),

@@ -177,6 +177,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "destinations": "Destinations",
             "hosts": "Hosts",
             "policies": "Policies",
+            "scripts": "Scripts",
             "prompts": "Prompts",
             "users": "Users",
             "desk": "My desk",

@@ -15,6 +15,7 @@ from support.flow_pages import a_flow
 from support.kept_things import kept_things
 from support.recordings import keep
 from support.stage import TENANT, Stage
+from support.talk_scripts import published
 from support.web import Web
 
 from dialer.clock import utc_now
@@ -37,6 +38,7 @@ PATHS = (
     "/queues", "/queues/new", "/queues/figures", "/voicemail", "/numbers", "/numbers/new",
     "/incoming",
     "/flows", "/flows/new", "/flows/new?from=survey.en", "/flows/1", "/flows/1/edit", "/flows/1/versions/1",
+    "/scripts", "/scripts/new", "/scripts/1", "/scripts/1/edit", "/scripts/1/versions/1",
 )  # fmt: skip
 KEPT_PATHS = tuple(
     f"/{kind}{one}" for kind in ("hours", "offers", "hosts", "destinations") for one in ("", "/new", "/1")
@@ -62,6 +64,7 @@ async def test_every_page_is_sound(visit: Visitors, stage: Stage, locale: str, d
     """No console error, no serious accessibility fault, no sideways scroll at a phone's width."""
     person = await visit(Role.ADMINISTRATOR, locale=locale, dark=dark)
     await a_flow(stage.web.app[INBOUND])
+    await published(stage.database, Actor.server(TENANT))
     async with stage.database.tenant(TENANT) as conn:
         contact = await conn.scalar(
             select(t.attempt.c.contact_id).where(t.attempt.c.disposition_id.is_not(None))

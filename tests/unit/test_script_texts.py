@@ -11,7 +11,9 @@ from babel.messages.extract import extract_from_dir
 import dialer.scripts
 from dialer.errors import BadScript
 from dialer.httpkit.i18n import said, translator
+from dialer.scripts import checks, shipped
 from dialer.scripts.loader import load
+from ivr_flows.model import LANGUAGES
 
 FOLDER = Path(dialer.scripts.__file__).parent
 #: Which argument of what is a text.
@@ -55,3 +57,11 @@ def test_a_problem_is_told_in_russian_with_its_line(step: str, line: int, words:
         load(f"name: s\nfirst: a\nsteps:\n  - {step}\n  - {{name: bye, type: end, text: Bye}}\n")
     (first, *_) = caught.value.problems
     assert (first.line, words in str(said(first.text, "ru"))) == (line, True), said(first.text, "ru")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_script_that_comes_along_can_be_published(language: str) -> None:
+    """It is sound, and is in the language it says; both have the same steps."""
+    script = load(shipped.text(language))
+    assert (script.language, checks.problems(script)) == (language, ())
+    assert list(script.steps) == list(load(shipped.text("en")).steps)
