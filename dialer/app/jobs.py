@@ -8,6 +8,7 @@ import asyncio
 import structlog
 
 from dialer.app import quality, segments
+from dialer.boards.alerts import AlertWatch
 from dialer.callbacks.reminding import Reminding
 from dialer.contacts.importing import run_next_import
 from dialer.contacts.old_previews import OldPreviews
@@ -48,6 +49,7 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
         asyncio.create_task(Reminding(database, settings.callback_reminder_s).run()),
         asyncio.create_task(MissedCalls(database).run()),
         asyncio.create_task(Drawing(database).run()),
+        asyncio.create_task(AlertWatch(database).run()),
         asyncio.create_task(Closing(database, kept.agent_time).run()),
         *(asyncio.create_task(job.run()) for job in quality.jobs(database)),
         asyncio.create_task(segments.keeper(database, listener).run()),

@@ -13,7 +13,9 @@ from dialer.agents.service import AgentService
 from dialer.app import quality, segments
 from dialer.app.script_deeds import ScriptDeeds
 from dialer.asterisk.speech import Speaker
+from dialer.boards import alerts_http
 from dialer.boards import http as boards_http
+from dialer.boards.alerts import AlertService
 from dialer.boards.moving import MovingService
 from dialer.boards.service import BoardService
 from dialer.callbacks import http as callbacks_http
@@ -145,6 +147,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             contacts_http.routes,
             donotcall_http.routes,
             boards_http.routes,
+            alerts_http.routes,
             messages_http.routes,
             agents_http.routes,
             calls_http.routes,
@@ -193,6 +196,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             messages_http.MESSAGES: MessageService(database),
             boards_http.BOARDS: BoardService(database),
             boards_http.MOVING: MovingService(database),
+            alerts_http.ALERTS: AlertService(database),
             agents_http.PHONES: BrowserPhones(database, desk, IceServers.of(settings)),
             callbacks_http.CALLBACKS: callbacks,
             hooks_http.HOOKS: hooks,

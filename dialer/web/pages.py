@@ -17,6 +17,7 @@ from dialer.web.segment_pages import SEGMENT_VIEWS
 from dialer.web.static_files import StaticFiles
 from dialer.web.views import (
     agents,
+    alerts,
     board,
     callbacks,
     calls,
@@ -97,6 +98,7 @@ def add_pages(app: web.Application) -> None:
         mappings,
         imports,
         agents,
+        alerts,
         board,
         desk,
         desk_script,

@@ -48,6 +48,15 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "lost": "Phone lost",
             "offline": "Logged out",
         },
+        "alert": {
+            "abandon_share": "abandoned calls near their limit, % of it",
+            "wait": "somebody waits in a queue, seconds",
+            "no_agent": "no agent is ready, seconds",
+            "list_ends": "the list ends in less, minutes",
+            "service_level": "the service level is lower, %",
+            "trunk_bad": "a trunk fails calls",
+            "pause_over": "a pause is over its limit, minutes more",
+        },
         "call": {
             "dialling": "dialling",
             "ringing": "ringing",

@@ -23,6 +23,7 @@ from dialer.db.tables.agents import (
     pause_code,
 )
 from dialer.db.tables.base import metadata
+from dialer.db.tables.boards import ALERT_KINDS, alert, alert_rule
 from dialer.db.tables.callbacks import CALLBACK_AWAY, CALLBACK_STATES, callback
 from dialer.db.tables.calls import (
     CALL_STATES,
@@ -158,6 +159,7 @@ from dialer.db.tables.users import (
 __all__ = [
     "AGENT_STATES",
     "AGENT_TAKES",
+    "ALERT_KINDS",
     "CALLBACK_AWAY",
     "CALLBACK_STATES",
     "CALL_STATES",
@@ -203,6 +205,8 @@ __all__ = [
     "agent_message",
     "agent_session",
     "agent_time",
+    "alert",
+    "alert_rule",
     "allowed_host",
     "api_token",
     "app_user",

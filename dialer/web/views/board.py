@@ -11,6 +11,7 @@ from multidict import MultiMapping
 
 from dialer.agents.http import AGENTS
 from dialer.agents.messages_http import MESSAGES, MessageIn
+from dialer.boards.alerts_http import ALERTS
 from dialer.boards.http import BOARDS, MOVING
 from dialer.boards.model import STATES
 from dialer.campaigns.http import CAMPAIGNS
@@ -26,6 +27,9 @@ from dialer.web.views.door import see
 
 routes = web.RouteTableDef()
 
+#: There is room for so many at their size.
+ALERTS_ON_WALL = 3
+
 
 @routes.get("/board")
 async def board(request: web.Request) -> web.StreamResponse:
@@ -33,6 +37,7 @@ async def board(request: web.Request) -> web.StreamResponse:
     actor = page_actor(request, Right.AGENTS_READ)
     since = await request.app[HUB].newest()
     context = await _floor(request, actor) | await _work(request, actor)
+    context |= {"alerts": await request.app[ALERTS].now(actor)}
     return await page(request, "board.html", since=since, **context)
 
 
@@ -55,14 +60,19 @@ async def wall(request: web.Request) -> web.StreamResponse:
     """What hangs on the wall: the same in few large numbers, and nothing to press."""
     actor = page_actor(request, Right.AGENTS_READ)
     since = await request.app[HUB].newest()
-    return await page(request, "wall.html", since=since, **await _work(request, actor))
+    return await page(request, "wall.html", since=since, **await _wall(request, actor))
 
 
 @routes.get("/board/wall/part")
 async def wall_part(request: web.Request) -> web.StreamResponse:
     """What of it changes."""
     actor = page_actor(request, Right.AGENTS_READ)
-    return await _part(request, "parts/wall.html", await _work(request, actor))
+    return await _part(request, "parts/wall.html", await _wall(request, actor))
+
+
+async def _wall(request: web.Request, actor: Actor) -> dict[str, Any]:
+    alerts = (await request.app[ALERTS].now(actor))[:ALERTS_ON_WALL]
+    return await _work(request, actor) | {"alerts": alerts}
 
 
 async def _part(request: web.Request, template: str, context: dict[str, Any]) -> web.StreamResponse:
