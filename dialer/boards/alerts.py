@@ -33,7 +33,7 @@ class AlertService:
 
     async def rules(self, actor: Actor) -> list[AlertRule]:
         """The rules. Raises Forbidden."""
-        actor.require(Right.AGENTS_READ)
+        actor.require(Right.REPORTS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
             return await store.rules(conn, actor.tenant_id)
 
@@ -77,13 +77,13 @@ class AlertService:
 
     async def now(self, actor: Actor) -> list[Alert]:
         """What supervisors are called for. Raises Forbidden."""
-        actor.require(Right.AGENTS_READ)
+        actor.require(Right.REPORTS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
             return await store.raised_now(conn, actor.tenant_id)
 
     async def latest(self, actor: Actor, *, before: int | None = None, limit: int = 50) -> list[Alert]:
         """What they were called for, newest first, with ids below `before`. Raises Forbidden."""
-        actor.require(Right.AGENTS_READ)
+        actor.require(Right.REPORTS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
             return await store.latest(conn, actor.tenant_id, before=before, limit=limit)
 

@@ -74,7 +74,7 @@ class AlertOut(Out):
         return cls.model_validate(alert)
 
 
-@routes.get("/alert-rules", right=Right.AGENTS_READ)
+@routes.get("/alert-rules", right=Right.REPORTS_READ)
 async def rules(call: Call) -> list[AlertRuleOut]:
     """When supervisors are called."""
     return [AlertRuleOut.of(one) for one in await call.app[ALERTS].rules(call.actor)]
@@ -95,13 +95,13 @@ async def remove(call: Call, rule_id: int) -> None:
     await call.app[ALERTS].remove(call.actor, rule_id)
 
 
-@routes.get("/alerts/now", right=Right.AGENTS_READ)
+@routes.get("/alerts/now", right=Right.REPORTS_READ)
 async def now(call: Call) -> list[AlertOut]:
     """What supervisors are called for, newest first."""
     return [AlertOut.of(one) for one in await call.app[ALERTS].now(call.actor)]
 
 
-@routes.get("/alerts", right=Right.AGENTS_READ)
+@routes.get("/alerts", right=Right.REPORTS_READ)
 async def alerts(call: Call, query: PageQuery) -> Page[AlertOut]:
     """What supervisors were called for, newest first."""
     after = decode(query.cursor, int)

@@ -187,7 +187,7 @@ class BoardOut(Out):
         )
 
 
-@routes.get("/board", right=Right.AGENTS_READ)
+@routes.get("/board", right=Right.REPORTS_READ)
 async def board(call: Call) -> BoardOut:
     """The whole centre now: agents, campaigns, queues, trunks, and the sums of the day."""
     service = call.app[BOARDS]

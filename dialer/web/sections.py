@@ -54,7 +54,7 @@ class Shown:
 
 
 SITE: Final[Sequence[Section | Part]] = (
-    Section("/board", "board", (Right.AGENTS_READ,)),
+    Section("/board", "board", (Right.REPORTS_READ,)),
     Section("/campaigns", "campaigns", (Right.CAMPAIGNS_READ,)),
     Part(
         "calls",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from test_board_model import COUNTED, NOW, paused
+from support.boards import COUNTED, NOW, paused
 
 from dialer.agents.model import AgentState
 from dialer.boards.alerting import MOST, USUAL, AlertRule, Kind, Met, met

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
+from support.boards import COUNTED, NOW, paused
 
-from dialer.agents.model import Agent, AgentState, Shift, Takes
-from dialer.boards.model import AtWork, CampaignCounted, CampaignNow, Counted, Talks, ends_in_s
-from dialer.ids import new_id
-
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-AGENT = Agent(1, 1, 1, "Анна", "agent-1", frozenset(), {}, 5, Takes.BOTH, enabled=True)
-COUNTED = CampaignCounted(100, 0.3, 0.02, 2, 100, 0.03, 86_400, Talks(10, 2), 500, 5400.0)
-
-
-def paused(for_s: float, limit_s: int | None) -> AtWork:
-    """An agent on a pause for so long."""
-    since = NOW - timedelta(seconds=for_s)
-    shift = Shift(
-        new_id(), 1, 1, "Анна", "agent-1", frozenset(), AgentState.PAUSED, since, since, new_id(), "main",
-        None, None, "break", None, None,
-    )  # fmt: skip
-    return AtWork(AGENT, shift, pause_limit_s=limit_s)
+from dialer.agents.model import AgentState
+from dialer.boards.model import CampaignNow, Counted, Talks, ends_in_s
 
 
 @pytest.mark.parametrize(

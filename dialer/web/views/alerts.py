@@ -31,13 +31,13 @@ SHARES = frozenset({Kind.ABANDON_SHARE, Kind.SERVICE_LEVEL})
 @routes.get("/board/alerts")
 async def list_(request: web.Request) -> web.StreamResponse:
     """The rules, and the latest alerts."""
-    return await _page(request, page_actor(request, Right.AGENTS_READ))
+    return await _page(request, page_actor(request, Right.REPORTS_READ))
 
 
 @routes.get("/board/alerts/now")
 async def now(request: web.Request) -> web.StreamResponse:
     """What supervisors are called for, as it stands above the board."""
-    actor = page_actor(request, Right.AGENTS_READ)
+    actor = page_actor(request, Right.REPORTS_READ)
     return await page(request, "parts/alerts.html", alerts=await request.app[ALERTS].now(actor))
 
 

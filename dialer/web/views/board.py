@@ -34,7 +34,7 @@ ALERTS_ON_WALL = 3
 @routes.get("/board")
 async def board(request: web.Request) -> web.StreamResponse:
     """All of it."""
-    actor = page_actor(request, Right.AGENTS_READ)
+    actor = page_actor(request, Right.REPORTS_READ)
     since = await request.app[HUB].newest()
     context = await _floor(request, actor) | await _work(request, actor)
     context |= {"alerts": await request.app[ALERTS].now(actor)}
@@ -44,21 +44,21 @@ async def board(request: web.Request) -> web.StreamResponse:
 @routes.get("/board/floor")
 async def floor(request: web.Request) -> web.StreamResponse:
     """The part with the agents."""
-    actor = page_actor(request, Right.AGENTS_READ)
+    actor = page_actor(request, Right.REPORTS_READ)
     return await _part(request, "parts/floor.html", await _floor(request, actor))
 
 
 @routes.get("/board/work")
 async def work(request: web.Request) -> web.StreamResponse:
     """The part with campaigns, queues and trunks."""
-    actor = page_actor(request, Right.AGENTS_READ)
+    actor = page_actor(request, Right.REPORTS_READ)
     return await _part(request, "parts/work.html", await _work(request, actor))
 
 
 @routes.get("/board/wall")
 async def wall(request: web.Request) -> web.StreamResponse:
     """What hangs on the wall: the same in few large numbers, and nothing to press."""
-    actor = page_actor(request, Right.AGENTS_READ)
+    actor = page_actor(request, Right.REPORTS_READ)
     since = await request.app[HUB].newest()
     return await page(request, "wall.html", since=since, **await _wall(request, actor))
 
@@ -66,7 +66,7 @@ async def wall(request: web.Request) -> web.StreamResponse:
 @routes.get("/board/wall/part")
 async def wall_part(request: web.Request) -> web.StreamResponse:
     """What of it changes."""
-    actor = page_actor(request, Right.AGENTS_READ)
+    actor = page_actor(request, Right.REPORTS_READ)
     return await _part(request, "parts/wall.html", await _wall(request, actor))
 
 
