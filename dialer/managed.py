@@ -31,11 +31,12 @@ async def generated_files(settings: Settings, database: Database | None) -> dict
         return render_managed(ManagedAsterisk.of(settings), (), ())
     phones: list[AgentPhone] = []
     lines: list[TrunkLine] = []
-    browsers: list[str] = []
     for tenant_id in await database.tenants():
         async with database.tenant(tenant_id) as conn:
-            phones += [AgentPhone(*phone) for phone in await people.phones(conn, tenant_id)]
-            browsers += map(endpoint_of, await people.at_browsers(conn, tenant_id))
+            phones += [
+                AgentPhone(endpoint, ha1, browser=endpoint_of(agent_id))
+                for agent_id, endpoint, ha1 in await people.phones(conn, tenant_id)
+            ]
             rows = await conn.execute(
                 select(trunk).where(trunk.c.tenant_id == tenant_id, trunk.c.sip_host.is_not(None))
             )
@@ -51,7 +52,7 @@ async def generated_files(settings: Settings, database: Database | None) -> dict
                 )
                 for row in rows
             ]
-    return render_managed(ManagedAsterisk.of(settings), phones, lines, browsers)
+    return render_managed(ManagedAsterisk.of(settings), phones, lines)
 
 
 async def asterisk_of(

@@ -29,8 +29,8 @@ _COLUMNS = (
     agent_session.c.tenant_id,
     agent_session.c.agent_id,
     agent.c.name,
-    # The phone of this shift: the browser's endpoint is named after the user.
-    case((agent_session.c.browser, literal_column(f"'{PREFIX}' || agent.user_id")), else_=agent.c.endpoint),
+    # The phone of this shift: the browser's endpoint is named after the agent.
+    case((agent_session.c.browser, literal_column(f"'{PREFIX}' || agent.id")), else_=agent.c.endpoint),
     agent.c.skills,
     agent_session.c.state,
     agent_session.c.state_since,
@@ -399,17 +399,20 @@ async def set_leg(
 
 
 async def owes_disposition(conn: AsyncConnection, tenant_id: int, session_id: UUID) -> UUID | None:
-    """The latest talk of this shift that still has no disposition."""
+    """The latest talk of this shift that still has no disposition. Of a customer who was handed over to a
+    queue nobody owes one: who talks with them last does."""
     found = await conn.execute(
         text(
             """
             SELECT id, connected_at FROM attempt
              WHERE tenant_id = :tenant_id AND session_id = :session_id
-               AND connected_at IS NOT NULL AND hung_up_at IS NOT NULL AND disposed_at IS NULL
+               AND connected_at IS NOT NULL AND (hung_up_at IS NOT NULL OR let_go_at IS NOT NULL)
+               AND handed_at IS NULL AND disposed_at IS NULL
              UNION ALL
             SELECT id, connected_at FROM inbound_call
              WHERE tenant_id = :tenant_id AND session_id = :session_id
-               AND connected_at IS NOT NULL AND hung_up_at IS NOT NULL AND disposed_at IS NULL
+               AND connected_at IS NOT NULL AND (hung_up_at IS NOT NULL OR let_go_at IS NOT NULL)
+               AND handed_at IS NULL AND disposed_at IS NULL
              ORDER BY connected_at DESC LIMIT 1
             """
         ),

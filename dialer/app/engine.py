@@ -5,14 +5,18 @@ from __future__ import annotations
 from dialer.asterisk.ami import Address, AmiLink
 from dialer.asterisk.fastagi import FastAgiServer
 from dialer.asterisk.nodes import Nodes
+from dialer.calls.consulting import Consulting
 from dialer.calls.controls import Controls
 from dialer.calls.in_turn import InTurn
 from dialer.calls.journal import DatabaseJournal
+from dialer.calls.letting_go import LettingGo
 from dialer.calls.lines import TrunkLines
 from dialer.calls.listening import Listening
+from dialer.calls.outside import Outside
 from dialer.calls.phones import Phones
 from dialer.calls.placing import Placer
 from dialer.calls.recovery import Recovery
+from dialer.calls.steering import Steering
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable
 from dialer.calls.tracking import EVENTS as ASTERISK_EVENTS
@@ -75,10 +79,14 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     in_turn = InTurn(database, calls, placer, terms, ownership.paces, switchboard.agents_changed)
     switchboard.kept = in_turn
     sounds, region = Prompts.of(settings, database), settings.default_region
-    forwarding = Forwarding(database, calls, switchboard, lines, ownership)
+    outside = Outside(database, ownership, lines)
+    forwarding = Forwarding(database, calls, switchboard, outside)
     agi.route("answered", forwarding.answered)
     verbs = carriers(database, calls, switchboard, sounds, region, settings.recording_dir, forwarding)
     recorder = Recorder(database, nodes, settings.recording_dir)
+    steering = Steering(nodes, calls, tracker)
+    letting_go = LettingGo(database, steering, outside, sounds, lambda: placer.agi_address)
+    consulting = Consulting(database, steering, switchboard, letting_go)
     leader, flows = Leader(database, calls, verbs), Flows()
     handing_over = HandingOver(database, leader)
     return Engine(
@@ -114,7 +122,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         voices=Voices(nodes, calls, tracker),
         recorder=recorder,
         listening=Listening(database, nodes),
-        controls=Controls(database, nodes, calls, tracker, switchboard, recorder),
+        controls=Controls(database, steering, switchboard, recorder, consulting, letting_go),
         wrap_ups=WrapUpLimits(database, calls),
         recovery=Recovery(database, ownership, calls, tracker, terms),
         terms=terms,

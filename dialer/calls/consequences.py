@@ -7,9 +7,10 @@ number never disagree with the call.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from dialer.calls.model import Call, CallState, HungUpBy
+from dialer.calls.model import Call, CallState, HungUpBy, Stage, Third
 from dialer.queues.model import End
 
 
@@ -25,6 +26,21 @@ class WrapsUp:
     """The agent's talk is over; a disposition is owed unless it is saved already."""
 
     session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class LetsGo:
+    """The agent's talk is over, the customer stays on the line; as with `WrapsUp` a disposition is owed."""
+
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Confers:
+    """The agent whom another one asks besides the customer has met them."""
+
+    session_id: UUID
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +64,7 @@ class WaitIsOver:
     ended: End
 
 
-Consequence = Talks | WrapsUp | IsFree | LineIsFree | WaitIsOver
+Consequence = Talks | WrapsUp | LetsGo | Confers | IsFree | LineIsFree | WaitIsOver
 
 
 def consequences(before: Call, after: Call) -> tuple[Consequence, ...]:
@@ -69,8 +85,28 @@ def consequences(before: Call, after: Call) -> tuple[Consequence, ...]:
     if before.agent is not None and (
         after.agent is None or after.agent.session_id != before.agent.session_id
     ):
-        found.append(IsFree(before.agent.session_id))
-    return tuple(found)
+        let_go = after.let_go_at is not None and before.let_go_at is None
+        found.append((LetsGo if let_go else IsFree)(before.agent.session_id))
+    taken = before.let_go_at is not None and after.let_go_at is None
+    if taken and before.talked is not None and before.talked != after.talked:
+        found.append(IsFree(before.talked))  # the disposition is another agent's now
+    return (*found, *_of_third(before.third, after))
+
+
+def _of_third(before: Third | None, after: Call) -> list[Consequence]:
+    """What follows for the agent who is asked besides."""
+    was = before.agent if before is not None and before.there else None
+    third = after.third if after.third is not None and after.third.there else None
+    now = third.agent if third is not None else None
+    found: list[Consequence] = []
+    # Who has taken the customer over is no third party any more, and not free.
+    if was is not None and was not in (now, after.agent):
+        found.append(IsFree(was.session_id))
+    met = third is not None and third.stage is not Stage.CALLING
+    was_met = was is not None and before is not None and before.stage is not Stage.CALLING
+    if now is not None and third is not None and met and not (was == now and was_met):
+        found.append(Confers(now.session_id, third.since))
+    return found
 
 
 def _end_of_wait(before: Call, after: Call) -> End | None:

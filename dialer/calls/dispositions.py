@@ -31,7 +31,7 @@ _CHOICES_OF = """
 _TALK = Prepared(
     f"""
     SELECT a.id, a.campaign_id, a.lead_id, a.e164, a.state, a.created_at, a.connected_at, a.hung_up_at,
-           a.session_id, a.agent_id, g.user_id, a.disposition_id,
+           a.let_go_at, a.session_id, a.agent_id, g.user_id, a.disposition_id,
            EXISTS (SELECT FROM campaign_quota q
                     WHERE q.tenant_id = a.tenant_id AND q.campaign_id = a.campaign_id) AS has_quotas,
            {_CHOICES_OF}
@@ -44,7 +44,7 @@ _TALK = Prepared(
 _INBOUND_TALK = Prepared(
     f"""
     SELECT a.id, a.campaign_id, CAST(NULL AS bigint) AS lead_id, a.e164, a.state, a.created_at,
-           a.connected_at, a.hung_up_at, a.session_id, a.agent_id, g.user_id, a.disposition_id,
+           a.connected_at, a.hung_up_at, a.let_go_at, a.session_id, a.agent_id, g.user_id, a.disposition_id,
            false AS has_quotas, {_CHOICES_OF}
       FROM inbound_call a LEFT JOIN agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
      WHERE a.tenant_id = :tenant_id AND a.id = :attempt_id
@@ -103,6 +103,8 @@ class Talk:
     created_at: datetime
     connected_at: datetime | None
     hung_up_at: datetime | None
+    #: when the agent let go of a customer who stays on the line
+    let_go_at: datetime | None
     session_id: UUID | None
     agent_id: int | None
     #: the user that the agent is

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -22,8 +23,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState
 from dialer.calls import missed, retries, store, verdicts
-from dialer.calls.consequences import Consequence, IsFree, LineIsFree, Talks, WaitIsOver, WrapsUp
-from dialer.calls.model import DO_NOT_CALL, Call, CallState
+from dialer.calls.consequences import (
+    Confers,
+    Consequence,
+    IsFree,
+    LetsGo,
+    LineIsFree,
+    Talks,
+    WaitIsOver,
+    WrapsUp,
+)
+from dialer.calls.model import DO_NOT_CALL, Call, CallState, Third
 from dialer.calls.table import Change
 from dialer.clock import utc_now
 from dialer.db import events
@@ -187,6 +197,8 @@ async def _write_all(conn: AsyncConnection, tenant_id: int, changes: Sequence[Ch
             facts.append(_fact(call, CallState.ENDED if ended else call.state))
         elif _steered(change.before) != _steered(call):
             facts.append(_of_talk(call))
+        if (third := call.third or change.before.third) is not None and third.agent is not None:
+            facts += [_of_talk(call, third.agent.agent_id)] if third != change.before.third else []
     await events.emit_all(conn, facts, tenant_id=tenant_id)
     await _free_lines(conn, tenant_id, changes)
 
@@ -239,15 +251,17 @@ def _fact(call: Call, state: CallState) -> events.Fact:
     return events.Fact("call.state", payload, call.campaign_id, agent_id)
 
 
-def _steered(call: Call) -> tuple[bool, bool]:
-    return call.held_at is not None, call.muted
+def _steered(call: Call) -> tuple[bool, bool, Third | None]:
+    return call.held_at is not None, call.muted, call.third
 
 
-def _of_talk(call: Call) -> events.Fact:
+def _of_talk(call: Call, to: int | None = None) -> events.Fact:
     """What the agent does with the customer."""
-    agent_id, (held, muted) = call.agent.agent_id if call.agent else None, _steered(call)
-    payload = {"attempt_id": str(call.attempt_id), "held": held, "muted": muted}
-    return events.Fact("call.talk", payload, call.campaign_id, agent_id)
+    agent_id, (held, muted, third) = call.agent.agent_id if call.agent else None, _steered(call)
+    payload: dict[str, Any] = {"attempt_id": str(call.attempt_id), "held": held, "muted": muted}
+    if third is not None:
+        payload["third"] = {"name": third.name, "stage": third.stage, "came": third.came}
+    return events.Fact("call.talk", payload, call.campaign_id, to or agent_id)
 
 
 async def _settle(conn: AsyncConnection, tenant_id: int, freed: Sequence[tuple[Call, str]]) -> None:
@@ -303,9 +317,11 @@ async def _free_lines(conn: AsyncConnection, tenant_id: int, changes: Sequence[C
     callers = {
         change.after.attempt_id: change.after.hung_up_at
         for change in changes
-        if change.after.led and change.after.hung_up_at and change.before.hung_up_at is None
+        if (change.after.led or change.after.connected_at)
+        and change.after.hung_up_at
+        and change.before.hung_up_at is None
     }
-    if callers:  # what was dialled for them goes with them
+    if callers:  # what was dialled for them, or by their agents, goes with them
         await forwards.end(conn, tenant_id, list(callers), max(callers.values()))
 
 
@@ -339,6 +355,32 @@ async def _follow(conn: AsyncConnection, call: Call, consequence: Consequence, *
                 AgentState.WRAP_UP,
                 call.hung_up_at,
                 leaving=(AgentState.RESERVED, AgentState.TALKING),
+                attempt_id=attempt_id,
+                only_attempt=attempt_id,
+            )
+        case LetsGo(session_id):
+            assert call.let_go_at is not None
+            if await agents.owes_disposition(conn, tenant_id, session_id) != attempt_id:
+                await agents.release(conn, tenant_id, session_id, attempt_id, call.let_go_at)
+                return
+            await agents.move(
+                conn,
+                tenant_id,
+                session_id,
+                AgentState.WRAP_UP,
+                call.let_go_at,
+                leaving=(AgentState.RESERVED, AgentState.TALKING),
+                attempt_id=attempt_id,
+                only_attempt=attempt_id,
+            )
+        case Confers(session_id, at):
+            await agents.move(
+                conn,
+                tenant_id,
+                session_id,
+                AgentState.TALKING,
+                at,
+                leaving=(AgentState.RESERVED,),
                 attempt_id=attempt_id,
                 only_attempt=attempt_id,
             )

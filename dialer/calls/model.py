@@ -21,6 +21,9 @@ Events reach us duplicated, out of order, or not at all. Therefore:
 - `result` is decided once and never changes.
 - Times never run backwards along the states.
 - A customer on hold hears music and is still `connected`: the talk is not over, its agent is nobody else's.
+- Whom the agent asks besides (`third`) is there as long as the talk: whatever ends it, ends that too.
+- An agent who has let go of a customer owes a disposition from then on, while the customer may stay on the
+  line.
 
 `advance` (steps.py) is the only way to change a call. It reads no clock and does no I/O;
 tests/unit/test_call_model.py throws any sequence of signals at it, and docs/architecture.md shows the table.
@@ -115,6 +118,41 @@ class Assignee:
     leg: UUID
 
 
+class Stage(StrEnum):
+    """Where the third party of a talk is."""
+
+    CALLING = "calling"
+    #: with the agent alone, the customer hears music
+    TALKING = "talking"
+    #: all three hear each other
+    JOINED = "joined"
+    #: the agent has gone and left the customer to them
+    PASSED = "passed"
+    #: not reached, or no longer there
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Third:
+    """Whom an agent has called besides the customer: another agent, or a listed destination."""
+
+    #: the phone's channel; of an agent the leg that waits
+    channel: UUID
+    #: the agent's, or the destination's
+    name: str
+    #: of `stage`
+    since: datetime
+    stage: Stage = Stage.CALLING
+    agent: Assignee | None = None
+    #: why they are gone: busy, no_answer, left, failed
+    came: str | None = None
+
+    @property
+    def there(self) -> bool:
+        """Whether the phone is in use for this call."""
+        return self.stage is not Stage.GONE
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call as the engine knows it. Made from a committed row of `attempt`, or of `inbound_call`, and
@@ -164,6 +202,13 @@ class Call:
     hold_s: float = 0.0
     #: the customer does not hear the agent
     muted: bool = False
+    #: whom the agent has called besides
+    third: Third | None = None
+    #: when the agent let go of a customer who stays on the line: a message is played, or they are put through
+    #: to outside
+    let_go_at: datetime | None = None
+    #: when the agent handed the customer over to a queue, where nobody has taken them yet
+    handed_at: datetime | None = None
     machine_status: str | None = None
     machine_cause: str | None = None
     #: we asked for the end before the answer
@@ -266,6 +311,40 @@ class HandedOver(Signal):
     """The agent has let go of the customer, who is on the way to a queue."""
 
 
+class LetGo(Signal):
+    """The agent has let go of the customer, who stays on the line without an agent of ours: put through to
+    somewhere else, or to hear a message."""
+
+
+class CameBack(Signal):
+    """Nobody has answered where the customer was put through to: they wait for an agent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThirdCalled(Signal):
+    """The agent has somebody called besides the customer."""
+
+    third: Third
+
+
+@dataclass(frozen=True, slots=True)
+class ThirdMet(Signal):
+    """The agent and the third party are in one bridge, alone or with the customer."""
+
+    stage: Stage  # talking or joined
+
+
+@dataclass(frozen=True, slots=True)
+class ThirdGone(Signal):
+    """The third party was not reached, or is no longer there."""
+
+    came: str = "left"
+
+
+class PassedOn(Signal):
+    """The agent has left the customer to the agent who was the third party."""
+
+
 class Held(Signal):
     """The agent has put the customer on hold."""
 
@@ -349,6 +428,10 @@ TRANSITIONS: Final[dict[tuple[CallState, type[Signal]], CallState]] = {
     **{(state, Connected): _S.CONNECTED for state in (*_UNDECIDED, _S.FLOW, _S.WAITING)},
     **{(_S.CONNECTED, kind): _S.CONNECTED for kind in (Held, Resumed, Muted)},
     (_S.CONNECTED, HandedOver): _S.FLOW,
+    (_S.CONNECTED, LetGo): _S.FLOW,
+    (_S.FLOW, CameBack): _S.WAITING,
+    **{(_S.CONNECTED, kind): _S.CONNECTED for kind in (ThirdCalled, ThirdMet, PassedOn)},
+    **{(state, ThirdGone): state for state in (_S.CONNECTED, _S.FLOW)},
     **{(state, GaveUp): _S.WAITING for state in (_S.ANSWERED, _S.SCREENING, _S.WAITING)},
     (_S.FLOW, GaveUp): _S.FLOW,
     **{(state, CancelAsked): state for state in _UNANSWERED},

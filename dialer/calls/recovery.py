@@ -26,9 +26,8 @@ from dialer.agents import store as agents
 from dialer.agents.model import AgentState, Shift
 from dialer.asterisk.ami import AmiEvent, AmiLink
 from dialer.asterisk.nodes import Node
-from dialer.calls import store
+from dialer.calls import on_lines
 from dialer.calls.channels import hang_up_channel
-from dialer.calls.controls import HELD
 from dialer.calls.model import (
     Answered,
     Assignee,
@@ -41,8 +40,11 @@ from dialer.calls.model import (
     Result,
     Resumed,
     Served,
+    Stage,
+    ThirdGone,
     Vanished,
 )
+from dialer.calls.places import AGENT, HELD, ROOM, THIRD
 from dialer.calls.table import CallTable, Line, channel_uuid
 from dialer.calls.terms import CallTerms
 from dialer.calls.tracking import UNREACHABLE, Leg, Tracker, leg_of
@@ -133,6 +135,11 @@ def _session_of(line: Line) -> UUID | None:
     return line.call.agent.session_id if line.call.agent else None
 
 
+def _asked_of(line: Line) -> UUID | None:
+    third = line.call.third
+    return third.agent.session_id if third and third.there and third.agent else None
+
+
 @dataclass(slots=True)
 class Recovery:
     """Puts the books in order after each login to Asterisk."""
@@ -152,7 +159,7 @@ class Recovery:
         """Take over the calls that an earlier owner of these campaigns left on the lines."""
         fences = self._fences(tenant_id, campaign_ids)
         async with self.database.tenant(tenant_id) as conn:
-            left = await store.calls_on_lines(conn, tenant_id, campaign_ids)
+            left = await on_lines.calls_on_lines(conn, tenant_id, campaign_ids)
         adopted = []
         for each in left:
             # One that is on our books already was taken over by a try that failed later: it is held against
@@ -165,7 +172,7 @@ class Recovery:
         """To be read before the rows: what they say is known under these numbers, not under later ones."""
         return {campaign_id: self.leases.fence(tenant_id, campaign_id) for campaign_id in campaign_ids}
 
-    async def _add(self, left: store.LeftOnLine, fences: Mapping[int, int]) -> Line:
+    async def _add(self, left: on_lines.LeftOnLine, fences: Mapping[int, int]) -> Line:
         terms = await self.terms.terms(left.call.tenant_id, left.call.campaign_id)
         line = Line(
             call=left.call,
@@ -196,9 +203,22 @@ class Recovery:
                     self.tracker.raise_leg(leg)
         for line in suspects:
             if (seen := present.get(line.call.attempt_id)) is not None:
-                self._follow_on(line, seen)
+                self._follow_on(line, seen, present)
 
-    def _follow_on(self, line: Line, seen: Seen) -> None:
+    def _third(self, line: Line, present: Mapping[UUID, Seen]) -> None:
+        """Whom the agent has called besides: there, or gone while nobody looked."""
+        third = line.call.third
+        if third is None or not third.there:
+            return
+        seen = present.get(third.channel)
+        if seen is not None:
+            self.tracker.stands(third.channel, seen.bridge)
+            self.tracker.meet(line)
+        met = line.call.third is not None and line.call.third.stage is not Stage.CALLING
+        if seen is None or (third.agent is not None and not met):  # an agent was to be met, and is not
+            self.calls.apply(line.call.attempt_id, ThirdGone(utc_now()))
+
+    def _follow_on(self, line: Line, seen: Seen, present: Mapping[UUID, Seen]) -> None:
         attempt_id, now = line.call.attempt_id, utc_now()
         line.seen = True
         self.tracker.stands(attempt_id, seen.bridge)
@@ -207,12 +227,16 @@ class Recovery:
         if seen.state != "Up":
             return
         self.calls.apply(attempt_id, Answered(now))
-        leg = self.tracker.leg_in(seen.bridge)
-        if leg is not None:
+        self._third(line, present)
+        leg = self.tracker.leg_in(seen.bridge, line.call.agent)
+        if line.call.let_go_at is not None and line.call.state is CallState.FLOW:
+            pass  # Asterisk plays to them, or they talk with somebody else: that needs no server
+        elif leg is not None:
             agent = Assignee(leg.session_id, leg.agent_id, leg.id)
             self.calls.apply(attempt_id, Resumed(now))
             self.calls.apply(attempt_id, Connected(now, agent=agent))
-        elif seen.context == HELD:
+            self.tracker.meet(line)
+        elif seen.context in (HELD, ROOM):
             self.calls.apply(attempt_id, Held(now))  # perhaps nobody has written it down
             if line.call.agent is None:
                 self.held_alone(line)
@@ -270,10 +294,11 @@ class Recovery:
         now = utc_now()
         # Each second: what is known is not read.
         known = {line.call.attempt_id: _session_of(line) for line in self.calls}
+        asked = {line.call.attempt_id: third for line in self.calls if (third := _asked_of(line)) is not None}
         fences = self._fences(tenant_id, campaign_ids)
         async with self.database.tenant(tenant_id) as conn:
-            left = await store.calls_on_lines(conn, tenant_id, campaign_ids, known=known)
-            busy = await store.left_shifts(conn, tenant_id, known) if phones else []
+            left = await on_lines.calls_on_lines(conn, tenant_id, campaign_ids, known=known)
+            busy = await on_lines.left_shifts(conn, tenant_id, known, asked) if phones else []
         long = self._left_long(
             tenant_id,
             [(each.call.attempt_id, None) for each in left]
@@ -325,7 +350,7 @@ class Recovery:
     def _answers(self, id_: UUID, attempt_id: UUID | None) -> bool:
         """Whether a line answers for the attempt, or for the shift with that attempt."""
         line = self.calls.get(attempt_id or id_)
-        return line is not None and (attempt_id is None or _session_of(line) == id_)
+        return line is not None and (attempt_id is None or id_ in (_session_of(line), _asked_of(line)))
 
     async def end_ghosts(self, node: Node, present: Mapping[UUID, Seen], tenants: Sequence[int]) -> None:
         """End the node's channels of ours that are on no books, neither ours nor another server's: they cost
@@ -334,13 +359,14 @@ class Recovery:
             seen.id
             for seen in present.values()
             if (seen.context == "dozvon-customer" and self.calls.get(seen.id) is None)
-            or (seen.context == "dozvon-agent" and seen.id not in self.tracker.legs)
+            or (seen.context == AGENT and seen.id not in self.tracker.legs)
+            or (seen.context == THIRD and self.calls.of_third(seen.id) is None)
         }
         for tenant_id in tenants:
             if not strange:
                 return
             async with self.database.tenant(tenant_id) as conn:
-                strange -= await store.on_lines(conn, tenant_id, strange)
+                strange -= await on_lines.on_lines(conn, tenant_id, strange)
                 strange -= {shift.leg for shift in await agents.open_shifts(conn, tenant_id)}
         for channel in strange:
             log.warning("ghost_ended", channel=str(channel), context=present[channel].context)

@@ -131,12 +131,6 @@ class CallService:
             found = await card.of_call(conn, tenant_id, row, whole=whole)
         return replace(found, call=_shown(actor, row))
 
-    async def crm_servers(self, actor: Actor) -> list[str]:
-        """The servers of CRMs that the agent's card may show in a frame."""
-        actor.require(Right.WORK)
-        async with self._database.tenant(actor.tenant_id) as conn:
-            return await card.crm_servers(conn, actor.tenant_id)
-
     async def log_file(self, actor: Actor, which: Filter, locale: str) -> AsyncIterator[bytes]:
         """The call log as CSV, oldest first, in pieces. No transaction waits for a slow reader."""
         actor.require(Right.CALLS_READ)
@@ -204,7 +198,8 @@ class CallService:
                 await outcomes.settle_lead(conn, tenant_id, actor.user_id, talk, choice, said, now)
             if talk.has_quotas and row.contact_id is not None:
                 await outcomes.count(conn, tenant_id, talk, choice, row.contact_id)
-            if talk.session_id is not None and row.state == CallState.ENDED:
+            over = row.state == CallState.ENDED or talk.let_go_at is not None
+            if talk.session_id is not None and over:
                 await _free(conn, tenant_id, talk.session_id, attempt_id, now)
             if talk.disposition_id is not None:
                 await audit.record(

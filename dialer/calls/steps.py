@@ -11,6 +11,7 @@ from dialer.calls.model import (
     Assigned,
     Call,
     CallState,
+    CameBack,
     CancelAsked,
     Connected,
     Dequeued,
@@ -20,8 +21,10 @@ from dialer.calls.model import (
     Held,
     HungUp,
     HungUpBy,
+    LetGo,
     Muted,
     NotPlaced,
+    PassedOn,
     Queued,
     Rang,
     Result,
@@ -30,6 +33,10 @@ from dialer.calls.model import (
     Sent,
     Served,
     Signal,
+    Stage,
+    ThirdCalled,
+    ThirdGone,
+    ThirdMet,
     Unassigned,
     Vanished,
     WrapUpOver,
@@ -56,7 +63,7 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
         case Queued():
             if call.result not in (None, Result.ANSWERED):
                 return call
-            return replace(call, state=state, queued_at=at)
+            return replace(call, state=state, queued_at=at, third=None)
         case Dequeued():
             # Who was talking, or is about to, waits for no flow; and most outbound calls have none.
             if call.queued_at is None or call.agent is not None or call.talked is not None:
@@ -70,13 +77,25 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
         case Unassigned():
             if call.agent is None:
                 return call
-            return replace(_together(call, at), state=state, agent=None)
+            return replace(_together(call, at), state=state, agent=None, third=None)
         case HandedOver():
-            return replace(_together(call, at), state=state, agent=None, talked=None, talked_by=None)
+            alone = replace(_together(call, at), third=None, talked=None, talked_by=None)
+            return replace(alone, state=state, agent=None, handed_at=at)
+        case LetGo():
+            return replace(_let_go(_together(call, at), at), state=state)
+        case CameBack():
+            if call.let_go_at is None:
+                return call
+            return replace(call, state=state, third=None)
+        case ThirdCalled() | ThirdMet() | ThirdGone() | PassedOn():
+            return _third(call, signal, at)
         case Held():
             return call if call.held_at else replace(call, held_at=at)
         case Resumed():
-            return call if call.held_at is None else replace(_together(call, at), muted=call.muted)
+            if call.held_at is None:
+                return call
+            there = call.third if call.third is not None and call.third.there else None
+            return replace(_together(call, at), muted=call.muted, third=there)
         case Muted():
             return call if call.muted is signal.on else replace(call, muted=signal.on)
         case Connected():
@@ -92,6 +111,9 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
                 assigned_at=call.assigned_at or at,
                 connected_at=call.connected_at or at,
                 result=Result.ANSWERED,
+                third=call.third if call.state is state else None,
+                let_go_at=None,
+                handed_at=None,
             )
         case GaveUp():
             if call.result is not None:
@@ -116,6 +138,31 @@ def advance(call: Call, signal: Signal) -> Call:  # noqa: PLR0912 one branch a s
     raise AssertionError(f"{type(signal).__name__} is in the table and has no rule")  # pragma: no cover
 
 
+def _let_go(call: Call, at: datetime) -> Call:
+    """Without an agent. Who was with the agent alone is left to the customer."""
+    third = call.third if call.third is not None and call.third.there else None
+    if third is not None:
+        third = replace(third, stage=Stage.PASSED, since=at)
+    return replace(call, agent=None, third=third, let_go_at=at)
+
+
+def _third(call: Call, signal: Signal, at: datetime) -> Call:
+    """What happens to whom the agent has called besides."""
+    third = call.third if call.third is not None and call.third.there else None
+    match signal:
+        case ThirdCalled():
+            return call if third is not None else replace(call, third=signal.third)
+        case ThirdMet() if third is not None and third.stage not in (signal.stage, Stage.PASSED):
+            return replace(call, third=replace(third, stage=signal.stage, since=at))
+        case ThirdGone() if third is not None:
+            return replace(call, third=replace(third, stage=Stage.GONE, since=at, came=signal.came))
+        case PassedOn() if third is not None and third.agent is not None and third.stage is Stage.TALKING:
+            agent = third.agent
+            met = replace(_together(call, at), third=None, assigned_at=at)
+            return replace(met, agent=agent, talked=agent.session_id, talked_by=agent.agent_id)
+    return call
+
+
 def _together(call: Call, at: datetime) -> Call:
     """Nobody is on hold or muted any more."""
     held_s = (at - call.held_at).total_seconds() if call.held_at else 0.0
@@ -125,7 +172,8 @@ def _together(call: Call, at: datetime) -> Call:
 def _latest(call: Call) -> datetime:
     times = (
         call.created_at, call.sent_at, call.ringing_at, call.answered_at, call.screened_at,
-        call.queued_at, call.assigned_at, call.connected_at, call.held_at, call.hung_up_at,
+        call.queued_at, call.assigned_at, call.connected_at, call.held_at, call.let_go_at, call.handed_at,
+        call.hung_up_at,
     )  # fmt: skip
     return max(time for time in times if time is not None)
 
@@ -207,7 +255,7 @@ def _vanished(call: Call, signal: Vanished, at: datetime) -> Call:
 def _line_free(call: Call, at: datetime) -> Call:
     """The channel is gone. Who has talked owes a disposition; everyone else is done, also an agent who was
     only on the way to a customer whom another's lost phone had left waiting."""
-    call = replace(_together(call, at), hung_up_at=at)
+    call = replace(_together(call, at), hung_up_at=at, third=None)
     if call.agent is not None and call.agent.session_id == call.talked and not call.disposed:
         return replace(call, state=CallState.WRAP_UP)
     return _end(call, at)

@@ -35,6 +35,7 @@ from dialer.calls.model import (
     Assignee,
     Call,
     CallState,
+    CameBack,
     CancelAsked,
     GaveUp,
     HungUpBy,
@@ -213,6 +214,8 @@ class Switchboard:
 
     def _kept_for(self, line: Line, bridge_result: str, asked_s: float) -> UUID | None:
         """The shift for which a customer is kept whose dialplan asks: their talk was with it."""
+        if bridge_result and line.call.let_go_at is not None:
+            self.calls.apply(line.call.attempt_id, CameBack(wall(asked_s)))
         if bridge_result and line.call.agent is not None:
             # Back from a bridge: the agent was gone before it began, or the agent's phone was lost in it.
             agent = line.call.agent
@@ -311,7 +314,7 @@ class Switchboard:
             shifts = await self._readers.setdefault(tenant_id, agents.OpenShifts(tenant_id)).read(conn)
             talks = await self._talks_today(conn, tenant_id) if matching.counts_talks(queues) else {}
             ready = [each for each in shifts if each.state is AgentState.READY and each.node in nodes]
-            there = {each.id: each for each in ready if self._at_the_phone(each)}
+            there = {each.id: each for each in ready if self.at_the_phone(each)}
             for each in ready:
                 if each.id not in there and each.leg is not None:
                     # The row is behind what Asterisk has told us: nobody is at that phone.
@@ -369,7 +372,7 @@ class Switchboard:
                 return True  # another server answers for the call: it finds an agent, or lets go
             if not await agents.reserve(conn, tenant_id, shift.id, utc_now(), attempt_id=call.attempt_id):
                 return False
-            await self._pop(conn, ticket.line, shift.agent_id)
+            await self.pop(conn, ticket.line, shift.agent_id)
         await self._choose(ticket, Assignee(shift.id, shift.agent_id, shift.leg))
         return True
 
@@ -386,12 +389,12 @@ class Switchboard:
     async def _take(self, line: Line, shift: Shift, leaves: Signal) -> Assignee | None:
         """Reserve this agent for a customer, who then `leaves` what they are in."""
         call, now = line.call, utc_now()
-        if shift.leg is None or shift.node != line.node or not self._at_the_phone(shift):
+        if shift.leg is None or shift.node != line.node or not self.at_the_phone(shift):
             return None
         async with self.database.tenant(call.tenant_id) as conn:
             if not await agents.reserve(conn, call.tenant_id, shift.id, now, attempt_id=call.attempt_id):
                 return None
-            await self._pop(conn, line, shift.agent_id)
+            await self.pop(conn, line, shift.agent_id)
         agent = Assignee(shift.id, shift.agent_id, shift.leg)
         self.calls.apply(call.attempt_id, leaves)
         after = self.calls.apply(call.attempt_id, Assigned(now, agent=agent), seen_s=time.monotonic())
@@ -409,14 +412,14 @@ class Switchboard:
             shift = await agents.find_shift(conn, terms.tenant_id, ticket.kept_for)
             if shift is None or shift.leg is None or shift.state is not AgentState.READY:
                 return
-            if shift.node != ticket.line.node or not self._at_the_phone(shift):
+            if shift.node != ticket.line.node or not self.at_the_phone(shift):
                 return  # called by another Asterisk now; or the row is behind what Asterisk has told us
             if not await agents.reserve(conn, terms.tenant_id, shift.id, now, attempt_id=call.attempt_id):
                 return
-            await self._pop(conn, ticket.line, shift.agent_id)
+            await self.pop(conn, ticket.line, shift.agent_id)
         await self._choose(ticket, Assignee(shift.id, shift.agent_id, shift.leg))
 
-    def _at_the_phone(self, shift: Shift) -> bool:
+    def at_the_phone(self, shift: Shift) -> bool:
         """Whether somebody is at the phone that the shift's row names."""
         if shift.leg is None or shift.leg in self.tracker.lost:
             return False
@@ -425,7 +428,7 @@ class Switchboard:
         return leg.up and not leg.silent
 
     @staticmethod
-    async def _pop(conn: AsyncConnection, line: Line, agent_id: int) -> None:
+    async def pop(conn: AsyncConnection, line: Line, agent_id: int) -> None:
         """Tell the agent's screen whose voice comes next, in the transaction that chooses the agent."""
         call = line.call
         payload: dict[str, Any] = {"attempt_id": str(call.attempt_id), "campaign_id": call.campaign_id}

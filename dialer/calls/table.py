@@ -18,7 +18,7 @@ import structlog
 
 from dialer.calls.consequences import Consequence, consequences
 from dialer.calls.groups import Groups
-from dialer.calls.model import Assigned, Assignee, Call, Connected, HungUpBy, Signal
+from dialer.calls.model import Assigned, Assignee, Call, Connected, HungUpBy, Signal, Third
 from dialer.calls.steps import advance
 from dialer.calls.terms import CallTerms
 from dialer.pacing.answering import Traits
@@ -137,6 +137,8 @@ class CallTable:
     bridges: Groups[str] = field(default_factory=Groups)
     #: inbound calls by node and Asterisk's Uniqueid, see `named`
     _names: dict[tuple[str, str], UUID] = field(default_factory=dict)
+    #: the calls of third parties, by the channel
+    _thirds: dict[UUID, UUID] = field(default_factory=dict)
     #: the shifts that calls are of, see `of_agent`
     _shifts: Groups[UUID] = field(default_factory=Groups)
 
@@ -177,14 +179,31 @@ class CallTable:
             self.unname(line.node, line.call.channel)
         self._shifts.put(attempt_id, None)
         self.bridges.put(attempt_id, None)
+        if line is not None and line.call.third is not None:
+            self._forget_third(line.call.third)
+
+    def _forget_third(self, third: Third) -> None:
+        self._thirds.pop(third.channel, None)
+        if third.agent is None:  # an agent's phone is still there
+            self.bridges.put(third.channel, None)
 
     def _set(self, line: Line, call: Call) -> None:
+        was, third = line.call.third, call.third
+        if was is not None and (third is None or not third.there):
+            self._forget_third(was)
         line.call = call
+        if third is not None and third.there:
+            self._thirds[third.channel] = call.attempt_id
         self._shifts.put(call.attempt_id, call.agent.session_id if call.agent else None)
 
     def of_agent(self, session_id: UUID) -> Line | None:
         """The call that this shift is chosen for or talking in."""
         return next((self.lines[attempt_id] for attempt_id in self._shifts.members(session_id)), None)
+
+    def of_third(self, channel: UUID) -> Line | None:
+        """The call whose agent has called this channel besides."""
+        attempt_id = self._thirds.get(channel)
+        return self.lines.get(attempt_id) if attempt_id is not None else None
 
     def apply(self, attempt_id: UUID, signal: Signal, *, seen_s: float | None = None) -> Call | None:
         """Put `signal` to the call. `seen_s`: the monotonic time at which it was seen.

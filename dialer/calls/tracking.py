@@ -30,6 +30,9 @@ from dialer.calls.model import (
     Rang,
     Result,
     Resumed,
+    Stage,
+    ThirdGone,
+    ThirdMet,
     Unassigned,
 )
 from dialer.calls.table import CallTable, Line
@@ -43,6 +46,8 @@ GONE = frozenset({REMOVED, UNREACHABLE})
 PRESENT = frozenset({"Created", "Reachable", "NonQualified", "Updated"})
 #: BRIDGERESULT of a customer who is still there: the two have met, and the phone is gone since; it was gone.
 MET, NOBODY = "SUCCESS", "NONEXISTENT"
+#: Q.850 causes of a phone that was rung and not answered; all else failed.
+_NOT_REACHED = {17: "busy", 21: "busy", 16: "no_answer", 18: "no_answer", 19: "no_answer"}
 #: How many answers to Originates are kept until their id is known, and how many lost legs are remembered; the
 #: oldest go first.
 MAX_KEPT = 1000
@@ -118,6 +123,8 @@ class Tracker:
     #: each with its node
     _asked: dict[str, tuple[str, UUID]] = field(default_factory=dict)
     _early: dict[str, tuple[str, AmiEvent]] = field(default_factory=dict)
+    #: channels of third parties that Asterisk has shown us
+    _seen: set[UUID] = field(default_factory=set)
 
     def handle(self, event: AmiEvent, node: str) -> None:
         """Take one event of a node. Never waits; raises nothing for an event that it does not understand."""
@@ -143,6 +150,8 @@ class Tracker:
             self._customer(line, event)
         elif channel in self.legs:
             self._agent(self.legs[channel], event)
+        elif (asking := self.calls.of_third(channel)) is not None:
+            self._third(asking, channel, event)
 
     def asked(self, attempt_id: UUID, action_id: str, node: str) -> None:
         """The node has accepted the Originate of this attempt under this ActionID."""
@@ -186,6 +195,7 @@ class Tracker:
                 self._joined(line, event)
             case "BridgeLeave" if event.get("BridgeUniqueid") == self.calls.bridges.group(attempt_id):
                 self.stands(attempt_id, None)
+                self.meet(line)
             case "HangupRequest":
                 line.ended_by = line.ended_by or HungUpBy.CUSTOMER
             case "SoftHangupRequest":
@@ -228,6 +238,10 @@ class Tracker:
         if attempt_id in self.legs:
             self.lose(self.legs[attempt_id])
             return
+        if (asking := self.calls.of_third(attempt_id)) is not None:
+            if attempt_id not in self._seen:  # else its Hangup knows more
+                self.calls.apply(asking.call.attempt_id, ThirdGone(utc_now(), came="failed"))
+            return
         line = self.calls.get(attempt_id)
         # A channel that was seen ends with its Hangup, which knows more.
         if line is not None and not line.seen:
@@ -246,8 +260,10 @@ class Tracker:
                 inside = map(self.calls.get, self.calls.bridges.members(event.get("BridgeUniqueid")))
                 if (line := next(filter(None, inside), None)) is not None:
                     self._joined(line, event)
+                self._meets(leg)
             case "BridgeLeave" if event.get("BridgeUniqueid") == self.calls.bridges.group(leg.id):
                 self.stands(leg.id, None)
+                self._meets(leg)
             case "Hangup":
                 self.lose(leg)
 
@@ -269,6 +285,8 @@ class Tracker:
         line = self.calls.of_agent(leg.session_id)
         if line is not None:
             self.calls.apply(line.call.attempt_id, Unassigned(utc_now()))
+        if (asking := self.calls.of_third(leg.id)) is not None:
+            self.calls.apply(asking.call.attempt_id, ThirdGone(utc_now()))
 
     def forget(self, leg: Leg) -> None:
         """Nothing is known of the leg any more: neither that it is there, nor that it is gone."""
@@ -316,12 +334,49 @@ class Tracker:
 
     def stands(self, channel: UUID, bridge: str | None) -> None:
         """A channel is in this bridge now (None: in none). Of one that is gone nothing is kept."""
-        if channel in self.legs or self.calls.get(channel) is not None:
+        if channel in self.legs or self.calls.get(channel) or self.calls.of_third(channel):
             self.calls.bridges.put(channel, bridge)
 
-    def leg_in(self, bridge: str | None) -> Leg | None:
-        """The phone that is in this bridge."""
-        return next(filter(None, map(self.legs.get, self.calls.bridges.members(bridge))), None)
+    def leg_in(self, bridge: str | None, chosen: Assignee | None = None) -> Leg | None:
+        """The phone that is in this bridge: of several that of who is `chosen`."""
+        inside = list(filter(None, map(self.legs.get, self.calls.bridges.members(bridge))))
+        mine = (leg for leg in inside if chosen is not None and leg.id == chosen.leg)
+        return next(mine, inside[0] if inside else None)
+
+    # -- whom an agent asks besides --------------------------------------------------------------------
+
+    def _third(self, line: Line, channel: UUID, event: AmiEvent) -> None:
+        """The phone of a destination."""
+        self._seen.add(channel)
+        match event.name:
+            case "BridgeEnter":
+                self.stands(channel, event.get("BridgeUniqueid"))
+                self.meet(line)
+            case "BridgeLeave" if event.get("BridgeUniqueid") == self.calls.bridges.group(channel):
+                self.stands(channel, None)
+            case "Hangup":
+                self._seen.discard(channel)
+                third = line.call.third
+                rang = third is not None and third.stage is Stage.CALLING
+                cause = int(event.get("Cause") or 0)
+                came = _NOT_REACHED.get(cause, "failed") if rang else "left"
+                self.calls.apply(line.call.attempt_id, ThirdGone(wall(event.received_at), came=came))
+
+    def _meets(self, leg: Leg) -> None:
+        for line in (self.calls.of_agent(leg.session_id), self.calls.of_third(leg.id)):
+            if line is not None:
+                self.meet(line)
+
+    def meet(self, line: Line) -> None:
+        """Whether the agent and whom they ask besides are together, and the customer with them."""
+        call, bridges = line.call, self.calls.bridges
+        if call.third is None or call.agent is None or not call.third.there:
+            return
+        bridge = bridges.group(call.third.channel)
+        if bridge is None or bridge != bridges.group(call.agent.leg):
+            return
+        stage = Stage.JOINED if bridge == bridges.group(call.attempt_id) else Stage.TALKING
+        self.calls.apply(call.attempt_id, ThirdMet(utc_now(), stage=stage))
 
     # -- both ------------------------------------------------------------------------------------------
 
@@ -342,8 +397,8 @@ class Tracker:
 
     def _joined(self, line: Line, event: AmiEvent) -> None:
         """The customer and an agent are in one bridge."""
-        leg = self.leg_in(self.calls.bridges.group(line.call.attempt_id))
         chosen = line.call.agent
+        leg = self.leg_in(self.calls.bridges.group(line.call.attempt_id), chosen)
         if leg is None or (chosen is not None and chosen.leg != leg.id):
             return  # or it is said late of one whose phone was lost: the dialplan has asked for another since
         if line.call.held_at is not None:
@@ -353,3 +408,4 @@ class Tracker:
             Connected(wall(event.received_at), agent=Assignee(leg.session_id, leg.agent_id, leg.id)),
             seen_s=event.received_at,
         )
+        self.meet(line)

@@ -36,7 +36,8 @@ def _is_over(table: str) -> str:
     """Whether that limit has passed."""
     return f"""
     (a.id = ANY (CAST(:over AS uuid[]))
-     OR (a.hung_up_at + make_interval(secs => {_LIMIT[table]}) <= CAST(:now AS timestamptz)
+     OR (coalesce(a.let_go_at, a.hung_up_at) + make_interval(secs => {_LIMIT[table]})
+           <= CAST(:now AS timestamptz)
          AND NOT a.id = ANY (CAST(:running AS uuid[]))))
     """
 

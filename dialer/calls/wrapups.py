@@ -65,5 +65,6 @@ class WrapUpLimits:
 
     def _changed(self, line: Line, change: Change) -> None:
         before, after = change.before, change.after
-        if after.state is CallState.WRAP_UP and before.state is not CallState.WRAP_UP:
+        wraps_up = after.state is CallState.WRAP_UP and before.state is not CallState.WRAP_UP
+        if wraps_up or (after.let_go_at is not None and before.let_go_at is None):
             self._until_s[after.tenant_id][after.attempt_id] = time.monotonic() + line.wrap_up_limit_s

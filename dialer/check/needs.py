@@ -79,6 +79,8 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
 #: Without one of these something is lost; each with what.
 USEFUL_MODULES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "app_confbridge.so": "conferences of agents",
+        "bridge_softmix.so": "conferences of agents",
         "codec_alaw.so": "G.711 A-law, which Russian carriers speak",
         "res_http_websocket.so": "phones in the browser",
         "res_pjsip_outbound_registration.so": "carriers that want a registration",

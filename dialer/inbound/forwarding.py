@@ -22,29 +22,22 @@ from dialer.agents import people
 from dialer.agents import store as agents
 from dialer.agents.model import Agent
 from dialer.asterisk.fastagi import AgiCall
-from dialer.calls.lines import TrunkLines
 from dialer.calls.model import Result, Served
+from dialer.calls.outside import TALK_S, Outside, heard
 from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import CallTable, Line, channel_uuid
 from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.destinations import store as destinations
 from dialer.destinations.model import Kind, find
-from dialer.errors import DatabaseUnavailable
-from dialer.ids import new_id
 from dialer.inbound.leading import Bridged, Visit, tell
-from dialer.servers.ownership import Leases
-from dialer.trunks import forwards
-from dialer.trunks.forwards import NewForward
-from dialer.trunks.model import Ask, Refused, Trunk, dial_string
+from dialer.trunks.model import Trunk, dial_string
 from ivr_flows.model import Came, Dial, Event, Failed, Transfer
 
 log = structlog.get_logger(__name__)
 
 #: How long a transfer rings, seconds.
 RING_S: Final = 30.0
-#: The longest talk that we keep up for a caller whom no agent of ours talks with, seconds.
-TALK_S: Final = 4 * 3600
 #: Of what Asterisk says the words of flows; all else is `failed`.
 _STATUS: Final = {"ANSWER": "answered", "BUSY": "busy", "NOANSWER": "no_answer", "CANCEL": "no_answer"}
 _ADDRESS: Final = re.compile(r"[0-9A-Za-z.:\[\]-]{1,100}")
@@ -69,8 +62,7 @@ class Forwarding:
     database: Database
     calls: CallTable
     switchboard: Switchboard
-    lines: TrunkLines
-    leases: Leases
+    outside: Outside
 
     async def dial(self, agi: AgiCall, visit: Visit, action: Dial) -> Event:
         """Ring, and connect who answers. Raises Bridged, AgiHangup."""
@@ -91,13 +83,8 @@ class Forwarding:
         line = self.calls.get(call_id) if call_id is not None else None
         if line is None or call_id is None:
             return
-        now = utc_now()
-        self.calls.apply(call_id, Served(now, outcome=Result.TRANSFERRED))
-        try:
-            async with self.database.tenant(line.call.tenant_id) as conn:
-                await forwards.answered(conn, line.call.tenant_id, call_id, now)
-        except DatabaseUnavailable as error:  # the talk goes on; it is booked as not answered
-            log.warning("forward_answer_not_kept", call=str(call_id), reason=str(error))
+        self.calls.apply(call_id, Served(utc_now(), outcome=Result.TRANSFERRED))
+        await self.outside.answered(line)
 
     # -- one after another -------------------------------------------------------------------------------
 
@@ -167,34 +154,13 @@ class Forwarding:
 
     async def _outside(self, agi: AgiCall, line: Line, e164: str, ring_s: float, *, music: bool) -> str:
         """Ring a number over a trunk, whose line is held meanwhile."""
-        call, now = line.call, utc_now()
-        new = NewForward(new_id(), call.attempt_id, e164)
-        async with self.database.tenant(call.tenant_id) as conn:
-            if not await self.leases.still(conn, call.tenant_id, (call.campaign_id,)):
-                return "failed"
-            look = await self.lines.look(conn, call.tenant_id, line.terms.trunks, line.node)
-            (answer,) = await self.lines.take(conn, call.tenant_id, look, [Ask(e164)])
-            if isinstance(answer, Refused):
-                log.warning("forward_refused", call=str(call.attempt_id), reason=answer.reason)
-                await self.lines.tell(conn, call.tenant_id, answer)
-                return "failed"
-            choice, today = answer
-            await forwards.begin(conn, call.tenant_id, new, choice, today, now)
+        trunk = await self.outside.take(line, e164)
+        if not isinstance(trunk, Trunk):
+            return "failed"
         try:
-            return await self._dial(
-                agi, line, dial_string(choice.trunk, e164), ring_s, music=music, trunk=choice.trunk
-            )
+            return await self._dial(agi, line, dial_string(trunk, e164), ring_s, music=music, trunk=trunk)
         finally:
-            await self._over(line, choice.trunk)
-
-    async def _over(self, line: Line, trunk: Trunk) -> None:
-        call = line.call
-        try:
-            async with self.database.tenant(call.tenant_id) as conn:
-                await forwards.end(conn, call.tenant_id, [call.attempt_id], utc_now())
-        except DatabaseUnavailable as error:  # then with the end of the call
-            log.warning("forward_end_not_kept", call=str(call.attempt_id), reason=str(error))
-        self.lines.freed(trunk.id)
+            await self.outside.over(line, trunk)
 
     async def _dial(
         self,
@@ -208,13 +174,9 @@ class Forwarding:
     ) -> str:
         """Asterisk's Dial: what came of it, in words of flows. Raises AgiHangup.
 
-        g: the caller is ours again when the other side has hung up; i: a phone that forwards its calls sends
-        nobody out over our trunks; S: no talk lasts for ever.
+        g: the caller is ours again when the other side has hung up.
         """
-        heard = "m" if music else "r"
-        shown = f"f({trunk.caller_id})" if trunk is not None else ""
-        told = f"U(dozvon-answered^{_address(agi)}^{line.call.attempt_id})"
-        options = f"gi{heard}S({TALK_S}){shown}{told}"
+        options = "g" + heard(line.call.attempt_id, _address(agi), music=music, trunk=trunk)
         await agi.command(
             "EXEC", "Dial", f"{channels},{ring_s:.0f},{options}", timeout_s=ring_s + TALK_S + 60.0
         )

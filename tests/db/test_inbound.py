@@ -15,8 +15,7 @@ from support.web import Caller, Web, serving
 
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState
-from dialer.calls import store as calls_store
-from dialer.calls import wrapup_store
+from dialer.calls import on_lines, wrapup_store
 from dialer.calls.commands import CommandDesk
 from dialer.calls.model import (
     Call,
@@ -220,7 +219,7 @@ async def test_a_call_on_the_line_is_taken_over(floor: Floor) -> None:
         floor, await arrived(floor, called), Served(utc_now(), outcome=Result.CALLBACK), Queued(utc_now())
     )
     async with floor.database.tenant(TENANT) as conn:
-        (left,) = await calls_store.calls_on_lines(conn, TENANT, [floor.campaign_id])
+        (left,) = await on_lines.calls_on_lines(conn, TENANT, [floor.campaign_id])
     assert left.call == call
     assert (left.e164, left.node) == (NUMBER.e164, NODE)
 

@@ -13,7 +13,7 @@ from support.floor import TENANT, Floor
 
 from dialer.agents.model import AgentState
 from dialer.app.engine import build_engine
-from dialer.calls import store
+from dialer.calls import on_lines
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.recovery import LEFT_S
 from dialer.clock import utc_now
@@ -126,10 +126,10 @@ async def test_what_a_line_answers_for_is_not_even_read(
         assert (await floor.row(t.attempt, talk.attempt_id)).state == "connected"
     known = {call.attempt_id: ours.session_id}
     async with floor.database.tenant(TENANT) as conn:
-        assert await store.calls_on_lines(conn, TENANT, [floor.campaign_id], known=known) == []
-        (left,) = await store.calls_on_lines(conn, TENANT, [floor.campaign_id])
+        assert await on_lines.calls_on_lines(conn, TENANT, [floor.campaign_id], known=known) == []
+        (left,) = await on_lines.calls_on_lines(conn, TENANT, [floor.campaign_id])
         assert left.call.attempt_id == call.attempt_id
-        assert await store.left_shifts(conn, TENANT, known) == []
+        assert await on_lines.left_shifts(conn, TENANT, known) == []
 
 
 async def elsewhere(floor: Floor) -> int:

@@ -17,7 +17,7 @@ from support.floor import NODE, TENANT, Floor, Seat
 from dialer.agents.model import AgentState
 from dialer.asterisk.ami import AmiReply
 from dialer.asterisk.nodes import Node, Nodes
-from dialer.calls import admission, store
+from dialer.calls import admission, on_lines
 from dialer.calls.journal import DatabaseJournal
 from dialer.calls.lines import TrunkLines
 from dialer.calls.model import (
@@ -304,7 +304,7 @@ async def test_chances_are_written_and_calls_taken_back(floor: Floor) -> None:
     assert (ringing.call.canceled, answered.call.canceled) == (True, False)
     # Another owner of the call knows it with its traits.
     async with floor.database.tenant(TENANT) as conn:
-        left = await store.calls_on_lines(conn, TENANT, [floor.campaign_id])
+        left = await on_lines.calls_on_lines(conn, TENANT, [floor.campaign_id])
     assert {each.traits for each in left} == {ringing.traits}
 
 

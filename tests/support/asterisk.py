@@ -66,7 +66,6 @@ class StartAsterisk(Protocol):
         *,
         agents: Sequence[AgentPhone] = (),
         trunks: Sequence[TrunkLine] = (),
-        browsers: Sequence[str] = (),
         conf: Mapping[str, str] | None = None,
         conf_dirs: Sequence[Path] = (),
         generated: Mapping[str, str] | None = None,
@@ -118,7 +117,6 @@ async def start_asterisk(asterisk_binary: AsteriskBinary) -> AsyncIterator[Start
             *,
             agents: Sequence[AgentPhone] = (),
             trunks: Sequence[TrunkLine] = (),
-            browsers: Sequence[str] = (),
             conf: Mapping[str, str] | None = None,
             conf_dirs: Sequence[Path] = (),
             generated: Mapping[str, str] | None = None,
@@ -134,7 +132,7 @@ async def start_asterisk(asterisk_binary: AsteriskBinary) -> AsyncIterator[Start
                 asterisk_binary,
                 folder / f"run{count}",
                 [asterisk_conf.FOLDER, *conf_dirs, own],
-                {**render_managed(managed, agents, trunks, browsers), **(generated or {})},
+                {**render_managed(managed, agents, trunks), **(generated or {})},
                 listens=managed,
             )
             stack.push_async_callback(server.stop)

@@ -26,6 +26,7 @@ from dialer.calls.model import (
     Assignee,
     Call,
     CallState,
+    CameBack,
     CancelAsked,
     Connected,
     Dequeued,
@@ -36,8 +37,10 @@ from dialer.calls.model import (
     Held,
     HungUp,
     HungUpBy,
+    LetGo,
     Muted,
     NotPlaced,
+    PassedOn,
     Queued,
     Rang,
     Result,
@@ -46,6 +49,11 @@ from dialer.calls.model import (
     Sent,
     Served,
     Signal,
+    Stage,
+    Third,
+    ThirdCalled,
+    ThirdGone,
+    ThirdMet,
     Unassigned,
     Vanished,
     WrapUpOver,
@@ -55,6 +63,8 @@ from dialer.calls.steps import advance
 SEQUENCES = int(os.environ.get("CALL_SEQUENCES", "100000"))
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ANN, BOB = (Assignee(UUID(int=n), n, UUID(int=n + 100)) for n in (1, 2))
+#: A destination, and an agent who is asked besides.
+SHOP = Third(UUID(int=9), "Shop", START)
 TIMES = (
     "created_at", "sent_at", "ringing_at", "answered_at", "screened_at", "assigned_at", "connected_at",
     "hung_up_at", "ended_at",
@@ -89,6 +99,11 @@ def came() -> Call:
 def automatic(*, screens: bool = False) -> Call:
     """A call that has just been committed, of a campaign without agents."""
     return replace(call(screens=screens), automatic=True)
+
+
+def asked(agent: Assignee) -> Third:
+    """The agent as the third party of a talk."""
+    return Third(agent.leg, "Agent", START, agent=agent)
 
 
 def run(first: Call, *signals: Signal) -> Call:
@@ -267,33 +282,10 @@ def test_a_caller_waits_talks_and_is_disposed() -> None:
     assert (now.result, now.queued_at, now.connected_at) == (Result.ANSWERED, at(3), at(4.1))
 
 
-def test_a_machine_is_never_talked_with() -> None:
-    """A call that was found to be a machine takes no agent and does not become a talk."""
-    now = run(
-        call(screens=True), Answered(at(1)), Screened(at(3), status="MACHINE"), Assigned(at(4), agent=ANN),
-        Connected(at(5), agent=ANN),
-    )  # fmt: skip
-    assert (now.result, now.agent, now.connected_at) == (Result.MACHINE, None, None)
-
-
 def test_not_sure_goes_to_an_agent() -> None:
     """A detector that is not sure leaves the call open: a person hung up on costs more."""
     now = run(call(screens=True), Answered(at(1)), Screened(at(3), status="NOTSURE"))
     assert (now.state, now.result) == (CallState.WAITING, None)
-
-
-def test_a_lost_agent_leaves_a_talk_to_be_taken_up() -> None:
-    """The customer whose agent was lost waits again, and the next agent has the same talk."""
-    lost = run(call(), Connected(at(5), agent=ANN), Unassigned(at(9)))
-    assert (lost.state, lost.agent, lost.result) == (CallState.WAITING, None, Result.ANSWERED)
-    again = run(lost, Assigned(at(10), agent=BOB), Connected(at(11), agent=BOB))
-    assert (again.state, again.agent, again.connected_at) == (CallState.CONNECTED, BOB, at(5))
-
-
-def test_a_disposition_before_the_hang_up_leaves_no_wrap_up() -> None:
-    """A talk whose disposition was saved while it went on ends with the line."""
-    now = run(call(), Connected(at(5), agent=ANN), Disposed(at(8)), HungUp(at(9), result=Result.FAILED))
-    assert (now.state, now.ended_at) == (CallState.ENDED, at(9))
 
 
 def test_a_late_event_sets_no_earlier_time() -> None:
@@ -331,7 +323,7 @@ def signal_of(what: int, when: int, how: int) -> Signal | None:
     """Any signal with any values, at any time; none for a zero."""
     moment = at(seconds(when))
     agent = (ANN, BOB)[how % 2]
-    match what % 22:
+    match what % 28:
         case 1:
             return Sent(moment)
         case 2:
@@ -378,6 +370,18 @@ def signal_of(what: int, when: int, how: int) -> Signal | None:
             return Muted(moment, on=how % 2 == 1)
         case 21:
             return HandedOver(moment)
+        case 22:
+            return LetGo(moment)
+        case 23:
+            return CameBack(moment)
+        case 24:
+            return ThirdCalled(moment, third=(SHOP, asked(BOB))[how % 2])
+        case 25:
+            return ThirdMet(moment, stage=(Stage.TALKING, Stage.JOINED)[how % 2])
+        case 26:
+            return ThirdGone(moment)
+        case 27:
+            return PassedOn(moment)
         case _:
             return None
 
@@ -423,6 +427,8 @@ def check(before: Call, signal: Signal, after: Call) -> None:
         assert after.answered_at is not None, "nobody is live who did not answer"
     if after.state is not CallState.CONNECTED:
         assert (after.held_at, after.muted) == (None, False), "only a talk has them"
+    if after.state not in (CallState.CONNECTED, CallState.FLOW):
+        assert after.third is None, "who is asked besides is there with a talk, or has the customer"
     assert after.hold_s >= before.hold_s
     match after.state:
         case CallState.CONNECTED:

@@ -107,6 +107,9 @@ attempt = tenant_table(
     time_at("held_at"),  # on hold since
     Column("hold_s", Float, nullable=False, server_default=text("0")),  # of the holds that are over
     Column("muted", Boolean, nullable=False, server_default=text("false")),  # the agent
+    Column("third", JSONB),  # whom the agent has called besides, see dialer.calls.thirds
+    time_at("let_go_at"),  # the agent's talk is over, the customer stays on the line without an agent
+    time_at("handed_at"),  # handed over to a queue that has no agent for them yet: nobody owes a disposition
     Column("join_ms", Float),  # agent chosen -> both in one bridge
     Column("answer_to_agent_ms", Float),  # answered -> both in one bridge
     Column("disposition_id", BigInteger),

@@ -236,6 +236,9 @@ inbound_call = tenant_table(
     time_at("held_at"),  # on hold since
     Column("hold_s", Float, nullable=False, server_default=text("0")),  # of the holds that are over
     Column("muted", Boolean, nullable=False, server_default=text("false")),  # the agent
+    Column("third", JSONB),  # as of an attempt, with what follows
+    time_at("let_go_at"),
+    time_at("handed_at"),
     Column("join_ms", Float),
     Column("answer_to_agent_ms", Float),
     Column("disposition_id", BigInteger),

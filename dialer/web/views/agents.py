@@ -99,8 +99,7 @@ async def listen(request: web.Request) -> web.StreamResponse:
         await service.change(actor, agent_id, known, mode)
     else:
         mode = Mode.LISTEN
-        kind, _, name = said.get("phone", "").partition(":")
-        known = await service.begin(actor, agent_id, mode, name, browser=kind == "browser")
+        known = await service.begin(actor, agent_id, mode, said.get("phone", ""))
     return await page(request, "parts/listening.html", agent=agent, listening=known, mode=mode.value)
 
 
@@ -122,7 +121,7 @@ async def _table(request: web.Request, actor: Actor) -> dict[str, Any]:
         "pauses": {code.code: code for code in await request.app[CAMPAIGNS].pause_codes(actor)},
         "ranks": range(HIGHEST_RANK, LOWEST_RANK - 1, -1),
         "usual_rank": USUAL_RANK,
-        "phones": await request.app[LISTENING].phones(actor) if actor.may(Right.AGENTS_CONTROL) else None,
+        "phones": await request.app[LISTENING].phones(actor) if actor.may(Right.AGENTS_CONTROL) else [],
         "takes": tuple(Takes),
         "usual_level": USUAL_LEVEL,
     }

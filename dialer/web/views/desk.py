@@ -55,8 +55,7 @@ async def desk(request: web.Request) -> web.StreamResponse:
     except NotFound:
         # A user with the right to work who was not given a phone yet.
         return await page(request, "no_desk.html")
-    frames = await request.app[CALLS].crm_servers(actor)
-    return await page(request, "desk.html", since=since, frames=frames, **context)
+    return await page(request, "desk.html", since=since, **context)
 
 
 @routes.get("/desk/panel")
