@@ -31,12 +31,11 @@ async def generated_files(settings: Settings, database: Database | None) -> dict
         return render_managed(ManagedAsterisk.of(settings), (), ())
     phones: list[AgentPhone] = []
     lines: list[TrunkLine] = []
+    browsers: list[str] = []
     for tenant_id in await database.tenants():
         async with database.tenant(tenant_id) as conn:
-            phones += [
-                AgentPhone(endpoint, ha1, browser=endpoint_of(agent_id))
-                for agent_id, endpoint, ha1 in await people.phones(conn, tenant_id)
-            ]
+            phones += [AgentPhone(*phone) for phone in await people.phones(conn, tenant_id)]
+            browsers += map(endpoint_of, await people.at_browsers(conn, tenant_id))
             rows = await conn.execute(
                 select(trunk).where(trunk.c.tenant_id == tenant_id, trunk.c.sip_host.is_not(None))
             )
@@ -52,7 +51,7 @@ async def generated_files(settings: Settings, database: Database | None) -> dict
                 )
                 for row in rows
             ]
-    return render_managed(ManagedAsterisk.of(settings), phones, lines)
+    return render_managed(ManagedAsterisk.of(settings), phones, lines, browsers)
 
 
 async def asterisk_of(

@@ -1,4 +1,4 @@
-"""Free ports of this machine, for what is started beside the server: a demo, a test."""
+"""Free ports of this machine, for what is started beside the server (a demo, a test), and its address."""
 
 from __future__ import annotations
 
@@ -75,3 +75,14 @@ def taken(port: int, host: str = "127.0.0.1") -> bool:
         except OSError:
             return True
         return False
+
+
+def own_address(outside: str = "192.0.2.1") -> str:
+    """The address by which this machine goes out to another one; by itself: to the network at large."""
+    family = socket.AF_INET6 if ":" in outside else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as line:
+        try:
+            line.connect((outside, 9))  # sends nothing
+        except OSError:
+            return "::1" if family == socket.AF_INET6 else "127.0.0.1"  # no way out at all
+        return str(line.getsockname()[0])

@@ -71,6 +71,15 @@ def remove(
     _run(remove_node(settings.load(), Console(), name, force=force))
 
 
+@node.command()
+def browsers() -> None:
+    """Print the endpoints of people's browsers, for the pjsip.conf of an Asterisk of yours."""
+    from dialer.servers_command import print_browsers
+
+    telemetry.configure("warning", "console", "node")
+    _run(print_browsers(settings.load(), Console(stderr=True)))
+
+
 def _run(work: Coroutine[Any, Any, int | None]) -> None:
     if code := asyncio.run(work):
         raise typer.Exit(code)

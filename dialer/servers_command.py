@@ -7,6 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from rich.console import Console
 from rich.table import Table
 
+from dialer.agents import people
+from dialer.asterisk.browsers import endpoint_of
+from dialer.asterisk.config import render_browser
 from dialer.db.session import Database
 from dialer.errors import Conflict, NotFound
 from dialer.installation import database_of
@@ -142,3 +145,14 @@ def _state(server: Seen) -> str:
     if server.stopped:
         return "ended"
     return "alive" if alive(server) else f"silent for {server.silent_s:.0f} s"
+
+
+async def print_browsers(settings: Settings, console: Console) -> int:
+    """Write to stdout the PJSIP sections of all browsers that can be phones; `console` is for what is done
+    meanwhile."""
+    async with _database(settings, console) as database:
+        for tenant_id in await database.tenants():
+            async with database.tenant(tenant_id) as conn:
+                for user_id in await people.at_browsers(conn, tenant_id):
+                    print(render_browser(endpoint_of(user_id), settings.browser_codec))
+    return 0

@@ -7,6 +7,7 @@ are not set are generated into the data folder (mode 0600), never defaulted.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import secrets
 import shlex
@@ -115,6 +116,20 @@ class Settings(BaseSettings):
     )
     rtp_port_from: Port = Field(10000, description="first UDP port for voice of a managed Asterisk")
     rtp_port_to: Port = Field(19999, description="last UDP port for voice (two ports a leg)")
+    external_address: str | None = Field(
+        None,
+        description="address by which browsers, phones and carriers outside reach the machine of a managed "
+        "Asterisk, where that is not its own (behind NAT): the voice is asked for there",
+    )
+    local_networks: str = Field(
+        "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 127.0.0.0/8",
+        description="with external_address: networks whose phones and carriers use the machine's own address",
+    )
+    browser_codec: Literal["alaw", "opus"] = Field(
+        "alaw",
+        description="codec that browsers are offered first, and take: opus bears a bad network better, and "
+        "costs a managed Asterisk twice as much as alaw",
+    )
     stun_url: str | None = Field(
         None,
         pattern=r"^stuns?:[^\s?#]+$",
@@ -245,6 +260,24 @@ class Settings(BaseSettings):
                     "command", "must name the file that it writes, {out}", {"out": "{out}"}
                 )
         return value
+
+    @field_validator("external_address")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        try:
+            return value and str(ipaddress.ip_address(value))
+        except ValueError:
+            raise PydanticCustomError("address", "must be an IP address") from None
+
+    @field_validator("local_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        try:
+            return " ".join(str(ipaddress.ip_network(one)) for one in value.split())
+        except ValueError as error:
+            raise PydanticCustomError(
+                "networks", "must be networks like 10.0.0.0/8: {error}", {"error": str(error)}
+            ) from None
 
     @field_validator("tls_key")
     @classmethod

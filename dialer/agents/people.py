@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, insert, select, update
+from sqlalchemy import and_, bindparam, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents.model import USUAL_RANK, Agent, Candidate, Takes, levels_of
 from dialer.db.prepared import Prepared
 from dialer.db.tables import agent, app_user
+from dialer.httpkit.access import ROLE_RIGHTS, Right
 
 #: Who was switched off, and whose user can log in no more, works here no more.
 _WORKS = and_(
@@ -125,11 +126,29 @@ async def at_work(conn: AsyncConnection, tenant_id: int) -> list[Agent]:
     return [one for one in await agents(conn, tenant_id) if one.enabled]
 
 
-async def phones(conn: AsyncConnection, tenant_id: int) -> list[tuple[int, str, str]]:
-    """(agent, endpoint, HA1) of the enabled agents whose phones a managed Asterisk must know."""
+async def phones(conn: AsyncConnection, tenant_id: int) -> list[tuple[str, str]]:
+    """(endpoint, HA1) of the enabled agents whose phones a managed Asterisk must know."""
     rows = await conn.execute(
-        select(agent.c.id, agent.c.endpoint, agent.c.sip_ha1)
+        select(agent.c.endpoint, agent.c.sip_ha1)
         .where(agent.c.tenant_id == tenant_id, agent.c.enabled, agent.c.sip_ha1.is_not(None))
         .order_by(agent.c.endpoint)
     )
-    return [(row.id, row.endpoint, row.sip_ha1) for row in rows]
+    return [(row.endpoint, row.sip_ha1) for row in rows]
+
+
+async def at_browsers(conn: AsyncConnection, tenant_id: int) -> list[int]:
+    """The users whose browser can be a phone: agents who work here, and who may listen to agents."""
+    listens = [role for role, rights in ROLE_RIGHTS.items() if Right.AGENTS_CONTROL in rights]
+    works = exists().where(
+        agent.c.tenant_id == app_user.c.tenant_id, agent.c.user_id == app_user.c.id, agent.c.enabled
+    )
+    rows = await conn.scalars(
+        select(app_user.c.id)
+        .where(
+            app_user.c.tenant_id == tenant_id,
+            app_user.c.disabled_at.is_(None),
+            or_(app_user.c.role.in_(listens), works),
+        )
+        .order_by(app_user.c.id)
+    )
+    return list(rows)

@@ -1,4 +1,4 @@
-"""The browser as an agent's phone: its secret, made for one page and kept good while that is connected."""
+"""The browser as somebody's phone: its secret, made for one page and kept good while that is connected."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import phones_store as store
 from dialer.agents.ice import IceServer, IceServers
@@ -46,7 +48,7 @@ class OpenedPhone:
 
 @dataclass(frozen=True, slots=True)
 class BrowserPhones:
-    """The browsers that are agents' phones."""
+    """The browsers that are phones of agents, and of supervisors who listen."""
 
     database: Database
     engine: Engine
@@ -54,24 +56,30 @@ class BrowserPhones:
 
     async def open(self, actor: Actor) -> OpenedPhone:
         """A new secret for the actor's browser; Asterisk knows it when this returns, and the one before it no
-        longer. Raises NotFound (who asks is no agent), Forbidden, AsteriskUnavailable."""
-        actor.require(Right.WORK)
+        longer. Raises NotFound (who asks is no agent and listens to none), Forbidden, AsteriskUnavailable."""
         password = secrets.token_urlsafe(24)
         async with self.database.tenant(actor.tenant_id) as conn:
-            agent = await own_agent(conn, actor)
-            endpoint = endpoint_of(agent.id)
-            await store.put(conn, actor.tenant_id, agent.id, ha1(endpoint, password), LASTS)
-        await self.engine.ask(actor, COMMAND, {"agent_id": agent.id}, campaign_id=None)
+            user_id = await _speaks(conn, actor)
+            endpoint = endpoint_of(user_id)
+            await store.put(conn, actor.tenant_id, user_id, ha1(endpoint, password), LASTS)
+        await self.engine.ask(actor, COMMAND, {"user_id": user_id}, campaign_id=None)
         return OpenedPhone(endpoint, password, self.ice.for_user(endpoint, utc_now()))
 
     async def endpoint(self, actor: Actor) -> tuple[int, str]:
-        """The agent that the actor is, and the endpoint of its browser. Raises NotFound, Forbidden."""
-        actor.require(Right.WORK)
+        """The user that the actor is, and the endpoint of the browser. Raises NotFound, Forbidden."""
         async with self.database.tenant(actor.tenant_id) as conn:
-            agent = await own_agent(conn, actor)
-        return agent.id, endpoint_of(agent.id)
+            user_id = await _speaks(conn, actor)
+        return user_id, endpoint_of(user_id)
 
-    async def keep(self, tenant_id: int, agent_id: int) -> None:
-        """The agent's page is still connected."""
+    async def keep(self, tenant_id: int, user_id: int) -> None:
+        """The user's page is still connected."""
         async with self.database.tenant(tenant_id) as conn:
-            await store.keep(conn, tenant_id, [agent_id], LASTS)
+            await store.keep(conn, tenant_id, user_id, LASTS)
+
+
+async def _speaks(conn: AsyncConnection, actor: Actor) -> int:
+    """The user that the actor is: one who may listen to agents, or an agent. Raises NotFound, Forbidden."""
+    actor.require(Right.WORK)
+    if actor.user_id is not None and actor.may(Right.AGENTS_CONTROL):
+        return actor.user_id
+    return (await own_agent(conn, actor)).user_id

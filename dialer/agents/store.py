@@ -29,8 +29,8 @@ _COLUMNS = (
     agent_session.c.tenant_id,
     agent_session.c.agent_id,
     agent.c.name,
-    # The phone of this shift: the browser's endpoint is named after the agent.
-    case((agent_session.c.browser, literal_column(f"'{PREFIX}' || agent.id")), else_=agent.c.endpoint),
+    # The phone of this shift: the browser's endpoint is named after the user.
+    case((agent_session.c.browser, literal_column(f"'{PREFIX}' || agent.user_id")), else_=agent.c.endpoint),
     agent.c.skills,
     agent_session.c.state,
     agent_session.c.state_since,

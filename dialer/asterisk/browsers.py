@@ -1,4 +1,4 @@
-"""Agents' browsers as phones of Asterisk: what their endpoints are called, and the form of their secrets.
+"""People's browsers as phones of Asterisk: what their endpoints are called, and the form of their secrets.
 
 The endpoints stand in the configuration; a secret, which lasts for one page of a browser, does not. PJSIP
 looks each up in Asterisk's own database (`asterisk_conf/sorcery.conf`), and the manager interface writes
@@ -13,7 +13,7 @@ from typing import Final
 
 #: Realm of the phones' secrets.
 REALM: Final = "dozvon"
-#: What the name of an endpoint of a browser begins with; the agent's id follows. No name that people give
+#: What the name of an endpoint of a browser begins with; the user's id follows. No name that people give
 #: begins so.
 PREFIX: Final = "dozvon-web-"
 ENDPOINT: Final = re.compile(rf"{PREFIX}[0-9]{{1,19}}")
@@ -21,9 +21,9 @@ ENDPOINT: Final = re.compile(rf"{PREFIX}[0-9]{{1,19}}")
 FAMILY: Final = "dozvon/auth"
 
 
-def endpoint_of(agent_id: int) -> str:
-    """The PJSIP endpoint, and SIP user, of an agent's browser."""
-    return f"{PREFIX}{agent_id}"
+def endpoint_of(user_id: int) -> str:
+    """The PJSIP endpoint, and SIP user, of the browser of an agent or a supervisor."""
+    return f"{PREFIX}{user_id}"
 
 
 def secret_of(endpoint: str, ha1: str) -> str:

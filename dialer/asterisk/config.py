@@ -12,16 +12,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dialer.asterisk import browsers
+from dialer.asterisk.browsers import ENDPOINT as BROWSER
+from dialer.asterisk.browsers import REALM
 from dialer.errors import Invalid, UnsafeValue
 from dialer.names import HOST, NAME
+from dialer.ports import own_address
 from dialer.settings import Settings
-
-#: Realm of the phones' secrets. It is part of each stored hash: to change it is to change every secret.
-REALM = browsers.REALM
 
 #: Codecs that a trunk may be given: what modules.conf loads.
 CODECS = ("alaw", "ulaw", "g722", "gsm", "opus")
+
+#: Codecs of browsers.
+BROWSER_CODECS = ("alaw", "opus")
 
 #: Events of the rights that we have which tell the engine nothing, by the beginnings of their names: each one
 #: said costs Asterisk a write, and us a read. asterisk_conf/external/manager_dozvon.conf has the same.
@@ -48,10 +50,8 @@ class AgentPhone:
     endpoint: str
     #: MD5(endpoint:realm:password), lower-case hex: the password itself is not kept.
     ha1: str = field(repr=False)
-    #: The realm that is in `ha1`.
+    #: The realm that is in `ha1`: to change it is to change every secret.
     realm: str = REALM
-    #: Name of the endpoint of the same agent's browser (`browsers.endpoint_of`); None: there is none.
-    browser: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,18 @@ class TrunkLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Nat:
+    """Where somebody between translates the machine's address into another one."""
+
+    #: The address that those outside are told, for SIP and for voice.
+    outside: str
+    #: The machine's own, by which it goes out.
+    own: str
+    #: Networks whose phones and carriers are told the own one (10.0.0.0/8).
+    inside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ManagedAsterisk:
     """Ports and secrets of one Asterisk of ours."""
 
@@ -91,10 +103,15 @@ class ManagedAsterisk:
     #: First and last UDP port for voice.
     rtp_port_from: int
     rtp_port_to: int
+    #: The codec that browsers are offered first, of BROWSER_CODECS.
+    browser_codec: str = "alaw"
+    #: The address by which it is reached from outside, and its own; None: nobody translates addresses.
+    nat: Nat | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> ManagedAsterisk:
         """What the server's settings say of it; makes the manager secret on first use."""
+        outside = settings.external_address
         return cls(
             ami_port=settings.ami_port,
             ami_user=settings.ami_user,
@@ -104,6 +121,10 @@ class ManagedAsterisk:
             http_port=settings.asterisk_http_port,
             rtp_port_from=settings.rtp_port_from,
             rtp_port_to=settings.rtp_port_to,
+            browser_codec=settings.browser_codec,
+            nat=Nat(outside, own_address(outside), tuple(settings.local_networks.split()))
+            if outside
+            else None,
         )
 
 
@@ -113,9 +134,12 @@ def ha1(user: str, password: str, realm: str = REALM) -> str:
 
 
 def render_managed(
-    managed: ManagedAsterisk, agents: Iterable[AgentPhone], trunks: Iterable[TrunkLine]
+    managed: ManagedAsterisk,
+    agents: Iterable[AgentPhone],
+    trunks: Iterable[TrunkLine],
+    browsers: Iterable[str] = (),
 ) -> dict[str, str]:
-    """Texts of `generated/*.conf` by file name.
+    """Texts of `generated/*.conf` by file name. `browsers`: endpoints of people's browsers.
 
     Raises UnsafeValue for a character that Asterisk would read as more than a value, Invalid for a value that
     is none (a bad name, port or codec, two things of one name); each names the field.
@@ -124,7 +148,7 @@ def render_managed(
         "manager.conf": render_manager(managed),
         "http.conf": f"{_HEAD}bindaddr = 127.0.0.1\nbindport = {_port('http_port', managed.http_port)}\n",
         "rtp.conf": _render_rtp(managed),
-        "pjsip.conf": render_pjsip(managed, agents, trunks),
+        "pjsip.conf": render_pjsip(managed, agents, trunks, browsers),
     }
 
 
@@ -152,8 +176,13 @@ eventfilter = !Event: ({"|".join(UNHEARD)})
 """
 
 
-def render_pjsip(managed: ManagedAsterisk, agents: Iterable[AgentPhone], trunks: Iterable[TrunkLine]) -> str:
-    """Transports, trunks and phones."""
+def render_pjsip(
+    managed: ManagedAsterisk,
+    agents: Iterable[AgentPhone],
+    trunks: Iterable[TrunkLine],
+    browsers: Iterable[str] = (),
+) -> str:
+    """Transports, trunks, phones and browsers."""
     host = _address("sip_host", managed.sip_host)
     bind = f"[{host}]" if ":" in host else host
     parts = [
@@ -161,7 +190,12 @@ def render_pjsip(managed: ManagedAsterisk, agents: Iterable[AgentPhone], trunks:
         _section(
             "dozvon-udp",
             "",
-            {"type": "transport", "protocol": "udp", "bind": f"{bind}:{_port('sip_port', managed.sip_port)}"},
+            {
+                "type": "transport",
+                "protocol": "udp",
+                "bind": f"{bind}:{_port('sip_port', managed.sip_port)}",
+                **_translated(managed.nat),
+            },
         ),
         # Served by the HTTP server, whose port it has; the address here is only a form.
         _section("dozvon-ws", "", {"type": "transport", "protocol": "ws", "bind": bind}),
@@ -177,6 +211,7 @@ def render_pjsip(managed: ManagedAsterisk, agents: Iterable[AgentPhone], trunks:
     for agent in agents:
         parts.append(_render_agent(agent, media))
         _once(names, agent.endpoint)
+    parts += [render_browser(endpoint, managed.browser_codec) for endpoint in browsers]
     return "\n".join(parts)
 
 
@@ -185,7 +220,25 @@ def _render_rtp(managed: ManagedAsterisk) -> str:
     last = _port("rtp_port_to", managed.rtp_port_to)
     if last - first < 3:
         raise Invalid(field="rtp_port_to", reason=f"must leave room for a talk (4 ports) after {first}")
-    return f"{_HEAD}rtpstart = {first}\nrtpend = {last}\n"
+    return f"{_HEAD}rtpstart = {first}\nrtpend = {last}\n{_candidates(managed.nat)}"
+
+
+def _translated(nat: Nat | None) -> dict[str, str]:
+    """What a transport of SIP tells those outside."""
+    if nat is None:
+        return {}
+    outside = _address("external_address", nat.outside)
+    inside = [str(ipaddress.ip_network(one)) for one in nat.inside]
+    told = {"external_media_address": outside, "external_signaling_address": outside}
+    return told | ({"local_net": "\nlocal_net = ".join(inside)} if inside else {})
+
+
+def _candidates(nat: Nat | None) -> str:
+    """What browsers are told of the way to us: both addresses, for those inside too."""
+    if nat is None:
+        return ""
+    own, outside = _address("own address", nat.own), _address("external_address", nat.outside)
+    return f"\n[ice_host_candidates]\n{own} => {outside},include_local_address\n"
 
 
 def _render_trunk(trunk: TrunkLine, media: Mapping[str, str]) -> str:
@@ -230,28 +283,34 @@ def _render_agent(agent: AgentPhone, media: Mapping[str, str]) -> str:
     if not _HA1.fullmatch(agent.ha1):
         raise Invalid(field="agent ha1", reason="must be 32 lower-case hexadecimal digits")
     realm = _name("agent realm", agent.realm)
-    parts = [
-        _section(name, "dozvon-agent-aor", {}),
-        _section(
-            f"{name}-auth",
-            "dozvon-agent-auth",
-            {"username": name, "realm": realm, "md5_cred": agent.ha1},
-        ),
-        _section(name, "dozvon-agent", {"aors": name, "auth": f"{name}-auth", **QUIET, **media}),
-    ]
-    if agent.browser is not None:
-        parts.append(render_browser(agent.browser))
-    return "\n".join(parts)
+    return "\n".join(
+        (
+            _section(name, "dozvon-agent-aor", {}),
+            _section(
+                f"{name}-auth",
+                "dozvon-agent-auth",
+                {"username": name, "realm": realm, "md5_cred": agent.ha1},
+            ),
+            _section(name, "dozvon-agent", {"aors": name, "auth": f"{name}-auth", **QUIET, **media}),
+        )
+    )
 
 
-def render_browser(endpoint: str) -> str:
-    """The sections of an agent's browser. Its secret is none of the file: see `browsers.secret_of`."""
-    if not browsers.ENDPOINT.fullmatch(endpoint):
-        raise Invalid(field="browser endpoint", reason="must be the endpoint of an agent's browser")
+def render_browser(endpoint: str, codec: str = "alaw") -> str:
+    """The sections of a browser, which is offered `codec` first. Its secret is none of the file: see
+    `browsers.secret_of`."""
+    if not BROWSER.fullmatch(endpoint):
+        raise Invalid(field="browser endpoint", reason="must be the endpoint of a browser")
+    if codec not in BROWSER_CODECS:
+        raise Invalid(field="browser codec", reason=f"must be one of {', '.join(BROWSER_CODECS)}")
+    values = {"aors": endpoint, "auth": endpoint}
+    if codec != BROWSER_CODECS[0]:
+        others = (one for one in BROWSER_CODECS if one != codec)
+        values |= {"disallow": "all", "allow": ",".join((codec, *others))}
     return "\n".join(
         (
             _section(endpoint, "dozvon-agent-aor", {}),
-            _section(endpoint, "dozvon-agent-webrtc", {"aors": endpoint, "auth": endpoint}),
+            _section(endpoint, "dozvon-agent-webrtc", values),
         )
     )
 

@@ -1,4 +1,4 @@
-"""Tells each Asterisk the secrets by which agents' browsers register, and takes back those that are over.
+"""Tells each Asterisk the secrets by which people's browsers register, and takes back those that are over.
 
 The database says which are good. A new one is told when its page asks for it; a look every few seconds takes
 back what is over and brings an Asterisk up to date that was away, or has just come.
@@ -61,7 +61,7 @@ class BrowserSecrets:
                     await self._changed.wait()
 
     async def open(self, _tenant_id: int, _payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """An agent's page has a new secret: tell it. Raises AsteriskUnavailable when no Asterisk has it."""
+        """A page has a new secret: tell it. Raises AsteriskUnavailable when no Asterisk has it."""
         await self.bring()
         return {}
 
@@ -73,7 +73,7 @@ class BrowserSecrets:
             for tenant_id in list(self.tenants()):
                 async with self.database.tenant(tenant_id) as conn:
                     known = await store.good(conn, tenant_id)
-                good |= {endpoint_of(agent_id): ha1 for agent_id, ha1 in known.items()}
+                good |= {endpoint_of(user_id): ha1 for user_id, ha1 in known.items()}
             ready = [node for node in self.nodes if node.ready]
             told = await asyncio.gather(*(self._tell(node, good) for node in ready))
             if not any(told):

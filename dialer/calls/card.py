@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls import dispositions
 from dialer.calls.call_log import CallRow
+from dialer.calls.crm import CrmLink, filled, origin
 from dialer.calls.dispositions import Choice
 from dialer.calls.model import Direction
 from dialer.contacts import fields_store
@@ -87,6 +88,8 @@ class Card:
     lead_id: int | None
     #: None: nothing is dialled yet
     call: CallRow | None
+    #: the person in an outside CRM; None: the campaign names none
+    crm: CrmLink | None = None
 
 
 def shown_number(e164: str, *, whole: bool, current: bool = False) -> str:
@@ -164,6 +167,42 @@ async def earlier(
     return found[:EARLIER]
 
 
+_CRM = Prepared("SELECT crm_url, crm_frame FROM campaign WHERE tenant_id = :tenant_id AND id = :campaign_id")
+
+
+async def crm_link(
+    conn: AsyncConnection,
+    tenant_id: int,
+    campaign_id: int,
+    person: Person | None,
+    e164: str,
+    **ids: object,
+) -> CrmLink | None:
+    """Where the campaign's CRM has who is on the line; `ids`: of the call and the lead."""
+    row = await _CRM.row(conn, tenant_id=tenant_id, campaign_id=campaign_id)
+    if row is None or not row.crm_url:
+        return None
+    values = {"phone": e164, "campaign_id": campaign_id, **ids}
+    if person is not None:
+        known = ("external_id", "first_name", "last_name", "email")
+        values |= {name: getattr(person, name) for name in known} | {"contact_id": person.id}
+    return CrmLink(filled(row.crm_url, values), row.crm_frame)
+
+
+_FRAMES = Prepared(
+    """
+    SELECT DISTINCT crm_url FROM campaign
+     WHERE tenant_id = :tenant_id AND crm_frame AND crm_url <> '' AND status <> 'stopped'
+    """
+)
+
+
+async def crm_servers(conn: AsyncConnection, tenant_id: int) -> list[str]:
+    """The servers of CRMs that cards show in frames (`https://crm.example.org`)."""
+    rows = await _FRAMES.rows(conn, tenant_id=tenant_id)
+    return sorted({server for row in rows if (server := origin(row.crm_url))})
+
+
 async def of_call(
     conn: AsyncConnection,
     tenant_id: int,
@@ -175,15 +214,18 @@ async def of_call(
     """The card of a call. `choices`: those of its campaign, where they are known."""
     if choices is None:
         choices = await dispositions.choices(conn, tenant_id, row.campaign_id)
+    who = await person(conn, tenant_id, row.contact_id, row.e164, whole=whole)
+    ids = {"call_id": row.id, "lead_id": row.lead_id}
     return Card(
         campaign_id=row.campaign_id,
         campaign=row.campaign,
         number=shown_number(row.e164, whole=whole, current=row.ended_at is None),
-        person=await person(conn, tenant_id, row.contact_id, row.e164, whole=whole),
+        person=who,
         earlier=await earlier(conn, tenant_id, row.e164, but=row.id),
         choices=choices,
         lead_id=row.lead_id,
         call=row,
+        crm=await crm_link(conn, tenant_id, row.campaign_id, who, row.e164, **ids),
     )
 
 
@@ -199,13 +241,15 @@ async def of_lead(conn: AsyncConnection, tenant_id: int, lead_id: int, *, whole:
         .where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id)
     )
     row = found.one()
+    who = await person(conn, tenant_id, row.contact_id, row.e164, whole=whole)
     return Card(
         campaign_id=row.campaign_id,
         campaign=row.name,
         number=shown_number(row.e164, whole=whole, current=True),
-        person=await person(conn, tenant_id, row.contact_id, row.e164, whole=whole),
+        person=who,
         earlier=await earlier(conn, tenant_id, row.e164),
         choices=await dispositions.choices(conn, tenant_id, row.campaign_id),
         lead_id=lead_id,
         call=None,
+        crm=await crm_link(conn, tenant_id, row.campaign_id, who, row.e164, lead_id=lead_id),
     )

@@ -195,6 +195,7 @@ class CardOut(Out):
     earlier: list[EarlierOut] = Field(description="newest first")
     choices: list[ChoiceOut] = Field(description="what the talk may come to")
     call: CallOut | None = Field(description="null: nothing is dialled yet")
+    crm_url: str | None = Field(description="the person in the campaign's CRM; null: it names none")
 
     @classmethod
     def of(cls, card: Card) -> Self:
@@ -208,6 +209,7 @@ class CardOut(Out):
             earlier=[EarlierOut.model_validate(one) for one in card.earlier],
             choices=[ChoiceOut.model_validate(one) for one in card.choices],
             call=CallOut.of(card.call) if card.call else None,
+            crm_url=card.crm.url if card.crm else None,
         )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from dialer.calls.listeners import ListeningService, Mode
 from dialer.errors import ActionTimeout, AsteriskUnavailable, WrongState
@@ -38,6 +39,17 @@ class ListeningIn(ModeIn):
         description="a listed destination of the kind phone, by its name; empty: your own phone as an agent, "
         "who is not logged in",
     )
+    browser: bool = Field(
+        default=False,
+        description="your browser, for which POST /agents/me/phone has opened a phone that is registered",
+    )
+
+    @field_validator("browser")
+    @classmethod
+    def _one_phone(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("phone"):
+            raise PydanticCustomError("one_phone", "is not set with a phone of the list")
+        return value
 
 
 class ListeningOut(Out):
@@ -50,7 +62,7 @@ class ListeningOut(Out):
 @routes.post("/agents/{agent_id}/listening", right=Right.AGENTS_CONTROL, status=201, errors=_ERRORS)
 async def begin(call: Call, agent_id: int, body: ListeningIn) -> ListeningOut:
     """Have your phone called; it listens to the agent from when you answer it, from talk to talk. Logged."""
-    made = await call.app[LISTENING].begin(call.actor, agent_id, body.mode, body.phone)
+    made = await call.app[LISTENING].begin(call.actor, agent_id, body.mode, body.phone, browser=body.browser)
     return ListeningOut(id=made, mode=body.mode)
 
 

@@ -131,6 +131,12 @@ class CallService:
             found = await card.of_call(conn, tenant_id, row, whole=whole)
         return replace(found, call=_shown(actor, row))
 
+    async def crm_servers(self, actor: Actor) -> list[str]:
+        """The servers of CRMs that the agent's card may show in a frame."""
+        actor.require(Right.WORK)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return await card.crm_servers(conn, actor.tenant_id)
+
     async def log_file(self, actor: Actor, which: Filter, locale: str) -> AsyncIterator[bytes]:
         """The call log as CSV, oldest first, in pieces. No transaction waits for a slow reader."""
         actor.require(Right.CALLS_READ)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
 from dialer.agents.model import SYSTEM_PAUSE_CODES
+from dialer.calls import crm
 from dialer.calls.terms import AMD_DEFAULTS
 from dialer.compliance.policy import Hours
 from dialer.compliance.timetable import WEEKDAYS
@@ -138,6 +139,13 @@ class CampaignIn(In):
     wrap_up_limit_s: int = Field(
         default=60, ge=1, le=3600, description="how long an agent may work after a talk, seconds"
     )
+    crm_url: str = Field(
+        default="",
+        max_length=crm.LONGEST,
+        description="address of a person in your CRM, opened from the agent's card; in braces what is filled "
+        f"in: {', '.join(crm.VARIABLES)}; empty: none",
+    )
+    crm_frame: bool = Field(default=False, description="the CRM stands in the card; else in a tab of its own")
     caller_name: Line = Field(
         default="", max_length=100, description="who calls, as the message below says it"
     )
@@ -199,6 +207,11 @@ class CampaignIn(In):
     trunks: list[Id] = Field(
         default=[], max_length=20, description="ids of trunks in the order they are tried"
     )
+
+    @field_validator("crm_url")
+    @classmethod
+    def _crm(cls, value: str) -> str:
+        return crm.check(value) if value else value
 
     @field_validator("week")
     @classmethod
@@ -286,6 +299,8 @@ class CampaignEdit(In):
     amd: dict[str, int] | None = None
     record: bool | None = None
     wrap_up_limit_s: int | None = None
+    crm_url: str | None = None
+    crm_frame: bool | None = None
     caller_name: Line | None = None
     abandon_message: str | None = None
     drop_ringing_on_pause: bool | None = None

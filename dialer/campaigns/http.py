@@ -52,6 +52,8 @@ class CampaignRow(Out):
     amd: dict[str, int]
     record: bool
     wrap_up_limit_s: int
+    crm_url: str
+    crm_frame: bool
     caller_name: str
     abandon_message: str
     drop_ringing_on_pause: bool

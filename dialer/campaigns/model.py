@@ -117,6 +117,10 @@ class Campaign:
     amd: Mapping[str, int]
     record: bool
     wrap_up_limit_s: int
+    #: template of a person's address in an outside CRM (`calls.crm`), empty: there is none; whether the desk
+    #: shows it in a frame, or opens a tab
+    crm_url: str
+    crm_frame: bool
     #: who calls, as people are told
     caller_name: str
     #: words of the message for a call that no agent can take

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from uuid import uuid4
 
@@ -9,7 +10,8 @@ import aiohttp
 
 from dialer.asterisk.ami import AmiLink
 from dialer.asterisk.browsers import REALM, endpoint_of
-from dialer.check.model import Finding, Findings, fail, ok, warn
+from dialer.check.model import Finding, Findings, fail, note, ok, warn
+from dialer.ports import own_address
 from dialer.settings import Settings
 
 #: Asterisk's answer to a WebSocket, and to a request there.
@@ -27,6 +29,8 @@ async def look(settings: Settings, link: AmiLink) -> Findings:
     AsteriskUnavailable, ActionFailed."""
     yield judge_answer(settings, await _answer(settings.phone_url))
     yield judge_media(settings, await link.command("rtp show settings"))
+    if settings.asterisk == "managed":
+        yield judge_address(settings, own_address())
 
 
 async def _answer(url: str) -> str:
@@ -93,3 +97,21 @@ def judge_media(settings: Settings, told: str) -> Finding:
     if talks < FEW_TALKS:
         return warn(name, found, "set DOZVON_RTP_PORT_TO further from DOZVON_RTP_PORT_FROM")
     return ok(name, found)
+
+
+def judge_address(settings: Settings, own: str) -> Finding:
+    """Where voice is asked for, and whether who is elsewhere can send it there."""
+    name, outside = "voice address", settings.external_address
+    if outside == own:
+        return note(
+            name, f"{own} is this machine's own", "unset DOZVON_EXTERNAL_ADDRESS: nothing is translated"
+        )
+    if outside:
+        return ok(name, f"{outside} for who is outside, {own} for {settings.local_networks}")
+    if not ipaddress.ip_address(own).is_private:
+        return ok(name, own)
+    if settings.turn_url:
+        return ok(name, f"{own}; who is elsewhere comes by {settings.turn_url}")
+    found = f"{own}: browsers of this network only"
+    mend = "for agents elsewhere set DOZVON_EXTERNAL_ADDRESS to the address outside, or a TURN server"
+    return note(name, found, mend)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dialer.agents import people
 from dialer.asterisk.ami import AmiEvent, AmiLink
+from dialer.asterisk.browsers import endpoint_of
 from dialer.check.model import Finding, Findings, count, fail, names, note, ok, warn
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AsteriskUnavailable
@@ -44,10 +45,12 @@ async def look(settings: Settings, database: Database | None, link: AmiLink) -> 
         return
     our_trunks: list[Trunk] = []
     phones: list[str] = []
+    browsers: list[str] = []
     for tenant_id in await database.tenants():
         async with database.tenant(tenant_id) as conn:
             our_trunks += [trunk for trunk in await trunks.trunks(conn, tenant_id) if trunk.enabled]
             phones += [agent.endpoint for agent in await people.agents(conn, tenant_id) if agent.enabled]
+            browsers += map(endpoint_of, await people.at_browsers(conn, tenant_id))
     managed = settings.asterisk == "managed"
     try:
         if not our_trunks:
@@ -56,8 +59,10 @@ async def look(settings: Settings, database: Database | None, link: AmiLink) -> 
             )
         for trunk in our_trunks:
             yield judge_trunk(trunk, await _asked(link, trunk.endpoint), managed=managed)
-        known = await _states(link) if phones else {}
+        known = await _states(link) if phones or browsers else {}
         yield judge_phones(phones, known, managed=managed)
+        if browsers and not managed:
+            yield judge_browsers(browsers, known)
     except (AsteriskUnavailable, ActionFailed) as error:
         yield fail("lines", str(error), "mend what stands above, then run this check again")
 
@@ -170,6 +175,18 @@ def judge_trunk(trunk: Trunk, endpoint: Endpoint | None, *, managed: bool) -> Fi
             f"give the aor of {trunk.endpoint} qualify_frequency = 30, so that a dead trunk is seen",
         )
     return ok(name, said)
+
+
+def judge_browsers(wanted: Collection[str], known: Mapping[str, bool]) -> Finding:
+    """Whether an Asterisk of one's own has the endpoints of people's browsers."""
+    missing = [endpoint for endpoint in wanted if endpoint not in known]
+    if not missing:
+        return ok("browsers", f"{count(len(wanted), 'endpoint')} of people's browsers")
+    return note(
+        "browsers",
+        f"Asterisk has no endpoint {names(missing)}: these browsers cannot be phones",
+        "write what `dozvon node browsers` prints into a file that pjsip.conf includes, and reload it",
+    )
 
 
 def judge_phones(phones: Sequence[str], known: Mapping[str, bool], *, managed: bool) -> Finding:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hmac import compare_digest
 from urllib.parse import urlsplit
 
@@ -33,8 +34,8 @@ STRANGER_LIMIT = 16 * 1024
 CONNECT_SOURCES: web.AppKey[tuple[str, ...]] = web.AppKey("connect_sources")
 
 
-def policy(connect_sources: tuple[str, ...]) -> str:
-    """The Content-Security-Policy: everything from this server, no inline script, no frame."""
+def policy(connect_sources: tuple[str, ...], frame_sources: Sequence[str] = ()) -> str:
+    """The Content-Security-Policy: everything from this server, no inline script; only these in frames."""
     return "; ".join(
         (
             "default-src 'self'",
@@ -44,6 +45,7 @@ def policy(connect_sources: tuple[str, ...]) -> str:
             "img-src 'self' data:",
             "media-src 'self' blob:",
             " ".join(("connect-src 'self'", *connect_sources)),
+            *([" ".join(("frame-src", *frame_sources))] if frame_sources else ()),
             "object-src 'none'",
             "base-uri 'none'",
             "form-action 'self'",

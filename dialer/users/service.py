@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.clock import utc_now
+from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import Conflict, Invalid, NotFound, NotLoggedIn, WrongPassword
 from dialer.httpkit import audit
@@ -202,6 +203,7 @@ class UserService:
                 await audit.record(
                     conn, actor, "user.create", f"user:{user.id}", login=login, role=role.value
                 )
+                await events.wake(conn, "phones", tenant_id=actor.tenant_id)  # a browser may be one
         except IntegrityError:
             raise Conflict(reason=Said("the login {login} is taken", login=login)) from None
         return user
@@ -259,6 +261,7 @@ class UserService:
             changed = await store.change(conn, user_id, values)
             if changed.role != user.role or {"password_hash", "disabled_at"} & values.keys():
                 await store.close_sessions(conn, user_id)
+                await events.wake(conn, "phones", tenant_id=actor.tenant_id)
             await audit.record(conn, actor, "user.change", f"user:{user_id}", fields=sorted(values))
             return changed
 

@@ -1,8 +1,8 @@
-"""`/phone`: the way of an agent's browser to Asterisk, at the address of the pages.
+"""`/phone`: the way of a browser to Asterisk, at the address of the pages.
 
-A WebSocket of SIP for who is logged in with a browser and is an agent. Frames are passed on to Asterisk,
-which listens on its own machine only, and back. It ends with the log-in, and when the agent's next page opens
-one.
+A WebSocket of SIP for who is logged in with a browser, and is an agent or listens to agents. Frames are
+passed on to Asterisk, which listens on its own machine only, and back. It ends with the log-in, and when the
+same person's next page opens one.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ HEARTBEAT_S = 4.0
 CHECK_S = 15.0
 CONNECT_S = 5.0
 #: Why it was closed, for the page (4000 to 4999 are ours, RFC 6455 7.4.2): the log-in is over; another page
-#: of the agent has the phone; what was sent is not the phone's; Asterisk is away.
+#: of the same person has the phone; what was sent is not the phone's; Asterisk is away.
 LOGGED_OUT: Final = 4001
 ELSEWHERE: Final = 4002
 NOT_YOURS: Final = 4003
 AWAY: Final = 4004
 
 _CLIENT: web.AppKey[ClientSession] = web.AppKey("phone_client")
-#: the open connections by agent: the newest is the phone
+#: the open connections by user: the newest is the phone
 _OPEN: web.AppKey[dict[int, Connection]] = web.AppKey("phone_connections")
 
 routes = web.RouteTableDef()
@@ -99,8 +99,8 @@ class Connection:
 
 @routes.get("/phone")
 async def phone(request: web.Request) -> web.StreamResponse:
-    """Open the way. Raises NotLoggedIn, Forbidden, NotFound (no agent), BadCsrfToken (another site's page),
-    AsteriskUnavailable."""
+    """Open the way. Raises NotLoggedIn, Forbidden, NotFound (neither of these), BadCsrfToken (a page of
+    another site), AsteriskUnavailable."""
     actor = page_actor(request, Right.WORK)
     if CSRF not in request:
         raise NotLoggedIn  # an API token is no browser
@@ -111,7 +111,7 @@ async def phone(request: web.Request) -> web.StreamResponse:
     )
     if not page.can_prepare(request).ok:
         raise BadRequest(reason="this address is for WebSockets")
-    agent_id, endpoint = await request.app[PHONES].endpoint(actor)
+    user_id, endpoint = await request.app[PHONES].endpoint(actor)
     url = request.app[SETTINGS].phone_url
     try:
         asterisk = await request.app[_CLIENT].ws_connect(url, protocols=("sip",), max_msg_size=4 * LONGEST)
@@ -119,20 +119,20 @@ async def phone(request: web.Request) -> web.StreamResponse:
         raise AsteriskUnavailable(reason=f"no WebSocket at {url} ({error})") from None
     opened = request.app[_OPEN]
     connection = Connection(endpoint, page, asterisk)
-    former, opened[agent_id] = opened.get(agent_id), connection
+    former, opened[user_id] = opened.get(user_id), connection
     try:
         if former is not None:
             await former.end(ELSEWHERE)
         await page.prepare(request)
-        watching = asyncio.create_task(_watch(request, actor, agent_id, connection))
+        watching = asyncio.create_task(_watch(request, actor, user_id, connection))
         try:
             await connection.run()
         finally:
             watching.cancel()
     finally:
         await asterisk.close()
-        if opened.get(agent_id) is connection:
-            del opened[agent_id]
+        if opened.get(user_id) is connection:
+            del opened[user_id]
     return page
 
 
@@ -142,7 +142,7 @@ def look(app: web.Application) -> None:
         connection.doubtful.set()
 
 
-async def _watch(request: web.Request, actor: Actor, agent_id: int, connection: Connection) -> None:
+async def _watch(request: web.Request, actor: Actor, user_id: int, connection: Connection) -> None:
     """Keep the phone's secret good while its page is connected, and end it with the log-in."""
     while True:
         connection.doubtful.clear()  # before it is asked: a log-out meanwhile is looked at again
@@ -150,7 +150,7 @@ async def _watch(request: web.Request, actor: Actor, agent_id: int, connection: 
             if not await _still_valid(request, actor):
                 await connection.end(LOGGED_OUT)
                 return
-            await request.app[PHONES].keep(actor.tenant_id, agent_id)
+            await request.app[PHONES].keep(actor.tenant_id, user_id)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CHECK_S):
                 await connection.doubtful.wait()

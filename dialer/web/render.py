@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,10 @@ async def page(
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    frames: Sequence[str] = (),
     **context: Any,
 ) -> web.Response:
-    """A page, or a fragment of one, in the reader's language."""
+    """A page, or a fragment of one, in the reader's language. `frames`: servers that it may frame."""
     locale = locale_of(request)
     actor = request.get(ACTOR)
     zone = await _zone(request, actor)
@@ -76,7 +77,7 @@ async def page(
             **context,
         )
     )
-    strict = policy(request.app.get(CONNECT_SOURCES, ())).replace(" 'unsafe-inline'", "")
+    strict = policy(request.app.get(CONNECT_SOURCES, ()), frames).replace(" 'unsafe-inline'", "")
     return web.Response(
         status=status,
         # What is told of the request may hold bytes of it that were no text.

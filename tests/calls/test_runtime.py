@@ -10,7 +10,6 @@ import sys
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,7 +138,7 @@ async def test_our_dialplan_is_loaded_and_no_other(start_asterisk: StartAsterisk
 
 async def test_phones_and_trunks_come_from_the_generated_files(start_asterisk: StartAsterisk) -> None:
     """An agent's phone and a trunk are endpoints with the limits of their templates."""
-    running = await start_asterisk(agents=[replace(MARIA, browser="dozvon-web-7")], trunks=[CARRIER])
+    running = await start_asterisk(agents=[MARIA], trunks=[CARRIER], browsers=["dozvon-web-7"])
     phone = await running.server.cli("pjsip show endpoint maria")
     assert re.search(r"rtp_timeout\s+: 5\n", phone)
     assert re.search(r"direct_media\s+: false", phone)

@@ -3,3 +3,4 @@
 from __future__ import annotations
 
 from support.floor import *  # noqa: F403
+from support.phone_way import *  # noqa: F403

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
 import pytest
-from aiohttp import ClientWebSocketResponse, WSServerHandshakeError, web
-from aiohttp.test_utils import TestServer
+from aiohttp import ClientWebSocketResponse, WSServerHandshakeError
 from sqlalchemy import select, text
+from support.phone_way import EchoAsterisk, agent, register
 from support.web import Caller, Web, whole_site
 
 from dialer.agents.ice import IceServers
 from dialer.agents.phones import LASTS, BrowserPhones
-from dialer.agents.service import AgentService
 from dialer.asterisk.browsers import endpoint_of
 from dialer.db import tables as t
 from dialer.db.session import Database
@@ -23,48 +21,10 @@ from dialer.settings import load
 from dialer.web import phone
 
 
-@dataclass
-class Asterisk:
-    """Takes WebSockets, keeps what they say and says it again in capitals."""
-
-    url: str = ""
-    heard: list[str] = field(default_factory=list)
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        line = web.WebSocketResponse(protocols=("sip",))
-        await line.prepare(request)
-        async for message in line:
-            self.heard.append(message.data)
-            await line.send_str(message.data.upper())
-        self.gone.set()
-        return line
-
-
 @pytest.fixture
-async def asterisk() -> AsyncIterator[Asterisk]:
-    said = Asterisk()
-    app = web.Application()
-    app.router.add_get("/ws", said.serve)
-    async with TestServer(app) as server:
-        said.url = f"ws://{server.host}:{server.port}/ws"
-        yield said
-
-
-@pytest.fixture
-async def site(database: Database, database_url: str, asterisk: Asterisk) -> AsyncIterator[Web]:
+async def site(database: Database, database_url: str, asterisk: EchoAsterisk) -> AsyncIterator[Web]:
     async with whole_site(database, database_url, load(asterisk_ws_url=asterisk.url)) as running:
         yield running
-
-
-async def agent(site: Web, name: str = "maria") -> tuple[Caller, int]:
-    """A browser in which an agent has logged in, and the agent's id."""
-    caller = await site.browser(Role.OPERATOR)
-    assert caller.user is not None
-    made = await AgentService(site.database, managed=False).create(
-        Actor.server(1), user_id=caller.user.id, name=name, endpoint=name, skills=[]
-    )
-    return caller, made.agent.id
 
 
 async def opened(caller: Caller, **headers: str) -> ClientWebSocketResponse:
@@ -86,12 +46,7 @@ async def closed(line: ClientWebSocketResponse) -> int | None:
     return line.close_code
 
 
-def register(agent_id: int) -> str:
-    sender = f"From: <sip:{endpoint_of(agent_id)}@dozvon>;tag=1"
-    return f"REGISTER sip:dozvon SIP/2.0\r\n{sender}\r\nContent-Length: 0\r\n\r\n"
-
-
-async def test_only_an_agents_own_browser_opens_it(site: Web, asterisk: Asterisk) -> None:
+async def test_only_an_agents_own_browser_opens_it(site: Web, asterisk: EchoAsterisk) -> None:
     """Not a stranger, not a program with a token, not another site's page, not who is no agent."""
     caller, _ = await agent(site)
     assert await refused(await site.stranger()) == 401
@@ -102,19 +57,28 @@ async def test_only_an_agents_own_browser_opens_it(site: Web, asterisk: Asterisk
     assert asterisk.heard == []
 
 
-async def test_frames_pass_both_ways_but_another_phones(site: Web, asterisk: Asterisk) -> None:
-    """Asterisk hears what the agent's own phone says, and is heard; what is from another never reaches it."""
-    caller, agent_id = await agent(site)
+async def test_a_supervisors_browser_is_a_phone_too(site: Web, asterisk: EchoAsterisk) -> None:
+    """Who listens to agents need not be one."""
+    caller = await site.browser(Role.SUPERVISOR)
+    assert caller.user is not None
     line = await opened(caller)
-    await line.send_str(register(agent_id))
-    assert await line.receive_str(timeout=5) == register(agent_id).upper()
-    await line.send_str(register(agent_id + 1))
+    await line.send_str(register(caller.user.id))
+    assert await line.receive_str(timeout=5) == register(caller.user.id).upper()
+
+
+async def test_frames_pass_both_ways_but_another_phones(site: Web, asterisk: EchoAsterisk) -> None:
+    """Asterisk hears what the agent's own phone says, and is heard; what is from another never reaches it."""
+    caller, user_id = await agent(site)
+    line = await opened(caller)
+    await line.send_str(register(user_id))
+    assert await line.receive_str(timeout=5) == register(user_id).upper()
+    await line.send_str(register(user_id + 1))
     assert await closed(line) == phone.NOT_YOURS
-    assert asterisk.heard == [register(agent_id)]
+    assert asterisk.heard == [register(user_id)]
     await asyncio.wait_for(asterisk.gone.wait(), 5)
 
 
-async def test_it_ends_with_the_log_in(site: Web, asterisk: Asterisk) -> None:
+async def test_it_ends_with_the_log_in(site: Web, asterisk: EchoAsterisk) -> None:
     """Who logs out, in whatever tab, has no phone any more, and Asterisk knows it at once."""
     caller, _ = await agent(site)
     line = await opened(caller)
@@ -125,11 +89,11 @@ async def test_it_ends_with_the_log_in(site: Web, asterisk: Asterisk) -> None:
 
 async def test_the_newest_page_has_the_phone(site: Web) -> None:
     """The page before it is told so, and does not fight for it; another agent's is left alone."""
-    caller, agent_id = await agent(site)
+    caller, user_id = await agent(site)
     other, _ = await agent(site, "oleg")
     lines = [await opened(one) for one in (other, caller, caller)]
     assert await closed(lines[1]) == phone.ELSEWHERE
-    await lines[2].send_str(register(agent_id))
+    await lines[2].send_str(register(user_id))
     await lines[2].receive_str(timeout=5)
     assert not lines[0].closed
 
@@ -150,17 +114,17 @@ class _Engine:
 
 async def test_a_secret_lasts_while_its_page_is_connected(site: Web, database: Database) -> None:
     """A connected page keeps its secret good; a new page's secret is another one."""
-    caller, agent_id = await agent(site)
+    caller, user_id = await agent(site)
     assert caller.user is not None
     actor = Actor(1, caller.user.id, Role.OPERATOR, "Мария", "ru")
     phones = BrowserPhones(database, _Engine(), IceServers())
     first, second = await phones.open(actor), await phones.open(actor)
-    assert first.endpoint == second.endpoint == endpoint_of(agent_id)
+    assert first.endpoint == second.endpoint == endpoint_of(user_id)
     assert first.password != second.password
     async with database.tenant(1) as conn:
         await conn.execute(text("UPDATE browser_phone SET expires_at = now() + interval '1 second'"))
     line = await opened(caller)
-    await line.send_str(register(agent_id))
+    await line.send_str(register(user_id))
     await line.receive_str(timeout=5)
     async with asyncio.timeout(5):
         while True:

@@ -66,6 +66,7 @@ class StartAsterisk(Protocol):
         *,
         agents: Sequence[AgentPhone] = (),
         trunks: Sequence[TrunkLine] = (),
+        browsers: Sequence[str] = (),
         conf: Mapping[str, str] | None = None,
         conf_dirs: Sequence[Path] = (),
         generated: Mapping[str, str] | None = None,
@@ -117,6 +118,7 @@ async def start_asterisk(asterisk_binary: AsteriskBinary) -> AsyncIterator[Start
             *,
             agents: Sequence[AgentPhone] = (),
             trunks: Sequence[TrunkLine] = (),
+            browsers: Sequence[str] = (),
             conf: Mapping[str, str] | None = None,
             conf_dirs: Sequence[Path] = (),
             generated: Mapping[str, str] | None = None,
@@ -132,7 +134,7 @@ async def start_asterisk(asterisk_binary: AsteriskBinary) -> AsyncIterator[Start
                 asterisk_binary,
                 folder / f"run{count}",
                 [asterisk_conf.FOLDER, *conf_dirs, own],
-                {**render_managed(managed, agents, trunks), **(generated or {})},
+                {**render_managed(managed, agents, trunks, browsers), **(generated or {})},
                 listens=managed,
             )
             stack.push_async_callback(server.stop)

@@ -14,7 +14,7 @@ import pytest
 import asterisk_conf
 from dialer.asterisk.ami import AmiEvent, AmiLink
 from dialer.asterisk.browsers import endpoint_of
-from dialer.asterisk.config import AgentPhone, ha1, render_managed
+from dialer.asterisk.config import AgentPhone, ha1, render_browser, render_managed
 from dialer.asterisk.runtime import AsteriskBinary, AsteriskServer
 from dialer.asterisk.speech import Speaker
 from dialer.demo.carrier import Carrier
@@ -27,6 +27,9 @@ from support.asterisk import asterisk_folder, free_ports
 __all__ = ["floor"]
 
 PHONES = 4
+#: So many users of a test, the first, can have a browser for a phone; one more has it by opus.
+BROWSERS = 6
+OPUS_USER = BROWSERS + 1
 #: Endpoints without a phone: for tests whose phones die.
 MORTALS = ("mortal-0", "mortal-1")
 PASSWORD = "test-phone-password"  # of phones on loopback, for the length of a test
@@ -103,14 +106,13 @@ async def floor(asterisk_binary: AsteriskBinary) -> AsyncIterator[Floor]:
         files = dict(
             render_managed(
                 managed,
-                [
-                    # The ids of agents begin with 1 in each test's database.
-                    AgentPhone(user, ha1(user, PASSWORD), browser=endpoint_of(agent_id))
-                    for agent_id, user in enumerate((*users, *MORTALS), 1)
-                ],
+                [AgentPhone(user, ha1(user, PASSWORD)) for user in (*users, *MORTALS)],
                 [carrier.trunk(), replace(carrier.trunk("dead"), port=free_port(socket.SOCK_DGRAM))],
+                # The ids of users begin with 1 in each test's database.
+                [endpoint_of(user_id) for user_id in range(1, BROWSERS + 1)],
             )
         )
+        files["pjsip.conf"] += render_browser(endpoint_of(OPUS_USER), "opus")
         files["pjsip.conf"] += NOWHERE.format(port=free_port(socket.SOCK_DGRAM))
         server = AsteriskServer(
             asterisk_binary,

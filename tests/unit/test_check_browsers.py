@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dialer.check.browsers import judge_answer, judge_media
+from dialer.check.browsers import judge_address, judge_answer, judge_media
+from dialer.check.lines import judge_browsers
 from dialer.check.model import Level
 from dialer.settings import load
 
@@ -61,3 +62,29 @@ def test_few_ports_are_few_talks() -> None:
 def test_an_asterisk_that_does_not_say() -> None:
     """Without the module of voice there is nothing to judge."""
     assert judge_media(load(), "No such command 'rtp show settings'").level is Level.WARN
+
+
+@pytest.mark.parametrize(
+    ("own", "settings", "level", "said"),
+    [
+        ("10.0.0.5", {}, Level.NOTE, "this network only"),
+        ("10.0.0.5", {"external_address": "203.0.113.10"}, Level.OK, "203.0.113.10 for who is outside"),
+        ("10.0.0.5", {"turn_url": "turn:t.example.org", "turn_secret": "x"}, Level.OK, "turn:t.example.org"),
+        ("203.0.113.10", {"external_address": "203.0.113.10"}, Level.NOTE, "own"),
+        ("8.8.4.4", {}, Level.OK, "8.8.4.4"),
+    ],
+)
+def test_where_voice_is_asked_for(own: str, settings: dict[str, str], level: Level, said: str) -> None:
+    """Who is elsewhere reaches a private address by an address outside, or a TURN server."""
+    found = judge_address(load(**settings), own)
+    assert found.level is level
+    assert said in found.found
+
+
+def test_browsers_that_an_asterisk_of_ones_own_lacks() -> None:
+    """Each is named, with the command that makes it."""
+    found = judge_browsers(["dozvon-web-1", "dozvon-web-2"], {"dozvon-web-1": False})
+    assert found.level is Level.NOTE
+    assert "dozvon-web-2" in found.found
+    assert "dozvon-web-1" not in found.found
+    assert judge_browsers(["dozvon-web-1"], {"dozvon-web-1": True}).level is Level.OK

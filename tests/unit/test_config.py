@@ -14,6 +14,7 @@ from dialer.asterisk.config import (
     UNHEARD,
     AgentPhone,
     ManagedAsterisk,
+    Nat,
     TrunkLine,
     ha1,
     render_managed,
@@ -71,14 +72,32 @@ def test_a_phone_has_its_endpoint_its_hash_and_one_contact() -> None:
 
 def test_a_browser_stands_on_the_template_of_browsers() -> None:
     """A WebRTC phone is not tied to the address of SIP: a browser does not speak to 127.0.0.1."""
-    sections = dict(read(render_pjsip(MANAGED, [replace(PHONE, browser="dozvon-web-7")], [])))
+    sections = dict(read(render_pjsip(MANAGED, [], [], ["dozvon-web-7"])))
     assert "bind_rtp_to_media_address" not in dict(sections["[dozvon-web-7](dozvon-agent-webrtc)"])
+
+
+def test_a_browser_is_offered_the_codec_of_the_settings_first() -> None:
+    """The template's is alaw; the other one stays behind it."""
+    sections = dict(read(render_pjsip(replace(MANAGED, browser_codec="opus"), [], [], ["dozvon-web-7"])))
+    endpoint = sections["[dozvon-web-7](dozvon-agent-webrtc)"]
+    assert endpoint.index(("disallow", "all")) < endpoint.index(("allow", "opus,alaw"))
+
+
+def test_those_outside_are_told_the_address_outside() -> None:
+    """SIP and voice of who is not in the networks inside; browsers are told both addresses."""
+    nat = Nat("203.0.113.10", "10.0.0.5", ("10.0.0.0/8", "127.0.0.0/8"))
+    files = render_managed(replace(MANAGED, sip_host="0.0.0.0", nat=nat), [], [])
+    transport = dict(read(files["pjsip.conf"]))["[dozvon-udp]"]
+    assert ("external_media_address", "203.0.113.10") in transport
+    assert ("external_signaling_address", "203.0.113.10") in transport
+    assert [value for key, value in transport if key == "local_net"] == ["10.0.0.0/8", "127.0.0.0/8"]
+    assert "[ice_host_candidates]\n10.0.0.5 => 203.0.113.10,include_local_address" in files["rtp.conf"]
+    assert "external" not in render_pjsip(MANAGED, [], [])
 
 
 def test_a_phone_that_waits_is_sent_no_silence_and_a_browser_is() -> None:
     """The dialplan goes by the endpoint's variable; a browser judges its connection by what comes."""
-    phones = [replace(PHONE, browser="dozvon-web-7")]
-    sections = dict(read(render_pjsip(MANAGED, phones, [])))
+    sections = dict(read(render_pjsip(MANAGED, [PHONE], [], ["dozvon-web-7"])))
     assert ("set_var", "DOZVON_WAIT=n") in sections["[maria](dozvon-agent)"]
     assert "set_var" not in dict(sections["[dozvon-web-7](dozvon-agent-webrtc)"])
 

@@ -5,35 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientConnectorCertificateError, ClientSession, web
+from support.certificates import made
 
 from dialer.errors import SettingsError
 from dialer.httpkit.application import serve
 from dialer.httpkit.identity import cookie_name
 from dialer.httpkit.tls import Certificate
 from dialer.settings import load
-
-
-def made(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate for this machine, signed by itself, and its key."""
-    openssl = shutil.which("openssl")
-    assert openssl is not None
-    folder.mkdir(exist_ok=True)
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
-            *("-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", f"/CN={name}"),
-            *("-addext", "subjectAltName=IP:127.0.0.1"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return certificate, key
 
 
 async def asked(url: str, certificate: Path) -> str:

@@ -78,16 +78,16 @@ agent_session = tenant_table(
     ),
 )
 
-#: The browser that is an agent's phone: the secret of its SIP registration, made anew for each page. It is
-#: good for as long as the page is connected, and two minutes more.
+#: The browser that is an agent's or a supervisor's phone: the secret of its SIP registration, made anew for
+#: each page. It is good for as long as the page is connected, and two minutes more.
 browser_phone = tenant_table(
     "browser_phone",
-    Column("agent_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
     Column("sip_ha1", Text, nullable=False),  # MD5(user:realm:password)
     time_at("made_at", null=False),
     time_at("expires_at", null=False),
-    ref("agent", "agent_id"),
-    key=("agent_id",),
+    ref("app_user", "user_id"),
+    key=("user_id",),
 )
 
 #: Time spent in each state: what occupancy and shift reports are computed from.

@@ -75,6 +75,8 @@ campaign = tenant_table(
     Column("amd", JSONB, nullable=False, server_default="{}"),  # overrides of the measured AMD settings
     Column("record", Boolean, nullable=False, server_default=text("true")),
     Column("wrap_up_limit_s", Integer, nullable=False, server_default="60"),
+    Column("crm_url", Text, nullable=False, server_default=""),  # a template, see dialer.calls.crm
+    Column("crm_frame", Boolean, nullable=False, server_default=text("false")),  # in the desk; else in a tab
     Column("caller_name", Text, nullable=False, server_default=""),  # who calls, as the message says it
     Column("abandon_message", Text, nullable=False, server_default=""),  # words; names the caller
     Column("abandon_sound", Text),  # sound file (without its ending) under the prompts folder

@@ -1,6 +1,7 @@
-// The browser as the agent's phone. It registers at Asterisk by the WebSocket /phone of this server, is called once
-// at log-in, picks up by itself and stays connected; customers are joined to it. The server says (data-phone) whether
-// the present shift is at the browser: a page that is loaded again in the middle of a call takes the phone up again.
+// The browser as a phone. It registers at Asterisk by the WebSocket /phone of this server and picks up by itself.
+// On an agent's desk it is called once at log-in and stays connected; customers are joined to it. The server says
+// (data-phone) whether the present shift is at the browser: a page that is loaded again in the middle of a call takes
+// the phone up again. A supervisor's (#listen-phone) is called for each listening, and is put away after it.
 "use strict";
 
 (() => {
@@ -33,6 +34,7 @@
     part("here").hidden = state !== "elsewhere";
     echo.disabled = Boolean(session) || state === "insecure";
     if (state !== "up") link.hidden = true;
+    takeInTime();
   }
   const word = (name) => part("words").content.querySelector(`[data-word="${name}"]`).textContent;
 
@@ -102,6 +104,25 @@
     voice.setSinkId(speakers.value);
   });
   navigator.mediaDevices?.addEventListener("devicechange", () => { if (stream) listDevices(); });
+
+  // -- two windows ------------------------------------------------------------------------------------
+  // The newest has the phone, and the other one leaves it alone. One that was closed, or cannot keep it, has lost it:
+  // after a while the other takes it. But once: two that cannot keep it must not take it from each other for ever.
+
+  const TAKE_MS = 6000; // a page that is loaded again is back by then
+  let mayTake = true;
+  let taking = 0;
+  function takeInTime() {
+    const state = section.dataset.state;
+    if (state === "up") mayTake = true;
+    const lost = atWork && document.querySelector("[data-shift]")?.dataset.shift === "lost";
+    const wanted = state === "elsewhere" && lost && mayTake;
+    if (wanted) taking ||= setTimeout(() => { taking = 0; mayTake = false; renew(); }, TAKE_MS);
+    else { clearTimeout(taking); taking = 0; }
+    // What the desk says of a lost phone is true of a page that will have it again.
+    const promise = document.getElementById("phone-again");
+    if (promise) promise.hidden = ["deaf", "insecure"].includes(state) || (state === "elsewhere" && !wanted);
+  }
 
   // -- registering ------------------------------------------------------------------------------------
 
@@ -229,7 +250,8 @@
     if (theirs) theirs.close();
     theirs = null;
     voice.srcObject = null;
-    if (ua) show(ua.isRegistered() ? "ready" : "lost");
+    if (ua && listens && !atWork) putAway();
+    else if (ua) show(ua.isRegistered() ? "ready" : "lost");
   }
 
   // -- how good the connection is ---------------------------------------------------------------------
@@ -298,18 +320,27 @@
 
   // -- the shift --------------------------------------------------------------------------------------
 
-  let waiting = false; // for the log-in that the person has asked for
+  const listens = document.getElementById("listen-phone");
+  // A log-in with the browser, or a listening in it.
+  const asks = (form) => form.matches("form") && (form.querySelector('input[name="phone"][value="browser"]')
+    || (listens?.value === "browser" && "listens" in form.dataset));
+  let waiting = false; // for what the person has asked for
   document.body.addEventListener("htmx:confirm", (event) => {
     // Of each request of the page, and the panel that holds the form is renewed by one: only the form's own.
     const form = event.detail.elt;
-    if (!form.matches("form") || !form.querySelector('input[name="phone"][value="browser"]')) return;
+    if (!asks(form)) return;
     event.preventDefault();
     waiting = true;
     start().then(() => event.detail.issueRequest(true), () => { waiting = false; });
   });
+  document.body.addEventListener("htmx:afterRequest", (event) => {
+    if (!listens || !asks(event.detail.elt)) return;
+    waiting = false;
+    if (event.detail.failed && !session) putAway();
+  });
   function look() {
     const phone = document.querySelector("[data-phone]")?.dataset.phone ?? "";
-    section.hidden = phone === "sip";
+    section.hidden = listens ? listens.value !== "browser" : phone === "sip";
     const was = atWork;
     atWork = phone === "browser";
     if (atWork) {
@@ -318,7 +349,9 @@
     } else if (was || (phone === "sip" && ua)) {
       putAway();
     }
+    takeInTime();
   }
+  listens?.addEventListener("change", look);
   document.body.addEventListener("htmx:afterSettle", look);
   addEventListener("online", () => { if (atWork && !ua?.isRegistered()) renew(); });
   addEventListener("pagehide", () => stop());

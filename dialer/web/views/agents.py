@@ -99,7 +99,8 @@ async def listen(request: web.Request) -> web.StreamResponse:
         await service.change(actor, agent_id, known, mode)
     else:
         mode = Mode.LISTEN
-        known = await service.begin(actor, agent_id, mode, said.get("phone", ""))
+        kind, _, name = said.get("phone", "").partition(":")
+        known = await service.begin(actor, agent_id, mode, name, browser=kind == "browser")
     return await page(request, "parts/listening.html", agent=agent, listening=known, mode=mode.value)
 
 
@@ -121,7 +122,7 @@ async def _table(request: web.Request, actor: Actor) -> dict[str, Any]:
         "pauses": {code.code: code for code in await request.app[CAMPAIGNS].pause_codes(actor)},
         "ranks": range(HIGHEST_RANK, LOWEST_RANK - 1, -1),
         "usual_rank": USUAL_RANK,
-        "phones": await request.app[LISTENING].phones(actor) if actor.may(Right.AGENTS_CONTROL) else [],
+        "phones": await request.app[LISTENING].phones(actor) if actor.may(Right.AGENTS_CONTROL) else None,
         "takes": tuple(Takes),
         "usual_level": USUAL_LEVEL,
     }

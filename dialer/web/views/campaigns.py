@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from dialer.calls import crm
 from dialer.calls.call_log import Filter
 from dialer.calls.http import CALLS
 from dialer.campaigns.fields import CampaignEdit, CampaignIn, RetriesIn
@@ -37,7 +38,7 @@ from dialer.web.views.door import see
 routes = web.RouteTableDef()
 
 #: Texts whose emptiness is meant.
-KEPT = ("caller_name", "abandon_message")
+KEPT = ("caller_name", "abandon_message", "crm_url")
 #: Empty, these mean that there is none.
 EMPTY = (
     "skill",
@@ -188,6 +189,7 @@ async def _form(
         scripts=await _scripts(request, actor, shown["script"]),
         trunks=await request.app[TRUNKS].trunks(actor),
         policies=await request.app[POLICY_SERVICE].policies(actor),
+        crm_variables=crm.VARIABLES,
     )
 
 

@@ -55,7 +55,8 @@ async def desk(request: web.Request) -> web.StreamResponse:
     except NotFound:
         # A user with the right to work who was not given a phone yet.
         return await page(request, "no_desk.html")
-    return await page(request, "desk.html", since=since, **context)
+    frames = await request.app[CALLS].crm_servers(actor)
+    return await page(request, "desk.html", since=since, frames=frames, **context)
 
 
 @routes.get("/desk/panel")

@@ -128,6 +128,8 @@ CREATE TABLE campaign (
     amd JSONB DEFAULT '{}' NOT NULL,
     record BOOLEAN DEFAULT true NOT NULL,
     wrap_up_limit_s INTEGER DEFAULT '60' NOT NULL,
+    crm_url TEXT DEFAULT '' NOT NULL,
+    crm_frame BOOLEAN DEFAULT false NOT NULL,
     caller_name TEXT DEFAULT '' NOT NULL,
     abandon_message TEXT DEFAULT '' NOT NULL,
     abandon_sound TEXT,
@@ -770,6 +772,16 @@ CREATE TABLE api_token (
     CONSTRAINT api_token_token_hash_key UNIQUE (token_hash),
     CONSTRAINT api_token_tenant_id_user_id_fkey FOREIGN KEY(tenant_id, user_id) REFERENCES app_user (tenant_id, id) ON DELETE CASCADE,
     CONSTRAINT api_token_scope_check CHECK (scope IN ('all', 'hooks'))
+);
+
+CREATE TABLE browser_phone (
+    tenant_id INTEGER NOT NULL,
+    user_id BIGINT NOT NULL,
+    sip_ha1 TEXT NOT NULL,
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT browser_phone_pkey PRIMARY KEY (tenant_id, user_id),
+    CONSTRAINT browser_phone_tenant_id_user_id_fkey FOREIGN KEY(tenant_id, user_id) REFERENCES app_user (tenant_id, id)
 );
 
 CREATE TABLE campaign_list (
@@ -1462,16 +1474,6 @@ CREATE INDEX attempt_tenant_id_created_at_id_idx ON attempt (tenant_id, created_
 CREATE INDEX attempt_tenant_id_e164_created_at_idx ON attempt (tenant_id, e164, created_at);
 
 CREATE INDEX attempt_tenant_id_lead_id_idx ON attempt (tenant_id, lead_id);
-
-CREATE TABLE browser_phone (
-    tenant_id INTEGER NOT NULL,
-    agent_id BIGINT NOT NULL,
-    sip_ha1 TEXT NOT NULL,
-    made_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    CONSTRAINT browser_phone_pkey PRIMARY KEY (tenant_id, agent_id),
-    CONSTRAINT browser_phone_tenant_id_agent_id_fkey FOREIGN KEY(tenant_id, agent_id) REFERENCES agent (tenant_id, id)
-);
 
 CREATE TABLE callback (
     tenant_id INTEGER NOT NULL,
