@@ -69,6 +69,8 @@ ROLE_RIGHTS: Mapping[Role, frozenset[Right]] = {
             Right.REVIEWS_READ,
             Right.REVIEWS_SCORE,
             Right.REVIEWS_EDIT,
+            Right.REPORTS_READ,
+            Right.EVENTS_READ,
         }
     ),
     Role.SUPERVISOR: frozenset(Right)

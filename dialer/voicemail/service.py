@@ -67,7 +67,7 @@ class VoicemailService:
         """Say that a message was heard, or is to be heard again. Raises NotFound, Forbidden."""
         async with self._database.tenant(actor.tenant_id) as conn:
             await store.lock(conn, actor.tenant_id, message_id)
-            before = await _mine(conn, actor, message_id)
+            before = await _mine(conn, actor, message_id, change=True)
             if (before.heard_at is not None) != heard:
                 at = utc_now() if heard else None
                 await store.mark(conn, actor.tenant_id, message_id, at, actor.user_id)
@@ -78,7 +78,7 @@ class VoicemailService:
         """Remove a message for good. Raises NotFound, Forbidden."""
         async with self._database.tenant(actor.tenant_id) as conn:
             await store.lock(conn, actor.tenant_id, message_id)
-            await _mine(conn, actor, message_id)
+            await _mine(conn, actor, message_id, change=True)
             await store.delete(conn, actor.tenant_id, message_id, utc_now(), actor.user_id)
             await audit.record(conn, actor, "voicemail.delete", f"voicemail:{message_id}")
 
@@ -89,7 +89,7 @@ class VoicemailService:
         NotAllowed, WrongState.
         """
         async with self._database.tenant(actor.tenant_id) as conn:
-            message = await _mine(conn, actor, message_id)
+            message = await _mine(conn, actor, message_id, change=True)
             if message.contact_id is None:
                 raise Invalid(field="number", reason="is not known: nobody can be called back")
             about = phoned.Phoned(message.campaign_id, message.contact_id, message.e164, message.call_id)
@@ -112,8 +112,11 @@ async def _boxes(conn: AsyncConnection, actor: Actor) -> Boxes:
     return Boxes(await store.own_boxes(conn, actor.tenant_id, actor.user_id or 0))
 
 
-async def _mine(conn: AsyncConnection, actor: Actor, message_id: int) -> Message:
-    """The message; of a box that the actor does not have it is said that there is none."""
+async def _mine(conn: AsyncConnection, actor: Actor, message_id: int, *, change: bool = False) -> Message:
+    """The message; of a box that the actor does not have it is said that there is none. `change`: who only
+    reads may not."""
+    if change and not actor.may(Right.CALLS_CONTROL):
+        actor.require(Right.WORK)
     mine = await _boxes(conn, actor)
     found = await store.find(conn, actor.tenant_id, message_id)
     if found is None or not mine.has(found.box):

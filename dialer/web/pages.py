@@ -118,9 +118,10 @@ def add_pages(app: web.Application) -> None:
 async def home(request: web.Request) -> web.StreamResponse:
     """Where one's work is."""
     actor = page_actor(request)
-    return web.Response(
-        status=303, headers={"Location": "/campaigns" if actor.may(Right.CAMPAIGNS_READ) else "/desk"}
-    )
+    for right, path in ((Right.CAMPAIGNS_RUN, "/campaigns"), (Right.REVIEWS_SCORE, "/reviews")):
+        if actor.may(right):
+            return web.Response(status=303, headers={"Location": path})
+    return web.Response(status=303, headers={"Location": "/desk"})
 
 
 async def favicon(request: web.Request) -> web.StreamResponse:

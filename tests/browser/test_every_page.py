@@ -95,6 +95,22 @@ async def sound(person: Visitor, locale: str, paths: Iterable[str]) -> None:
         assert person.complaints == [], path
 
 
+async def test_quality_control_can_open_all_that_its_navigation_names(visit: Visitors, stage: Stage) -> None:
+    """From its own first page on; nothing there is refused."""
+    person = await visit(Role.QUALITY)
+    await person.open("/")
+    assert person.page.url.endswith("/reviews")
+    seen: list[str] = ["/reviews"]
+    for path in seen:  # which grows
+        await person.open(path)
+        assert await person.page.locator("main h1").count() == 1, path
+        links = await person.page.eval_on_selector_all(
+            "header nav a", "all => all.map(one => one.getAttribute('href'))"
+        )
+        seen += [one for one in links if one not in seen]
+    assert {"/board", "/campaigns", "/calls", "/recordings", "/agents", "/voicemail"} <= set(seen)
+
+
 @pytest.mark.parametrize(("locale", "dark"), [("ru", True), ("en", False)])
 async def test_the_page_of_a_recorded_call_is_sound(
     visit: Visitors, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str, dark: bool

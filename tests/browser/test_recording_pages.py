@@ -64,7 +64,7 @@ async def test_a_recording_is_found_and_played(visit: Visitors, stage: Stage, ta
     assert colours > 3
     await page.click("[data-play]")
     await expect(page.locator("[data-when=playing]")).to_be_visible()
-    await page.wait_for_function("document.querySelector('audio').currentTime > 0.3")
+    await expect(canvas).not_to_have_attribute("aria-valuenow", "0.0")
     await page.click("[data-play]")
     await expect(page.locator("[data-when=paused]")).to_be_visible()
     await page.select_option("[data-speed]", "1.5")

@@ -124,6 +124,21 @@ async def test_an_agent_has_the_boxes_of_the_own_queues(floor: Floor, site: Web,
     assert (await agent.call("DELETE", f"~/voicemail/{other}")).status == 404
 
 
+async def test_quality_control_hears_messages_and_changes_none(
+    floor: Floor, site: Web, tmp_path: Path
+) -> None:
+    """It reads all calls; what becomes of a message is for those who work with them."""
+    message = await left(floor, tmp_path, await arrived(floor, await published(floor)))
+    quality = await site.program(Role.QUALITY)
+    assert (await quality.call("GET", f"~/voicemail/{message}/sound")).status == 200
+    for method, path, body in (
+        ("PATCH", "", {"heard": False}),
+        ("DELETE", "", None),
+        ("POST", "/call-back", {}),
+    ):
+        assert (await quality.call(method, f"~/voicemail/{message}{path}", body)).status == 403
+
+
 async def test_who_has_left_a_message_is_called_back_once(floor: Floor, site: Web, tmp_path: Path) -> None:
     """Asked for twice it is one promise."""
     message = await left(floor, tmp_path, await arrived(floor, await published(floor)))
