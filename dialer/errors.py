@@ -84,7 +84,7 @@ class PromptInUse(InUse):
 
 
 class QueueInUse(InUse):
-    """The queue is in use: {used}. Who is led to it without it waits for agents with a skill of its name.
+    """The queue is in use: {used}. Without it who is led there waits for agents with a skill of its name.
 
     `flows` and `numbers` name it, `agents` serve it, so many callers are `waiting` and so many have `kept` a
     place in it.

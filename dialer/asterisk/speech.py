@@ -16,7 +16,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -272,13 +273,22 @@ def _use(kept: Path) -> bool:
     return True
 
 
+def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """When each was used last, bytes, the file. Other processes write and forget meanwhile: what is not whole
+    yet, or gone, is none of them."""
+    for file in folder.glob("[!.]*.wav"):
+        with suppress(FileNotFoundError):
+            found = file.stat()
+            yield found.st_mtime, found.st_size, file
+
+
 def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.glob("*.wav"))
+    return sum(size for _, size, _ in _files(folder))
 
 
 def _forget(folder: Path, most_bytes: int) -> int:
     """Remove what was not used the longest, down to four fifths of the limit; returns what is left, bytes."""
-    found = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in folder.glob("*.wav"))
+    found = sorted(_files(folder))
     left, oldest_in_use = sum(size for _, size, _ in found), time.time() - _IN_USE_S
     removed = 0
     for used, size, file in found:

@@ -153,3 +153,15 @@ def test_a_command_must_say_where_it_writes(tmp_path: Path, line: str) -> None:
     """Else every text would be spoken into nowhere."""
     with pytest.raises(SettingsError, match="DOZVON_SPEECH_COMMAND"):
         load(data_dir=tmp_path, speech_command=line)
+
+
+async def test_what_other_processes_write_and_forget_meanwhile_stops_no_text(tmp_path: Path) -> None:
+    """A sound that is not whole yet, or is gone since it was seen, is not there when sounds are counted: as
+    these links to nothing."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for name in (".sound-half.wav", "gone.wav"):
+        (kept / name).symlink_to(tmp_path / "nothing")
+    speaker = Speaker(Command(line_of(tmp_path)), kept, most_bytes=1)
+    assert seconds(await speaker.sound("Good day", "en")) > 0
+    assert seconds(await speaker.sound("Goodbye", "en")) > 0

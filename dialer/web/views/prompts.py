@@ -11,6 +11,7 @@ from dialer.httpkit.i18n import message
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.paging import decode
 from dialer.httpkit.problems import locale_of
+from dialer.inbound import phrases
 from dialer.inbound.http import INBOUND
 from dialer.prompts.http import PROMPTS, cut_names
 from dialer.prompts.model import LANGUAGES, OwnPrompt
@@ -101,6 +102,7 @@ async def _page(
         status=status,
         prompts=by_name,
         used=await request.app[INBOUND].uses(actor, Named.SOUND),
+        of_queues=phrases.NAMES,
         going=going,
         refused=refused,
         languages=LANGUAGES,
