@@ -95,6 +95,8 @@ from dialer.trunks import http as trunks_http
 from dialer.trunks.service import TrunkService
 from dialer.users import http as users_http
 from dialer.users.service import UserService
+from dialer.visits import http as visits_http
+from dialer.visits.service import VisitService
 from dialer.voicemail import http as voicemail_http
 from dialer.voicemail.service import VoicemailService
 from dialer.web.pages import add_pages
@@ -167,6 +169,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             recordings_http.routes,
             reviews_http.routes,
             scripts_http.routes,
+            visits_http.routes,
             voicemail_http.routes,
             reports_http.routes,
             whynot_http.routes,
@@ -220,7 +223,8 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             ),
             reviews_http.REVIEWS: ReviewService(database),
             reviews_http.REVIEW_FORMS: FormService(database),
-            scripts_http.SCRIPTS: ScriptService(database, ScriptDeeds(database)),
+            visits_http.VISITS: VisitService(database),
+            scripts_http.SCRIPTS: ScriptService(database, ScriptDeeds()),
             voicemail_http.VOICEMAIL: VoicemailService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),
             reports_http.PACES: PaceService(database),

@@ -4,12 +4,13 @@ says that its call came to, where no agent does."""
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.callbacks import making
+from dialer.callbacks import making, store
 from dialer.callbacks.making import Asked
 from dialer.calls import dispositions, retries
 from dialer.calls.dispositions import Choice, Talk
@@ -18,7 +19,11 @@ from dialer.db import events
 from dialer.donotcall import store as donotcall
 from dialer.donotcall.model import Refusal, Source
 from scheduler import hopper, promised, quotas, retry
+from scheduler.callbacks import State
+from scheduler.holds import Hold
 
+#: Kinds of dispositions after which nobody wants the call that was promised in the talk.
+RULED_OUT: Final = ("do_not_call", "refusal", "wrong_person")
 log = structlog.get_logger(__name__)
 
 
@@ -54,8 +59,18 @@ async def settle_lead(
     said: Asked | None,
     now: datetime,
 ) -> None:
-    """What becomes of the lead, and of the callbacks that the talk was made for or in."""
+    """What becomes of the lead, and of the callbacks that the talk was made for or in.
+
+    A call that was promised in the course of the talk (by its script) is kept, unless what the talk came to
+    rules it out or names another time.
+    """
     assert talk.lead_id is not None
+    if said is None and (talk.disposition_id is None or choice.kind == "callback"):
+        kept = await store.made_in(conn, tenant_id, talk.id, talk.lead_id)
+        if kept is not None and kept.state is State.WAITING and choice.kind not in RULED_OUT:
+            again = retry.Again(kept.due_at, hold=Hold.CALLBACK)
+            await hopper.talked(conn, tenant_id, talk.lead_id, talk.created_at, again)
+            return
     planned = await making.plan_in_talk(conn, tenant_id, talk.lead_id, said, now) if said else None
     tries, rules = await retries.of_talk(conn, tenant_id, talk.id)
     due_at = planned.due_at if planned else None
@@ -64,6 +79,18 @@ async def settle_lead(
     await promised.end_of_talk(conn, tenant_id, talk.id, talk.lead_id, now, again=planned is not None)
     if planned is not None:
         await making.write(conn, tenant_id, planned, by=by, now=now, made_in=talk.id)
+
+
+async def promise_in_talk(
+    conn: AsyncConnection, tenant_id: int, by: int | None, talk: Talk, said: Asked, now: datetime
+) -> None:
+    """Promise the person of a talk a call while it goes on. Raises as `making.plan_in_talk`."""
+    assert talk.lead_id is not None
+    planned = await making.plan_in_talk(conn, tenant_id, talk.lead_id, said, now)
+    again = retry.Again(planned.due_at, hold=Hold.CALLBACK)
+    await hopper.talked(conn, tenant_id, talk.lead_id, talk.created_at, again)
+    await promised.end_of_talk(conn, tenant_id, talk.id, talk.lead_id, now, again=True)
+    await making.write(conn, tenant_id, planned, by=by, now=now, made_in=talk.id)
 
 
 async def count(conn: AsyncConnection, tenant_id: int, talk: Talk, choice: Choice, contact_id: int) -> None:

@@ -272,6 +272,8 @@ PLACES: Final[Sequence[Place]] = (
     ),
     Place(t.hook_outcome, _told(t.hook_outcome)),
     Place(t.survey_answer, _told(t.survey_answer)),
+    # That a visit was agreed remains, as the talk does.
+    Place(t.visit, _by(t.visit, "contact_id"), {"place": "", "note": ""}),
     Place(t.offer_answer, _by(t.offer_answer, "contact_id")),
     # After everything that finds calls by their number.
     Place(t.recording_mark, _recording_marks),

@@ -60,8 +60,11 @@ class Checked:
 class Deeds(Protocol):
     """What carries out the actions of scripts; wired in `dialer.app`."""
 
-    async def carry_out(self, actor: Actor, call: CallOf, action: str, values: Mapping[str, str]) -> None:
-        """Do it. Raises what tells the agent why it cannot be done; then the talk stays where it is."""
+    async def carry_out(
+        self, conn: AsyncConnection, actor: Actor, call: CallOf, action: str, values: Mapping[str, str]
+    ) -> None:
+        """Do it, in the transaction that moves the talk on. Raises what tells the agent why it cannot be
+        done; then the talk stays where it is."""
 
 
 class ScriptService:
@@ -203,7 +206,7 @@ class ScriptService:
             here = script.steps[before.step]
             if isinstance(event, Done) and isinstance(here, Action) and here.name not in before.done:
                 told = showing.told(script, before, variables, now)
-                await self._deeds.carry_out(actor, call, here.action, told)
+                await self._deeds.carry_out(conn, actor, call, here.action, told)
             share = walking.share(script, talk.answers)
             await store.save(
                 conn,

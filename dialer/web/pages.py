@@ -52,6 +52,7 @@ from dialer.web.views import (
     scripts,
     trunks,
     users,
+    visits,
     voicemail,
     whynot,
 )
@@ -106,6 +107,7 @@ def add_pages(app: web.Application) -> None:
         policies,
         prompts,
         users,
+        visits,
         voicemail,
         whynot,
     ):

@@ -46,6 +46,12 @@ SCRIPT_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "objection": "objection",
             "critical": "critical",
         },
+        "visit": {
+            "booked": "booked",
+            "kept": "came",
+            "missed": "did not come",
+            "canceled": "called off",
+        },
         "script_told": {
             "at": "when",
             "place": "where",

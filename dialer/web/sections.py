@@ -84,6 +84,7 @@ SITE: Final[Sequence[Section | Part]] = (
             Section("/contacts", "contacts", (Right.CONTACTS_READ,), ("/why-not",)),
             Section("/lists", "lists", (Right.CONTACTS_READ,), ("/imports",)),
             Section("/segments", "segments", (Right.CONTACTS_READ,), ("/fields", "/grids")),
+            Section("/visits", "visits", (Right.CALLS_READ,)),
             Section("/do-not-call", "do_not_call", (Right.CONTACTS_READ,)),
         ),
     ),

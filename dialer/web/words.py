@@ -180,6 +180,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "contacts": "Contacts",
             "lists": "Lists",
             "segments": "Segments",
+            "visits": "Visits",
             "do_not_call": "Do not call",
             "set_up": "Set-up",
             "trunks": "Trunks",

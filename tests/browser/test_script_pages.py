@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from playwright.async_api import expect
 from sqlalchemy import select
 from support.browser import Visitors
@@ -13,6 +15,8 @@ from dialer.db import tables as t
 from dialer.httpkit.access import Actor, Role
 from dialer.scripts import shipped
 from dialer.scripts.walking import Answered, Went
+from dialer.visits import booking
+from dialer.visits.model import Booking
 
 SERVER = Actor.server(TENANT)
 
@@ -114,3 +118,24 @@ async def test_agents_do_not_see_the_pages_of_scripts(visit: Visitors, stage: St
     agent = await visit(Role.OPERATOR)
     for path in ("/scripts", "/scripts/new", "/scripts/1", "/scripts/1/edit", "/scripts/1/versions/1"):
         assert (await agent.context.request.get(agent.url + path)).status == 403
+
+
+async def test_who_comes_stands_on_the_page_of_visits(visit: Visitors, stage: Stage) -> None:
+    """A visit that is booked while one looks appears; who came is said by a button."""
+    person = await visit(Role.SUPERVISOR, locale="ru")
+    page = person.page
+    async with page.expect_response(lambda reply: "/api/v1/events" in reply.url):
+        await person.open("/visits")
+    await expect(page.locator("#visits")).to_contain_text("На эти дни никто не записан.")
+    call_id = await stage.assign(stage.agents[0], surname="Жуков")
+    async with stage.database.tenant(TENANT) as conn:
+        contact_id = await conn.scalar(select(t.attempt.c.contact_id).where(t.attempt.c.id == call_id))
+        assert contact_id is not None
+        at = utc_now() + timedelta(days=2)
+        wanted = Booking(contact_id, stage.campaign_id, call_id, stage.agents[0], at, "Салон на Мира")
+        await booking.book(conn, TENANT, wanted, by=None, now=utc_now())
+    row = page.locator("#visits tbody tr")
+    await expect(row).to_contain_text("Жуков")
+    await expect(row).to_contain_text("Салон на Мира")
+    await row.get_by_role("button", name="не пришёл").click()
+    await expect(row.locator("td:nth-child(5)")).to_have_text("не пришёл")

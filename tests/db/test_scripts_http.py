@@ -46,7 +46,7 @@ exits:
 async def site(database: Database, database_url: str) -> AsyncIterator[Web]:
     """The application with scripts."""
     services: dict[web.AppKey[Any], Any] = {
-        http.SCRIPTS: ScriptService(database, ScriptDeeds(database)),
+        http.SCRIPTS: ScriptService(database, ScriptDeeds()),
         campaigns_http.CAMPAIGNS: CampaignService(database),
     }
     tables = [http.routes, campaigns_http.routes]
@@ -123,7 +123,7 @@ async def test_a_talk_keeps_each_answer_and_its_version(site: Web, stage: Stage)
     """The answer is in the database when the reply comes; a version that is published meanwhile is for later
     talks; who is at another step by now is told so; the figures count."""
     call_id = await talk(site, stage)
-    scripts, agent = ScriptService(stage.database, ScriptDeeds(stage.database)), await agent_of(site, stage)
+    scripts, agent = ScriptService(stage.database, ScriptDeeds()), await agent_of(site, stage)
     shown = await scripts.of_call(agent, call_id)
     assert shown is not None
     assert (shown.step, shown.back) == ("hello", False)
@@ -167,7 +167,7 @@ async def test_an_action_is_carried_out_once(site: Web, stage: Stage) -> None:
 async def test_an_agent_leads_the_own_talk_only(site: Web, stage: Stage) -> None:
     """Another agent neither sees nor moves it."""
     call_id = await talk(site, stage)
-    scripts = ScriptService(stage.database, ScriptDeeds(stage.database))
+    scripts = ScriptService(stage.database, ScriptDeeds())
     own, other = await agent_of(site, stage), await agent_of(site, stage, 1)
     assert (await scripts.act(own, call_id, "hello", Went())).step == "age"
     for refused in (scripts.of_call(other, call_id), scripts.act(other, call_id, "age", Back())):
@@ -178,7 +178,7 @@ async def test_an_agent_leads_the_own_talk_only(site: Web, stage: Stage) -> None
 async def test_what_is_sent_twice_is_said_once(site: Web, stage: Stage) -> None:
     """A key that was pressed twice moves the talk on once; another answer to a past step is refused."""
     call_id = await talk(site, stage)
-    scripts = ScriptService(stage.database, ScriptDeeds(stage.database))
+    scripts = ScriptService(stage.database, ScriptDeeds())
     own = await agent_of(site, stage)
     for _ in range(2):
         assert (await scripts.act(own, call_id, "hello", Went())).step == "age"

@@ -33,7 +33,7 @@ exits:
 
 async def published(database: Database, actor: Actor, text: str = INVITATION) -> ScriptService:
     """The service, with this script live."""
-    scripts = ScriptService(database, ScriptDeeds(database))
+    scripts = ScriptService(database, ScriptDeeds())
     made = await scripts.write(actor, text)
     await scripts.publish(actor, made.script, made.version)
     return scripts

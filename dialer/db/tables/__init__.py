@@ -155,6 +155,7 @@ from dialer.db.tables.users import (
     tenant,
     user_session,
 )
+from dialer.db.tables.visits import VISIT_STATES, visit
 
 __all__ = [
     "AGENT_STATES",
@@ -199,6 +200,7 @@ __all__ = [
     "STAY_ENDS",
     "TOKEN_SCOPES",
     "TRUNK_HEALTH",
+    "VISIT_STATES",
     "active_number",
     "activity_state",
     "agent",
@@ -303,5 +305,6 @@ __all__ = [
     "trunk_load",
     "trunk_rate",
     "user_session",
+    "visit",
     "voicemail",
 ]

@@ -120,7 +120,7 @@
     "agent.state", "agent.phone_not_reached", "agent.message", "agent.moved", "alert.raised", "alert.cleared", "call.state", "call.talk", "call.assigned", "call.disposed", "campaign.status",
     "campaign.pace", "import.progress", "do_not_call.import", "lead.offered", "segment.leads", "trunk.changed",
     "cleaning.progress", "queue.changed", "callback.state", "callback.reminder", "flow.step", "flow.changed",
-    "voicemail.left", "voicemail.changed", "queue.place", "script.step", "script.action",
+    "voicemail.left", "voicemail.changed", "queue.place", "script.step", "script.action", "visit.changed",
   ];
   const SILENT_MS = 40000; // the server says something every 15 s
   const strip = document.getElementById("link-lost");

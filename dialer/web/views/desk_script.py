@@ -46,7 +46,7 @@ async def lead(request: web.Request) -> web.StreamResponse:
     try:
         await request.app[SCRIPTS].act(actor, call_id, step, event)
     except Invalid as error:
-        if error.details["field"] != "answer" or not is_fragment(request):
+        if not isinstance(event, Answered | Done) or not is_fragment(request):
             raise
         return await _refused(request, error)
     if is_fragment(request):
@@ -55,9 +55,13 @@ async def lead(request: web.Request) -> web.StreamResponse:
 
 
 async def _refused(request: web.Request, error: Invalid) -> web.StreamResponse:
-    """What was typed stays where it is; a notice says why it is no answer."""
+    """What was typed stays where it is; a notice says why it is no answer, or why a time cannot be."""
     locale = locale_of(request)
-    text = f"{translator(locale).gettext('Answer')}: {said(error.details['reason'], locale)}."
+    texts, asked = translator(locale), error.details["field"] == "answer"
+    text = (
+        f"{texts.gettext('Answer') if asked else texts.gettext('Not done')}:"
+        f" {said(error.details['reason'], locale)}."
+    )
     headers = {"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"}
     return await page(request, "parts/notice.html", status=error.status, headers=headers, text=text)
 
