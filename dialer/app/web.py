@@ -13,11 +13,12 @@ from dialer.agents.service import AgentService
 from dialer.app import quality, segments
 from dialer.app.script_deeds import ScriptDeeds
 from dialer.asterisk.speech import Speaker
-from dialer.boards import alerts_http
+from dialer.boards import alerts_http, what_if_http
 from dialer.boards import http as boards_http
 from dialer.boards.alerts import AlertService
 from dialer.boards.moving import MovingService
 from dialer.boards.service import BoardService
+from dialer.boards.what_if_service import WhatIfService
 from dialer.callbacks import http as callbacks_http
 from dialer.callbacks.service import CallbackService
 from dialer.calls import controls_http, listening_http, proofs_http
@@ -150,6 +151,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             donotcall_http.routes,
             boards_http.routes,
             alerts_http.routes,
+            what_if_http.routes,
             messages_http.routes,
             agents_http.routes,
             calls_http.routes,
@@ -200,6 +202,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             boards_http.BOARDS: BoardService(database),
             boards_http.MOVING: MovingService(database),
             alerts_http.ALERTS: AlertService(database),
+            what_if_http.WHAT_IF: WhatIfService(database, settings.prompts_dir),
             agents_http.PHONES: BrowserPhones(database, desk, IceServers.of(settings)),
             callbacks_http.CALLBACKS: callbacks,
             hooks_http.HOOKS: hooks,

@@ -54,6 +54,7 @@ from dialer.web.views import (
     users,
     visits,
     voicemail,
+    what_if,
     whynot,
 )
 
@@ -109,6 +110,7 @@ def add_pages(app: web.Application) -> None:
         users,
         visits,
         voicemail,
+        what_if,
         whynot,
     ):
         app.router.add_routes(view.routes)

@@ -30,6 +30,7 @@ NAMES = (
     "calls",
     "answer",
     "stream",
+    "board",
     "day",
     "reports",
     "air",

@@ -1,0 +1,222 @@
+"""The supervisor's board with 200 agents at work: how late a change is on it, and what it costs the line.
+
+Engine, web and PostgreSQL are real, Asterisk is on paper. Boards are read as the page does it: a stream of
+events, and two parts that are asked for anew when events say so, no oftener than the page asks. A change is
+late by the time from the moment that the engine has written down for it to the whole answer with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
+
+from dialer.agents import store as agents
+from dialer.bench.load.centre_data import TENANT
+from dialer.bench.load.model import Measured, Say, Wish, spread
+from dialer.bench.load.stage import Stage, open_stage
+from dialer.clock import utc_now
+
+AGENTS, BOARDS = 200, 5
+#: As app.js has it: events of a moment renew a part once; and data-every of board.html.
+GATHER_S: Final = 0.025
+EVERY_S: Final = 0.3
+FLOOR: Final = "/board/floor"
+#: path -> the kinds of events that renew it, by how they begin.
+PARTS: Final = {
+    FLOOR: ("agent.",),
+    "/board/work": ("call.", "agent.", "campaign.", "queue.place", "trunk.changed"),
+}
+#: What a browser is promised.
+MOST_LATE_MS: Final = 1000.0
+MOST_KB_PER_S: Final = 100.0
+_TILE: Final = re.compile(r'id="at-(\d+)" class="a-(\w+)')
+
+
+@dataclass(slots=True)
+class Board:
+    """One board that is looked at."""
+
+    http: ClientSession
+    headers: dict[str, str]
+    url: str
+    #: bytes that have come: of the stream, of the parts
+    stream_bytes: int = 0
+    part_bytes: int = 0
+    fetches: int = 0
+    #: milliseconds from the change to the answer with it
+    late_ms: list[float] = field(default_factory=list)
+    #: of agents' changes that no answer has had yet: when they were
+    waiting: list[datetime] = field(default_factory=list)
+    #: the floor as it was told last
+    floor: str = ""
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    _wake: dict[str, asyncio.Event] = field(default_factory=lambda: {path: asyncio.Event() for path in PARTS})
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
+            for path in PARTS:
+                group.create_task(self._renew(path))
+
+    async def _listen(self) -> None:
+        kind = ""
+        async with self.http.get(f"{self.url}/api/v1/events", headers=self.headers) as reply:
+            reply.raise_for_status()
+            async for raw in reply.content:
+                self.stream_bytes += len(raw)
+                if raw.startswith(b"event: "):
+                    kind = raw[7:].decode().strip()
+                    self.opened.set()
+                elif raw.startswith(b"data: {") and kind != "alive":
+                    self._heard(kind, raw[6:])
+
+    def _heard(self, kind: str, data: bytes) -> None:
+        if kind == "agent.state":
+            self.waiting.append(datetime.fromisoformat(json.loads(data)["payload"]["since"]))
+        for path, kinds in PARTS.items():
+            if kind.startswith(kinds):
+                self._wake[path].set()
+
+    async def _renew(self, path: str) -> None:
+        loop, last_s = asyncio.get_running_loop(), float("-inf")
+        while True:
+            await self._wake[path].wait()
+            await asyncio.sleep(max(GATHER_S, last_s + EVERY_S - loop.time()))
+            self._wake[path].clear()
+            last_s, mine = loop.time(), self.waiting if path == FLOOR else []
+            if path == FLOOR:
+                self.waiting = []
+            text = await self._fetch(path)
+            if path == FLOOR:
+                self.floor = text
+                now = utc_now()
+                self.late_ms += [(now - each).total_seconds() * 1000 for each in mine]
+
+    async def _fetch(self, path: str) -> str:
+        headers = self.headers | {"Accept-Encoding": "gzip, deflate", "HX-Request": "true"}
+        async with self.http.get(self.url + path, headers=headers) as reply:
+            reply.raise_for_status()
+            body = await reply.read()
+            self.fetches += 1
+            self.part_bytes += len(body) + sum(
+                len(name) + len(value) + 4 for name, value in reply.raw_headers
+            )
+            packed = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+            how = reply.headers.get("Content-Encoding")
+            return (zlib.decompress(body, packed[how]) if how else body).decode()
+
+
+class BoardRow:
+    """Boards over a busy floor."""
+
+    name = "board"
+    title = (
+        "Five boards of supervisors over 200 agents at work: from a change of an agent to the whole part of "
+        "the page with it, and bytes to each browser; Asterisk on paper, engine, web and PostgreSQL real"
+    )
+    columns = (
+        ("agents", "agents"),
+        ("calls_per_s", "calls/s asked"),
+        ("changes_per_s", "changes of agents/s"),
+        ("late_ms_p50", "late p50, ms"),
+        ("late_ms_p95", "p95"),
+        ("late_ms_max", "max"),
+        ("kb_per_s", "kB/s a board"),
+        ("stream_kb_per_s", "of it events"),
+        ("web_cores", "cores: web"),
+        ("db_cores", "PostgreSQL"),
+    )
+
+    async def measure(self, wish: Wish, say: Say) -> AsyncIterator[Measured]:
+        """One measurement."""
+        agents_at_work = 40 if wish.short else AGENTS
+        case = f"agents={agents_at_work}"
+        if (self.name, case, wish.short) in wish.known:
+            return
+        seconds, talk_s = (6.0, 8.0) if wish.short else (60.0, 30.0)
+        rate = agents_at_work / (talk_s + 2.0) / 1.1
+        leads = round(rate * (seconds + talk_s + 40) * 1.5) + 100
+        async with open_stage(
+            say, agents=agents_at_work, leads=leads, ring_s=0.5, talk_s=talk_s, paper=True
+        ) as stage:
+            await stage.agents(agents_at_work)
+            await stage.rate(rate)
+            await stage.start()
+            await stage.watch(min(talk_s, seconds))  # until agents talk and become free one by one
+            yield await self._look(stage, case, agents_at_work, rate, seconds, wish)
+
+    async def _look(
+        self, stage: Stage, case: str, many: int, rate: float, seconds: float, wish: Wish
+    ) -> Measured:
+        headers = {"Authorization": f"Bearer {stage.data.supervisor_token}"}
+        timeout = ClientTimeout(total=None, sock_read=60)
+        async with ClientSession(
+            connector=TCPConnector(limit=0), timeout=timeout, auto_decompress=False
+        ) as http:
+            boards = [Board(http, headers, stage.server.url) for _ in range(BOARDS)]
+            tasks = [asyncio.create_task(one.run()) for one in boards]
+            try:
+                async with asyncio.timeout(30):
+                    await asyncio.gather(*(one.opened.wait() for one in boards))
+                cpu = stage.cpu()
+                await stage.watch(seconds)
+                spent = stage.cpu().since(cpu)
+                late = [each for one in boards for each in one.late_ms]
+                stream = sum(one.stream_bytes for one in boards)
+                parts = sum(one.part_bytes for one in boards)
+                await stage.pause()
+                differs = await self._settled(stage, boards[0])
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+        figures = {
+            "agents": many,
+            "calls_per_s": rate,
+            "changes_per_s": len(late) / BOARDS / seconds,
+            **spread(late, "late_ms"),
+            "late_ms_max": max(late, default=0.0),
+            "kb_per_s": (stream + parts) / BOARDS / seconds / 1000,
+            "stream_kb_per_s": stream / BOARDS / seconds / 1000,
+            "web_cores": spent["web"] / seconds,
+            "db_cores": spent["db"] / seconds,
+        }
+        return Measured(
+            self.name, case, wish.seed, wish.short, figures, broken=_broken(figures, differs, wish.short)
+        )
+
+    async def _settled(self, stage: Stage, board: Board) -> str:
+        """Whether the board shows what is so, once calls end one after another; what differs."""
+        differs: dict[int, str] = {}
+        for _ in range(100):
+            shown = {int(agent): state for agent, state in _TILE.findall(board.floor)}
+            async with stage.server.database.tenant(TENANT) as conn:
+                true = {one.agent_id: one.state.value for one in await agents.open_shifts(conn, TENANT)}
+            differs = {agent: f"{shown.get(agent)}, is {state}" for agent, state in true.items()
+                       if shown.get(agent) != state}  # fmt: skip
+            if not differs:
+                return ""
+            await asyncio.sleep(0.1)  # what the page is given too: a change is on its way
+        return f"the board shows {differs}"
+
+
+def _broken(figures: dict[str, float], differs: str, short: bool) -> str:
+    if differs or not figures["changes_per_s"]:
+        return differs or "no change was on a board"
+    if short:
+        return ""  # it shows that the bench works
+    if figures["late_ms_p95"] >= MOST_LATE_MS:
+        return "changes are on the board later than in a second"
+    return "" if figures["kb_per_s"] < MOST_KB_PER_S else "a browser gets more than 100 kB/s"
+
+
+BOARD = BoardRow()

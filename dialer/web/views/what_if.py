@@ -1,0 +1,67 @@
+"""What another setting of a campaign would give, asked before anything is changed."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from dialer.boards.what_if_http import WHAT_IF, WhatIfIn
+from dialer.boards.what_if_service import BOUND_S, MODES
+from dialer.campaigns.http import CAMPAIGNS
+from dialer.errors import DozvonError, Invalid
+from dialer.httpkit.access import Right
+from dialer.httpkit.identity import page_actor
+from dialer.httpkit.problems import locale_of
+from dialer.web import forms
+from dialer.web.render import page
+
+routes = web.RouteTableDef()
+PATH = "/campaigns/{campaign_id:[0-9]{1,18}}/what-if"
+
+
+@routes.get(PATH)
+async def form(request: web.Request) -> web.StreamResponse:
+    """The form."""
+    actor = page_actor(request, Right.CAMPAIGNS_RUN)
+    view = await request.app[CAMPAIGNS].campaign(actor, int(request.match_info["campaign_id"]))
+    return await page(
+        request,
+        "what_if.html",
+        campaign=view.campaign,
+        policy=view.policy,
+        modes=MODES,
+        bound_s=BOUND_S,
+        answer=None,
+        faults={},
+    )
+
+
+@routes.post(PATH)
+async def ask(request: web.Request) -> web.StreamResponse:
+    """The answer, beside the present setting."""
+    actor = page_actor(request, Right.CAMPAIGNS_RUN)
+    campaign_id = int(request.match_info["campaign_id"])
+    view = await request.app[CAMPAIGNS].campaign(actor, campaign_id)
+    values = forms.given(await forms.texts(request), WhatIfIn)
+    answer, faults = None, {}
+    try:
+        if "abandon_target" in values:
+            values["abandon_target"] = _share(values["abandon_target"])
+        answer = await request.app[WHAT_IF].ask(actor, campaign_id, forms.read(WhatIfIn, values).change)
+    except DozvonError as error:
+        faults = forms.faults(error, locale_of(request))
+    return await page(
+        request,
+        "parts/what_if.html",
+        campaign=view.campaign,
+        policy=view.policy,
+        answer=answer,
+        faults=faults,
+    )
+
+
+def _share(text: str) -> float:
+    """Hundredths as a share. Raises Invalid."""
+    try:
+        return float(text) / 100
+    except ValueError:
+        raise Invalid(field="abandon_target", reason="must be a number") from None
