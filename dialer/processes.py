@@ -274,12 +274,14 @@ async def _watched(server: Server) -> AsyncIterator[None]:
 
 
 async def _all_ready(children: Mapping[str, Child]) -> None:
-    try:
-        async with asyncio.timeout(READY_S):
-            await asyncio.gather(*(child.ready for child in children.values()))
-    except TimeoutError:
-        late = ", ".join(name for name, child in children.items() if not child.ready.done())
-        raise ProcessFell(name=late, code=f"not ready within {READY_S:g} s") from None
+    # Not `gather` in a timeout: it would cancel those that are late, and none would be told of.
+    ready = [child.ready for child in children.values()]
+    await asyncio.wait(ready, timeout=READY_S, return_when=asyncio.FIRST_EXCEPTION)
+    for each in ready:
+        if each.done():
+            each.result()
+    if late := [name for name, child in children.items() if not child.ready.done()]:
+        raise ProcessFell(name=", ".join(late), code=f"not ready within {READY_S:g} s")
 
 
 async def _keep_postgres(postgres: EmbeddedPostgres) -> None:

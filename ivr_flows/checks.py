@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
@@ -62,6 +64,8 @@ NAMED: Final[Mapping[Named, tuple[str, str]]] = {
     Named.DESTINATION: ("no_destination", "there is no agent and no destination “{name}”: {near}"),
     Named.QUEUE: ("no_queue", "there is no queue “{name}”, and no agent has a skill of this name: {near}"),
 }
+#: So many problems of one check are told of at once: nobody reads more.
+MOST: Final = 200
 #: Verbs from which the call needs no next state.
 LAST: Final = (Verb.HANGUP, Verb.GOTO_FLOW, Verb.TRANSFER, Verb.ENQUEUE, Verb.DIAL)
 #: Where variables come from that no state sets.
@@ -72,8 +76,8 @@ def problems(
     flow: Flow,
     known: Mapping[Named, Collection[str]] = MappingProxyType({}),
 ) -> tuple[Problem, ...]:
-    """All that is wrong, in the order of the text. `known`: the names that there are; a kind that is not in
-    it is not looked at."""
+    """What is wrong, in the order of the text; of one check `MOST` at most. `known`: the names that there
+    are; a kind that is not in it is not looked at."""
     return tuple(sorted(_Look(flow).all(known), key=lambda one: (one.line, one.path)))
 
 
@@ -119,20 +123,26 @@ class _Look:
         return Problem(self.flow.lines.get(at, 0), path, code, told(text, **names) if names else text)
 
     def all(self, known: Mapping[Named, Collection[str]]) -> Iterator[Problem]:
-        """Every problem."""
+        """The problems of each check."""
+        of_names = self.begins(), self.states(), self.names(known)
+        of_ways = self.reached(), self.dead_ends(), self.loops()
+        for check in (*of_names, *of_ways):
+            yield from islice(check, MOST)
+
+    def begins(self) -> Iterator[Problem]:
+        """States that the flow itself names."""
         flow = self.flow
         for name in ("initial_state", "on_error"):
             target = getattr(flow, name)
             if target not in flow.states and (target or name == "initial_state"):
                 near = _near(target, flow.states)
                 yield self.bad(name, "no_state", "there is no state “{name}”: {near}", name=target, near=near)
-        for state in flow.states.values():
+
+    def states(self) -> Iterator[Problem]:
+        """What is wrong with one of them."""
+        for state in self.flow.states.values():
             yield from self.branches(state)
             yield from self.variables(state)
-        yield from self.names(known)
-        yield from self.reached()
-        yield from self.dead_ends()
-        yield from self.loops()
 
     def branches(self, state: State) -> Iterator[Problem]:
         """Transitions that lead nowhere, and events that need a branch."""
@@ -180,13 +190,13 @@ class _Look:
 
     def variables(self, state: State) -> Iterator[Problem]:
         """Variables that nothing sets."""
-        known = self.known()
+        known = self.known
         about = state.properties
         used = {name for text in texts(about) for name in _names(text)}
         if isinstance(about, ConditionProperties):
             used |= {test.variable for test in (*about.all, *about.any)}
         for name in sorted(used):
-            if name not in known and name.partition(".")[0] not in (*ROOTS, *self.prefixes()):
+            if name not in known and name.partition(".")[0] not in (*ROOTS, *self.prefixes):
                 path, near = f"states.{state.name}.properties", _near(name, known)
                 yield self.bad(
                     path,
@@ -196,6 +206,7 @@ class _Look:
                     near=near,
                 )
 
+    @cached_property
     def known(self) -> set[str]:
         """The variables that the call or a state sets."""
         found = {*GIVEN, "campaign", "queue", "node"}
@@ -211,6 +222,7 @@ class _Look:
                 found.add(f"consent.{about.purpose}")
         return found
 
+    @cached_property
     def prefixes(self) -> set[str]:
         """The first names of what look-ups bring."""
         every = (state.properties for state in self.flow.states.values())

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from dialer import processes
 from dialer.db.embedded import Urls
-from dialer.processes import child_environment
+from dialer.errors import ProcessFell
+from dialer.processes import Child, child_environment
 from dialer.settings import Settings, load
 
 URLS = Urls(
@@ -50,3 +52,12 @@ def test_children_have_the_servers_settings(tmp_path: Path, monkeypatch: pytest.
         exclude={"database_owner_url"}
     )
     assert load().database_owner_url is None
+
+
+async def test_who_is_late_at_a_start_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the processes only those that have not said they are ready."""
+    monkeypatch.setattr(processes, "READY_S", 0.01)
+    children = {name: Child(name, {}) for name in ("engine", "web", "jobs")}
+    children["web"].ready.set_result({})
+    with pytest.raises(ProcessFell, match="process engine, jobs does not start"):
+        await processes._all_ready(children)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from support.flows import NOON, document
 
-from ivr_flows import shipped
-from ivr_flows.checks import problems
+from ivr_flows import checks, shipped
+from ivr_flows.checks import MOST, problems
 from ivr_flows.hosts import allowed, check_template, fill, taken
 from ivr_flows.loader import from_document
 from ivr_flows.model import LANGUAGES, Flow
@@ -159,6 +159,31 @@ def test_a_long_flow_is_checked_without_a_fall() -> None:
     assert problems(flow(*row, initial="s0")) == ()
     row[-1] = say("s899", "s0")
     assert {one.code for one in problems(flow(*row, initial="s0"))} == {"dead_end", "loop", "unreachable"}
+
+
+def test_of_a_flow_in_which_all_is_wrong_enough_is_told() -> None:
+    """Not a problem for each of eight thousand branches; each check has its say."""
+    ways = [{key: f"x{n}x{key}" for key in ("1", "2", "3", "4", "5", "default")} for n in range(900)]
+    found = problems(flow(*(state(f"s{n}", "menu", way, prompt="Hi") for n, way in enumerate(ways))))
+    assert {one.code for one in found} == {"no_state", "dead_end"}
+    assert [one.code for one in found].count("no_state") <= MOST + 1
+
+
+def test_each_state_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the states of a flow set is gathered once, not for each state anew: a thousand would take seconds,
+    in which the server answers nobody."""
+    gathered = []
+    known: Any = checks._Look.__dict__["known"]
+    real = known.func
+
+    def counted(look: object) -> Any:
+        gathered.append(look)
+        return real(look)
+
+    monkeypatch.setattr(known, "func", counted)
+    names = [f"s{n}" for n in range(20)]
+    assert problems(flow(*map(say, names, [*names[1:], "end"]), initial="s0")) == ()
+    assert len(gathered) == 1
 
 
 # -- hosts ---------------------------------------------------------------------------------------------------
