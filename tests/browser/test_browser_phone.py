@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import expect
 from support.browser import Visitors
 from support.browser_phone import (
+    BACKGROUND,
     agent,
     at_browser,
     connected,
@@ -123,3 +124,21 @@ async def test_a_supervisor_listens_and_whispers_by_the_browser(centre: Centre, 
     logged = [(row.action, row.details.get("mode")) for row in await centre.rows(audit)]
     assert [mode for action, mode in logged if action == "agent.listen"] == ["listen", "whisper"]
     await centre.until_agent(agent_id, AgentState.TALKING)
+
+
+async def test_a_page_in_the_background_pops_and_answers(centre: Centre, desk: Visitors) -> None:
+    """Its timers ring once a second and nothing is painted: the phone is picked up by itself when it is
+    called again, and the card is there, with its name in the title."""
+    person, agent_id = await at_browser(centre, desk)
+    page = person.page
+    await page.evaluate(BACKGROUND)
+    shift = await centre.until_agent(agent_id, AgentState.READY)
+    async with centre.manager() as link:
+        await link.send({"Action": "Hangup", "Channel": str(shift.leg)})
+    await centre.until_agent(agent_id, AgentState.LOST)
+    await centre.until_agent(agent_id, AgentState.READY, within_s=30)
+    await centre.campaign([human()])
+    shift = await centre.until_agent(agent_id, AgentState.TALKING)
+    await until_voice(centre, page, sent=50, received=50, heard=0.001)
+    await expect(page).to_have_title("● Клиент 0", timeout=30_000)
+    await expect(page.locator(".card")).to_have_attribute("data-card", str(shift.attempt_id))

@@ -24,7 +24,7 @@ async def test_an_agent_takes_twenty_calls_by_the_browser(centre: Centre, desk: 
     person, agent_id = await at_browser(centre, desk)
     (other,) = await centre.add_agents(phones=["agent-1"], takes=Takes.INBOUND)
     page, keyboard = person.page, person.page.keyboard
-    await centre.campaign([human() for _ in range(CALLS)], script="visit")
+    await centre.campaign([human(n) for n in range(CALLS)], script="visit")
     legs: set[UUID | None] = set()
     talks: set[UUID] = set()
     for n in range(CALLS):

@@ -71,9 +71,25 @@ WATCHED = """
 """
 
 
-def human(ring_s: float = 0.5) -> str:
-    """Somebody who answers and talks."""
-    return encode(Behaviour.HUMAN, ring_s=ring_s).e164
+#: Makes a page one in the background, as browsers treat it: hidden, its timers ring at whole seconds only,
+#: and no frame is painted.
+BACKGROUND = """
+(() => {
+  Object.defineProperty(document, "hidden", { get: () => true });
+  Object.defineProperty(document, "visibilityState", { get: () => "hidden" });
+  const whole = (ms) => Math.max(1000, Math.ceil((ms || 0) / 1000) * 1000);
+  const [once, often] = [window.setTimeout, window.setInterval];
+  window.setTimeout = (act, ms, ...more) => once(act, whole(ms), ...more);
+  window.setInterval = (act, ms, ...more) => often(act, whole(ms), ...more);
+  window.requestAnimationFrame = () => 0;
+  document.dispatchEvent(new Event("visibilitychange"));
+})();
+"""
+
+
+def human(n: int = 0, *, ring_s: float = 0.5) -> str:
+    """The n-th of those who answer and talk."""
+    return encode(Behaviour.HUMAN, ring_s=ring_s, detail=n).e164
 
 
 def quiet(ring_s: float = 0.5) -> str:

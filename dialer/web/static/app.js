@@ -82,12 +82,13 @@
       this.timer = 0;
       this.busy = false;
       this.again = false;
+      this.soon = false;
       element.addEventListener("htmx:afterRequest", (event) => {
         if (event.detail.elt !== element) return;
         this.busy = false;
         // No answer, or one that says "not now".
         if (event.detail.failed && [0, 503].includes(event.detail.xhr.status)) setTimeout(() => this.renew(), 2000);
-        if (this.again) this.renew();
+        if (this.again) this.renew(this.soon);
       });
       element.addEventListener("htmx:afterSettle", () => { tick(); announce(); });
     }
@@ -98,17 +99,22 @@
       return mine && this.kinds.some((one) => (one.endsWith(".") ? kind.startsWith(one) : kind === one));
     }
 
-    renew() {
-      if (this.busy) { this.again = true; return; }
+    // `soon`: somebody comes on the line. By no timer: those of a tab in the background ring once a second.
+    renew(soon = false) {
+      if (this.busy) { this.again = true; this.soon ||= soon; return; }
+      if (soon) { this.ask(); return; }
       if (this.timer) return;
       const wait = Math.max(GATHER_MS, this.last + this.every - performance.now());
-      this.timer = setTimeout(() => {
-        this.timer = 0;
-        this.again = false;
-        this.busy = true;
-        this.last = performance.now();
-        htmx.trigger(this.element, "refresh");
-      }, wait);
+      this.timer = setTimeout(() => this.ask(), wait);
+    }
+
+    ask() {
+      clearTimeout(this.timer);
+      this.timer = 0;
+      this.again = this.soon = false;
+      this.busy = true;
+      this.last = performance.now();
+      htmx.trigger(this.element, "refresh");
     }
   }
   const parts = [...document.querySelectorAll("[data-on]")].map((element) => new Part(element));
@@ -157,7 +163,8 @@
       source.addEventListener(kind, (message) => {
         hear(message);
         const event = JSON.parse(message.data);
-        for (const part of parts) if (part.wants(kind, event)) part.renew();
+        const soon = kind === "call.assigned" && "mine" in body.dataset;
+        for (const part of parts) if (part.wants(kind, event)) part.renew(soon);
       });
     }
   }
