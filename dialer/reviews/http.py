@@ -346,7 +346,7 @@ async def score(call: Call, call_id: UUID, form_id: int, body: ScoresIn) -> Revi
 
 @routes.get("/reviews/tasks", right=Right.REVIEWS_READ)
 async def tasks(call: Call, query: TasksQuery) -> list[TaskOut]:
-    """Calls that were drawn to be scored, the newest 500."""
+    """Calls that were drawn to be scored in the last three months, the newest 500."""
     found = await call.app[REVIEWS].tasks(call.actor, open_=query.open)
     return [TaskOut.model_validate(one) for one in found]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,6 +35,8 @@ from dialer.said import told
 
 #: Tasks and calibrations that are shown at once.
 MOST = 500
+#: Who has not scored a call so long will not.
+TASKS_FOR = timedelta(days=92)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +138,11 @@ class ReviewService:
             return await store.figures(conn, actor.tenant_id, agent_id=agent_id, since=since, until=until)
 
     async def tasks(self, actor: Actor, *, open_: bool | None = None) -> list[Task]:
-        """Calls that were drawn to be scored, the newest 500."""
+        """Calls that were drawn to be scored in the last three months, the newest 500."""
         actor.require(Right.REVIEWS_READ)
+        since = (utc_now() - TASKS_FOR).date()
         async with self._database.tenant(actor.tenant_id) as conn:
-            return await store.tasks(conn, actor.tenant_id, open_=open_, limit=MOST)
+            return await store.tasks(conn, actor.tenant_id, since, open_=open_, limit=MOST)
 
     # -- calibration -------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -117,7 +117,7 @@ _TASKS = Prepared(
            WHERE v.tenant_id = t.tenant_id AND v.call_id = t.call_id AND v.form_id = p.form_id
              AND v.calibration_id IS NULL
            ORDER BY v.id LIMIT 1) w ON true
-     WHERE t.tenant_id = :tenant_id
+     WHERE t.tenant_id = :tenant_id AND t.week >= :since
        AND (CAST(:open AS boolean) IS NULL OR (w.scorer IS NULL) = CAST(:open AS boolean))
      ORDER BY t.week DESC, g.name, t.call_id
      LIMIT :limit
@@ -249,9 +249,12 @@ async def figures(
     return [AgentFigure(**row) for row in rows]
 
 
-async def tasks(conn: AsyncConnection, tenant_id: int, *, open_: bool | None, limit: int) -> list[Task]:
-    """Calls that were drawn, those of the last week first; `open_`: nobody has scored them yet."""
-    rows: Sequence[Any] = await _TASKS.rows(conn, tenant_id=tenant_id, open=open_, limit=limit)
+async def tasks(
+    conn: AsyncConnection, tenant_id: int, since: date, *, open_: bool | None, limit: int
+) -> list[Task]:
+    """Calls that were drawn of weeks since then, those of the last week first; `open_`: nobody has scored
+    them yet."""
+    rows: Sequence[Any] = await _TASKS.rows(conn, tenant_id=tenant_id, since=since, open=open_, limit=limit)
     return [Task(**row) for row in rows]
 
 

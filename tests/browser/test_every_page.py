@@ -23,13 +23,15 @@ from dialer.db import tables as t
 from dialer.httpkit.access import Actor, Role
 from dialer.inbound.http import INBOUND
 from dialer.recordings.http import RECORDINGS
+from dialer.reviews.http import REVIEW_FORMS, REVIEWS
+from dialer.reviews.model import shipped
 from dialer.web.frontend import MODULES
 from dialer.web.keys import FILES
 
 PATHS = (
     "/campaigns", "/campaigns/new", "/campaigns/{campaign}", "/campaigns/{campaign}/edit",
     "/campaigns/{campaign}/pace", "/campaigns/{campaign}/queue", "/do-not-call", "/prompts",
-    "/calls", "/recordings", "/reviews", "/reviews/forms", "/reviews/forms/new",
+    "/calls",
     "/contacts", "/contacts/{contact}", "/lists", "/lists/{list}", "/lists/mappings",
     "/board", "/board/wall", "/board/alerts", "/agents", "/trunks", "/policies", "/users",
     "/tokens", "/me", "/desk",
@@ -112,18 +114,32 @@ async def test_quality_control_can_open_all_that_its_navigation_names(visit: Vis
 
 
 @pytest.mark.parametrize(("locale", "dark"), [("ru", True), ("en", False)])
-async def test_the_page_of_a_recorded_call_is_sound(
+async def test_the_pages_of_recordings_and_of_their_quality_are_sound(
     visit: Visitors, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str, dark: bool
 ) -> None:
-    """The same, of the player with a mark, a pause and a hold."""
-    monkeypatch.setattr(stage.web.app[RECORDINGS], "_folder", tmp_path)
+    """The same, with a mark, a pause, a hold, a form, a plan, scores and a closed calibration."""
+    app, boss = stage.web.app, Actor.server(TENANT)
+    monkeypatch.setattr(app[RECORDINGS], "_folder", tmp_path)
     async with stage.database.tenant(TENANT) as conn:
         call = await conn.scalar(select(t.attempt.c.id).where(t.attempt.c.disposition_id.is_not(None)))
     assert call is not None
     pauses = [{"from_s": 1.0, "until_s": 2.0}]
     made = await keep(stage.database, tmp_path, call, pauses=pauses, held_at=utc_now(), hold_reason="claim")
-    await stage.web.app[RECORDINGS].mark(Actor.server(TENANT), made, 1.0, "Hello")
-    await sound(await visit(Role.SUPERVISOR, locale=locale, dark=dark), locale, [f"/calls/{call}"])
+    await app[RECORDINGS].mark(boss, made, 1.0, "Hello")
+    form = await app[REVIEW_FORMS].add(boss, "Talks", shipped(locale))
+    await app[REVIEW_FORMS].add_plan(boss, form.id, 3)
+    user = await visit.web.user(Role.ADMINISTRATOR)
+    scorer = Actor(TENANT, user.id, Role.ADMINISTRATOR, user.name, locale)
+    await app[REVIEWS].score(scorer, call, form.id, {"speech": 4}, "Calm")
+    for _ in range(2):
+        calibration = (await app[REVIEWS].open_calibration(boss, call, form.id)).id
+        await app[REVIEWS].score_blind(scorer, calibration, {"speech": 4})
+    await app[REVIEWS].close(boss, calibration)
+    paths = (
+        f"/calls/{call}", "/recordings", "/reviews", "/reviews/forms", "/reviews/forms/new",
+        f"/reviews/calibrations/{calibration}", f"/reviews/calibrations/{calibration - 1}",
+    )  # fmt: skip
+    await sound(await visit(user, locale=locale, dark=dark), locale, paths)
 
 
 async def test_the_desk_in_a_talk_is_sound(visit: Visitors, stage: Stage) -> None:

@@ -92,6 +92,7 @@ async def test_scorers_see_each_other_when_the_calibration_is_closed(
     await first.page.click("text=Calibrate on this call")
     await first.page.fill("#calibration-reason", "May")
     await first.page.click("text=Open the calibration")
+    await expect(first.page.locator(".player[data-drawn]")).to_be_visible()
     await score(first.page, 5, 5, 5, 5)
     await expect(first.page.locator("main")).to_contain_text("1 person has scored.")
     await second.open("/reviews")

@@ -142,5 +142,6 @@ review_task = tenant_table(
     now_at("drawn_at"),
     ref("review_plan", "plan_id", on_delete="CASCADE"),
     ref("agent", "agent_id"),
+    Index(None, "tenant_id", "week"),
     key=("plan_id", "call_id"),
 )

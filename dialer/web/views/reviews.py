@@ -17,12 +17,14 @@ from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.paging import cut, decode
 from dialer.httpkit.problems import locale_of
+from dialer.recordings.http import RECORDINGS
 from dialer.reviews.http import REVIEW_FORMS, REVIEWS, CalibrationIn, FormEdit, PlanIn, ScoresIn
 from dialer.reviews.model import Form, shipped
 from dialer.web import forms
 from dialer.web.keys import LIVE
 from dialer.web.render import page
 from dialer.web.views.door import see
+from dialer.web.views.recordings import beside
 
 routes = web.RouteTableDef()
 PAGE = 50
@@ -78,9 +80,6 @@ async def of_call(
     request: web.Request,
     actor: Actor,
     call_id: UUID,
-    *,
-    values: Mapping[str, Any] | None = None,
-    faults: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What `parts/reviews.html` shows of a call: scores, the form to score by, calibrations that go on."""
     service, reads = request.app[REVIEWS], actor.may(Right.REVIEWS_READ)
@@ -99,9 +98,8 @@ async def of_call(
         "forms": usable,
         "form": chosen,
         "mine": mine,
-        "scores": values if values is not None else dict(mine.scores) if mine else {},
-        "comment": (values or {}).get("comment", mine.comment if mine else ""),
-        "score_faults": faults or {},
+        "scores": dict(mine.scores) if mine else {},
+        "comment": mine.comment if mine else "",
         "open_calibrations": await service.open_of_call(actor, call_id) if reads else [],
     }
 
@@ -145,16 +143,18 @@ async def calibration(request: web.Request) -> web.StreamResponse:
     actor = page_actor(request)
     found = await request.app[REVIEWS].calibrated(actor, _number(request, "calibration_id"))
     mine = next((one for one in found.reviews if one.scorer_id == actor.user_id), None)
+    recording = await request.app[RECORDINGS].of_call(actor, found.calibration.call_id)
+    heard = await beside(request, actor, recording) if recording else {"recording": None}
     return await page(
         request,
         "calibration.html",
+        **heard,
         found=found,
         one=found.calibration,
         form=found.form,
         mine=mine,
         scores=dict(mine.scores) if mine else {},
         comment=mine.comment if mine else "",
-        score_faults={},
     )
 
 

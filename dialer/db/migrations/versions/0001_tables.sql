@@ -1877,6 +1877,8 @@ CREATE TABLE review_task (
     CONSTRAINT review_task_tenant_id_agent_id_fkey FOREIGN KEY(tenant_id, agent_id) REFERENCES agent (tenant_id, id)
 );
 
+CREATE INDEX review_task_tenant_id_week_idx ON review_task (tenant_id, week);
+
 CREATE TABLE script_run (
     tenant_id INTEGER NOT NULL,
     call_id UUID NOT NULL,
