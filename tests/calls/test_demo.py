@@ -54,7 +54,7 @@ class RunningDemo:
         file = self.folder / "demo" / "demo.log"
         return file.read_text() if file.exists() else ""
 
-    async def until_logged(self, within_s: float = 60.0, **wanted: str) -> None:
+    async def until_logged(self, within_s: float = 120.0, **wanted: str) -> None:
         """Wait for the next line of the log with these fields (a file tells nobody that it has grown)."""
         async with asyncio.timeout(within_s):
             while True:
