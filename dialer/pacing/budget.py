@@ -12,8 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 
-#: How much one answer moves the logarithm of the price.
+#: How much one answer moves the logarithm of the price; where several share their fate, all of them together.
 GAIN: Final = 0.3
+#: Answers within so many seconds share their fate: where all agents are taken they are so for some seconds,
+#: and in a large team several answers come in them. Each moving the price by all of the gain, a single such
+#: moment would cost minutes of pace.
+FATE_S: Final = 5.0
+#: How many come in them is told by the answers of so long.
+_PACE_S: Final = 60.0
 #: Bounds of the price. The lower one is where hardly more than one call an agent is dialled anyway, so that
 #: the way back up is short.
 LOWEST_PRICE: Final = 1e-3
@@ -29,14 +35,16 @@ ALLOWANCE: Final = 1.5
 #: it. The feedback moves the logarithm of the price by gain x (target - abandoned), so a window is over its
 #: target by the price's fall within it, divided by the gain. Around its middle the logarithm varies by half
 #: the gain (where abandoned calls rise as the price), the difference of two by the gain; 2.33 deviations.
+#: Answers that share their fate count as one here, and as so many abandoned calls.
 MARGIN: Final = 2.33 / math.sqrt(GAIN)
 #: Answers over which the usual price is a mean, and how far from it the logarithm of the price may go: three
 #: deviations. A misfortune that no price could have prevented (agents left, a list changed) costs so much
 #: pace and no more; what it cost the windows their credit tells.
 USUAL: Final = 200
 BAND: Final = 1.2
-#: Where fewer than so many abandoned calls are left in a window, the price falls towards 0.
-LEAST_CREDIT: Final = 1.5
+#: Where fewer than so many abandoned calls are left in a window, times those that share their fate, the price
+#: falls towards 0: early enough that the window is seldom spent, which costs most pace.
+LEAST_CREDIT: Final = 4.0
 #: Abandoned calls that may come of what is in the air when a budget is spent.
 RESERVE: Final = 1.0
 _DAY_S: Final = 86_400
@@ -107,6 +115,8 @@ class Budget:
         self._fixed = target
         self._answers_a_day = answers_a_day
         self._gain = gain
+        #: when the answers of the last minute were settled
+        self._latest: deque[datetime] = deque()
         self._zone = zone
         self._today: date | None = None
         self._of_today = 0
@@ -123,9 +133,12 @@ class Budget:
         for ledger in self._ledgers:
             ledger.settle(at, abandoned)
         self._settled += 1
+        self._latest.append(at)
+        while self._latest[0] < at - timedelta(seconds=_PACE_S):
+            self._latest.popleft()
         target = self._target()
-        up = target * _freedom(self._states(at, target)) if by_price else 0.0
-        moved = self._log_price + self._gain * (up - abandoned)
+        up = target * self._freedom(self._states(at, target)) if by_price else 0.0
+        moved = self._log_price + self._gain / self._fellows() * (up - abandoned)
         if self._settled > USUAL / 2:
             moved = min(max(moved, self._usual - BAND), self._usual + BAND)
         self._log_price = min(max(moved, math.log(LOWEST_PRICE)), math.log(HIGHEST_PRICE))
@@ -144,15 +157,26 @@ class Budget:
         target = self._target()
         states = self._states(now, target)
         spent = next((state.name for state in states if state.credit <= 0), "")
-        return BudgetState(math.exp(self._log_price) * _freedom(states), target, states, spent)
+        return BudgetState(math.exp(self._log_price) * self._freedom(states), target, states, spent)
 
     def _states(self, now: datetime, target: float) -> tuple[WindowState, ...]:
         return tuple([ledger.state(now, self._answers_a_day, target) for ledger in self._ledgers])
 
+    def _fellows(self) -> float:
+        """How many answers share their fate, itself among them, at the pace of the last minute."""
+        return max(1.0, len(self._latest) / _PACE_S * FATE_S)
+
+    def _freedom(self, states: Sequence[WindowState]) -> float:
+        """The part of the price that the windows leave: below 1 it is not the feedback's to raise it."""
+        enough = LEAST_CREDIT * self._fellows()
+        least = min((state.credit for state in states), default=enough)
+        return min(max(least / enough, 0.0), 1.0)
+
     def _target(self) -> float:
         if self._fixed is not None:
             return self._fixed
-        return min([ledger.target(self._answers_a_day) for ledger in self._ledgers])
+        margin = MARGIN * self._fellows()
+        return min([ledger.target(self._answers_a_day, margin) for ledger in self._ledgers])
 
     def _count_day(self, at: datetime, answers: int = 1) -> None:
         """Learn how many answers a day has, from the days that are over."""
@@ -162,12 +186,6 @@ class Budget:
                 self._answers_a_day += (self._of_today - self._answers_a_day) / 2
             self._today, self._of_today = today, 0
         self._of_today += answers
-
-
-def _freedom(states: Sequence[WindowState]) -> float:
-    """The part of the price that the windows leave: below 1 it is not the feedback's to raise it."""
-    least = min((state.credit for state in states), default=LEAST_CREDIT)
-    return min(max(least / LEAST_CREDIT, 0.0), 1.0)
 
 
 class _Ledger:
@@ -207,9 +225,11 @@ class _Ledger:
         credit = min(until_now, most) - self._abandoned - RESERVE
         return WindowState(self.window.name, answered, self._abandoned, limit, credit)
 
-    def target(self, answers_a_day: float) -> float:
+    def target(self, answers_a_day: float, margin: float) -> float:
+        """The share to hold, where a day is to have so many answers and `margin` fewer abandoned calls than
+        its limit allows."""
         answers = max(self._answered, answers_a_day * self._days)
-        return max(self.window.limit - MARGIN / answers, self.window.limit / 2)
+        return max(self.window.limit - margin / answers, self.window.limit / 2)
 
     def _forget(self, now: datetime) -> None:
         if self.window.span_s is None:
