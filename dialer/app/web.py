@@ -67,6 +67,8 @@ from dialer.inbound.screen import Screens
 from dialer.inbound.service import InboundService
 from dialer.inbound.trying import Trials
 from dialer.inbound.uses import flows_that_name, led_to_queue
+from dialer.knowledge import http as knowledge_http
+from dialer.knowledge.service import KnowledgeService
 from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
 from dialer.offers import http as offers_http
@@ -172,6 +174,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             reviews_http.routes,
             scripts_http.routes,
             visits_http.routes,
+            knowledge_http.routes,
             voicemail_http.routes,
             reports_http.routes,
             whynot_http.routes,
@@ -226,6 +229,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             ),
             reviews_http.REVIEWS: ReviewService(database),
             reviews_http.REVIEW_FORMS: FormService(database),
+            knowledge_http.KNOWLEDGE: KnowledgeService(database),
             visits_http.VISITS: VisitService(database),
             scripts_http.SCRIPTS: ScriptService(database, ScriptDeeds()),
             voicemail_http.VOICEMAIL: VoicemailService(database, settings.recording_dir),

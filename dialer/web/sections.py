@@ -96,6 +96,7 @@ SITE: Final[Sequence[Section | Part]] = (
             Section("/hosts", "hosts", (Right.CAMPAIGNS_READ,)),
             Section("/policies", "policies", (Right.CAMPAIGNS_READ,)),
             Section("/scripts", "scripts", (Right.CAMPAIGNS_READ,)),
+            Section("/knowledge", "knowledge", (Right.CAMPAIGNS_READ, Right.WORK)),
             Section("/prompts", "prompts", (Right.CAMPAIGNS_READ,)),
             Section("/users", "users", (Right.USERS_EDIT,)),
         ),

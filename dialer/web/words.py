@@ -188,6 +188,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "hosts": "Hosts",
             "policies": "Policies",
             "scripts": "Scripts",
+            "knowledge": "Knowledge base",
             "prompts": "Prompts",
             "users": "Users",
             "desk": "My desk",

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from support.browser import Visitor, Visitors
 from support.centre import TENANT, Centre
 from support.stage import Stage
-from support.talk_scripts import published
+from support.talk_scripts import INVITATION, published
 from support.web import whole_site
 
 from dialer.agents.model import AgentState
@@ -21,6 +21,7 @@ from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.demo.numbers import Behaviour, encode
 from dialer.httpkit.access import Actor, Role
+from dialer.knowledge.service import KnowledgeService
 
 SERVER = Actor.server(TENANT)
 
@@ -32,9 +33,11 @@ async def kept(database: Database, call_id: UUID) -> dict[str, object]:
         return dict(await conn.scalar(query) or {})
 
 
-async def at_talk(visit: Visitors, stage: Stage, locale: str = "en") -> tuple[Visitor, UUID]:
+async def at_talk(
+    visit: Visitors, stage: Stage, locale: str = "en", text: str = INVITATION
+) -> tuple[Visitor, UUID]:
     """The first agent in a talk of a campaign that has a script."""
-    await published(stage.database, SERVER)
+    await published(stage.database, SERVER, text)
     async with stage.database.tenant(TENANT) as conn:
         mine = t.campaign.c.id == stage.campaign_id
         await conn.execute(update(t.campaign).where(mine).values(script="visit"))
@@ -119,6 +122,32 @@ async def test_a_wrong_answer_is_said_and_stays(visit: Visitors, stage: Stage) -
     await expect(page.locator("#notices")).to_contain_text("Ответ: должно быть числом")
     await expect(page.locator("#answer-age")).to_have_value("старая")
     assert await kept(stage.database, call_id) == {"convenient": "yes"}
+
+
+async def test_articles_are_found_in_a_talk(visit: Visitors, stage: Stage) -> None:
+    """The step's words are looked for at once; words of the agent's own, and what they found, outlive the
+    renewals of the page."""
+    knowledge = KnowledgeService(stage.database)
+    await knowledge.write(SERVER, "Гарантия", "На двигатель гарантия три года.")
+    await knowledge.write(SERVER, "Рассрочка", "Без переплаты до двенадцати месяцев.")
+    text = INVITATION.replace("first: hello", "first: look").replace(
+        "steps:\n",
+        "steps:\n  - {name: look, type: knowledge, text: Look it up, query: гарантии, next: hello}\n",
+    )
+    person, call_id = await at_talk(visit, stage, text=text)
+    page = person.page
+    await answered(stage, call_id)
+    await expect(page.locator(".found")).to_contain_text("три года")
+    await page.fill("#script input[type=search]", "двенадцать месяцев")
+    await expect(page.locator(".found")).to_contain_text("Без переплаты")
+    async with page.expect_response(lambda reply: reply.url.endswith("/desk/panel")):
+        await stage.change(call_id, stage.agents[0], muted=True)
+    await expect(page.locator("#muted")).to_be_visible()
+    await expect(page.locator("#script input[type=search]")).to_have_value("двенадцать месяцев")
+    await expect(page.locator(".found")).to_contain_text("Без переплаты")
+    await page.locator("#script button[data-first]").click()
+    await expect(page.locator("#say")).to_contain_text("Hello, this is")
+    await expect(page.locator(".found")).to_have_count(0)
 
 
 async def test_two_tabs_of_one_agent_show_one_script(visit: Visitors, stage: Stage) -> None:

@@ -139,3 +139,25 @@ async def test_who_comes_stands_on_the_page_of_visits(visit: Visitors, stage: St
     await expect(row).to_contain_text("Салон на Мира")
     await row.get_by_role("button", name="не пришёл").click()
     await expect(row.locator("td:nth-child(5)")).to_have_text("не пришёл")
+
+
+async def test_an_article_is_written_found_and_forgotten(visit: Visitors, stage: Stage) -> None:
+    """By another form of its words; agents read it and cannot change it."""
+    person = await visit(Role.SUPERVISOR, locale="ru")
+    page = person.page
+    await person.open("/knowledge")
+    await page.click("text=Новая статья")
+    await page.fill("#f-title", "Гарантия")
+    await page.fill("#f-body", "На двигатель - три года.")
+    await page.click("button:has-text('Сохранить')")
+    await page.fill("#q", "о гарантии на двигатели")
+    await page.press("#q", "Enter")
+    await expect(page.locator(".article")).to_contain_text("три года")
+    agent = await visit(Role.OPERATOR)
+    await agent.open("/knowledge?q=двигатель")
+    await expect(agent.page.locator(".article")).to_contain_text("три года")
+    await expect(agent.page.locator("text=New article")).to_have_count(0)
+    assert (await agent.context.request.get(agent.url + "/knowledge/1")).status == 403
+    await page.click(".article a")
+    await page.click("button:has-text('Удалить')")
+    await expect(page.locator("main")).to_contain_text("Статей пока нет.")

@@ -92,6 +92,7 @@ from dialer.db.tables.inbound import (
     opening_hours,
     voicemail,
 )
+from dialer.db.tables.knowledge import article
 from dialer.db.tables.people import (
     CONSENT_PURPOSES,
     consent,
@@ -212,6 +213,7 @@ __all__ = [
     "allowed_host",
     "api_token",
     "app_user",
+    "article",
     "attempt",
     "audit",
     "browser_phone",

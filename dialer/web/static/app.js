@@ -37,6 +37,7 @@
     && field.type !== "checkbox" && field.type !== "radio";
   Object.assign(Idiomorph.defaults.callbacks, {
     beforeNodeMorphed(old, fresh) {
+      if (old.nodeType === 1 && "stays" in old.dataset && old.id === fresh.id) return false;
       if (old.nodeType !== 1 || !TYPED.has(old.tagName) || old.type === "hidden") return true;
       if (newer(old) && old.name === fresh.name) return false;
       const [mine, theirs] = [keep(old), keep(fresh)];
