@@ -55,6 +55,18 @@ class MeChange(In):
     old_password: Password | None = None
 
 
+class Shortcuts(Out):
+    """The keys of the desk."""
+
+    keys: dict[str, str] = Field(description="action -> key, a letter by its place on a Latin keyboard")
+
+
+class ShortcutsIn(In):
+    """Other keys for some actions."""
+
+    keys: dict[str, str] = Field(description="action -> key; those of other actions stay", max_length=50)
+
+
 class NewUser(In):
     login: str = Field(min_length=1, max_length=200)
     name: Name
@@ -133,6 +145,18 @@ async def log_out(call: Call) -> None:
 async def me(call: Call) -> Me:
     """Who asks, with what rights."""
     return _me(call, await call.app[USERS].me(call.actor), call.request.get(CSRF))
+
+
+@routes.get("/me/shortcuts")
+async def shortcuts(call: Call) -> Shortcuts:
+    """The keys of one's own desk."""
+    return Shortcuts(keys=await call.app[USERS].shortcuts(call.actor))
+
+
+@routes.patch("/me/shortcuts", errors=(Invalid,))
+async def set_shortcuts(call: Call, body: ShortcutsIn) -> Shortcuts:
+    """Choose other keys for one's own desk. A key that another action has is refused."""
+    return Shortcuts(keys=await call.app[USERS].set_shortcuts(call.actor, body.keys))
 
 
 @routes.patch("/me", errors=(Invalid, TooManyRequests))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,7 +21,7 @@ from dialer.httpkit.identity import Identity
 from dialer.httpkit.limits import TryLimit
 from dialer.httpkit.paging import cut, decode
 from dialer.said import Said
-from dialer.users import store
+from dialer.users import shortcuts, store
 from dialer.users.model import (
     PASSWORD_MAX,
     TOKEN_PREFIX,
@@ -178,6 +179,22 @@ class UserService:
                 )
                 await audit.record(conn, actor, "user.password", f"user:{user_id}")
             return await store.change(conn, user_id, values) if values else user
+
+    async def shortcuts(self, actor: Actor) -> dict[str, str]:
+        """The keys of one's own desk, by action."""
+        if actor.user_id is None:
+            return shortcuts.keys_of({})
+        async with self._database.tenant(actor.tenant_id) as conn:
+            return shortcuts.keys_of(await store.shortcuts(conn, actor.user_id))
+
+    async def set_shortcuts(self, actor: Actor, keys: Mapping[str, str]) -> dict[str, str]:
+        """Choose other keys for these actions; those of the others stay. Raises Invalid of an action whose
+        key is none, or another's too."""
+        user_id = _own_id(actor)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            kept = shortcuts.choose({**await store.shortcuts(conn, user_id, lock=True), **keys})
+            await store.change(conn, user_id, {"shortcuts": kept})
+        return shortcuts.keys_of(kept)
 
     # -- everybody -------------------------------------------------------------------------------------
 

@@ -52,6 +52,13 @@ def _actor(row: _Row) -> Actor:
     return Actor(row.tenant_id, row.user_id, Role(row.role), row.name, row.locale)
 
 
+async def shortcuts(conn: AsyncConnection, user_id: int, *, lock: bool = False) -> dict[str, str]:
+    """The keys that the user has chosen, by action."""
+    query = select(app_user.c.shortcuts).where(app_user.c.id == user_id)
+    found: dict[str, str] | None = await conn.scalar(query.with_for_update() if lock else query)
+    return found or {}
+
+
 # -- the door: before the tenant is known ------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from dialer.web.quality_words import QUALITY_WORDS
 from dialer.web.queue_words import QUEUE_WORDS
 from dialer.web.script_words import SCRIPT_WORDS
 from dialer.web.segment_words import SEGMENT_WORDS
+from dialer.web.talk_words import TALK_WORDS
 
 
 def mark(text: str) -> str:
@@ -351,6 +352,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         **FLOW_WORDS,
         **SCRIPT_WORDS,
         **SEGMENT_WORDS,
+        **TALK_WORDS,
         **PEOPLE_WORDS,
         "pause": {
             "login": "after log-in",

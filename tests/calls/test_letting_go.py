@@ -3,41 +3,25 @@ taken over by a supervisor; who owes the disposition."""
 
 from __future__ import annotations
 
-import asyncio
-from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Row, insert
+from sqlalchemy import Row
 from support.callers import add_number, add_queue, call_in, gone_afterwards, leave, until_call
-from support.centre import TENANT, Centre
+from support.centre import Centre
 from support.consulting import TALKS, WAITS, application_of, channels, list_destination, until_channels
+from support.prompts_of import add_prompt
 from support.talks import talk
 
 from dialer.agents.model import AgentState
 from dialer.calls.listeners import Mode
 from dialer.calls.model import CallState
-from dialer.db.tables import audit, forward, prompt
+from dialer.db.tables import audit, forward
 from dialer.demo.numbers import Behaviour, encode
 from dialer.errors import NotFound, WrongState
 
 SALES = {"name": "sales", "type": "enqueue", "properties": {"queue": "sales"}}
 RINGS = ("dozvon-forward", "Dial")
-
-
-def _copy(sound: Path, folder: Path, name: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.wav").write_bytes(sound.read_bytes())
-
-
-async def add_prompt(centre: Centre, name: str) -> None:
-    """A message of some seconds in the tenant's prompts."""
-    await asyncio.to_thread(
-        _copy, Path(f"{centre.floor.message}.wav"), Path(centre.settings.prompts_dir), name
-    )
-    values = {"name": name, "language": "ru", "path": name, "length_s": 3.0, "size_bytes": 1, "checksum": "-"}
-    async with centre.database.tenant(TENANT) as conn:
-        await conn.execute(insert(prompt).values(tenant_id=TENANT, filename="", text="", **values))
 
 
 async def until_ended(centre: Centre, call_id: UUID) -> Row[tuple[object, ...]]:

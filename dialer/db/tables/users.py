@@ -31,6 +31,8 @@ app_user = tenant_table(
     Column("role", Text, nullable=False),
     Column("password_hash", Text, nullable=False),  # argon2id
     Column("locale", Text, nullable=False, server_default="ru"),
+    # action -> key, of the desk's keys that are not the usual ones; see dialer.users.shortcuts
+    Column("shortcuts", JSONB, nullable=False, server_default="{}"),
     time_at("disabled_at"),
     now_at(),
     UniqueConstraint("login"),

@@ -205,7 +205,16 @@
     if (mine && script && (focused === body || script.contains(focused))) script.querySelector("[data-first]")?.focus();
   });
 
+  // The list of keys, which has none itself.
+  const help = document.getElementById("shortcuts");
+  const showHelp = () => (help.open ? help.close() : help.showModal());
+
   document.addEventListener("keydown", (event) => {
+    if (help && event.key === "?" && !event.target.matches("input, textarea, select")) {
+      event.preventDefault();
+      showHelp();
+    }
+    if (help && help.open) return;
     // By the place of the key: it is the same in every layout.
     const pressed = /^(?:(?:Digit|Numpad)([1-9])|Key([A-Z]))$/.exec(event.code);
     if (!pressed || event.ctrlKey || event.metaKey || event.repeat) return;
@@ -222,6 +231,7 @@
   document.addEventListener("click", (event) => {
     const close = event.target.closest("[data-close]");
     if (close) close.parentElement.remove();
+    if (help && event.target.closest("[data-help]")) showHelp();
     if (event.target.closest("[data-back]")) history.back();
   });
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from dialer.agents.http import AGENTS, AgentEdit, AgentIn
 from dialer.agents.model import HIGHEST_RANK, LOWEST_RANK, USUAL_LEVEL, USUAL_RANK, Takes
+from dialer.calls.controls_http import CONTROLS
 from dialer.calls.listeners import Mode
 from dialer.calls.listening_http import LISTENING, ModeIn
 from dialer.campaigns.http import CAMPAIGNS
@@ -92,6 +93,9 @@ async def listen(request: web.Request) -> web.StreamResponse:
             known = UUID(listening)
         except ValueError:
             raise NotFound(what="listening", key=listening) from None
+        if wanted == "take":
+            await request.app[CONTROLS].take_over(actor, agent_id, known)
+            return web.Response() if is_fragment(request) else see("/agents")
         if wanted == "end":
             await service.end(actor, agent_id, known)
             return web.Response() if is_fragment(request) else see("/agents")

@@ -15,6 +15,7 @@ from dialer.agents.messages_http import MESSAGES
 from dialer.agents.model import Phone
 from dialer.callbacks.http import CALLBACKS
 from dialer.callbacks.store import CallbackRow
+from dialer.calls.controlling import To
 from dialer.calls.controls_http import CONTROLS
 from dialer.calls.http import CALLS
 from dialer.calls.model import Direction
@@ -33,6 +34,7 @@ from dialer.inbound.http import SCREENS
 from dialer.inbound.reasons_http import REASONS
 from dialer.reports.http import SHIFTS
 from dialer.reports.shift import SHIFT_FORMULAS
+from dialer.users.http import USERS
 from dialer.web import formats, forms
 from dialer.web.keys import LIVE
 from dialer.web.render import is_fragment, page
@@ -91,6 +93,7 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
     extras = await app[LIVE].desk(actor, agent, card)
     call = card.call if card else None
     came_in = call is not None and call.direction is Direction.INBOUND
+    third = await app[CONTROLS].third(actor, call.id) if call and call.state == "connected" else None
     now = utc_now()
     places = {name: zone_of(name) for name in extras.zones}
     codes = await app[CAMPAIGNS].pause_codes(actor)
@@ -105,6 +108,9 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
         "reasons": await app[REASONS].reasons(actor) if came_in else [],
         "targets": await app[CONTROLS].targets(actor) if call and call.state == "connected" else None,
         "script": await desk_script.of_call(request, actor, call),
+        "third": third,
+        "asked": bool(third and third.there and third.agent and third.agent.agent_id == agent.id),
+        "keys": await app[USERS].shortcuts(actor),
         "codes": codes,
         "pauses": {code.code: code for code in codes},
         "promised": await app[CALLBACKS].mine(actor, tomorrow),
@@ -167,7 +173,11 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
     return _done(request)
 
 
-@routes.post("/desk/talk/{what:hold|resume|mute|unmute|unrecord|record|keys|transfer}")
+#: What is done with the third party of a talk.
+_BESIDES = ("complete", "confer", "part", "back", "leave")
+
+
+@routes.post("/desk/talk/{what:hold|resume|mute|unmute|unrecord|record|keys|transfer|ask|message}")
 async def steer(request: web.Request) -> web.StreamResponse:
     """Do something with the customer of the own talk."""
     actor, attempt_id = page_actor(request, Right.WORK), await _attempt(request)
@@ -180,11 +190,15 @@ async def steer(request: web.Request) -> web.StreamResponse:
         case "unrecord" | "record" as what:
             await controls.pause_recording(actor, attempt_id, on=what == "unrecord")
         case "transfer":
-            kind, _, to = (await forms.field(request, "to")).partition(":")
-            if kind == "queue":
-                await controls.transfer(actor, attempt_id, queue=to)
-            else:
-                await controls.transfer(actor, attempt_id, agent_id=forms.whole(to, "to"))
+            to = await _to(request)
+            await controls.transfer(
+                actor, attempt_id, agent_id=to.agent_id, queue=to.queue, destination=to.destination
+            )
+        case "ask":
+            await controls.consult(actor, attempt_id, await _to(request))
+        case "message":
+            language, _, name = (await forms.field(request, "to")).partition(":")
+            await controls.leave_message(actor, attempt_id, name, language)
         case "keys":
             keys = await forms.field(request, "keys")
             if not KEYS.fullmatch(keys):
@@ -199,6 +213,34 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     actor = page_actor(request, Right.WORK)
     await request.app[MESSAGES].confirm(actor, forms.whole(await forms.field(request, "message"), "message"))
     return _done(request)
+
+
+@routes.post("/desk/talk/{what:" + "|".join(_BESIDES) + "}")
+async def besides(request: web.Request) -> web.StreamResponse:
+    """Do something with whom the agent has called besides the customer, or was called by."""
+    actor, attempt_id = page_actor(request, Right.WORK), await _attempt(request)
+    controls = request.app[CONTROLS]
+    match request.match_info["what"]:
+        case "complete":
+            await controls.complete(actor, attempt_id)
+        case "confer" | "part" as what:
+            await controls.conference(actor, attempt_id, on=what == "confer")
+        case "back":
+            await controls.end_consult(actor, attempt_id)
+        case "leave":
+            await controls.leave(actor)
+    return _done(request)
+
+
+async def _to(request: web.Request) -> To:
+    """Whom the agent has chosen of those who can be called."""
+    kind, _, name = (await forms.field(request, "to")).partition(":")
+    match kind:
+        case "queue":
+            return To(queue=name)
+        case "destination":
+            return To(destination=name)
+    return To(agent_id=forms.whole(name, "to"))
 
 
 @routes.post("/desk/reason")

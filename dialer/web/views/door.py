@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from dialer.errors import DozvonError, TooManyRequests, WrongPassword
+from dialer.httpkit.access import Right
 from dialer.httpkit.i18n import LOCALES
 from dialer.httpkit.identity import (
     address_of,
@@ -17,6 +18,7 @@ from dialer.httpkit.identity import (
 from dialer.httpkit.keys import ACTOR, LOCALE, SETTINGS
 from dialer.httpkit.problems import locale_of
 from dialer.users.http import USERS
+from dialer.users.shortcuts import USUAL
 from dialer.web import forms, phone
 from dialer.web.render import page
 
@@ -94,8 +96,22 @@ async def set_language(request: web.Request) -> web.StreamResponse:
 @routes.get("/me")
 async def me(request: web.Request) -> web.StreamResponse:
     """One's own account."""
-    page_actor(request)
-    return await page(request, "me.html", faults={}, saved="saved" in request.query)
+    actor = page_actor(request)
+    keys = await request.app[USERS].shortcuts(actor)
+    return await page(request, "me.html", faults={}, saved="saved" in request.query, keys=keys)
+
+
+@routes.post("/me/keys")
+async def change_keys(request: web.Request) -> web.StreamResponse:
+    """Other keys for the desk; the usual ones, where that was asked for."""
+    actor, form = page_actor(request, Right.WORK), await forms.texts(request)
+    wanted = {name: form.get(name, "") for name in USUAL} if "usual" not in form else USUAL
+    try:
+        await request.app[USERS].set_shortcuts(actor, wanted)
+    except DozvonError as error:
+        found = forms.faults(error, locale_of(request))
+        return await page(request, "me.html", status=error.status, faults=found, saved=False, keys=wanted)
+    return see("/me#keys")
 
 
 @routes.post("/me")
@@ -112,5 +128,6 @@ async def change_password(request: web.Request) -> web.StreamResponse:
         )
     except DozvonError as error:
         found = forms.faults(error, locale_of(request))
-        return await page(request, "me.html", status=error.status, faults=found, saved=False)
+        keys = await request.app[USERS].shortcuts(actor)
+        return await page(request, "me.html", status=error.status, faults=found, saved=False, keys=keys)
     return see("/me?saved")

@@ -74,6 +74,7 @@ CREATE TABLE app_user (
     role TEXT NOT NULL,
     password_hash TEXT NOT NULL,
     locale TEXT DEFAULT 'ru' NOT NULL,
+    shortcuts JSONB DEFAULT '{}' NOT NULL,
     disabled_at TIMESTAMP WITH TIME ZONE,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT app_user_pkey PRIMARY KEY (tenant_id, id),
