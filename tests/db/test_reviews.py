@@ -145,7 +145,7 @@ async def test_scores_stay_with_the_version_that_they_were_made_by(floor: Floor,
 
 
 async def test_calls_of_the_last_week_are_drawn_once(floor: Floor, site: Web, tmp_path: Path) -> None:
-    """So many of each agent, of talks with a recording that is long enough; a score makes a task done."""
+    """Of that week alone, of talks with a recording that is long enough; a score makes a task done."""
     quality = await site.program(Role.QUALITY)
     form = await a_form(quality)
     week, begun, ended = last_week(utc_now(), ZoneInfo("Europe/Moscow"))
@@ -158,17 +158,17 @@ async def test_calls_of_the_last_week_are_drawn_once(floor: Floor, site: Web, tm
             await conn.execute(t.agent_session.update().values(state="ready", attempt_id=None))
         at = begun + timedelta(hours=1 + n) if n != 4 else ended + timedelta(minutes=1)
         await keep(floor.database, tmp_path, call.attempt_id, at=at, seconds=1.0 if n == 3 else 4.0)
-    body = {"form_id": form, "calls": 2, "least_s": 2}
+    body = {"form_id": form, "calls": 4, "least_s": 2}
     made = await quality.call("POST", "~/reviews/plans", body)
     assert made.status == 201, made.text
     drawing = Drawing(floor.database, Random(3))
-    assert await drawing.draw() == 3
+    assert await drawing.draw() == 4
     assert await drawing.draw() == 0
     listed = (await quality.call("GET", "~/reviews/tasks?open=true")).json
     assert {one["week"] for one in listed} == {week.isoformat()}
-    assert sorted(one["agent_id"] for one in listed) == [busy.agent_id, busy.agent_id, idle.agent_id]
+    assert sorted(one["agent_id"] for one in listed) == [busy.agent_id] * 3 + [idle.agent_id]
     drawn = {one["call_id"] for one in listed}
-    assert drawn <= {str(one) for one in (*of_busy[:3], of_busy[5])}
+    assert drawn == {str(one) for one in (*of_busy[:3], of_busy[5])}
     done = next(one for one in listed if one["agent_id"] == idle.agent_id)
     await scored(quality, done["call_id"], form, 4, 4)
     left = (await quality.call("GET", "~/reviews/tasks?open=true")).json
