@@ -18,8 +18,11 @@ GAIN: Final = 0.3
 #: and in a large team several answers come in them. Each moving the price by all of the gain, a single such
 #: moment would cost minutes of pace.
 FATE_S: Final = 5.0
-#: How many come in them is told by the answers of so long.
-_PACE_S: Final = 60.0
+#: How many come in them is told by the answers of so long: no shorter, since the minutes in which many answer
+#: are those in which many are lost, and what is lost would count for less than what is served.
+_PACE_S: Final = 600.0
+#: The least time that a pace is told by, as after a break.
+_LEAST_PACE_S: Final = 120.0
 #: Bounds of the price. The lower one is where hardly more than one call an agent is dialled anyway, so that
 #: the way back up is short.
 LOWEST_PRICE: Final = 1e-3
@@ -115,7 +118,7 @@ class Budget:
         self._fixed = target
         self._answers_a_day = answers_a_day
         self._gain = gain
-        #: when the answers of the last minute were settled
+        #: when the answers of the last minutes were settled
         self._latest: deque[datetime] = deque()
         self._zone = zone
         self._today: date | None = None
@@ -133,6 +136,8 @@ class Budget:
         for ledger in self._ledgers:
             ledger.settle(at, abandoned)
         self._settled += 1
+        if self._latest and at < self._latest[-1]:
+            self._latest.clear()  # the clock was set back
         self._latest.append(at)
         while self._latest[0] < at - timedelta(seconds=_PACE_S):
             self._latest.popleft()
@@ -163,8 +168,11 @@ class Budget:
         return tuple([ledger.state(now, self._answers_a_day, target) for ledger in self._ledgers])
 
     def _fellows(self) -> float:
-        """How many answers share their fate, itself among them, at the pace of the last minute."""
-        return max(1.0, len(self._latest) / _PACE_S * FATE_S)
+        """How many answers share their fate, itself among them, at the pace of the last minutes."""
+        if not self._latest:
+            return 1.0
+        span_s = max(_LEAST_PACE_S, (self._latest[-1] - self._latest[0]).total_seconds())
+        return max(1.0, len(self._latest) / span_s * FATE_S)
 
     def _freedom(self, states: Sequence[WindowState]) -> float:
         """The part of the price that the windows leave: below 1 it is not the feedback's to raise it."""

@@ -14,7 +14,7 @@ from dialer.errors import Conflict, Invalid, NotFound, WrongState
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Line, Moment, Out
+from dialer.httpkit.schema import In, Line, Moment, Out, form
 from dialer.reviews.forms import FormService
 from dialer.reviews.model import Calibration, Criterion
 from dialer.reviews.service import Calibrated, ReviewService
@@ -29,7 +29,12 @@ Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 class CriterionIn(In):
     """One thing that is scored."""
 
-    key: str = Field(pattern=r"^[a-z][a-z0-9_]{0,29}$", description="by which scores name it")
+    key: str = Field(
+        pattern=form(
+            r"^[a-z][a-z0-9_]{0,29}$", "must be 1 to 30 characters of a-z, 0-9 and _, a letter first"
+        ),
+        description="by which scores name it",
+    )
     title: Line = Field(min_length=1, max_length=100)
     hint: Line = Field("", max_length=500, description="what is meant")
     weight: int = Field(1, ge=1, le=100, description="how much it counts beside the others")

@@ -50,7 +50,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "offline": "Logged out",
         },
         "alert": {
-            "abandon_share": "abandoned calls near their limit, % of it",
+            "abandon_share": "abandoned calls near their limit, percent of it",
             "wait": "somebody waits in a queue, seconds",
             "no_agent": "no agent is ready, seconds",
             "list_ends": "the list ends in less, minutes",

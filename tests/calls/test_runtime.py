@@ -127,6 +127,10 @@ async def test_our_dialplan_is_loaded_and_no_other(start_asterisk: StartAsterisk
         "dozvon-keys",
         "dozvon-listen",
         "dozvon-closed",
+        "dozvon-forward",
+        "dozvon-message",
+        "dozvon-room",
+        "dozvon-third",
     }
     assert "0 extensions" in (await running.server.cli("dialplan show dozvon-closed")).replace("-= ", "")
     inbound = await running.server.cli("dialplan show dozvon-inbound")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -189,17 +188,20 @@ async def test_a_session_ends_with_its_time(site: Web, database: Database) -> No
 
 #: What each role gets from each route with an empty or harmless request: who is not let in gets 403; 422 and
 #: 404 are answers of a route that was reached.
-ROUTES: list[tuple[str, str, Any, Mapping[str, int]]] = [
-    ("GET", "/me", None, {"operator": 200, "supervisor": 200, "administrator": 200}),
-    ("PATCH", "/me", {}, {"operator": 200, "supervisor": 200, "administrator": 200}),
-    ("GET", "/users", None, {"operator": 403, "supervisor": 403, "administrator": 200}),
-    ("POST", "/users", {}, {"operator": 403, "supervisor": 403, "administrator": 422}),
-    ("GET", "/users/999", None, {"operator": 403, "supervisor": 403, "administrator": 404}),
-    ("PATCH", "/users/999", {}, {"operator": 403, "supervisor": 403, "administrator": 404}),
-    ("GET", "/tokens", None, {"operator": 403, "supervisor": 200, "administrator": 200}),
-    ("POST", "/tokens", {}, {"operator": 403, "supervisor": 422, "administrator": 422}),
-    ("DELETE", "/tokens/999", None, {"operator": 403, "supervisor": 404, "administrator": 404}),
-    ("DELETE", "/session", None, {"operator": 204, "supervisor": 204, "administrator": 204}),
+#: In the order of `Role`: operator, quality, supervisor, administrator.
+ROUTES: list[tuple[str, str, Any, tuple[int, int, int, int]]] = [
+    ("GET", "/me", None, (200, 200, 200, 200)),
+    ("PATCH", "/me", {}, (200, 200, 200, 200)),
+    ("GET", "/me/shortcuts", None, (200, 200, 200, 200)),
+    ("PATCH", "/me/shortcuts", {}, (422, 422, 422, 422)),
+    ("GET", "/users", None, (403, 403, 403, 200)),
+    ("POST", "/users", {}, (403, 403, 403, 422)),
+    ("GET", "/users/999", None, (403, 403, 403, 404)),
+    ("PATCH", "/users/999", {}, (403, 403, 403, 404)),
+    ("GET", "/tokens", None, (403, 403, 200, 200)),
+    ("POST", "/tokens", {}, (403, 403, 422, 422)),
+    ("DELETE", "/tokens/999", None, (403, 403, 404, 404)),
+    ("DELETE", "/session", None, (204, 204, 204, 204)),
 ]
 
 
@@ -208,10 +210,11 @@ async def test_each_role_gets_what_it_may(site: Web, role: Role) -> None:
     """Every route of users for every role; the same with a session and with an API token."""
     browser, program = await site.browser(role), await site.program(role)
     for method, path, body, statuses in ROUTES:
+        status = statuses[list(Role).index(role)]
         reply = await browser.call(method, f"~{path}", body)
-        assert reply.status == statuses[role], f"{method} {path}: {reply.text}"
+        assert reply.status == status, f"{method} {path}: {reply.text}"
         if path != "/session":
-            assert (await program.call(method, f"~{path}", body)).status == statuses[role]
+            assert (await program.call(method, f"~{path}", body)).status == status
 
 
 async def test_a_stranger_gets_nothing(site: Web) -> None:

@@ -55,9 +55,29 @@ def test_what_is_lost_together_is_one_misfortune() -> None:
     """A large team, ten answers a second: the fifty of five seconds are lost, which costs as
     much pace as one lost answer of a small team."""
     budget = Budget(target=0.03)
-    usual = settle(budget, "." * 600, every_s=0.1).price
-    lost = settle(budget, "x" * 50, begin_s=60, every_s=0.1).price
+    usual = settle(budget, "." * 1200, every_s=0.1).price
+    lost = settle(budget, "x" * 50, begin_s=120, every_s=0.1).price
     assert lost / usual == pytest.approx(exp(GAIN * (0.03 - 1)), rel=0.01)
+
+
+def test_what_is_lost_in_busy_minutes_counts_in_full() -> None:
+    """Some minutes have four times as many answers as others: what a lost answer costs depends little on how
+    many came in its own minute."""
+    budget = Budget(target=0.03)
+    prices: list[float] = []
+    begin_s = 0.0
+    for minute in range(24):
+        busy = minute % 4 == 3
+        answers = 160 if busy else 40
+        prices.append(settle(budget, "." * answers, begin_s=begin_s, every_s=60 / answers).price)
+        begin_s += 60
+    calm = settle(budget, "x", begin_s=begin_s - 0.01).price / prices[-1]
+    begin_s += 60
+    for answers in (40, 40):
+        before = settle(budget, "." * answers, begin_s=begin_s, every_s=60 / answers).price
+        begin_s += 60
+    later = settle(budget, "x", begin_s=begin_s - 0.01).price / before
+    assert log(later) == pytest.approx(log(calm), rel=0.3)
 
 
 def test_a_misfortune_costs_no_more_than_a_while() -> None:

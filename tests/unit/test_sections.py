@@ -28,28 +28,29 @@ def names(row: list[Shown]) -> list[str]:
 def test_what_each_role_is_shown() -> None:
     """What it may open, and nothing else; of a part with a single page that page itself."""
     first = ["board", "campaigns", "calls", "callbacks", "incoming", "agents", "customers", "set_up", "desk"]
-    assert names(row(Role.OPERATOR)) == ["calls", "callbacks", "voicemail", "desk"]
-    quality = ["board", "campaigns", "calls", "callbacks", "incoming", "agents", "set_up"]
+    assert names(row(Role.OPERATOR)) == ["calls", "callbacks", "voicemail", "knowledge", "desk"]
+    quality = ["board", "campaigns", "calls", "callbacks", "incoming", "agents", "visits", "set_up"]
     assert names(row(Role.QUALITY)) == quality
     assert names(row(Role.SUPERVISOR)) == names(row(Role.ADMINISTRATOR)) == first
     parts = {
         role: {one.name: names(list(one.row)) for one in row(role) if one.row}
         for role in (Role.SUPERVISOR, Role.ADMINISTRATOR)
     }
-    customers = ["contacts", "lists", "segments", "do_not_call"]
+    customers = ["contacts", "lists", "segments", "visits", "do_not_call"]
     incoming = ["incoming_calls", "queues", "flows", "numbers", "hours", "offers", "voicemail"]
     calls = ["call_log", "recordings", "reviews"]
+    set_up = ["trunks", "destinations", "hosts", "policies", "scripts", "knowledge", "prompts"]
     assert parts[Role.SUPERVISOR] == {
         "calls": calls,
         "incoming": incoming,
         "customers": customers,
-        "set_up": ["trunks", "destinations", "hosts", "policies", "prompts"],
+        "set_up": set_up,
     }
     assert parts[Role.ADMINISTRATOR] == {
         "calls": calls,
         "incoming": incoming,
         "customers": customers,
-        "set_up": ["trunks", "destinations", "hosts", "policies", "prompts", "users"],
+        "set_up": [*set_up, "users"],
     }
 
 
