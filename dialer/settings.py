@@ -29,6 +29,9 @@ from dialer.errors import SettingsError
 from dialer.names import NAME
 
 CONFIG_FILE = Path("/etc/dozvon/dozvon.toml")
+#: The log of changes is a proof: five years, as the United States ask of records of calls (16 CFR 310.5) and
+#: Germany of consent (7a UWG), a leap year or two among them. The database refuses less.
+AUDIT_LEAST_DAYS = 1827
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -225,7 +228,9 @@ class Settings(BaseSettings):
         "until the person is erased",
     )
     keep_audit_days: int = Field(
-        1827, ge=1827, description="days that the log of changes is kept; five years are the least"
+        AUDIT_LEAST_DAYS,
+        ge=AUDIT_LEAST_DAYS,
+        description="days that the log of changes is kept; five years are the least",
     )
 
     @field_validator("data_dir", "cache_dir", "sounds_dir", "recordings_dir", "asterisk_sounds_dir")

@@ -19,7 +19,6 @@ from ivr_flows.model import Date, DateTime, Digits, Money, Number, Prompt, Text,
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
 CURRENCIES: Final = ("RUB", "USD", "EUR")
-GENDERS: Final = ("m", "f", "n")
 #: What can be said as a number.
 MOST_NUMBER: Final = 10**12
 

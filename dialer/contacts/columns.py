@@ -137,11 +137,6 @@ def _no_consent(column: Column) -> Column:
     return replace(column, field=Field.CUSTOM) if column.field in CONSENT else column
 
 
-def read_header(cells: Sequence[str]) -> list[Column]:
-    """As `columns_of`. Raises NoPhoneColumn."""
-    return with_phone(columns_of(cells))
-
-
 def with_phone(columns: Sequence[Column]) -> list[Column]:
     """The columns, if one of them is a phone. Raises NoPhoneColumn."""
     if not any(column.field is Field.PHONE for column in columns):

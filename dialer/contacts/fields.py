@@ -51,11 +51,6 @@ class FieldType(StrEnum):
         """Whether its values are numbers."""
         return self in {FieldType.NUMBER, FieldType.MONEY}
 
-    @property
-    def is_text(self) -> bool:
-        """Whether its values are texts."""
-        return self in {FieldType.TEXT, FieldType.CHOICE}
-
 
 class Misfits(StrEnum):
     """Why a value does not fit its field; the words are part of the API."""
@@ -204,11 +199,6 @@ class Reader:
             if field.id not in found and field.id not in misfits:
                 misfits[field.id] = Misfit(field.id, field.key, Misfits.REQUIRED, "")
         return list(found.values()), list(misfits.values())
-
-
-def typed_values(fields: Iterable[Field], custom: Mapping[str, str]) -> tuple[list[Typed], list[Misfit]]:
-    """As `Reader.read`, for one contact."""
-    return Reader(fields).read(custom)
 
 
 def read_value(field: Field, value: str) -> Typed | Misfits:

@@ -21,10 +21,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.contacts.model import Contact, ContactList, NewContact, Owner, Phone
+from dialer.contacts.model import Contact, ContactList, Owner, Phone
 from dialer.db import tables as t
 from dialer.db.prepared import Prepared
-from dialer.db.session import encode_json
 
 _LIST = t.contact_list.c
 _CONTACT = t.contact.c
@@ -233,33 +232,6 @@ _KNOWN = text(
 _KNOWN_NOW = Prepared(_KNOWN)
 _ALL_OWNERS = text(f"SELECT p.e164, p.contact_id, m.found {_OWNERS}")
 
-# Arrays, one a column, so that a batch is one statement whatever its size. ORDER BY: ids are given in the
-# order of the file.
-_ADD_CONTACTS = text("""
-    INSERT INTO contact (
-        tenant_id, external_id, last_name, first_name, middle_name, email, timezone, custom
-    )
-    SELECT :tenant_id, external_id, last_name, first_name, middle_name, email, timezone,
-        CAST(custom AS jsonb)
-    FROM unnest(
-        CAST(:external_id AS text[]), CAST(:last_name AS text[]), CAST(:first_name AS text[]),
-        CAST(:middle_name AS text[]), CAST(:email AS text[]), CAST(:timezone AS text[]),
-        CAST(:custom AS text[])
-    ) WITH ORDINALITY
-        AS r (external_id, last_name, first_name, middle_name, email, timezone, custom, place)
-    ORDER BY place
-    RETURNING id
-""")
-
-_ADD_PHONES = text("""
-    INSERT INTO contact_phone (tenant_id, contact_id, position, e164, kind, timezones)
-    SELECT :tenant_id, contact_id, position, e164, kind, string_to_array(zones, ',')
-    FROM unnest(
-        CAST(:contact_id AS bigint[]), CAST(:position AS int[]), CAST(:e164 AS text[]),
-        CAST(:kind AS text[]), CAST(:zones AS text[])
-    ) AS r (contact_id, position, e164, kind, zones)
-""")
-
 _JOIN_LIST = text("""
     INSERT INTO list_contact (tenant_id, list_id, contact_id)
     SELECT :tenant_id, :list_id, contact_id
@@ -294,35 +266,6 @@ async def owners(
     for row in await conn.execute(_ALL_OWNERS, values):
         found.setdefault(row.e164, []).append(Owner(row.contact_id, row.found))
     return found
-
-
-async def add_contacts(
-    conn: AsyncConnection, tenant_id: int, list_id: int, contacts: Sequence[NewContact]
-) -> list[int]:
-    """Insert contacts with their numbers into the list; their ids, in the order given.
-
-    Whether they are known already is the caller's to find out (`lock_people`, then `known_numbers`).
-    """
-    if not contacts:
-        return []
-    values: dict[str, object] = {
-        name: [getattr(contact, name) for contact in contacts]
-        for name in ("external_id", "last_name", "first_name", "middle_name", "email", "timezone")
-    }
-    values["custom"] = [encode_json(dict(contact.custom)) for contact in contacts]
-    given = await conn.scalars(_ADD_CONTACTS, {"tenant_id": tenant_id, **values})
-    ids = sorted(given)
-    phones = [
-        (contact_id, position, phone.e164, phone.kind, ",".join(phone.timezones))
-        for contact_id, contact in zip(ids, contacts, strict=True)
-        for position, phone in enumerate(contact.phones, start=1)
-    ]
-    columns = zip(("contact_id", "position", "e164", "kind", "zones"), zip(*phones, strict=True), strict=True)
-    await conn.execute(
-        _ADD_PHONES, {"tenant_id": tenant_id, **{name: list(column) for name, column in columns}}
-    )
-    await join_list(conn, tenant_id, list_id, ids)
-    return ids
 
 
 async def join_list(conn: AsyncConnection, tenant_id: int, list_id: int, contact_ids: Sequence[int]) -> None:

@@ -82,13 +82,3 @@ def called(address: str) -> str:
     user = _SCHEME.sub("", user, count=1) if at else address
     number = _NUMBER.fullmatch(user)
     return f"+{number[1]}" if number else user
-
-
-def count_invites(log: str) -> dict[str, set[str]]:
-    """The distinct Call-IDs of the received INVITEs, by number; one with two was dialled twice.
-
-    What is no number stands under the user as it was written.
-    """
-    counter = InviteCounter()
-    counter.feed(log if log.endswith("\n") else log + "\n")
-    return counter.calls()

@@ -69,20 +69,6 @@ def order(caller: Waiting) -> tuple[bool, bool, int, datetime, UUID]:
     return (not caller.resumes, not caller.inbound, -caller.priority, caller.since, caller.call_id)
 
 
-def can_take(
-    agent: Free,
-    caller: Waiting,
-    queue: Queue | None,
-    now: datetime,
-    *,
-    at_work: Collection[int] = frozenset(),
-) -> bool:
-    """Whether the agent may be given the caller at this moment."""
-    asked = [(need.skill, level_asked(need, queue, now - caller.since)) for need in caller.needs]
-    kept = kept_for(caller, queue, now, at_work)
-    return kept in (None, agent.agent_id) and _can_take(agent, caller, asked)
-
-
 def _can_take(agent: Free, caller: Waiting, asked: Iterable[tuple[str, int]]) -> bool:
     """Whether the agent takes such calls, and has all skills at these levels."""
     return (

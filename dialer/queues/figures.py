@@ -40,7 +40,6 @@ COUNTS = Prepared(
            count(*) FILTER (WHERE x.ended IS NULL AND x.wait_s <= x.target_s) AS undecided,
            count(*) FILTER (WHERE x.callback_offered) AS callbacks_offered,
            coalesce(sum(x.wait_s) FILTER (WHERE x.ended = 'answered'), 0) AS answer_wait_s,
-           coalesce(sum(x.wait_s) FILTER (WHERE x.ended = 'abandoned'), 0) AS abandon_wait_s,
            max(x.wait_s) AS longest_wait_s
       FROM (
           SELECT coalesce(q.name, s.queue) AS queue, s.ended, s.callback_offered,

@@ -85,8 +85,6 @@ class Counts:
     places_reached: int = 0
     #: waits of those who were answered, summed
     answer_wait_s: float = 0.0
-    #: waits of those who abandoned, summed
-    abandon_wait_s: float = 0.0
     #: the longest wait, whatever it came to; of two counts the longer
     longest_wait_s: float = 0.0
 
@@ -104,11 +102,6 @@ class Counts:
     def asa_s(self) -> float | None:
         """Average speed of answer, seconds: over those who were answered. None: nobody was."""
         return _ratio(self.answer_wait_s, self.answered)
-
-    @property
-    def abandon_wait_mean_s(self) -> float | None:
-        """How long those waited who abandoned."""
-        return _ratio(self.abandon_wait_s, self.abandoned)
 
     @property
     def abandon_share(self) -> float | None:
@@ -200,7 +193,6 @@ def count(stay: Stay, target: Target, now: datetime) -> Counts:
         waiting=int(waiting),
         undecided=int(waiting and within),
         answer_wait_s=wait_s if answered else 0.0,
-        abandon_wait_s=wait_s if abandoned else 0.0,
         longest_wait_s=wait_s,
     )
 

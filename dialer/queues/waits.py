@@ -101,17 +101,6 @@ def expected(outlook: Outlook) -> Expected | Untold:
     return Expected(mean_s, scale_s * low, scale_s * high, basis.talks)
 
 
-def chance(outlook: Outlook, within_s: float) -> float | Untold:
-    """How likely it is that the caller's turn comes within so many seconds."""
-    if outlook.turns == 0:
-        return 1.0
-    basis = _basis(outlook)
-    if isinstance(basis, Untold):
-        return basis
-    odds = max(0.0, within_s) * outlook.busy / basis.busy_s
-    return _chance(odds, outlook.turns, basis.talks)
-
-
 def _basis(outlook: Outlook) -> Seen | Untold:
     if outlook.busy == 0:
         return Untold.NOBODY

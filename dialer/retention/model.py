@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-#: The log of changes is a proof: five years, as the United States ask of records of calls (16 CFR 310.5) and
-#: Germany of consent (7a UWG), a leap year or two among them. The database refuses less.
-AUDIT_LEAST_DAYS = 1827
-
 
 @dataclass(frozen=True, slots=True)
 class Terms:

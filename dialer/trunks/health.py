@@ -57,11 +57,6 @@ class Health:
     probe_at: datetime | None = None
     probe_every_s: int = 0
 
-    @property
-    def spotless(self) -> bool:
-        """Whether a call that works would change nothing."""
-        return not self.bad and not self.faults and not self.share
-
 
 def after(health: Health, said: Sequence[Said], now: datetime) -> Health:
     """How the trunk is after its calls have said so, in this order."""

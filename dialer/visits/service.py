@@ -27,11 +27,6 @@ class VisitService:
         async with self._database.tenant(actor.tenant_id) as conn:
             return await store.between(conn, actor.tenant_id, since, until, MOST)
 
-    async def of_person(self, actor: Actor, contact_id: int) -> list[Visit]:
-        """A person's, the latest first. Whoever may see the card may see them."""
-        async with self._database.tenant(actor.tenant_id) as conn:
-            return await store.of_person(conn, actor.tenant_id, contact_id)
-
     async def set_state(self, actor: Actor, visit_id: int, state: State) -> Visit:
         """Say what became of a visit. Raises NotFound."""
         actor.require(Right.CONTACTS_EDIT)

@@ -22,7 +22,6 @@ _VISIT = """
 """
 _BETWEEN = Prepared(_VISIT.format(which="v.at >= :since AND v.at < :until ORDER BY v.at, v.id LIMIT :most"))
 _ONE = Prepared(_VISIT.format(which="v.id = :visit_id"))
-_OF_PERSON = Prepared(_VISIT.format(which="v.contact_id = :contact_id ORDER BY v.at DESC LIMIT 50"))
 _BOOK = Prepared(
     """
     INSERT INTO visit (tenant_id, contact_id, campaign_id, call_id, agent_id, at, place, note, booked_by)
@@ -47,12 +46,6 @@ async def between(
 ) -> list[Visit]:
     """The visits from one moment to another, by when they are."""
     rows = await _BETWEEN.rows(conn, tenant_id=tenant_id, since=since, until=until, most=most)
-    return [_row(row) for row in rows]
-
-
-async def of_person(conn: AsyncConnection, tenant_id: int, contact_id: int) -> list[Visit]:
-    """A person's visits, the latest first."""
-    rows = await _OF_PERSON.rows(conn, tenant_id=tenant_id, contact_id=contact_id)
     return [_row(row) for row in rows]
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import insert, select, update
+from support import people
 from support.came import came_in
 from support.floor import TENANT, Floor
 from support.imports import BOSS, Lists
@@ -21,8 +22,6 @@ from dialer.compliance.policy import Purpose
 from dialer.contacts import consents, history, store
 from dialer.contacts.agreed import NewConsent
 from dialer.contacts.history import Kind
-from dialer.contacts.model import NewContact
-from dialer.contacts.numbers import PhoneNumber
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.donotcall.model import Refusal, Source
@@ -43,10 +42,7 @@ async def person(database: Database) -> int:
     async with database.tenant(1) as conn:
         list_id = await store.add_list(conn, 1, "Весна")
         assert list_id is not None
-        phone = PhoneNumber(NUMBER, "mobile", ("Europe/Moscow",))
-        found, stranger = await store.add_contacts(
-            conn, 1, list_id, [NewContact(1, (phone,), "Иванов"), NewContact(2, (phone,), "Петров")]
-        )
+        found, stranger = [await people.card(conn, list_id, [NUMBER], name) for name in ("Иванов", "Петров")]
         campaign = await conn.scalar(
             insert(t.campaign).values(tenant_id=1, name="A", policy="us-tsr").returning(t.campaign.c.id)
         )

@@ -23,8 +23,9 @@ from dialer.httpkit.access import Actor, Role
 from dialer.recordings import http, store
 from dialer.recordings.model import Which
 from dialer.recordings.service import RecordingService
-from dialer.retention.model import AUDIT_LEAST_DAYS, Terms
+from dialer.retention.model import Terms
 from dialer.retention.service import Retention
+from dialer.settings import AUDIT_LEAST_DAYS
 
 BOSS = Actor(TENANT, None, Role.ADMINISTRATOR, "Somebody", "en")
 MINUTE = timedelta(minutes=1)

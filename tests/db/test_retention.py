@@ -19,9 +19,9 @@ from dialer.errors import SettingsError
 from dialer.retention import model
 from dialer.retention.service import Retention, terms
 from dialer.retention.store import RETENTION_LOCK
-from dialer.settings import load
+from dialer.settings import AUDIT_LEAST_DAYS, load
 
-TERMS = model.Terms(commands=7, pacing=90, agent_time=1096, audit=model.AUDIT_LEAST_DAYS)
+TERMS = model.Terms(commands=7, pacing=90, agent_time=1096, audit=AUDIT_LEAST_DAYS)
 DAY = timedelta(days=1)
 
 

@@ -26,7 +26,6 @@ from dialer.contacts.fields import (
     read_value,
     read_yes_no,
     spec_faults,
-    typed_values,
 )
 from dialer.contacts.fields_schema import SchemaFault, from_schema, to_schema
 
@@ -99,7 +98,7 @@ def test_reading_never_raises(text: str) -> None:
     """Whatever stands in a cell."""
     custom = {"f1": text, "f2": text, "f3": text, "f4": text}
     kinds = (FieldType.NUMBER, FieldType.DATE, FieldType.YES_NO, FieldType.TEXT)
-    found, misfits = typed_values([field(kind, n) for n, kind in enumerate(kinds, 1)], custom)
+    found, misfits = Reader([field(kind, n) for n, kind in enumerate(kinds, 1)]).read(custom)
     assert len(found) + len(misfits) == (4 if text.strip() else 0)
 
 
@@ -127,8 +126,8 @@ def test_what_does_not_fit_is_told() -> None:
         field(FieldType.YES_NO, 4, required=True),
         field(FieldType.NUMBER, 5),
     ]
-    found, misfits = typed_values(
-        fields, {"f1": "11", "f2": "средний", "Поле 3": "ABCD", "f4": " ", "Field 5": "х"}
+    found, misfits = Reader(fields).read(
+        {"f1": "11", "f2": "средний", "Поле 3": "ABCD", "f4": " ", "Field 5": "х"}
     )
     assert found == []
     assert misfits == [
@@ -138,7 +137,7 @@ def test_what_does_not_fit_is_told() -> None:
         Misfit(5, "Field 5", Misfits.NUMBER, "х"),
         Misfit(4, "f4", Misfits.REQUIRED, ""),
     ]
-    assert typed_values(fields[1:3], {"f2": "новый", "f3": "abc"})[0] == [
+    assert Reader(fields[1:3]).read({"f2": "новый", "f3": "abc"})[0] == [
         Typed(2, text="новый"), Typed(3, text="abc"),
     ]  # fmt: skip
 
@@ -146,7 +145,7 @@ def test_what_does_not_fit_is_told() -> None:
 def test_of_two_headers_the_one_that_fits_counts() -> None:
     """A field that stands twice in a file takes the first value that is one."""
     one = field(FieldType.NUMBER, 1)
-    assert typed_values([one], {"f1": "нет данных", "Поле 1": "5", "Field 1": "6"}) == (
+    assert Reader([one]).read({"f1": "нет данных", "Поле 1": "5", "Field 1": "6"}) == (
         [Typed(1, number=5)], [],
     )  # fmt: skip
 
@@ -200,15 +199,12 @@ def test_the_fields_of_the_car_trade_are_sound() -> None:
     for number, spec in enumerate(CARS):
         assert spec_faults(spec, CARS[:number]) == []
     fields = [Field(n, spec, n, False, 0, 0) for n, spec in enumerate(CARS, 1)]
-    found, misfits = typed_values(
-        fields,
-        {
+    found, misfits = Reader(fields).read({
             "Марка": "Volvo", "Модель автомобиля": "XC60", "Год выпуска": "2019",
             "VIN-код": "YV1DZ8256C2271234",
             "Дата окончания кредита": "31.12.26", "Ежемесячный платеж": "35 000,00 руб.",
             "Дата последнего визита": "2024-02-29", "Выручка": "1 250 000",
-        },
-    )  # fmt: skip
+        })  # fmt: skip
     assert misfits == []
     assert {fields[one.field_id - 1].key: one.number or one.day or one.text for one in found} == {
         "car_make": "volvo", "car_model": "xc60", "car_year": 2019, "vin": "yv1dz8256c2271234",

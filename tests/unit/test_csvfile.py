@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dialer.contacts import csvfile
-from dialer.contacts.columns import Field, columns_of, field_of, read_header
+from dialer.contacts.columns import Field, columns_of, field_of
 from dialer.contacts.csvfile import (
     MAX_RECORD_LINES,
     detect_encoding,
@@ -303,7 +303,7 @@ def test_header_says_what_its_column_is(header: str, field: Field) -> None:
 
 def test_columns_have_names_of_their_own() -> None:
     """Of two columns alike the second is custom, unless they are phones; no name is empty or twice."""
-    columns = read_header(["Телефон", "Имя", "Имя", "", "Телефон", "Авто", "Авто"])
+    columns = columns_of(["Телефон", "Имя", "Имя", "", "Телефон", "Авто", "Авто"])
     assert [column.field.value for column in columns] == [
         "phone",
         "first_name",
@@ -329,7 +329,7 @@ def test_columns_have_names_of_their_own() -> None:
 
 def test_row_becomes_a_contact() -> None:
     """Each cell goes to its field, unknown columns and an extension to `custom`; phones keep their order."""
-    columns = read_header(["ФИО", "Телефон", "Раб. телефон", "Почта", "Часовой пояс", "Авто", "Пусто"])
+    columns = columns_of(["ФИО", "Телефон", "Раб. телефон", "Почта", "Часовой пояс", "Авто", "Пусто"])
     cells = (" Иванов  Пётр Ильич", "8 916 123-45-67", "84951234567 доб. 12", "p@x.ru", "МСК+2", "Лада", " ")
     contact, rejects = RowReader(columns, "RU").read(Record(7, cells))
     assert rejects == []
@@ -347,7 +347,7 @@ def test_row_becomes_a_contact() -> None:
 
 def test_cells_that_can_be_missed_do_not_cost_the_person() -> None:
     """A wrong e-mail, zone or second number is named in the rejects, and the contact loads without it."""
-    columns = read_header(["phone", "phone2", "email", "timezone"])
+    columns = columns_of(["phone", "phone2", "email", "timezone"])
     contact, rejects = RowReader(columns, "RU").read(Record(3, ("89161234567", "123", "нет", "Марс")))
     assert contact is not None
     assert (len(contact.phones), contact.email, contact.timezone) == (1, "", None)
@@ -369,7 +369,7 @@ def test_cells_that_can_be_missed_do_not_cost_the_person() -> None:
 )
 def test_row_that_cannot_be_used(cells: tuple[str, str], column: str, code: str) -> None:
     """Without a number, or with a value over its limit, a row is rejected, with the column to blame."""
-    contact, rejects = RowReader(read_header(["phone", "first_name"]), "RU").read(Record(1, cells))
+    contact, rejects = RowReader(columns_of(["phone", "first_name"]), "RU").read(Record(1, cells))
     assert contact is None
     assert [(one.column, one.code.value) for one in rejects] == [(column, code)]
 
@@ -377,7 +377,7 @@ def test_row_that_cannot_be_used(cells: tuple[str, str], column: str, code: str)
 def test_more_numbers_than_kept() -> None:
     """Of eleven numbers ten are kept in order, the eleventh is named."""
     numbers = [f"+7916123450{n}" for n in range(9)] + ["+79161234510", "+79161234511"]
-    contact, rejects = RowReader(read_header(["phone"]), "RU").read(Record(1, (", ".join(numbers),)))
+    contact, rejects = RowReader(columns_of(["phone"]), "RU").read(Record(1, (", ".join(numbers),)))
     assert contact is not None
     assert [phone.e164 for phone in contact.phones] == numbers[:10]
     assert [(one.code.value, one.value) for one in rejects] == [("many_phones", numbers[10])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dialer.contacts.columns import Field, read_header
+from dialer.contacts.columns import Field, columns_of
 from dialer.contacts.files import Record
 from dialer.contacts.rows import RowReader
 
@@ -12,7 +12,7 @@ from dialer.contacts.rows import RowReader
 @pytest.mark.parametrize("header", ["priority", "Приоритет"])
 def test_a_column_of_priorities(header: str) -> None:
     """It is known by its name and kept as `priority`; what is no priority is named in the rejects."""
-    columns = read_header(["phone", header])
+    columns = columns_of(["phone", header])
     assert [one.field for one in columns] == [Field.PHONE, Field.PRIORITY]
     reader = RowReader(columns, "RU")
     for cell in ("5", "+7", "-999", "0"):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialer.queues.choosing import can_take, changes_at, choose, kept_for, level_asked, order
+from dialer.queues.choosing import changes_at, choose, kept_for, level_asked, order
 from dialer.queues.model import Free, Need, Queue, Rule, Waiting, needs_of
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -299,15 +299,25 @@ def agents(draw: st.DrawFn) -> list[Free]:
     ]
 
 
+def can_take(one: Free, each: Waiting, at_work: set[int]) -> bool:
+    """Whether the agent may be given the caller now: the rules in a row."""
+    queue = QUEUES.get(each.queue_id or 0)
+    return (
+        kept_for(each, queue, NOW, at_work) in (None, one.agent_id)
+        and (each.anywhere or one.node == each.node)
+        and (one.inbound if each.inbound else one.outbound)
+        and all(
+            one.levels.get(need.skill, 0) >= level_asked(need, queue, NOW - each.since) for need in each.needs
+        )
+    )
+
+
 def all_served(waiting: Sequence[Waiting], free: Sequence[Free], at_work: set[int]) -> bool:
     """Whether all of these can be served at once: by trying every way."""
     if len(waiting) > len(free):
         return False
     return any(
-        all(
-            can_take(one, each, QUEUES.get(each.queue_id or 0), NOW, at_work=at_work)
-            for each, one in zip(waiting, way, strict=False)
-        )
+        all(can_take(one, each, at_work) for each, one in zip(waiting, way, strict=False))
         for way in permutations(free, len(waiting))
     )
 
@@ -335,7 +345,7 @@ def test_every_choice_is_right(waiting: list[Waiting], free: list[Free], more: s
         assert not all_served([*first, each], free, at_work)
         for one in free:
             if one not in taken:
-                assert not can_take(one, each, QUEUES.get(each.queue_id or 0), NOW, at_work=at_work)
+                assert not can_take(one, each, at_work)
     mixed = random.Random(seed)
     again = choose(
         mixed.sample(waiting, len(waiting)), mixed.sample(free, len(free)), QUEUES, NOW, at_work=at_work
@@ -354,7 +364,7 @@ def test_no_two_agents_would_rather_be_changed(waiting: list[Waiting], free: lis
         each, mine = who[pair.call_id], of[pair.session_id]
         for one in free:
             left = one.session_id not in taken
-            if left and each.queue_id == 1 and can_take(one, each, QUEUES[1], NOW, at_work=at_work):
+            if left and each.queue_id == 1 and can_take(one, each, at_work):
                 if each.last_agent_id not in (one.agent_id, mine.agent_id):
                     assert (-mine.rank, mine.idle_since) <= (-one.rank, one.idle_since)
                 assert one.agent_id != each.last_agent_id

@@ -19,7 +19,6 @@ from dialer.queues.waits import (
     Outlook,
     Seen,
     Untold,
-    chance,
     expected,
 )
 
@@ -125,33 +124,18 @@ def test_intervals_bear_other_talks(talk: Callable[[random.Random], float], leas
     assert mean(one.low_s <= wait_s <= one.high_s for wait_s, _, one in waited) >= least
 
 
-def test_the_chance_is_the_share_of_those_served_by_then() -> None:
-    """Of callers told a chance around one half to be served within half a minute, about half are."""
-    known = simulated(10, 9 / TALK_S, 40_000, 4, exponential)
-    near = [wait_s <= 30 for wait_s, outlook in known if outlook.turns and 0.4 < _known(outlook) < 0.6]
-    assert len(near) > 200
-    assert mean(near) == pytest.approx(0.5, abs=0.08)
-
-
-def _known(outlook: Outlook) -> float:
-    likely = chance(outlook, 30)
-    return -1.0 if isinstance(likely, Untold) else likely
-
-
 # -- what is not known ---------------------------------------------------------------------------------------
 
 
 def test_who_finds_an_agent_free_does_not_wait() -> None:
     """More agents are free than callers wait: no wait, whatever is known; the caller after them waits."""
     assert expected(Outlook(1, 2, 0, [])) == Expected(0.0, 0.0, 0.0, 0)
-    assert chance(Outlook(0, 1, 0, []), 0) == 1.0
     assert Outlook(2, 2, 5, []).turns == 1
 
 
 def test_nobody_at_work_is_not_a_long_wait_but_none_known() -> None:
     """Without an agent in a talk nobody will become free: nothing is told."""
     assert expected(Outlook(0, 0, 0, [Seen(50, 5_000)])) is Untold.NOBODY
-    assert chance(Outlook(0, 0, 0, [Seen(50, 5_000)]), 60) is Untold.NOBODY
 
 
 def test_an_empty_history_tells_nothing() -> None:
@@ -198,8 +182,9 @@ def test_many_talks_and_callers_are_borne() -> None:
     assert 500 < found.low_s < 600 < found.high_s < 700
 
 
-def test_the_chance_of_the_next_agent_is_known_in_closed_form() -> None:
+def test_the_interval_of_the_next_agent_is_known_in_closed_form() -> None:
     """For the next in turn P(wait <= t) is 1 - (1 + b t / busy_s)^-talks (Lomax's law)."""
-    likely = chance(Outlook(0, 0, 3, [Seen(10, 1_000.0)]), 50)
-    assert likely == pytest.approx(1 - (1 + 3 * 50 / 1_000) ** -10)
-    assert chance(Outlook(0, 0, 3, [Seen(10, 1_000.0)]), 0) == 0.0
+    found = expected(Outlook(0, 0, 3, [Seen(10, 1_000.0)]))
+    assert isinstance(found, Expected)
+    for wait_s, likely in ((found.low_s, 0.1), (found.high_s, 0.9)):
+        assert 1 - (1 + 3 * wait_s / 1_000) ** -10 == pytest.approx(likely, abs=1e-3)

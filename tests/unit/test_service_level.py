@@ -101,7 +101,6 @@ def test_each_end_is_counted_as_what_it_is() -> None:
     assert (found.overflowed, found.voicemails, found.callbacks, found.waiting) == (1, 1, 1, 0)
     assert found.asa_s == pytest.approx(15)
     assert found.longest_wait_s == 120
-    assert found.abandon_wait_mean_s == pytest.approx((4.9 + 5 + 60) / 3)
     assert found.abandon_share == pytest.approx(3 / 9)
     assert service_level(found) == pytest.approx(2 / 9)
 
