@@ -37,7 +37,7 @@ from dialer.campaigns.store import KeptDisposition, LeadRow, Outcome
 from dialer.compliance.policies import CAREFUL
 from dialer.compliance.policy import Policy, Purpose
 from dialer.compliance.readiness import Problem, rule_problems, start_problems
-from dialer.db import events
+from dialer.db import events, flows
 from dialer.db.session import Database
 from dialer.db.tables import CAMPAIGN_PURPOSES
 from dialer.errors import BadSound, CampaignNotReady, Conflict, Invalid, NotFound, PartMissing, WrongState
@@ -365,7 +365,7 @@ async def _problems(conn: AsyncConnection, actor: Actor, now: Campaign) -> list[
     trunks = await trunk_store.trunks_of(conn, actor.tenant_id, now.id)
     dispositions = await store.dispositions(conn, actor.tenant_id, now.id)
     policy = await policies.find(conn, actor.tenant_id, now.policy, now.policy_version)
-    flow = await store.flow_says(conn, actor.tenant_id, now.flow) if now.flow else None
+    flow = await flows.live_document(conn, actor.tenant_id, now.flow) if now.flow else None
     codes = [one.code for one in dispositions]
     return start_problems(start_settings(now, trunks, codes, flow), policy)
 

@@ -26,23 +26,10 @@ from dialer.db.tables import (
     campaign_trunk,
     contact,
     disposition,
-    flow,
-    flow_version,
     lead,
     pause_code,
     trunk,
 )
-
-
-async def flow_says(conn: AsyncConnection, tenant_id: int, name: str) -> Mapping[str, Any] | None:
-    """What the flow of that name says now, as it was written; None: nothing is published."""
-    v = flow_version.c
-    found: Mapping[str, Any] | None = await conn.scalar(
-        select(v.document)
-        .join_from(flow_version, flow, (flow.c.tenant_id == v.tenant_id) & (flow.c.id == v.flow_id))
-        .where(v.tenant_id == tenant_id, flow.c.name == name, v.version == flow.c.live_version)
-    )
-    return found
 
 
 def _campaign(row: Any) -> Campaign:

@@ -148,64 +148,61 @@ _REFUSED = """
            SELECT e164 FROM contact_phone WHERE tenant_id = :tenant_id AND contact_id = :contact_id))
 """
 
+#: What both kinds of calls tell of the talk.
+_TALK = """
+    'campaign_id', a.campaign_id, 'campaign', p.name, 'e164', a.e164, 'state', a.state, 'result', a.result,
+    'agent', g.name, 'talk_s', extract(epoch FROM a.hung_up_at - a.connected_at),
+    'disposition_ru', d.label_ru, 'disposition_en', d.label_en, 'note', a.disposition_note
+"""
+
+
+def _calls(table: str) -> str:
+    """The calls of a table to or from the person: those that know the card, and those of a number of theirs
+    that know none."""
+    return f"""(
+        SELECT * FROM {table} WHERE tenant_id = :tenant_id AND contact_id = :contact_id
+        UNION ALL
+        SELECT * FROM {table}
+         WHERE tenant_id = :tenant_id AND contact_id IS NULL AND e164 = ANY (ARRAY(
+               SELECT e164 FROM contact_phone WHERE tenant_id = :tenant_id AND contact_id = :contact_id))
+    ) a
+    LEFT JOIN campaign p ON p.tenant_id = a.tenant_id AND p.id = a.campaign_id
+    LEFT JOIN agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
+    LEFT JOIN disposition d ON d.tenant_id = a.tenant_id AND d.id = a.disposition_id
+    """  # noqa: S608 - a table of ours
+
+
+def _recorded(whose: str) -> str:
+    """Whether the talk can be heard, by this column of recordings."""
+    return f"""EXISTS (SELECT FROM recording r
+                        WHERE r.tenant_id = a.tenant_id AND r.{whose} = a.id AND r.status = 'whole')"""
+
+
 #: source -> its rows as (at, key, kind, by_user, detail). Each is found by an index on the contact.
 _SOURCES: Final[Mapping[str, str]] = {
     "event": """
         SELECT at, CAST(id AS text) AS key, kind, by_user, detail
           FROM contact_event WHERE tenant_id = :tenant_id AND contact_id = :contact_id
     """,
-    "call": """
+    "call": f"""
         SELECT a.created_at AS at, CAST(a.id AS text) AS key, 'call' AS kind, g.user_id AS by_user,
-               jsonb_build_object(
-                   'campaign_id', a.campaign_id, 'campaign', p.name, 'e164', a.e164, 'mode', a.mode,
-                   'state', a.state, 'result', a.result, 'agent', g.name,
-                   'talk_s', extract(epoch FROM a.hung_up_at - a.connected_at),
-                   'disposition_ru', d.label_ru, 'disposition_en', d.label_en, 'note', a.disposition_note,
-                   'recording', EXISTS (
-                       SELECT FROM recording r
-                        WHERE r.tenant_id = a.tenant_id AND r.attempt_id = a.id AND r.status = 'whole')
-               ) AS detail
-          FROM (
-              SELECT * FROM attempt WHERE tenant_id = :tenant_id AND contact_id = :contact_id
-              UNION ALL
-              SELECT * FROM attempt
-               WHERE tenant_id = :tenant_id AND contact_id IS NULL AND e164 = ANY (ARRAY(
-                   SELECT e164 FROM contact_phone WHERE tenant_id = :tenant_id AND contact_id = :contact_id))
-          ) a
-          LEFT JOIN campaign p ON p.tenant_id = a.tenant_id AND p.id = a.campaign_id
-          LEFT JOIN agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
-          LEFT JOIN disposition d ON d.tenant_id = a.tenant_id AND d.id = a.disposition_id
-    """,
+               jsonb_build_object({_TALK}, 'mode', a.mode, 'recording', {_recorded("attempt_id")}) AS detail
+          FROM {_calls("attempt")}
+    """,  # noqa: S608 - texts of ours
     # `way`: the states of the flow that they went through.
-    "inbound": """
+    "inbound": f"""
         SELECT a.created_at AS at, CAST(a.id AS text) AS key,
                CASE WHEN a.result IN ('abandoned', 'left') THEN 'missed' ELSE 'inbound' END AS kind,
                g.user_id AS by_user,
                jsonb_build_object(
-                   'campaign_id', a.campaign_id, 'campaign', p.name, 'e164', a.e164, 'state', a.state,
-                   'result', a.result, 'reason', a.reason, 'queue', a.queue,
+                   {_TALK}, 'reason', a.reason, 'queue', a.queue, 'flow', f.name,
                    'wait_s', extract(epoch FROM coalesce(a.connected_at, a.hung_up_at) - a.queued_at),
-                   'flow', f.name,
                    'way', coalesce((SELECT jsonb_agg(s.state ORDER BY s.n) FROM flow_step s
                                      WHERE s.tenant_id = a.tenant_id AND s.call_id = a.id), '[]'),
-                   'agent', g.name, 'talk_s', extract(epoch FROM a.hung_up_at - a.connected_at),
-                   'disposition_ru', d.label_ru, 'disposition_en', d.label_en, 'note', a.disposition_note,
-                   'recording', EXISTS (
-                       SELECT FROM recording r
-                        WHERE r.tenant_id = a.tenant_id AND r.inbound_call_id = a.id AND r.status = 'whole')
-               ) AS detail
-          FROM (
-              SELECT * FROM inbound_call WHERE tenant_id = :tenant_id AND contact_id = :contact_id
-              UNION ALL
-              SELECT * FROM inbound_call
-               WHERE tenant_id = :tenant_id AND contact_id IS NULL AND e164 = ANY (ARRAY(
-                   SELECT e164 FROM contact_phone WHERE tenant_id = :tenant_id AND contact_id = :contact_id))
-          ) a
+                   'recording', {_recorded("inbound_call_id")}) AS detail
+          FROM {_calls("inbound_call")}
           LEFT JOIN flow f ON f.tenant_id = a.tenant_id AND f.id = a.flow_id
-          LEFT JOIN campaign p ON p.tenant_id = a.tenant_id AND p.id = a.campaign_id
-          LEFT JOIN agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
-          LEFT JOIN disposition d ON d.tenant_id = a.tenant_id AND d.id = a.disposition_id
-    """,
+    """,  # noqa: S608 - texts of ours
     "list": """
         SELECT m.added_at AS at, CAST(m.list_id AS text) AS key, 'list' AS kind,
                CAST(NULL AS bigint) AS by_user,

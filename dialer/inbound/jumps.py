@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dialer.asterisk.fastagi import AgiCall
+from dialer.db import flows
 from dialer.db.session import Database
 from dialer.errors import BadFlow
 from dialer.inbound import store
@@ -23,7 +24,7 @@ class Jumps:
         """Go on in what the other flow says to callers now, with what is known of this one."""
         call = visit.line.call
         async with self.database.tenant(call.tenant_id) as conn:
-            document = await store.live_document(conn, call.tenant_id, action.flow)
+            document = await flows.live_document(conn, call.tenant_id, action.flow)
         if document is None:
             return Failed(f"there is no flow {action.flow}")
         try:

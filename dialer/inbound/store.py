@@ -361,17 +361,6 @@ async def in_use(conn: AsyncConnection, tenant_id: int) -> list[Version]:
     return [Version(**row._mapping) for row in rows]
 
 
-async def live_document(conn: AsyncConnection, tenant_id: int, name: str) -> Mapping[str, Any] | None:
-    """What the flow of that name says to callers; None: nothing is published."""
-    v = flow_version.c
-    found: Mapping[str, Any] | None = await conn.scalar(
-        select(v.document)
-        .join_from(flow_version, flow, (flow.c.tenant_id == v.tenant_id) & (flow.c.id == v.flow_id))
-        .where(v.tenant_id == tenant_id, flow.c.name == name, v.version == flow.c.live_version)
-    )
-    return found
-
-
 async def publish(conn: AsyncConnection, tenant_id: int, of: FlowRow, version: int, state: str) -> None:
     """Make a version that which is live, or is tried out; the one before it is retired, unless it is still in
     use otherwise."""

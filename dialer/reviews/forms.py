@@ -29,7 +29,7 @@ class FormService:
     async def form(self, actor: Actor, form_id: int, version: int | None = None) -> Form:
         """One, in its present version or another. Raises NotFound."""
         async with self._database.tenant(actor.tenant_id) as conn:
-            return await _form(conn, actor, form_id, version)
+            return await form_of(conn, actor, form_id, version)
 
     async def add(self, actor: Actor, name: str, criteria: Sequence[Criterion]) -> Form:
         """A new form. Raises Forbidden, Invalid, Conflict where the name is taken."""
@@ -39,7 +39,7 @@ class FormService:
             await _free(conn, actor, name, None)
             made = await store.add(conn, actor.tenant_id, name, criteria, actor.user_id)
             await audit.record(conn, actor, "review_form.add", f"review_form:{made}", name=name)
-            return await _form(conn, actor, made)
+            return await form_of(conn, actor, made)
 
     async def change(
         self, actor: Actor, form_id: int, name: str, criteria: Sequence[Criterion], *, active: bool
@@ -52,10 +52,10 @@ class FormService:
         _check(criteria)
         async with self._database.tenant(actor.tenant_id) as conn:
             await store.lock(conn, actor.tenant_id, form_id)
-            now = await _form(conn, actor, form_id)
+            now = await form_of(conn, actor, form_id)
             await _free(conn, actor, name, form_id)
             await store.change(conn, actor.tenant_id, now, name, criteria, actor.user_id, active=active)
-            changed = await _form(conn, actor, form_id)
+            changed = await form_of(conn, actor, form_id)
             await audit.record(
                 conn,
                 actor,
@@ -81,7 +81,7 @@ class FormService:
         """Have so many calls of each agent drawn each week. Raises NotFound, Forbidden."""
         actor.require(Right.REVIEWS_EDIT)
         async with self._database.tenant(actor.tenant_id) as conn:
-            await _form(conn, actor, form_id)
+            await form_of(conn, actor, form_id)
             if campaign_id is not None and not await store.has_campaign(conn, actor.tenant_id, campaign_id):
                 raise NotFound(what="campaign", key=campaign_id)
             made = await store.add_plan(conn, actor.tenant_id, form_id, campaign_id, calls, least_s)
@@ -121,15 +121,16 @@ async def _free(conn: AsyncConnection, actor: Actor, name: str, form_id: int | N
         raise Conflict(reason="a form has this name already")
 
 
-async def _form(conn: AsyncConnection, actor: Actor, form_id: int, version: int | None = None) -> Form:
-    found = await store.form(conn, actor.tenant_id, form_id, version)
-    if found is None:
-        raise NotFound(what="form", key=form_id)
-    return found
-
-
 async def _plan(conn: AsyncConnection, actor: Actor, plan_id: int) -> Plan:
     found = await store.plan(conn, actor.tenant_id, plan_id)
     if found is None:
         raise NotFound(what="plan", key=plan_id)
+    return found
+
+
+async def form_of(conn: AsyncConnection, actor: Actor, form_id: int, version: int | None = None) -> Form:
+    """A form, in its present version or another. Raises NotFound."""
+    found = await store.form(conn, actor.tenant_id, form_id, version)
+    if found is None:
+        raise NotFound(what="form", key=form_id)
     return found

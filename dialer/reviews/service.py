@@ -13,12 +13,14 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.agents.own import agent_of
 from dialer.clock import utc_now
 from dialer.db.session import Database
 from dialer.errors import Invalid, NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.reviews import forms_store, store
+from dialer.reviews import store
+from dialer.reviews.forms import form_of
 from dialer.reviews.model import (
     AgentFigure,
     Calibration,
@@ -71,7 +73,7 @@ class ReviewService:
         user_id = _scorer(actor)
         async with self._database.tenant(actor.tenant_id) as conn:
             talk = await _talk(conn, actor, call_id)
-            form = await _form(conn, actor, form_id)
+            form = await form_of(conn, actor, form_id)
             if not form.active:
                 raise WrongState(what="The form", state="put aside", allowed="in use")
             worth = _checked(form, scores)
@@ -152,7 +154,7 @@ class ReviewService:
         """Have several people score a call. Raises NotFound, Forbidden, WrongState."""
         actor.require(Right.REVIEWS_EDIT)
         async with self._database.tenant(actor.tenant_id) as conn:
-            talk, form = await _talk(conn, actor, call_id), await _form(conn, actor, form_id)
+            talk, form = await _talk(conn, actor, call_id), await form_of(conn, actor, form_id)
             made = await store.open_calibration(conn, actor.tenant_id, talk, form, reason, actor.user_id)
             await audit.record(
                 conn, actor, "calibration.open", f"calibration:{made}", call=str(call_id), form=form_id
@@ -188,7 +190,7 @@ class ReviewService:
             if found.closed_at is not None:
                 raise WrongState(what="The calibration", state="closed", allowed="open")
             talk = await _talk(conn, actor, found.call_id)
-            form = await _form(conn, actor, found.form_id, found.version)
+            form = await form_of(conn, actor, found.form_id, found.version)
             worth = _checked(form, scores)
             await store.keep(
                 conn,
@@ -239,8 +241,10 @@ async def _whose(conn: AsyncConnection, actor: Actor, agent_id: int | None) -> t
     if actor.may(Right.REVIEWS_READ):
         return True, agent_id
     actor.require(Right.WORK)
-    own = await store.own_agent(conn, actor.tenant_id, actor.user_id)
-    return own is not None and agent_id in (None, own), own
+    own = await agent_of(conn, actor)
+    if own is None or agent_id not in (None, own.id):
+        return False, None
+    return True, own.id
 
 
 async def _talk(conn: AsyncConnection, actor: Actor, call_id: UUID) -> Talk:
@@ -249,13 +253,6 @@ async def _talk(conn: AsyncConnection, actor: Actor, call_id: UUID) -> Talk:
         raise NotFound(what="call", key=call_id)
     if found.agent_id is None:
         raise WrongState(what="The call", state="without an agent", allowed="a talk of an agent")
-    return found
-
-
-async def _form(conn: AsyncConnection, actor: Actor, form_id: int, version: int | None = None) -> Form:
-    found = await forms_store.form(conn, actor.tenant_id, form_id, version)
-    if found is None:
-        raise NotFound(what="form", key=form_id)
     return found
 
 
@@ -270,7 +267,7 @@ async def _calibration(
 
 async def _calibrated(conn: AsyncConnection, actor: Actor, calibration_id: int) -> Calibrated:
     found = await _calibration(conn, actor, calibration_id)
-    form = await _form(conn, actor, found.form_id, found.version)
+    form = await form_of(conn, actor, found.form_id, found.version)
     reviews = await store.of_calibration(conn, actor.tenant_id, calibration_id)
     if found.closed_at is None:
         return Calibrated(found, form, [one for one in reviews if one.scorer_id == actor.user_id], None, {})

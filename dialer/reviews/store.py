@@ -25,7 +25,6 @@ _TALK = Prepared(
       LEFT JOIN agent g ON g.tenant_id = c.tenant_id AND g.id = c.agent_id
     """
 )
-_OWN_AGENT = Prepared("SELECT id FROM agent WHERE tenant_id = :tenant_id AND user_id = :user_id")
 _REVIEW = """
     SELECT w.id, w.call_id, w.agent_id, g.name AS agent, w.form_id, f.name AS form, w.version, w.scorer_id,
            u.name AS scorer, w.scores, w.total, w.comment, w.made_at, w.changed_at
@@ -156,12 +155,6 @@ async def talk(conn: AsyncConnection, tenant_id: int, call_id: UUID) -> Talk | N
     """A call, whoever had it."""
     row = await _TALK.row(conn, tenant_id=tenant_id, id=call_id)
     return Talk(**row) if row else None
-
-
-async def own_agent(conn: AsyncConnection, tenant_id: int, user_id: int | None) -> int | None:
-    """The agent that the user is."""
-    found: int | None = await _OWN_AGENT.value(conn, tenant_id=tenant_id, user_id=user_id)
-    return found
 
 
 # -- scores --------------------------------------------------------------------------------------------------

@@ -7,13 +7,14 @@ import re
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, get_args
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from multidict import MultiMapping
 from pydantic import BaseModel, ValidationError
 
-from dialer.errors import BadRequest, DozvonError, Invalid
+from dialer.errors import BadRequest, DozvonError, Invalid, NotFound
 from dialer.httpkit.forms import read_form
 from dialer.httpkit.i18n import message, said
 from dialer.httpkit.problems import invalid
@@ -60,6 +61,14 @@ def whole(text: str, name: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise Invalid(field=name, reason="must be a whole number")
     return int(text)
+
+
+def key(text: str, what: str) -> UUID:
+    """The id of a call, a listening. Raises NotFound of `what`."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(what=what, key=text) from None
 
 
 def line(form: MultiMapping[str], name: str, most: int, *, needed: bool = False) -> str:

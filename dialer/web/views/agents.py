@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from aiohttp import web
 
@@ -13,7 +12,7 @@ from dialer.calls.controls_http import CONTROLS
 from dialer.calls.listeners import Mode
 from dialer.calls.listening_http import LISTENING, ModeIn
 from dialer.campaigns.http import CAMPAIGNS
-from dialer.errors import DozvonError, NotFound
+from dialer.errors import DozvonError
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.keys import SETTINGS
@@ -21,7 +20,7 @@ from dialer.httpkit.problems import locale_of
 from dialer.httpkit.stream import HUB
 from dialer.web import forms
 from dialer.web.render import is_fragment, page
-from dialer.web.views.door import see
+from dialer.web.views.door import renewed, see
 
 routes = web.RouteTableDef()
 
@@ -76,9 +75,7 @@ async def act(request: web.Request) -> web.StreamResponse:
             await service.pause(actor, agent_id, await forms.field(request, "code"))
         case "logout":
             await service.log_out(actor, agent_id)
-    if is_fragment(request):
-        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
-    return see("/agents")
+    return renewed(request, "/agents")
 
 
 @routes.post("/agents/{agent_id:[0-9]{1,18}}/listen")
@@ -89,10 +86,7 @@ async def listen(request: web.Request) -> web.StreamResponse:
     agent, _ = await request.app[AGENTS].agent(actor, agent_id)
     wanted = said.get("mode") or Mode.LISTEN
     if listening := said.get("listening"):
-        try:
-            known = UUID(listening)
-        except ValueError:
-            raise NotFound(what="listening", key=listening) from None
+        known = forms.key(listening, "listening")
         if wanted == "take":
             await request.app[CONTROLS].take_over(actor, agent_id, known)
             return web.Response() if is_fragment(request) else see("/agents")
@@ -115,9 +109,7 @@ async def set_field(request: web.Request) -> web.StreamResponse:
     name = request.match_info["field"]
     wanted = forms.read(AgentEdit, {name: await forms.field(request, name)})
     await request.app[AGENTS].change(actor, agent_id, rank=wanted.rank, takes=wanted.takes)
-    if is_fragment(request):
-        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
-    return see("/agents")
+    return renewed(request, "/agents")
 
 
 async def _table(request: web.Request, actor: Actor) -> dict[str, Any]:

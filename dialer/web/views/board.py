@@ -23,7 +23,7 @@ from dialer.httpkit.problems import locale_of
 from dialer.httpkit.stream import HUB
 from dialer.web import forms
 from dialer.web.render import is_fragment, page
-from dialer.web.views.door import see
+from dialer.web.views.door import renewed, warned
 
 routes = web.RouteTableDef()
 
@@ -111,12 +111,9 @@ async def act(request: web.Request) -> web.StreamResponse:
         told = await _move(request, actor, chosen, forms.whole(form.get("campaign", ""), "campaign"))
     else:
         told = await _each(request, actor, chosen, _deed(request, actor, form))
-    if not is_fragment(request):
-        return see("/board")
-    if told:
-        headers = {"HX-Trigger": "refresh-all", "HX-Retarget": "#notices", "HX-Reswap": "beforeend"}
-        return await page(request, "parts/notice.html", headers=headers, text=" ".join(told), tone="warn")
-    return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
+    if told and is_fragment(request):
+        return await warned(request, " ".join(told))
+    return renewed(request, "/board")
 
 
 async def _move(request: web.Request, actor: Actor, chosen: Sequence[int], to: int) -> list[str]:

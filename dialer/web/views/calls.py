@@ -14,7 +14,7 @@ from dialer.calls.call_log import ALL_RESULTS, CallRow, Filter
 from dialer.calls.http import CALLS
 from dialer.calls.model import Direction
 from dialer.campaigns.http import CAMPAIGNS
-from dialer.errors import DozvonError, Invalid, NotFound
+from dialer.errors import DozvonError, Invalid
 from dialer.httpkit.access import Right
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.paging import cut, decode
@@ -128,7 +128,4 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
 
 
 def _id(request: web.Request) -> UUID:
-    try:
-        return UUID(request.match_info["attempt_id"])
-    except ValueError:
-        raise NotFound(what="call", key=request.match_info["attempt_id"]) from None
+    return forms.key(request.match_info["attempt_id"], "call")

@@ -33,7 +33,7 @@ from dialer.trunks.http import TRUNKS
 from dialer.web import forms, retry_form
 from dialer.web.keys import LIVE
 from dialer.web.render import is_fragment, page
-from dialer.web.views.door import see
+from dialer.web.views.door import renewed, see
 
 routes = web.RouteTableDef()
 
@@ -243,10 +243,8 @@ async def act(request: web.Request) -> web.StreamResponse:
             warnings=done.warnings,
             campaign_id=campaign_id,
         )
-    if is_fragment(request):
-        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
     back = "/campaigns" if action == "delete" else await forms.field(request, "back", "")
-    return see(back if back == "/campaigns" else f"/campaigns/{campaign_id}")
+    return renewed(request, back if back == "/campaigns" else f"/campaigns/{campaign_id}")
 
 
 @routes.post("/campaigns/{campaign_id:[0-9]{1,18}}/lists")

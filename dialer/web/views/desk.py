@@ -39,7 +39,7 @@ from dialer.web import formats, forms
 from dialer.web.keys import LIVE
 from dialer.web.render import is_fragment, page
 from dialer.web.views import callbacks, desk_script
-from dialer.web.views.door import see
+from dialer.web.views.door import renewed, warned
 
 routes = web.RouteTableDef()
 LONGEST_NOTE = 2000
@@ -120,13 +120,6 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
     }
 
 
-def _done(request: web.Request) -> web.StreamResponse:
-    """What was asked is done: the page reads itself anew."""
-    if is_fragment(request):
-        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
-    return see("/desk")
-
-
 @routes.post("/desk/{action:login|ready|pause|logout|skip}")
 async def act(request: web.Request) -> web.StreamResponse:
     """Change the own state."""
@@ -145,7 +138,7 @@ async def act(request: web.Request) -> web.StreamResponse:
             await service.log_out(actor, agent_id)
         case "skip":
             await service.skip_lead(actor, agent_id)
-    return _done(request)
+    return renewed(request, "/desk")
 
 
 @routes.post("/desk/call")
@@ -153,7 +146,7 @@ async def call(request: web.Request) -> web.StreamResponse:
     """Preview: call the shown lead."""
     actor = page_actor(request, Right.CALLS_PLACE)
     await request.app[CALLS].dial_lead(actor, forms.whole(await forms.field(request, "lead"), "lead"))
-    return _done(request)
+    return renewed(request, "/desk")
 
 
 @routes.post("/desk/dial")
@@ -162,7 +155,7 @@ async def dial(request: web.Request) -> web.StreamResponse:
     actor = page_actor(request, Right.CALLS_PLACE)
     campaign_id = forms.whole(await forms.field(request, "campaign"), "campaign")
     await request.app[CALLS].dial_number(actor, campaign_id, (await forms.field(request, "number"))[:50])
-    return _done(request)
+    return renewed(request, "/desk")
 
 
 @routes.post("/desk/hang-up")
@@ -170,7 +163,7 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
     """End the own call."""
     actor = page_actor(request, Right.WORK)
     await request.app[CALLS].hang_up(actor, await _attempt(request))
-    return _done(request)
+    return renewed(request, "/desk")
 
 
 #: What is done with the third party of a talk.
@@ -204,7 +197,7 @@ async def steer(request: web.Request) -> web.StreamResponse:
             if not KEYS.fullmatch(keys):
                 raise Invalid(field="keys", reason="does not have the right form")
             await controls.press(actor, attempt_id, keys)
-    return _done(request)
+    return renewed(request, "/desk")
 
 
 @routes.post("/desk/confirm")
@@ -212,7 +205,7 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     """Say that one has read a message."""
     actor = page_actor(request, Right.WORK)
     await request.app[MESSAGES].confirm(actor, forms.whole(await forms.field(request, "message"), "message"))
-    return _done(request)
+    return renewed(request, "/desk")
 
 
 @routes.post("/desk/talk/{what:" + "|".join(_BESIDES) + "}")
@@ -229,7 +222,7 @@ async def besides(request: web.Request) -> web.StreamResponse:
             await controls.end_consult(actor, attempt_id)
         case "leave":
             await controls.leave(actor)
-    return _done(request)
+    return renewed(request, "/desk")
 
 
 async def _to(request: web.Request) -> To:
@@ -249,7 +242,7 @@ async def say_reason(request: web.Request) -> web.StreamResponse:
     actor = page_actor(request, Right.WORK)
     reason = await forms.field(request, "reason")
     await request.app[REASONS].set(actor, await _attempt(request), reason or None)
-    return _done(request)
+    return renewed(request, "/desk")
 
 
 @routes.post("/desk/disposition")
@@ -271,7 +264,7 @@ async def dispose(request: web.Request) -> web.StreamResponse:
     view = await request.app[CALLS].dispose(actor, attempt_id, code, note, **wanted)
     if view.callback is not None and view.callback.moved and is_fragment(request):
         return await _moved(request, view.callback)
-    return _done(request)
+    return renewed(request, "/desk")
 
 
 async def _moved(request: web.Request, row: CallbackRow) -> web.StreamResponse:
@@ -282,8 +275,7 @@ async def _moved(request: web.Request, row: CallbackRow) -> web.StreamResponse:
         "there": formats.moment(row.due_at, row.zone, locale),
         "here": formats.moment(row.due_at, here, locale),
     }
-    headers = {"HX-Trigger": "refresh-all", "HX-Retarget": "#notices", "HX-Reswap": "beforeend"}
-    return await page(request, "parts/notice.html", headers=headers, text=text, tone="warn")
+    return await warned(request, text)
 
 
 async def _is_callback(request: web.Request, actor: Actor, attempt_id: UUID, code: str) -> bool:
@@ -304,8 +296,4 @@ async def _clock(request: web.Request, name: str) -> datetime | None:
 
 
 async def _attempt(request: web.Request) -> UUID:
-    text = await forms.field(request, "attempt")
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(what="call", key=text) from None
+    return forms.key(await forms.field(request, "attempt"), "call")

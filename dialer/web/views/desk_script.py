@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import structlog
 from aiohttp import web
 
 from dialer.calls.call_log import CallRow
-from dialer.errors import BadScript, Invalid, NotFound
+from dialer.errors import BadScript, Invalid
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.i18n import said, translator
 from dialer.httpkit.identity import page_actor
@@ -18,7 +16,7 @@ from dialer.scripts.showing import Shown
 from dialer.scripts.walking import Answered, Back, Done, Event, Left, Went
 from dialer.web import forms
 from dialer.web.render import is_fragment, page
-from dialer.web.views.door import see
+from dialer.web.views.door import renewed
 
 log = structlog.get_logger(__name__)
 routes = web.RouteTableDef()
@@ -42,16 +40,15 @@ async def of_call(request: web.Request, actor: Actor, call: CallRow | None) -> S
 async def lead(request: web.Request) -> web.StreamResponse:
     """Lead the own talk on."""
     actor = page_actor(request, Right.WORK)
-    call_id, step, event = await _call(request), await forms.field(request, "step"), await _event(request)
+    call_id = forms.key(await forms.field(request, "attempt"), "call")
+    step, event = await forms.field(request, "step"), await _event(request)
     try:
         await request.app[SCRIPTS].act(actor, call_id, step, event)
     except Invalid as error:
         if not isinstance(event, Answered | Done) or not is_fragment(request):
             raise
         return await _refused(request, error)
-    if is_fragment(request):
-        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
-    return see("/desk")
+    return renewed(request, "/desk")
 
 
 async def _refused(request: web.Request, error: Invalid) -> web.StreamResponse:
@@ -79,11 +76,3 @@ async def _event(request: web.Request) -> Event:
         case "go":
             return Went()
     raise Invalid(field="what", reason="is not known here")
-
-
-async def _call(request: web.Request) -> UUID:
-    text = await forms.field(request, "attempt")
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(what="call", key=text) from None

@@ -20,7 +20,7 @@ from dialer.httpkit.problems import locale_of
 from dialer.users.http import USERS
 from dialer.users.shortcuts import USUAL
 from dialer.web import forms, phone
-from dialer.web.render import page
+from dialer.web.render import is_fragment, page
 
 routes = web.RouteTableDef()
 
@@ -28,6 +28,19 @@ routes = web.RouteTableDef()
 def see(path: str) -> web.Response:
     """Go there with a GET."""
     return web.Response(status=303, headers={"Location": path})
+
+
+def renewed(request: web.Request, path: str) -> web.Response:
+    """What was asked is done: the page reads its parts anew; without scripts, go to `path`."""
+    if is_fragment(request):
+        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
+    return see(path)
+
+
+async def warned(request: web.Request, text: str) -> web.StreamResponse:
+    """The same for a page with scripts, with something to be known of it: a notice beside the others."""
+    headers = {"HX-Trigger": "refresh-all", "HX-Retarget": "#notices", "HX-Reswap": "beforeend"}
+    return await page(request, "parts/notice.html", headers=headers, text=text, tone="warn")
 
 
 def _choose_language(request: web.Request, wanted: str | None) -> None:

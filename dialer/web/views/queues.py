@@ -20,8 +20,8 @@ from dialer.queues.fields import QueueEdit, QueueIn
 from dialer.queues.http import QUEUES
 from dialer.queues.model import HIGHEST_LEVEL, LOWEST_LEVEL, Overflow, Rule
 from dialer.web import forms
-from dialer.web.render import is_fragment, page
-from dialer.web.views.door import see
+from dialer.web.render import page
+from dialer.web.views.door import renewed, see
 
 routes = web.RouteTableDef()
 
@@ -132,9 +132,7 @@ async def set_level(request: web.Request) -> web.StreamResponse:
         raise NotAllowed(reason="the queue asks for no skill")
     wanted = forms.read(AgentEdit, {"levels": {view.fields["skill"]: await forms.field(request, "level")}})
     await request.app[AGENTS].change(actor, int(request.match_info["agent_id"]), levels=wanted.levels)
-    if is_fragment(request):
-        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
-    return see(f"/queues/{_id(request)}")
+    return renewed(request, f"/queues/{_id(request)}")
 
 
 @routes.get(ONE + "/agents")
@@ -163,9 +161,7 @@ async def drop_place(request: web.Request) -> web.StreamResponse:
     except ValueError:
         raise NotFound(what="kept place", key=request.match_info["call_id"]) from None
     await request.app[QUEUES].drop_place(actor, call_id)
-    if is_fragment(request):
-        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
-    return see(f"/queues/{_id(request)}")
+    return renewed(request, f"/queues/{_id(request)}")
 
 
 def _id(request: web.Request) -> int:

@@ -18,8 +18,8 @@ from dialer.visits.http import VISITS
 from dialer.visits.model import State
 from dialer.web import forms
 from dialer.web.keys import LIVE
-from dialer.web.render import is_fragment, page
-from dialer.web.views.door import see
+from dialer.web.render import page
+from dialer.web.views.door import renewed
 
 routes = web.RouteTableDef()
 #: Days that are shown where nobody asks for others, from today on.
@@ -49,9 +49,7 @@ async def set_state(request: web.Request) -> web.StreamResponse:
     if state not in list(State):
         raise Invalid(field="state", reason="is not known here")
     await request.app[VISITS].set_state(actor, int(request.match_info["visit_id"]), State(state))
-    if is_fragment(request):
-        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
-    return see("/visits")
+    return renewed(request, "/visits")
 
 
 async def _table(request: web.Request, actor: Actor) -> dict[str, Any]:

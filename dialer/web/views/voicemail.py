@@ -13,7 +13,7 @@ from dialer.voicemail.http import VOICEMAIL
 from dialer.voicemail.service import number_shown
 from dialer.web import forms
 from dialer.web.render import is_fragment, page
-from dialer.web.views.door import see
+from dialer.web.views.door import renewed, see
 
 routes = web.RouteTableDef()
 
@@ -84,9 +84,7 @@ async def call_back(request: web.Request) -> web.StreamResponse:
 
 
 def _done(request: web.Request) -> web.StreamResponse:
-    if is_fragment(request):
-        return web.Response(status=204, headers={"HX-Trigger": "refresh-all"})
-    return see("/voicemail")
+    return renewed(request, "/voicemail")
 
 
 def _id(request: web.Request) -> int:
