@@ -100,7 +100,7 @@ class Screen:
             if count:
                 table.add_row(f"  {self.word('result', result)}", str(count))
         row("answered / by a person", f"{summary['answered']} / {summary['answered_live']}")
-        row("connected with an agent", str(summary["connected"]))
+        row("connected with agents", str(summary["connected"]))
         row("connect rate = answered by a person / attempts", _percent(summary["connect_rate"]))
         row("reach rate = contacts reached / dialled", _percent(summary["reach_rate"]))
         row("abandon rate = abandoned / answered by a person", self._abandoned(summary))

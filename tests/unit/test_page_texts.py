@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,15 @@ def test_no_text_of_the_pages_is_translated_in_vain() -> None:
             one.id[0] if isinstance(one.id, tuple) else one.id for one in read_po(file, locale="ru") if one.id
         ]
     assert [one for one in kept if one not in known] == []
+
+
+def test_every_text_stands_in_one_catalogue() -> None:
+    """All are read as one, and of two the last one read would win, whatever the other page meant."""
+    found: Counter[tuple[str | None, str]] = Counter()
+    for path in (FOLDER / "ru/LC_MESSAGES").glob("*.po"):
+        with path.open("rb") as file:
+            found.update((one.context, str(one.id)) for one in read_po(file, locale="ru") if one.id)
+    assert [text for text, times in found.items() if times > 1] == []
 
 
 @pytest.mark.parametrize(
