@@ -14,15 +14,17 @@ from dialer.boards.alerting import MOST, OF_CAMPAIGN, OF_QUEUE, Alert, AlertRule
 from dialer.boards.service import BoardService
 from dialer.db import events
 from dialer.db.session import Database
-from dialer.errors import DatabaseUnavailable, Invalid, NotFound
+from dialer.errors import Conflict, DatabaseUnavailable, Invalid, NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.said import Said
+from dialer.said import Said, told
 
 log = structlog.get_logger(__name__)
 
 #: How often the board is looked at for those who are not looking, seconds.
 EVERY_S: Final = 5.0
+#: Rules of a tenant: each costs the database some statements each time.
+MOST_RULES: Final = 100
 
 
 class AlertService:
@@ -46,7 +48,7 @@ class AlertService:
         campaign_id: int | None = None,
         queue_id: int | None = None,
     ) -> AlertRule:
-        """Watch over something more. Raises Invalid, NotFound, Forbidden."""
+        """Watch over something more. Raises Invalid, NotFound, Conflict, Forbidden."""
         actor.require(Right.CAMPAIGNS_EDIT)
         most = MOST[kind]
         if not 0 <= threshold <= most:
@@ -57,6 +59,8 @@ class AlertService:
             raise Invalid(field="queue_id", reason="is not what this kind looks at")
         try:
             async with self._database.tenant(actor.tenant_id) as conn:
+                if len(await store.rules(conn, actor.tenant_id)) >= MOST_RULES:
+                    raise Conflict(reason=told("there are {most} rules already: remove one", most=MOST_RULES))
                 rule_id = await store.add_rule(conn, actor.tenant_id, kind, threshold, campaign_id, queue_id)
                 about: dict[str, Any] = {"kind": kind.value, "threshold": threshold}
                 about |= {"campaign_id": campaign_id, "queue_id": queue_id}

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from dialer.boards.alerting import USUAL, Alert, AlertRule, Kind
 from dialer.boards.alerts import AlertService
-from dialer.errors import Invalid, NotFound
+from dialer.errors import Conflict, Invalid, NotFound
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
@@ -80,7 +80,7 @@ async def rules(call: Call) -> list[AlertRuleOut]:
     return [AlertRuleOut.of(one) for one in await call.app[ALERTS].rules(call.actor)]
 
 
-@routes.post("/alert-rules", right=Right.CAMPAIGNS_EDIT, status=201, errors=(Invalid, NotFound))
+@routes.post("/alert-rules", right=Right.CAMPAIGNS_EDIT, status=201, errors=(Invalid, NotFound, Conflict))
 async def add(call: Call, body: AlertRuleIn) -> AlertRuleOut:
     """Watch over something more: it is looked at every five seconds."""
     made = await call.app[ALERTS].add(

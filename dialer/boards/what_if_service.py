@@ -148,6 +148,13 @@ class WhatIfService:
         """Both settings, after `bound_s` seconds. Raises NotFound, Forbidden; Invalid for a change that makes
         no sense; Conflict where there is too little to go by, nobody at work, or somebody else asks now."""
         actor.require(Right.CAMPAIGNS_RUN)
+        # Before anything is read: a list of a million leads is counted for one who asks, not for ten.
+        if self._turn.locked():
+            raise Conflict(reason="somebody asks already; try again in half a minute")
+        async with self._turn:
+            return await self._answer(actor, campaign_id, change)
+
+    async def _answer(self, actor: Actor, campaign_id: int, change: Change) -> Answer:
         terms = await self._terms.terms(actor.tenant_id, campaign_id)
         own = own_setting(terms)
         if own is None or own.rule not in MODES:
@@ -167,13 +174,10 @@ class WhatIfService:
             raise Conflict(reason="nobody is at work in this campaign")
         now = Setting(at_work, own.rule, own.terms.ratio or terms.ratio, own.terms.limits.share)
         then = _then(now, change, terms)
-        if self._turn.locked():
-            raise Conflict(reason="somebody asks already; try again in half a minute")
-        async with self._turn:
-            around = _around(terms)
-            runs = await asyncio.gather(
-                *(self._simulate(known, around, each, self._bound_s) for each in (now, then))
-            )
+        around = _around(terms)
+        runs = await asyncio.gather(
+            *(self._simulate(known, around, each, self._bound_s) for each in (now, then))
+        )
         found = [outcome(setting, done) for setting, done in zip((now, then), runs, strict=True)]
         if found[0] is None or found[1] is None:
             raise Conflict(reason="the machine has no time for it now; try again later")

@@ -33,7 +33,7 @@ from dialer.httpkit.keys import DATABASE, SETTINGS
 from dialer.httpkit.observe import add_request_id, observe
 from dialer.httpkit.problems import problems
 from dialer.httpkit.routes import Routes
-from dialer.httpkit.security import CONNECT_SOURCES, add_headers, check_csrf, check_host
+from dialer.httpkit.security import CONNECT_SOURCES, add_headers, check_csrf, check_host, check_query
 from dialer.httpkit.tls import Certificate
 from dialer.settings import Settings
 
@@ -65,7 +65,8 @@ def build_application(
     the features' routes; the event stream and the log of changes are added here.
     """
     app = web.Application(
-        middlewares=[observe, problems, check_host, identify, check_csrf], client_max_size=FORM_LIMIT
+        middlewares=[observe, problems, check_host, check_query, identify, check_csrf],
+        client_max_size=FORM_LIMIT,
     )
     app[SETTINGS] = settings
     app[DATABASE] = database

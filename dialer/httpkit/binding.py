@@ -167,8 +167,6 @@ def _query(route: Route, request: web.Request) -> dict[str, Any]:
             raise Invalid(field=name, reason="is given twice")
         else:
             values[name] = given[0]
-    if _has_nul(list(asked.values())):
-        raise BadRequest(reason="the query string holds a NUL character")
     try:
         return {"query": route.query.model_validate(values)}
     except ValidationError as error:

@@ -3,6 +3,7 @@ at the calls that came in."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -98,7 +99,11 @@ class InboundService:
         Raises BadFlow with all that is wrong with it, Conflict where it is not called `name`."""
         actor.require(Right.CAMPAIGNS_EDIT)
         source = document if isinstance(document, str) else ""
-        flow = loader.load(source, source="") if source else loader.from_document(document)
+        flow = (
+            await asyncio.to_thread(loader.load, source, source="")
+            if source
+            else loader.from_document(document)
+        )
         if name not in (None, flow.name):
             raise Conflict(reason=Said("the flow is called {name}: let it keep its name", name=name))
         async with self._database.tenant(actor.tenant_id) as conn:
@@ -115,7 +120,8 @@ class InboundService:
         """All that is wrong with the YAML of a flow, names of other flows and of recordings too."""
         actor.require(Right.CAMPAIGNS_READ)
         try:
-            flow = loader.load(text, source="", checked=False)
+            # Beside the event loop: of a large flow it takes seconds, in which the desks' pages would wait.
+            flow = await asyncio.to_thread(loader.load, text, source="", checked=False)
         except BadFlow as error:
             return Checked(None, error.problems)
         async with self._database.tenant(actor.tenant_id) as conn:
@@ -123,7 +129,7 @@ class InboundService:
         known[Named.FLOW] |= {flow.name}
         if self._sounds is not None:
             known[Named.SOUND] = await self._heard(actor, self._sounds)
-        return Checked(flow, checks.problems(flow, known))
+        return Checked(flow, await asyncio.to_thread(checks.problems, flow, known))
 
     async def uses(self, actor: Actor, kind: Named) -> Mapping[str, Sequence[str]]:
         """Names of a kind, as they are compared -> the flows that callers are led by and that name it."""

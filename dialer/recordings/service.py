@@ -39,6 +39,8 @@ class RecordingService:
         self._database = database
         self._folder = folder
         self._region = region
+        #: whoever asks for the wave or the digest of a file waits for the one before: each takes a processor
+        self._reading = asyncio.Lock()
 
     # -- looking -----------------------------------------------------------------------------------------
 
@@ -118,14 +120,20 @@ class RecordingService:
         """How loud it is in each of up to 1,000 equal parts, 0 to 255. Raises NotFound, Forbidden."""
         async with self._database.tenant(actor.tenant_id) as conn:
             await self._readable(conn, actor, recording_id)
-            path, known = await store.file_of(conn, actor.tenant_id, recording_id)
-        if known is not None:
-            return known
-        file = inside(self._folder, path, "recording", recording_id)
-        found = await asyncio.to_thread(waveform.peaks, file)
-        async with self._database.tenant(actor.tenant_id) as conn:
-            await store.keep_peaks(conn, actor.tenant_id, recording_id, found)
-        return found
+            _, known = await store.file_of(conn, actor.tenant_id, recording_id)
+        return known if known is not None else await self._count_peaks(actor.tenant_id, recording_id)
+
+    async def _count_peaks(self, tenant_id: int, recording_id: int) -> bytes:
+        async with self._reading:
+            async with self._database.tenant(tenant_id) as conn:
+                path, known = await store.file_of(conn, tenant_id, recording_id)
+            if known is not None:  # who was before has counted them
+                return known
+            file = inside(self._folder, path, "recording", recording_id)
+            found = await asyncio.to_thread(waveform.peaks, file)
+            async with self._database.tenant(tenant_id) as conn:
+                await store.keep_peaks(conn, tenant_id, recording_id, found)
+            return found
 
     async def check(self, actor: Actor, recording_id: int) -> Checked:
         """Whether the file is what it was when the talk ended. Raises NotFound, Forbidden."""
@@ -134,7 +142,8 @@ class RecordingService:
             path, _ = await store.file_of(conn, actor.tenant_id, recording_id)
         try:
             file = inside(self._folder, path, "recording", recording_id)
-            return Checked(row.sha256, await asyncio.to_thread(waveform.digest, file))
+            async with self._reading:
+                return Checked(row.sha256, await asyncio.to_thread(waveform.digest, file))
         except (NotFound, FileNotFoundError):
             return Checked(row.sha256, None)
 

@@ -22,7 +22,7 @@ class FormService:
         self._database = database
 
     async def forms(self, actor: Actor) -> list[Form]:
-        """All, in their present version; those in use first."""
+        """All, in their present version; those in use first. Whoever works here may read them."""
         async with self._database.tenant(actor.tenant_id) as conn:
             return await store.forms(conn, actor.tenant_id)
 

@@ -219,7 +219,7 @@ async def write(call: Call, body: ScriptIn) -> VersionOut:
 @routes.post("/scripts/check", right=Right.CAMPAIGNS_READ)
 async def check(call: Call, body: TextIn) -> CheckOut:
     """All that is wrong with the text of a script."""
-    checked = call.app[SCRIPTS].check(call.actor, body.yaml)
+    checked = await call.app[SCRIPTS].check(call.actor, body.yaml)
     return CheckOut(problems=[ProblemOut.model_validate(one) for one in checked.problems])
 
 
@@ -229,7 +229,7 @@ async def check(call: Call, body: TextIn) -> CheckOut:
 async def rehearse(call: Call, body: RehearsalIn) -> ShownOut:
     """Where a talk would be after these events. Nobody is called, and nothing is kept or carried out."""
     happened = [one.event() for one in body.events]
-    return ShownOut.of(call.app[SCRIPTS].rehearse(call.actor, body.yaml, happened))
+    return ShownOut.of(await call.app[SCRIPTS].rehearse(call.actor, body.yaml, happened))
 
 
 @routes.get("/scripts/{name}/versions", right=Right.CAMPAIGNS_READ, errors=(NotFound,))

@@ -6,12 +6,12 @@ from datetime import datetime
 from uuid import UUID
 
 from aiohttp import web
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from dialer.errors import NotFound
 from dialer.httpkit.access import Right
 from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Out
+from dialer.httpkit.schema import In, Moment, Out
 from dialer.visits.model import State
 from dialer.visits.service import VisitService
 
@@ -22,8 +22,8 @@ routes = Routes("visits")
 class VisitsQuery(In):
     """A span of time."""
 
-    since: AwareDatetime
-    until: AwareDatetime
+    since: Moment
+    until: Moment
 
 
 class VisitStateIn(In):

@@ -12,6 +12,7 @@ from support.browser import Visitors
 from support.stage import TENANT, Stage
 from support.web import Web, second_tenant
 
+from dialer.boards import alerts
 from dialer.boards.alerts import AlertWatch
 from dialer.clock import utc_now
 from dialer.db import tables as t
@@ -88,6 +89,15 @@ async def test_what_has_to_last_calls_nobody_before_it_has(pages: Web, stage: St
     (alert,) = (await program.call("GET", "~/alerts/now")).json
     assert (alert["kind"], alert["about"]) == ("no_agent", "Осенний тест-драйв")
     assert await told(stage) == [("alert.raised", f"campaign:{stage.campaign_id}")]
+
+
+async def test_rules_have_a_limit(visit: Visitors, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is looked at every few seconds."""
+    monkeypatch.setattr(alerts, "MOST_RULES", 1)
+    program = await visit.web.program(Role.SUPERVISOR)
+    asked = [await program.call("POST", "~/alert-rules", {"kind": "trunk_bad"}) for _ in range(2)]
+    assert [reply.status for reply in asked] == [201, 409]
+    assert "remove one" in asked[1].json["detail"]
 
 
 async def test_rules_are_made_and_removed_on_the_page(visit: Visitors, stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -67,6 +68,28 @@ async def test_what_makes_no_sense_is_refused_at_once(pages: Web, busy: Stage, o
     async with busy.database.tenant(TENANT) as conn:
         await conn.execute(update(t.campaign).values(mode="preview"))
     assert (await program.call("POST", path, {"agents_more": 1})).status == 409
+
+
+async def test_who_asks_while_another_does_is_told_so(pages: Web, busy: Stage) -> None:
+    """At once, before anything is read: not even that there is no such campaign is looked up."""
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_asked: Any) -> list[Any]:
+        begun.set()
+        await over.wait()
+        return []
+
+    pages.app[WHAT_IF]._simulate = slow
+    program = await pages.program(Role.SUPERVISOR)
+    first = asyncio.create_task(
+        program.call("POST", f"~/campaigns/{busy.campaign_id}/what-if", {"agents_more": 1})
+    )
+    async with asyncio.timeout(60):
+        await begun.wait()
+    assert (await program.call("POST", "~/campaigns/999/what-if", {"agents_more": 1})).status == 409
+    over.set()
+    assert "no time" in (await first).json["detail"]
+    assert (await program.call("POST", "~/campaigns/999/what-if", {"agents_more": 1})).status == 404
 
 
 async def test_a_young_campaign_is_told_that_it_is_too_early(pages: Web, stage: Stage) -> None:

@@ -248,6 +248,13 @@ async def test_the_query_string_is_strict(program: Caller) -> None:
         assert (await program.call("GET", f"~/things?{query}")).status == status
 
 
+@pytest.mark.parametrize("address", ["~/things?word=a%00", "~/things?%00=a", "/nothing?q=%00"])
+async def test_no_address_holds_a_nul(program: Caller, address: str) -> None:
+    """PostgreSQL keeps none in a text: it is refused before any route or page asks for one."""
+    reply = await program.call("GET", address)
+    assert (reply.status, "NUL" in reply.text) == (400, True)
+
+
 async def test_pages_lead_through_the_whole_list(program: Caller) -> None:
     """Following `next` shows each row once."""
     seen: list[int] = []

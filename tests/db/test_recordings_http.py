@@ -20,7 +20,7 @@ from dialer.contacts.erasure import ErasureService
 from dialer.db import tables as t
 from dialer.db.session import Database, connect
 from dialer.httpkit.access import Actor, Role
-from dialer.recordings import http, store
+from dialer.recordings import http, store, waveform
 from dialer.recordings.model import Which
 from dialer.recordings.service import RecordingService
 from dialer.retention.model import Terms
@@ -203,12 +203,20 @@ async def test_a_changed_file_is_found(floor: Floor, site: Web, tmp_path: Path) 
     assert (gone["found"], gone["intact"]) == (None, False)
 
 
-async def test_peaks_are_counted_once(floor: Floor, site: Web, tmp_path: Path) -> None:
-    """They show words and silence in turn, and are there when the file is not."""
+async def test_peaks_are_counted_once(
+    floor: Floor, site: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They show words and silence in turn, and are there when the file is not; of several who ask at once
+    the first has the file read."""
     call = await floor.place()
     own = await keep(floor.database, tmp_path, call.attempt_id, seconds=4)
     boss = await site.program(Role.SUPERVISOR)
-    seen = (await boss.call("GET", f"~/recordings/{own}/peaks")).json
+    read: list[Path] = []
+    count = waveform.peaks
+    monkeypatch.setattr(waveform, "peaks", lambda file: read.append(file) or count(file))
+    asked = [boss.call("GET", f"~/recordings/{own}/peaks") for _ in range(3)]
+    seen, *others = [reply.json for reply in await asyncio.gather(*asked)]
+    assert (others, len(read)) == ([seen, seen], 1)
     assert (seen["duration_s"], len(seen["peaks"])) == (4, 1000)
     assert min(seen["peaks"][10:110]) > 80
     assert max(seen["peaks"][130:240]) == 0

@@ -147,6 +147,8 @@ async def test_a_visit_is_booked_once_and_its_state_is_kept(floor: Floor, site: 
     changed = await boss.call("PUT", f"~/visits/{booked.id}/state", {"state": "kept"})
     assert (changed.status, changed.json["state"]) == (200, "kept"), changed.text
     assert (await boss.call("PUT", "~/visits/0/state", {"state": "kept"})).status == 404
+    early = span.replace("2020", "0001")
+    assert (await boss.call("GET", f"~/visits?{early}")).status == 422
     agent = await site.program(Role.OPERATOR)
     assert (await agent.call("GET", f"~/visits?{span}")).status == 403
 

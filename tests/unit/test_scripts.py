@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from typing import cast
 
 import pytest
 
+from dialer.db.session import Database
 from dialer.errors import BadScript, Invalid, NotFound, WrongState
+from dialer.httpkit.access import Actor
 from dialer.scripts import answers
 from dialer.scripts.loader import from_document, load
 from dialer.scripts.model import Question, Script, Talk
+from dialer.scripts.service import Deeds, ScriptService
 from dialer.scripts.walking import Answered, Back, Done, Event, Left, Share, Went, begin, ended, share, step
 from ivr_flows.values import Value
 
@@ -260,3 +265,15 @@ def test_values_are_told_as_people_write_them() -> None:
     assert answers.words(question("choice", choices={"a": "The A"}), "a", "en") == "The A"
     assert answers.words(question("datetime"), "2026-02-28T10:30", "ru") == "28.02.2026, 10:30"
     assert answers.words(question("yes_no"), "yes", "ru") == "да"
+
+
+async def test_a_text_is_checked_beside_the_loop() -> None:
+    """Nobody else's page waits for a large one."""
+    service = ScriptService(cast(Database, None), cast(Deeds, None))
+    checking = asyncio.create_task(service.check(Actor.server(1), TEXT))
+    turns = 0
+    while not checking.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert checking.result().problems == ()
+    assert turns > 2  # in the loop itself it would be done in one

@@ -70,7 +70,7 @@ async def remove(request: web.Request) -> web.StreamResponse:
 
 
 async def _found(request: web.Request, actor: Actor, *, all_of_none: bool = False) -> dict[str, Any]:
-    asked, service = request.query.get("q", "").replace("\0", "").strip()[:LONGEST], request.app[KNOWLEDGE]
+    asked, service = request.query.get("q", "").strip()[:LONGEST], request.app[KNOWLEDGE]
     rows = await service.search(actor, asked) if asked else []
     if all_of_none and not asked:
         rows = await service.articles(actor)

@@ -53,7 +53,7 @@ async def _lists(
     request: web.Request, faults: dict[str, str], status: int = 200, name: str = ""
 ) -> web.StreamResponse:
     actor = page_actor(request, Right.CONTACTS_READ)
-    asked = request.query.get("q", "").strip()[: forms.LONGEST_NAME].replace("\0", "")
+    asked = request.query.get("q", "").strip()[: forms.LONGEST_NAME]
     key = decode(request.query.get("cursor"), int)
     found = await request.app[CONTACTS].lists(
         actor, name=asked, before=key[0] if key else None, limit=LISTS + 1

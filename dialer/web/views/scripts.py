@@ -82,7 +82,7 @@ async def save(request: web.Request) -> web.StreamResponse:
 async def check(request: web.Request) -> web.StreamResponse:
     """All that is wrong with the text as it is now."""
     actor = page_actor(request, Right.CAMPAIGNS_EDIT)
-    checked = request.app[SCRIPTS].check(actor, await _text(request))
+    checked = await request.app[SCRIPTS].check(actor, await _text(request))
     return await page(
         request, "parts/script_problems.html", problems=checked.problems, written=checked.script
     )
@@ -98,7 +98,7 @@ async def rehearse(request: web.Request) -> web.StreamResponse:
     # What the agent has just done may be wrong; what was done before, no more fit a text that was changed.
     for tried in ([*happened, *new], happened, []):
         try:
-            context["script"] = request.app[SCRIPTS].rehearse(
+            context["script"] = await request.app[SCRIPTS].rehearse(
                 actor, text or " ", [one.event() for one in tried]
             )
             happened = tried
@@ -125,7 +125,7 @@ async def one(request: web.Request) -> web.StreamResponse:
         "script.html",
         row=row,
         shown=shown,
-        written=service.check(actor, shown.text).script if shown else None,
+        written=(await service.check(actor, shown.text)).script if shown else None,
         versions=[(each, _before(each, versions)) for each in versions],
         campaigns=(await service.campaigns(actor)).get(row.name, []),
         figures=[(days, await _figures(request, actor, row, days)) for days in SPANS],
@@ -158,7 +158,7 @@ async def _version(request: web.Request, actor: Actor, status: int = 200) -> web
     if found is None:
         raise NotFound(what="version of the script", key=f"{row.name} {number}")
     live = next((each for each in versions if each.version == row.live_version), None)
-    checked = service.check(actor, found.text)
+    checked = await service.check(actor, found.text)
     return await page(
         request,
         "script_version.html",
@@ -236,7 +236,7 @@ async def _editor(
     row: ScriptRow | None = None,
     error: DozvonError | None = None,
 ) -> web.StreamResponse:
-    checked = request.app[SCRIPTS].check(actor, text or " ")
+    checked = await request.app[SCRIPTS].check(actor, text or " ")
     refused = {} if error is None or isinstance(error, BadScript) else forms.faults(error, locale_of(request))
     return await page(
         request,
