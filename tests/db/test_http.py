@@ -1,110 +1,24 @@
-"""What every request meets before its handler, on a real port: doors, types, limits, keys, problems."""
+"""What every request meets before its handler, on a real port: fields, types, limits, doors, the log."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import pytest
 from aiohttp import web
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from pydantic import Field
-from sqlalchemy import text
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
+from support.things import GOOD, KEY, things
 from support.web import PASSWORD, Caller, Web, serving
 
 from dialer.db.session import Database
-from dialer.errors import AsteriskUnavailable, Conflict, DatabaseUnavailable, DozvonError
+from dialer.errors import DozvonError
 from dialer.httpkit.access import Right, Role
 from dialer.httpkit.identity import csrf_token, page_actor
-from dialer.httpkit.paging import Page, PageQuery, cut, decode
 from dialer.httpkit.problems import ERROR_PAGE
-from dialer.httpkit.routes import Call, Routes
-from dialer.httpkit.schema import In, Out
 from dialer.settings import load
-
-things = Routes("things")
-DONE = web.AppKey("done", list)
-GATE = web.AppKey("gate", asyncio.Event)
-
-
-class Thing(In):
-    name: str = Field(min_length=2)
-    size: int
-    when: datetime | None = None
-
-
-class ThingOut(Out):
-    number: int
-    name: str
-
-
-class Filter(PageQuery):
-    tag: list[str] = Field(default_factory=list)
-
-
-@things.post("/things", right=Right.CAMPAIGNS_EDIT, status=201)
-async def make(call: Call, body: Thing) -> ThingOut:
-    """Make a thing."""
-    done = call.app[DONE]
-    done.append(body.name)
-    if body.name == "refused":
-        raise Conflict(reason="no more things")
-    if body.name == "broken":
-        raise AsteriskUnavailable(reason="a test")
-    if body.name == "in doubt":
-        raise DatabaseUnavailable(reason="a test")
-    if body.name == "unforeseen":
-        raise RuntimeError("+79161234567")
-    if body.name == "slow":
-        await call.app[GATE].wait()
-    return ThingOut(number=len(done), name=body.name)
-
-
-@things.get("/things")
-async def fetch(call: Call, query: Filter) -> Page[ThingOut]:
-    """Things by number."""
-    after = decode(query.cursor, int)
-    first = after[0] + 1 if after else 0
-    found = [ThingOut(number=n, name=",".join(query.tag)) for n in range(first, 5)][: query.limit + 1]
-    page, following = cut(found, query.limit, lambda row: (row.number,))
-    return Page[ThingOut](items=page, next=following)
-
-
-@things.get("/things/{number}/{key}/{word}")
-async def one(call: Call, number: int, key: UUID, word: str) -> ThingOut:
-    """One thing."""
-    return ThingOut(number=number, name=f"{key}{word}")
-
-
-@things.post("/things/empty")
-async def empty(call: Call) -> None:
-    """Nothing comes, nothing goes."""
-
-
-@things.post("/things/file", accepts="text/csv", body_limit=1000)
-async def upload(call: Call) -> ThingOut:
-    """Take a file."""
-    return ThingOut(number=sum([len(chunk) async for chunk in call.chunks()]), name="file")
-
-
-@things.get("/things/raw", raw="text/csv")
-async def raw(call: Call) -> web.Response:
-    """Give a file."""
-    return web.Response(text="a,b\n", content_type="text/csv")
-
-
-@pytest.fixture
-async def web_things(database: Database, database_url: str) -> AsyncIterator[Web]:
-    """A web process that has things."""
-    services: dict[web.AppKey[Any], Any] = {DONE: [], GATE: asyncio.Event()}
-    async with serving(database, database_url, tables=[things], services=services) as running:
-        running.stack.callback(services[GATE].set)
-        yield running
 
 
 @pytest.fixture
@@ -112,9 +26,6 @@ async def program(web_things: Web) -> Caller:
     """A program with a supervisor's token."""
     return await web_things.program(Role.SUPERVISOR)
 
-
-GOOD: dict[str, object] = {"name": "thing", "size": 1}
-KEY = UUID("0190a5b0-0000-7000-8000-000000000000")
 
 # -- fields --------------------------------------------------------------------------------------------
 
@@ -331,134 +242,12 @@ async def test_a_stranger_reads_problems_in_their_language(
     assert (reply.json["title"], reply.headers["Content-Language"]) == (title, language)
 
 
-# -- CSRF ----------------------------------------------------------------------------------------------
-
-
-async def test_a_session_changes_nothing_without_its_token(web_things: Web) -> None:
-    """No token, a wrong one, another session's: refused. Its own, in the header or in a form: not."""
-    browser = await web_things.browser(Role.SUPERVISOR)
-    other = await web_things.browser(Role.SUPERVISOR)
-    mine = browser.headers.pop("X-CSRF-Token")
-    for headers in (
-        {},
-        {"X-CSRF-Token": "x"},
-        {"X-CSRF-Token": other.headers["X-CSRF-Token"]},
-        {"X-CSRF-Token": "я"},
-    ):
-        reply = await browser.call("POST", "~/things", GOOD, headers=headers)
-        assert (reply.status, reply.json["type"]) == (403, "/problems/bad-csrf-token")
-    assert (await browser.call("POST", "~/things", GOOD, headers={"X-CSRF-Token": mine})).status == 201
-    # A form passes this door (and is then refused by the route, which takes JSON).
-    assert (await browser.call("POST", "~/things", data={"csrf_token": "x"})).status == 403
-    assert (await browser.call("POST", "~/things", data={"csrf_token": mine})).status == 415
-
-
-FOREIGN = [
-    {"Origin": "https://evil.example"},
-    {"Origin": "null"},
-    {"Sec-Fetch-Site": "cross-site"},
-    {"Sec-Fetch-Site": "same-site"},
-]
-
-
-async def test_another_site_cannot_even_log_somebody_in(web_things: Web) -> None:
-    """Before there is a token the browser's own word on the origin counts."""
-    for headers in FOREIGN:
-        stranger = await web_things.stranger()
-        body = {"login": "a", "password": "b"}
-        assert (await stranger.call("POST", "~/session", body, headers=headers)).status == 403
-        assert (
-            await stranger.call("POST", "~/session", body, headers={"Origin": web_things.url})
-        ).status == 401
-
-
 async def test_a_stranger_sends_little(web_things: Web) -> None:
     """Who is not logged in cannot fill the memory, nor send without end."""
     stranger = await web_things.stranger()
     kind = {"Content-Type": "application/json"}
     assert (await stranger.call("POST", "~/session", data=b" " * 20_000, headers=kind)).status == 413
     assert (await stranger.call("POST", "~/session", data=chunked(2000), headers=kind)).status == 400
-
-
-# -- Idempotency-Key -----------------------------------------------------------------------------------
-
-
-async def test_a_repeated_post_is_done_once(web_things: Web, program: Caller) -> None:
-    """The same key and body: the same reply, marked, and no second thing."""
-    key = {"Idempotency-Key": "k1"}
-    first = await program.call("POST", "~/things", GOOD, headers=key)
-    again = await program.call("POST", "~/things", GOOD, headers=key)
-    assert (again.status, again.json) == (first.status, first.json) == (201, {"number": 1, "name": "thing"})
-    assert ("Idempotent-Replayed" in first.headers, "Idempotent-Replayed" in again.headers) == (False, True)
-
-
-async def test_a_key_is_good_for_one_request(program: Caller) -> None:
-    """Another body, or another path, with the same key is refused."""
-    key = {"Idempotency-Key": "k1"}
-    await program.call("POST", "~/things", GOOD, headers=key)
-    for path, body in (("~/things", GOOD | {"size": 2}), ("~/things/empty", None)):
-        reply = await program.call("POST", path, body, headers=key)
-        assert (reply.status, reply.json["type"]) == (422, "/problems/idempotency-key-reused")
-
-
-async def test_a_refusal_is_repeated_and_a_failure_is_not(program: Caller) -> None:
-    """409 stays the answer of its key; 503 frees the key, so that the repetition works."""
-    done = 0
-    for name, status, works in (("refused", 409, 1), ("broken", 503, 2), ("unforeseen", 500, 2)):
-        body, key = GOOD | {"name": name}, {"Idempotency-Key": name}
-        replies = [await program.call("POST", "~/things", body, headers=key) for _ in range(2)]
-        assert [reply.status for reply in replies] == [status, status]
-        done += works + 1
-        assert (await program.call("POST", "~/things", GOOD)).json["number"] == done
-
-
-async def test_what_the_database_may_have_taken_is_not_done_again(program: Caller, web_things: Web) -> None:
-    """The database went away in the work, perhaps after its commit: the key stays taken."""
-    body, key = GOOD | {"name": "in doubt"}, {"Idempotency-Key": "k1"}
-    first, again = [await program.call("POST", "~/things", body, headers=key) for _ in range(2)]
-    assert (first.status, first.headers["Retry-After"]) == (503, "2")
-    assert (again.status, again.json["type"]) == (409, "/problems/still-at-work")
-    assert web_things.app[DONE] == ["in doubt"]
-
-
-async def test_of_two_at_once_one_works(program: Caller, web_things: Web) -> None:
-    """The second is told that the first is still at work."""
-    key = {"Idempotency-Key": "k1"}
-    body = GOOD | {"name": "slow"}
-    tasks = [asyncio.create_task(program.call("POST", "~/things", body, headers=key)) for _ in range(2)]
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=10)
-    (refused,) = [task.result() for task in done]
-    assert (refused.status, refused.json["type"]) == (409, "/problems/still-at-work")
-
-
-async def test_keys_are_ones_own(program: Caller, web_things: Web) -> None:
-    """Two users may choose the same key."""
-    other = await web_things.program(Role.SUPERVISOR)
-    key = {"Idempotency-Key": "k1"}
-    numbers = [
-        (await one.call("POST", "~/things", GOOD, headers=key)).json["number"] for one in (program, other)
-    ]
-    assert numbers == [1, 2]
-
-
-@pytest.mark.parametrize("key", ["", "x" * 201])
-async def test_a_key_has_a_form(program: Caller, key: str) -> None:
-    """An empty or endless key is refused."""
-    assert (await program.call("POST", "~/things", GOOD, headers={"Idempotency-Key": key})).status == 400
-
-
-async def test_old_keys_are_forgotten(program: Caller, database: Database) -> None:
-    """A day later the key is free."""
-    from dialer.httpkit.idempotency import forget_old
-
-    key = {"Idempotency-Key": "k1"}
-    await program.call("POST", "~/things", GOOD, headers=key)
-    async with database.tenant(1) as conn:
-        await forget_old(conn)
-        assert await conn.scalar(text("SELECT count(*) FROM idempotency")) == 1
-        await conn.execute(text("UPDATE idempotency SET created_at = now() - interval '25 hours'"))
-        await forget_old(conn)
-        assert await conn.scalar(text("SELECT count(*) FROM idempotency")) == 0
 
 
 # -- what is written down ------------------------------------------------------------------------------

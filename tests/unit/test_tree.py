@@ -33,8 +33,6 @@ LONGER = {
     "dialer/web/package-lock.json": "made by a program",
     "dialer/db/migrations/versions/0001_tables.sql": "made by a program",
     "dialer/web/locale/ru/LC_MESSAGES/pages.po": "a catalogue: a message and its translation a pair of lines",
-    "tests/db/test_calls.py": "one service; apart its fixtures would stand twice",
-    "tests/db/test_http.py": "one application, every promise of its floor",
 }
 
 
