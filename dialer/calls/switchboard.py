@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -46,6 +46,7 @@ from dialer.calls.model import (
     Unassigned,
 )
 from dialer.calls.table import CallTable, Change, Line
+from dialer.calls.tickets import Meanwhile, Ticket, until_chosen
 from dialer.calls.tracking import Tracker, leg_of
 from dialer.clock import utc_now, wall
 from dialer.compliance.model import greeting_end_at
@@ -72,31 +73,6 @@ BRIDGE, MESSAGE, HANGUP = "bridge", "message", "hangup"
 TIMEOUT = "timeout"
 #: What a caller is told who has left the queue by what they did meanwhile.
 LEFT = "left"
-
-
-class Meanwhile(Protocol):
-    """What a caller hears and does while waiting."""
-
-    async def __call__(self, chosen: asyncio.Future[Assignee], until_s: float) -> bool:
-        """Return soon after somebody was `chosen`, when the caller wants to wait no longer (True), at
-        `until_s` (monotonic), or when they have hung up. Raises as AgiCall.command does."""
-
-
-@dataclass(slots=True, eq=False)
-class Ticket:
-    """A customer who waits for an agent."""
-
-    line: Line
-    #: by the wall clock, for the order of service
-    since: datetime
-    chosen: asyncio.Future[Assignee]
-    #: only this shift may take the customer, until `keep_until_s` (monotonic): the talk was theirs
-    kept_for: UUID | None = None
-    keep_until_s: float = 0.0
-
-    def open_to(self, now_s: float) -> bool:
-        """Whether any agent may take the customer."""
-        return self.kept_for is None or now_s >= self.keep_until_s
 
 
 @dataclass(slots=True)
@@ -481,14 +457,3 @@ class Switchboard:
         line.ended_by = line.ended_by or by
         self.calls.apply(attempt_id, CancelAsked(utc_now(), detail="hung_up"))  # no answer is waited for
         await hang_up_channel(self.nodes.link(line.node), line.call.channel_id)
-
-
-async def until_chosen(chosen: asyncio.Future[Assignee], agi: AgiCall, patience_s: float) -> None:
-    """Wait until somebody was chosen, the customer is gone, or the time is over."""
-    gone = asyncio.create_task(agi.hung_up.wait())
-    try:
-        either: set[asyncio.Future[Any]] = {chosen, gone}
-        timeout_s = None if patience_s == math.inf else patience_s
-        await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        gone.cancel()

@@ -28,7 +28,7 @@ from dialer.calls.model import CancelAsked
 from dialer.calls.placing import Placer
 from dialer.calls.table import CallTable
 from dialer.calls.terms import CallTerms
-from dialer.campaigns import pool
+from dialer.campaigns import decisions, pool
 from dialer.campaigns.automatic import Begun
 from dialer.campaigns.pace import Pace
 from dialer.campaigns.paces import Paces
@@ -36,8 +36,7 @@ from dialer.campaigns.promises import Promises, show
 from dialer.campaigns.terms import DatabaseTermsBook
 from dialer.clock import utc_now
 from dialer.db import events
-from dialer.db.prepared import Prepared
-from dialer.db.session import Database, encode_json
+from dialer.db.session import Database
 from dialer.errors import AsteriskUnavailable, DatabaseUnavailable
 from dialer.pacing.model import AgentInPool, CallInAir, DialMode, Plan, Snapshot, plan
 from dialer.pacing.sharing import Turns, Usable, calls_for, share, takes, together
@@ -58,12 +57,6 @@ LOOK_EVERY_S = (0.05, 0.2)
 LOOK_EVERY_S_AN_AGENT = 0.001
 #: A campaign whose list gave no lead is asked again after so long, or when its leads change.
 DRY_S = 2.0
-_TICK = Prepared(
-    """
-    INSERT INTO pacing_tick (tenant_id, campaign_id, at, node, dial, why, inputs)
-    VALUES (:tenant_id, :campaign_id, :at, :node, :dial, :why, :inputs)
-    """
-)
 
 
 @dataclass(slots=True)
@@ -415,7 +408,7 @@ class Runner:
         """Keep a decision that differs from the last."""
         last = each.last.get(node.name)
         if always or last is None or (decision.dial, decision.why) != (last.dial, last.why):
-            await self._keep(each.terms, decision, node.name)
+            await decisions.keep(self.database, each.terms, decision, node.name)
         each.last[node.name] = decision
 
     async def _dial(self, each: _Running, decision: Plan, node: Node, pace: Pace | None) -> Plan:
@@ -468,32 +461,4 @@ class Runner:
         """The last decision of a campaign that was paused or stopped does not hold any longer."""
         if self.ownership.paces(each.terms.tenant_id, each.terms.campaign_id):
             for node in each.last:
-                await self._keep(each.terms, Plan(0, why="not_running"), node)
-
-    async def _keep(self, terms: CallTerms, decision: Plan, node: str) -> None:
-        """Keep a decision that differs from the last, for "why was nothing dialled then?"."""
-        inputs: Mapping[str, float] = dict(decision.inputs)
-        async with self.database.tenant(terms.tenant_id) as conn:
-            await _TICK.run(
-                conn,
-                tenant_id=terms.tenant_id,
-                campaign_id=terms.campaign_id,
-                at=utc_now(),
-                node=node,
-                dial=decision.dial,
-                why=decision.why,
-                inputs=encode_json(inputs),
-            )
-            await events.emit(
-                conn,
-                "campaign.pace",
-                {
-                    "campaign_id": terms.campaign_id,
-                    "node": node,
-                    "dial": decision.dial,
-                    "why": decision.why,
-                    "inputs": inputs,
-                },
-                tenant_id=terms.tenant_id,
-                campaign_id=terms.campaign_id,
-            )
+                await decisions.keep(self.database, each.terms, Plan(0, why="not_running"), node)

@@ -18,7 +18,7 @@ import structlog
 
 from dialer.asterisk.fastagi import AgiCall
 from dialer.calls.model import Assignee
-from dialer.calls.switchboard import until_chosen
+from dialer.calls.tickets import until_chosen
 from dialer.clock import utc_now
 from dialer.errors import ActionFailed, DatabaseUnavailable
 from dialer.inbound import playing
@@ -54,7 +54,7 @@ class Company:
     left: End | None = None
 
     async def __call__(self, chosen: asyncio.Future[Assignee], until_s: float) -> bool:
-        """See `switchboard.Meanwhile`."""
+        """See `tickets.Meanwhile`."""
         while not chosen.done() and not self.agi.hung_up.is_set() and time.monotonic() < until_s:
             due_s = self._due_s()
             if due_s <= time.monotonic():
