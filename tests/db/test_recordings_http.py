@@ -213,7 +213,12 @@ async def test_peaks_are_counted_once(
     boss = await site.program(Role.SUPERVISOR)
     read: list[Path] = []
     count = waveform.peaks
-    monkeypatch.setattr(waveform, "peaks", lambda file: read.append(file) or count(file))
+
+    def noted(file: Path) -> bytes:
+        read.append(file)
+        return count(file)
+
+    monkeypatch.setattr(waveform, "peaks", noted)
     asked = [boss.call("GET", f"~/recordings/{own}/peaks") for _ in range(3)]
     seen, *others = [reply.json for reply in await asyncio.gather(*asked)]
     assert (others, len(read)) == ([seen, seen], 1)
