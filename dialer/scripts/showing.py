@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -106,8 +106,9 @@ def spoken(script: Script, given: Mapping[str, Value]) -> dict[str, Value]:
     }
 
 
-def _collected(script: Script, given: Mapping[str, Value], filled: object) -> tuple[Collected, ...]:
-    assert callable(filled)
+def _collected(
+    script: Script, given: Mapping[str, Value], filled: Callable[[str], str]
+) -> tuple[Collected, ...]:
     words = spoken(script, given)
     texts = {one.key: one.title or filled(one.text) for one in script.questions}
     return tuple(Collected(name, texts[name], str(words[name])) for name in words)

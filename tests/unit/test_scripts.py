@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import cast
 
 import pytest
@@ -11,13 +12,14 @@ import pytest
 from dialer.db.session import Database
 from dialer.errors import BadScript, Invalid, NotFound, WrongState
 from dialer.httpkit.access import Actor
-from dialer.scripts import answers
+from dialer.scripts import answers, showing
 from dialer.scripts.loader import from_document, load
 from dialer.scripts.model import Question, Script, Talk
 from dialer.scripts.service import Deeds, ScriptService
 from dialer.scripts.walking import Answered, Back, Done, Event, Left, Share, Went, begin, ended, share, step
 from ivr_flows.values import Value
 
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TEXT = """\
 name: visit
 title: Invitation
@@ -86,6 +88,18 @@ def test_a_talk_goes_along_the_answers(script: Script) -> None:
     talk = walk(script, *way, Answered("2026-12-01T10:00"), Done())
     assert (talk.step, talk.done, ended(script, talk)) == ("bye", ("book",), True)
     assert talk.answers == {"convenient": "yes", "car": "used", "budget": 250, "visit_at": "2026-12-01T10:00"}
+
+
+def test_a_step_is_shown_with_its_words_filled_in(script: Script) -> None:
+    """Who is talked with, what was answered so far in words, and what an action is told."""
+    begun = showing.show(script, walk(script), {"contact.name": "Anna"}, NOON)
+    assert (begun.text, begun.type, begun.back, begun.collected) == ("Hello, Anna!", "text", False, 0)
+    assert showing.show(script, walk(script), {}, NOON).text == "Hello, friend!"
+    way = (Went(), Answered("yes"), Answered("new"), Answered("1"), Answered("2026-12-01T10:00"))
+    asked = showing.show(script, walk(script, *way), {}, NOON)
+    assert (asked.step, asked.action, asked.values) == ("book", "book_visit", {"at": "01/12/2026, 10:00"})
+    assert [(one.name, one.answer) for one in asked.answers][:2] == [("convenient", "yes"), ("car", "New")]
+    assert showing.told(script, walk(script, *way), {}, NOON) == {"at": "2026-12-01T10:00"}
 
 
 def test_back_leads_to_the_step_before_with_answers_kept(script: Script) -> None:
