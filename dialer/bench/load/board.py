@@ -32,7 +32,7 @@ FLOOR: Final = "/board/floor"
 #: path -> the kinds of events that renew it, by how they begin.
 PARTS: Final = {
     FLOOR: ("agent.",),
-    "/board/work": ("call.", "agent.", "campaign.", "queue.place", "trunk.changed"),
+    "/board/work": ("call.", "agent.", "campaign.", "queue.place", "trunk.changed", "trunk.state"),
 }
 #: What a browser is promised.
 MOST_LATE_MS: Final = 1000.0

@@ -124,10 +124,11 @@
   // -- the stream of events -------------------------------------------------------------------------
 
   const KINDS = [
-    "agent.state", "agent.phone_not_reached", "agent.message", "agent.moved", "alert.raised", "alert.cleared", "call.state", "call.talk", "call.assigned", "call.disposed", "campaign.status",
-    "campaign.pace", "import.progress", "do_not_call.import", "lead.offered", "segment.leads", "trunk.changed",
-    "cleaning.progress", "queue.changed", "callback.state", "callback.reminder", "flow.step", "flow.changed",
-    "voicemail.left", "voicemail.changed", "queue.place", "script.step", "script.action", "visit.changed",
+    "agent.message", "agent.moved", "agent.phone_not_reached", "agent.state", "alert.cleared", "alert.raised",
+    "call.assigned", "call.disposed", "call.reason", "call.state", "call.talk", "callback.reminder", "callback.state",
+    "campaign.pace", "campaign.status", "cleaning.progress", "do_not_call.import", "flow.changed", "flow.step",
+    "import.progress", "lead.offered", "queue.changed", "queue.place", "script.action", "script.step", "segment.leads",
+    "trunk.changed", "trunk.state", "visit.changed", "voicemail.changed", "voicemail.left",
   ];
   const SILENT_MS = 40000; // the server says something every 15 s
   const strip = document.getElementById("link-lost");
