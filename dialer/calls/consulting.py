@@ -98,7 +98,11 @@ class Consulting:
         third, call = Third(new_id(), to.name, utc_now()), line.call
         if trunk is not None:
             self._trunks[third.channel] = trunk
-        self.steering.calls.apply(call.attempt_id, ThirdCalled(utc_now(), third=third))
+        after = self.steering.calls.apply(call.attempt_id, ThirdCalled(utc_now(), third=third))
+        if after is None or after.third != third:  # the customer has left while the line was taken
+            self._trunks.pop(third.channel, None)
+            await self.letting_go.untake(line, trunk)
+            raise WrongState(what="The call", state="over", allowed="on the line")
         try:
             await self.steering.part(line)
             reply = await self.steering.nodes.link(line.node).send(

@@ -57,7 +57,7 @@ class LettingGo:
         try:
             await self.steering.part(line)
         except BaseException:
-            await self._untake(line, trunk)
+            await self.untake(line, trunk)
             raise
         call = line.call
         options = heard(call.attempt_id, self.agi_address(), music=False, trunk=trunk)
@@ -127,7 +127,8 @@ class LettingGo:
             raise NotAllowed(reason=Said("no trunk takes the call to {name} now", name=to.name))
         return dial_string(trunk, to.value), trunk
 
-    async def _untake(self, line: Line, trunk: Trunk | None) -> None:
+    async def untake(self, line: Line, trunk: Trunk | None) -> None:
+        """Give a line back over which nobody is called after all."""
         if trunk is not None:
             await self.outside.over(line, trunk)
 
