@@ -48,3 +48,9 @@ def test_the_board_is_renewed_when_a_trunk_fails() -> None:
         text = (render.TEMPLATES / name).read_text(encoding="utf-8")
         assert any("trunk.state" in words.split() for words in WANTED.findall(text)), name
     assert "trunk.state" in told()
+
+
+def test_every_kind_of_events_is_described() -> None:
+    """Programs learn of them from the table."""
+    text = (SERVER.parent / "docs/reference/api.md").read_text(encoding="utf-8")
+    assert sorted(kind for kind in told() if f"`{kind}`" not in text) == []
