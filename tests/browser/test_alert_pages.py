@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 from sqlalchemy import insert, select, update
+from support.boards import EVENT_MS
 from support.browser import Visitors
 from support.stage import TENANT, Stage
 from support.web import Web, second_tenant
@@ -53,7 +54,7 @@ async def test_an_alert_is_raised_once_and_cleared_when_it_is_over(visit: Visito
     await watch.round()
     await watch.round()
     alert = person.page.locator(".alerts li")
-    await expect(alert).to_contain_text("МТТ: транк не проводит вызовы", timeout=1000)
+    await expect(alert).to_contain_text("МТТ: транк не проводит вызовы", timeout=EVENT_MS)
     assert await told(stage) == [("alert.raised", f"trunk:{stage.trunk_id}")]
     wall = await visit(Role.SUPERVISOR, locale="en")
     await wall.open("/board/wall")

@@ -7,6 +7,7 @@ from typing import Any
 
 from playwright.async_api import expect
 from sqlalchemy import insert, select, update
+from support.boards import EVENT_MS
 from support.browser import Visitor, Visitors
 from support.stage import TENANT, Stage
 from support.web import Web, second_tenant
@@ -115,7 +116,7 @@ async def test_a_change_is_on_the_board_in_a_second(visit: Visitors, stage: Stag
     tile = person.page.locator(f"#at-{stage.agents[0]}")
     await expect(tile).to_have_class("a-ready")
     await stage.put(stage.agents[0], "paused", pause_code="lunch")
-    await expect(tile).to_contain_text("Обед", timeout=1000)
+    await expect(tile).to_contain_text("Обед", timeout=EVENT_MS)
     await expect(person.page.locator(f"#now-{stage.campaign_id} td").nth(1)).to_have_text("1")
     assert await person.page.evaluate("window.sameDocument") is True
 
@@ -189,5 +190,5 @@ async def test_the_wall_is_readable_from_afar_and_has_nothing_to_press(visit: Vi
         ready = page.locator(".wall-agents .a-ready b")
         before = int(await ready.inner_text())
         await stage.put(stage.agents[0 if width == 1920 else 5], "paused", pause_code="lunch")
-        await expect(ready).to_have_text(str(before - 1), timeout=1000)
+        await expect(ready).to_have_text(str(before - 1), timeout=EVENT_MS)
         assert await page.evaluate("window.sameDocument") is True

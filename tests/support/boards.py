@@ -8,6 +8,9 @@ from dialer.agents.model import Agent, AgentState, Shift, Takes
 from dialer.boards.model import AtWork, CampaignCounted, Talks
 from dialer.ids import new_id
 
+#: A part that is renewed by this time has heard of the event: by itself it asks every 15 s. How soon that
+#: is, the bench measures (`dozvon bench load --only board`).
+EVENT_MS = 10_000
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AGENT = Agent(1, 1, 1, "Анна", "agent-1", frozenset(), {}, 5, Takes.BOTH, enabled=True)
 COUNTED = CampaignCounted(100, 0.3, 0.02, 2, 100, 0.03, 86_400, Talks(10, 2), 500, 5400.0)
