@@ -26,10 +26,13 @@ from dialer.check.model import Finding, Level
 from dialer.db import tables as t
 from dialer.db.session import Database
 from dialer.ports import free_port
+from dialer.prompts.soundset import SoundSet
 
 INCLUDE = (asterisk_conf.FOLDER / "hooks/extensions_dozvon_hooks.conf").read_text()
 SCRIPTS = str(Path(agi_scripts.__file__).parent)
 CALL_S = 30.0
+#: Sounds that a line of a dialplan names.
+PLAYED = re.compile(r"(?:Playback\(|Read\(\w+,)([\w/&-]+)")
 #: What each extension writes.
 WRITES = {
     "callback": t.callback,
@@ -195,22 +198,52 @@ async def test_a_server_that_is_away_leaves_the_call_going(
         assert {one.level for one in said} == {Level.FAIL}
 
 
+@pytest.mark.usefixtures("told_by_file")
+@pytest.mark.parametrize("way", ["programs", "fastagi"])
 async def test_the_dialplan_of_the_page_does_what_it_says(
-    start_asterisk: StartAsterisk, hooks: Hooked
+    way: str, start_asterisk: StartAsterisk, hooks: Hooked
 ) -> None:
     """docs/how-to/hooks.md, pasted: the reception writes its outcome, the opt-out line opts out, a number
     that is none of ours is left to the PBX."""
     page = (asterisk_conf.FOLDER.parent / "docs/how-to/hooks.md").read_text()
     lines = "\n".join(re.findall(r"```asterisk\n(.*?)```", page, re.DOTALL))
     ends = lines.replace("Hangup()", "Goto(tests,tell,1)")
-    async with by("fastagi", start_asterisk, hooks, pasted=ends) as pbx:
+    async with by(way, start_asterisk, hooks, pasted=ends) as pbx:
         assert (await pbx.call("s", "reception")).get("Status") == "OK"
         assert await count(hooks, t.hook_outcome) == 1
         assert (await pbx.call("s", "opt-out-line")).get("Status") == "OK"
         assert await count(hooks, t.do_not_call) == 1
         assert (await pbx.call("s", "to-the-centre")).get("Status") == "REFUSED"
-        assert (await pbx.call("fastagi", "without-subroutines")).get("Status") == "OK"
-        assert await count(hooks, t.survey_answer) == 1
+        if way == "fastagi":
+            assert (await pbx.call("fastagi", "without-subroutines")).get("Status") == "OK"
+            assert await count(hooks, t.survey_answer) == 1
+
+
+async def test_the_sample_for_freepbx_leads_on(start_asterisk: StartAsterisk, hooks: Hooked) -> None:
+    """The reception asks who calls, and goes on to FreePBX's own queue; the opt-out line waits for a key."""
+    sample = (asterisk_conf.FOLDER / "hooks/extensions_custom.conf").read_text()
+    queue = "[ext-queues]\nexten => 600,1,Goto(tests,tell,1)\n"
+    pasted = sample.replace("#include extensions_dozvon_hooks.conf", "").replace(
+        "Hangup()", "Goto(tests,tell,1)"
+    )
+    async with by("fastagi", start_asterisk, hooks, pasted=pasted + queue, DOZVON_QUEUE="600") as pbx:
+        told = await pbx.call("s", "dozvon-reception")
+        assert (told.get("Status"), told.get("Route"), told.get("Car")) == ("OK", "known", "Lada Vesta")
+        await pbx.call("s", "dozvon-opt-out-line")
+        assert await count(hooks, t.do_not_call) == 0
+
+
+async def test_what_our_dialplans_play_is_among_asterisks_own_sounds(start_asterisk: StartAsterisk) -> None:
+    """Of the set that every Asterisk and FreePBX comes with: no further package is needed."""
+    running = await start_asterisk()
+    sounds = SoundSet((running.server.run_dir / "data/sounds",))
+    root = asterisk_conf.FOLDER.parent
+    texts = [
+        file.read_text() for file in (*root.glob("asterisk_conf/**/*.conf"), root / "docs/how-to/hooks.md")
+    ]
+    played = {name for text in texts for names in PLAYED.findall(text) for name in names.split("&")}
+    assert len(played) > 5
+    assert [name for name in sorted(played) if sounds.find(name, "en") is None] == []
 
 
 @pytest.mark.parametrize("hooks_at", ["/no/such/folder", "agi://127.0.0.1:1/hooks"])

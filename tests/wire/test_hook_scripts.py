@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 import agi_scripts
+from dialer.hooks.fields import FIELDS
+from dialer.hooks.model import Hook
 from dialer.ports import free_port
 
 FOLDER = Path(agi_scripts.__file__).parent
@@ -25,6 +27,8 @@ SCRIPTS = {
     "lookup": [], "opt_out": [], "callback": ["campaign=1"], "outcome": ["outcome=sold"], "route": [],
     "consent": ["purpose=any"], "survey_answer": ["survey=s", "question=1", "answer=5"],
 }  # fmt: skip
+#: What a program says of the call by itself.
+OF_THE_CALL = {"channel", "caller", "call_token"}
 #: A server, told apart by what it does with a connection.
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 GOOD = {"status": "OK", "call_token": "1.2.abc", "variables": {"DOZVON_CONTACT": "7"}}
@@ -43,6 +47,21 @@ class Ran:
     took_s: float = 0.0
     status: int | None = None
     errors: str = ""
+
+
+async def read_request(reader: asyncio.StreamReader) -> tuple[str, Any]:
+    """Head and body of what a program asks."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(
+        int(one.split(b":")[1]) for one in head.split(b"\r\n") if one.lower().startswith(b"content-length")
+    )
+    return head.decode(), json.loads(await reader.readexactly(length))
+
+
+def as_http(answer: dict[str, Any]) -> bytes:
+    """An answer of the server's that is well."""
+    body = json.dumps(answer).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 def reply_with(status: str, body: bytes) -> Answer:
@@ -140,11 +159,16 @@ def _answer(line: str, variables: dict[str, str], said: dict[str, str]) -> bytes
     return f"200 result=1 ({said[name]})\n".encode() if name in said else b"200 result=0\n"
 
 
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.py")), ids=lambda file: file.stem)
+def test_each_file_is_short(file: Path) -> None:
+    """The programs, and what they share."""
+    assert file.read_text().count("\n") < 100
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
-async def test_each_program_is_short_and_tells_its_line(script: str) -> None:
-    """Under 100 lines, and its own dialplan line stands in it."""
+async def test_each_program_tells_its_line(script: str) -> None:
+    """Its own dialplan line stands in it."""
     text = (FOLDER / f"{script}.py").read_text()
-    assert text.count("\n") < 100
     assert f"same => n,AGI(agi_scripts/{script}.py" in text
     assert os.access(FOLDER / f"{script}.py", os.X_OK)
 
@@ -155,15 +179,8 @@ async def test_each_program_asks_and_tells_the_dialplan(script: str) -> None:
     heard: list[tuple[str, Any]] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(
-            int(one.split(b":")[1])
-            for one in head.split(b"\r\n")
-            if one.lower().startswith(b"content-length")
-        )
-        heard.append((head.decode(), json.loads(await reader.readexactly(length))))
-        body = json.dumps(GOOD).encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        heard.append(await read_request(reader))
+        writer.write(as_http(GOOD))
 
     async with serving(answer) as url:
         ran = await run(script, url, *SCRIPTS[script], "number=", said={"DOZVON_CALL_TOKEN": "1.1.before"})
@@ -173,6 +190,22 @@ async def test_each_program_asks_and_tells_the_dialplan(script: str) -> None:
     given = {name: int(value) if name == "campaign" else value for name, value in texts.items()}
     assert body == {"channel": "17.1", "caller": "79161230001", "call_token": "1.1.before", **given}
     assert ran.variables == {"DOZVON_STATUS": "OK", "DOZVON_CALL_TOKEN": "1.2.abc", "DOZVON_CONTACT": "7"}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+async def test_each_program_takes_what_the_server_takes(script: str) -> None:
+    """Every argument of the hook goes out: whoever changes from FastAGI to programs changes no argument."""
+    heard: list[set[str]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(set((await read_request(reader))[1]))
+        writer.write(as_http(GOOD))
+
+    takes = set(FIELDS[Hook(script.replace("_", "-"))].model_fields)
+    async with serving(answer) as url:
+        ran = await run(script, url, *(f"{name}=1" for name in takes - OF_THE_CALL))
+    assert (ran.variables["DOZVON_STATUS"], ran.errors) == ("OK", "")
+    assert heard == [takes]
 
 
 NOT_HTTP = {"nothing": say_nothing, "drip": drip, "garbage": garbage, "closed": close_at_once}
