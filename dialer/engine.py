@@ -121,6 +121,8 @@ class Engine:
     #: (what, tenant) of notes whose following takes time; tenants with commands
     _errands: asyncio.Queue[tuple[str, int]] = field(default_factory=asyncio.Queue)
     _commanded: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
+    #: another server has died, whose callers are ours to ask for
+    _died: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.browsers = BrowserSecrets(self.database, self.nodes, lambda: self._books.tenants)
@@ -154,6 +156,7 @@ class Engine:
         self.runner.shifts_read = self._know_phones
         self.ownership.gained = self._gains.put_nowait
         self.ownership.lost = self._lost
+        self.ownership.died = self._died.set
 
     @property
     def resynced(self) -> asyncio.Event:
@@ -187,6 +190,7 @@ class Engine:
         self.agi.route("inbound", self.reception.answer)
         await self.agi.start()
         self.placer.agi_address = self.placer.agi_address or self.agi.address
+        await self.ownership.say_address(self.placer.agi_address)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for name, work in {
@@ -197,6 +201,7 @@ class Engine:
                     "beat": self.ownership.keep_beat,
                     "ownership": self.ownership.run,
                     "taking-over": self._take_over,
+                    "standing-in": self._stand_in,
                     "notes": self._take_notes,
                     "errands": self._run_errands,
                     "commands": self._run_commands,
@@ -250,6 +255,13 @@ class Engine:
                     await asyncio.sleep(AGAIN_S)  # nothing tells when a database is back
                 else:
                     break
+
+    async def _stand_in(self) -> None:
+        """Have the callers come to us whom a server that has died would have taken."""
+        while True:
+            await self._died.wait()
+            self._died.clear()
+            await self.driving.say_where_we_are()
 
     async def _account_for(self, gained: Gained) -> None:
         # First: what a frozen owner has written and not sent must never arrive.

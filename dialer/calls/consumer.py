@@ -151,12 +151,13 @@ class Consumer:
             await end_sessions(node.link, books.ownership.dead_users)
             await self.reconcile(*later, asterisk_died=died)
         node.started = started
-        await self._say_where_we_are()
+        await self.say_where_we_are()
         if node.link.up:
             books.nodes.set_ready(node, ready=True)
 
-    async def _say_where_we_are(self) -> None:
-        """Tell the node's dialplan who takes the calls that come in: the server that came to know it last."""
+    async def say_where_we_are(self) -> None:
+        """Tell the node's dialplan who takes the calls that come in: the server that has said so last, which
+        sends those on that are another's. Raises AsteriskUnavailable, ActionFailed."""
         said = {"DOZVON_NODE": self.node.name, "DOZVON_INBOUND": self.books.placer.agi_address}
         for name, value in said.items():
             await self.node.link.send({"Action": "Setvar", "Variable": name, "Value": value})

@@ -128,6 +128,10 @@ class Driving:
         if users:
             await self._at_each(lambda node: end_sessions(node.link, users))
 
+    async def say_where_we_are(self) -> None:
+        """Have the calls that come in come to us from each node that is ready; another's resync does it."""
+        await self._at_each(lambda node: self._consumers[node.name].say_where_we_are())
+
     async def reconcile(self, lines: Sequence[Line], legs: Sequence[Leg]) -> None:
         """Hold these calls and phones against what their nodes have. Raises DatabaseUnavailable."""
         await self._at_each(

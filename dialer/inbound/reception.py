@@ -49,8 +49,8 @@ from ivr_flows.model import Flow, Position
 
 log = structlog.get_logger(__name__)
 
-#: What the dialplan does for a number that is not ours.
-UNKNOWN = "unknown"
+#: What the dialplan does for a number that is not ours, and for one that another server answers for.
+UNKNOWN, ELSEWHERE = "unknown", "elsewhere"
 #: While somebody has waited so long for their row, seconds, nobody else is let in: all would wait in silence.
 LET_IN_S = 3.0
 
@@ -132,6 +132,9 @@ class Reception:
         line = None if flow is None else await self._begin(agi, node, tenant_id, called)
         if flow is None or line is None:
             return MESSAGE
+        if isinstance(line, str):
+            await agi.set_variable("DOZVON_INBOUND", line)
+            return ELSEWHERE
         return Visit(line, called, flow, await self._start(flow, line, called))
 
     async def _called(self, number: str) -> tuple[int, Called | None]:
@@ -142,9 +145,9 @@ class Reception:
                 return tenant_id, found
         return 0, None
 
-    async def _begin(self, agi: AgiCall, node: str, tenant_id: int, called: Called) -> Line | None:
-        """Commit the call and follow it; None: another server answers for the campaign. Raises
-        DatabaseUnavailable, and nothing is followed."""
+    async def _begin(self, agi: AgiCall, node: str, tenant_id: int, called: Called) -> Line | str | None:
+        """Commit the call and follow it; a text: where the server is that answers for the campaign; None: no
+        living one does. Raises DatabaseUnavailable, and nothing is followed."""
         terms = await self.terms.terms(tenant_id, called.campaign_id)
         call_id, channel, now = new_id(), agi.channel_id, utc_now()
         fence = self.leases.fence(tenant_id, called.campaign_id)
@@ -155,8 +158,9 @@ class Reception:
             async with self.database.tenant(tenant_id) as conn:
                 if not await self.leases.still(conn, tenant_id, (called.campaign_id,)):
                     self.calls.unname(node, channel)
-                    log.warning("inbound_not_ours", campaign=called.campaign_id)
-                    return None
+                    where = await self.leases.elsewhere(conn, tenant_id, called.campaign_id)
+                    log.info("inbound_not_ours", campaign=called.campaign_id, sent_to=where)
+                    return where
                 caller = await callers.find(conn, tenant_id, number)
                 await store.add(
                     conn,

@@ -1,17 +1,20 @@
 """Has callers wait for an agent: the verb `enqueue`.
 
 A queue may not let a caller in, and has them for as long as its rules say; then they go to another queue, or
-back to the flow. Each stay is written down (`queues/stays.py`).
+back to the flow. Each stay is written down (`queues/stays.py`). While the database is away for some seconds,
+who comes waits for it, and who waits goes on waiting.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -24,7 +27,7 @@ from dialer.calls.switchboard import HANGUP, LEFT, TIMEOUT, Switchboard
 from dialer.calls.table import CallTable, Wish
 from dialer.clock import utc_now
 from dialer.db.session import Database
-from dialer.errors import AsteriskUnavailable, DatabaseUnavailable
+from dialer.errors import AgiHangup, AsteriskUnavailable, DatabaseUnavailable
 from dialer.inbound import phrases, playing, store
 from dialer.inbound.company import Company
 from dialer.inbound.keeping import Keeping, Voices
@@ -39,6 +42,11 @@ from ivr_flows.model import Came, Enqueue, Event
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
+#: How long who comes to a queue is held while the database is away, and how often it is asked, seconds.
+PATIENCE_S: Final = 30.0
+AGAIN_S: Final = 0.5
 #: Where nothing is announced: there is no queue of that name.
 _SILENT = Announce(first_after_s=None, every_s=None)
 
@@ -104,9 +112,25 @@ class Waiting:
     keeping: Keeping
 
     async def enqueue(self, agi: AgiCall, visit: Visit, action: Enqueue) -> Event:
-        """Wait for an agent, and end the flow's part with a talk. Raises Bridged, AgiHangup."""
-        line, call, name = visit.line, visit.line.call, action.queue or visit.queue
+        """Wait for an agent, and end the flow's part with a talk. Raises Bridged, AgiHangup, and
+        DatabaseUnavailable where the database is away for long."""
+        line, came_at = visit.line, utc_now()
         line.told = {**line.told, "reason": action.reason, "path": [*visit.way]}
+        wait, called, event = await _patiently(agi, lambda: self._come(visit, action, came_at))
+        if called is not None:  # we are calling them, they are calling us
+            with contextlib.suppress(AsteriskUnavailable):
+                await self.switchboard.hang_up(called, HungUpBy.SERVER)
+        if event is not None:
+            return event
+        self.calls.apply(line.call.attempt_id, Queued(wait.since))
+        return await self._wait(agi, visit, wait)
+
+    async def _come(
+        self, visit: Visit, action: Enqueue, came_at: datetime
+    ) -> tuple[Wait, UUID | None, Came | None]:
+        """The caller's wait; the attempt that is calling them, if one is; what the flow goes on from where
+        they were not let in."""
+        line, call, name = visit.line, visit.line.call, action.queue or visit.queue
         async with self.database.tenant(call.tenant_id) as conn:
             queues = await queues_store.queues(conn, call.tenant_id)
             rules = next((each for each in queues.values() if each.name == name), None)
@@ -115,21 +139,14 @@ class Waiting:
             wait = Wait(
                 action,
                 name,
-                utc_now(),
+                came_at,
                 self._until_s(action, rules),
                 queues,
                 name or line.terms.skill,
                 await calls_store.last_agent(conn, call.tenant_id, visit.contact_id),
             )
             called = await self._take_over(conn, visit, wait, rules)
-            event = await self._enter(conn, visit, wait, rules)
-        if called is not None:  # we are calling them, they are calling us
-            with contextlib.suppress(AsteriskUnavailable):
-                await self.switchboard.hang_up(called, HungUpBy.SERVER)
-        if event is not None:
-            return event
-        self.calls.apply(call.attempt_id, Queued(wait.since))
-        return await self._wait(agi, visit, wait)
+            return wait, called, await self._enter(conn, visit, wait, rules)
 
     @staticmethod
     async def _take_over(conn: AsyncConnection, visit: Visit, wait: Wait, rules: Queue | None) -> UUID | None:
@@ -159,7 +176,7 @@ class Waiting:
         """Let the caller into the queue, or to where it sends them; None: they wait."""
         call = visit.line.call
         while True:
-            goes = None if rules is None else await self._refused(conn, call, wait, rules)
+            goes = None if rules is None else await self._refused(conn, visit, wait, rules)
             wait.rules, wait.entered_at = rules, utc_now()
             name = rules.name if rules else wait.name
             reason = wait.action.reason or None
@@ -185,13 +202,14 @@ class Waiting:
                 return _event(visit, goes)
             rules = wait.queues[goes.queue_id]
 
-    async def _refused(self, conn: AsyncConnection, call: Call, wait: Wait, rules: Queue) -> Goes | None:
+    async def _refused(self, conn: AsyncConnection, visit: Visit, wait: Wait, rules: Queue) -> Goes | None:
         """Where the caller goes whom the queue does not take."""
-        waiting = at_work = 0
+        call, waiting, at_work = visit.line.call, 0, 0
         if rules.max_waiting is not None:
             waiting = await stays.waiting(conn, call.tenant_id, rules.id)
         if rules.needs_agents:
-            at_work = await outlook.at_work(conn, call.tenant_id, needs_of(rules), rules)
+            needs, node = needs_of(rules), visit.line.node
+            at_work = await outlook.at_work(conn, call.tenant_id, needs, rules, node=node)
         return leaving.entry(
             rules, waiting=waiting, at_work=at_work, queues=wait.queues, been_in=wait.been_in
         )
@@ -203,13 +221,17 @@ class Waiting:
             said = leaving.over(wait.rules, wait.entered_at, now, queues=wait.queues, been_in=wait.been_in)
             goes = said or goes
         call = visit.line.call
-        async with self.database.tenant(call.tenant_id) as conn:
-            over = stays.Over(call.attempt_id, now, leaving.end_of(goes))
-            await stays.settle(conn, call.tenant_id, [over])
-            if goes.queue_id is None or wait.rules is None:
-                return _event(visit, goes)
-            wait.been_in.add(wait.rules.id)
-            return await self._enter(conn, visit, wait, wait.queues[goes.queue_id])
+        try:
+            async with self.database.tenant(call.tenant_id) as conn:
+                over = stays.Over(call.attempt_id, now, leaving.end_of(goes))
+                await stays.settle(conn, call.tenant_id, [over])
+                if goes.queue_id is None or wait.rules is None:
+                    return _event(visit, goes)
+                wait.been_in.add(wait.rules.id)
+                return await self._enter(conn, visit, wait, wait.queues[goes.queue_id])
+        except DatabaseUnavailable as error:
+            _not_ended(call, error)
+            return _event(visit, goes)
 
     async def _left(self, visit: Visit, ended: End) -> Came:
         """The caller has left by a key."""
@@ -217,8 +239,8 @@ class Waiting:
         try:
             async with self.database.tenant(call.tenant_id) as conn:
                 await stays.settle(conn, call.tenant_id, [stays.Over(call.attempt_id, utc_now(), ended)])
-        except DatabaseUnavailable as error:  # it has no end before that of the call
-            log.warning("stay_not_ended", call=str(call.attempt_id), reason=str(error))
+        except DatabaseUnavailable as error:
+            _not_ended(call, error)
         return Came("callback" if ended is End.CALLBACK else "left_by_key")
 
     # -- meanwhile -------------------------------------------------------------------------------------
@@ -259,9 +281,14 @@ class Waiting:
 
     async def _keep(self, agi: AgiCall, visit: Visit) -> None:
         """Keep the caller's place and let them go, or have them wait on. Raises Bridged, AgiHangup."""
-        if visit.stood is None or not await self.keeping.by_key(agi, visit, visit.stood):
-            return
         call_id = visit.line.call.attempt_id
+        try:
+            kept = visit.stood is not None and await self.keeping.by_key(agi, visit, visit.stood)
+        except DatabaseUnavailable as error:
+            log.warning("place_not_kept", call=str(call_id), reason=str(error))
+            kept = False
+        if not kept:
+            return
         self.calls.apply(call_id, Dequeued(utc_now()))
         self.calls.apply(call_id, Served(utc_now(), outcome=Result.CALLBACK))
         await tell(agi, visit.line, HANGUP)
@@ -304,6 +331,35 @@ class Waiting:
         own = await self.voices.known(call.tenant_id, language)
         heard = phrases.of(said, language, own, callback_key=announce.offer_callback_key)
         return said, await self.voices.resolve(call.tenant_id, heard)
+
+
+async def _patiently(agi: AgiCall, work: Callable[[], Awaitable[T]]) -> T:
+    """Do it as soon as the database is there; the caller hears music meanwhile. Raises AgiHangup, and
+    DatabaseUnavailable when it was away for `PATIENCE_S`."""
+    until_s, waits = time.monotonic() + PATIENCE_S, False
+    while True:
+        try:
+            done = await work()
+        except DatabaseUnavailable as error:
+            if time.monotonic() >= until_s:
+                raise
+            log.warning("queue_entry_waits", channel=agi.channel_id, reason=str(error))
+        else:
+            if waits:
+                await agi.command("SET", "MUSIC", "OFF")
+            return done
+        if not waits:
+            await agi.command("SET", "MUSIC", "ON")
+            waits = True
+        with contextlib.suppress(TimeoutError):  # nothing tells when a database is back
+            async with asyncio.timeout(AGAIN_S):
+                await agi.hung_up.wait()
+            raise AgiHangup(command="SET MUSIC")
+
+
+def _not_ended(call: Call, error: DatabaseUnavailable) -> None:
+    """The stay has no end before that of the call."""
+    log.warning("stay_not_ended", call=str(call.attempt_id), reason=str(error))
 
 
 def _event(visit: Visit, goes: Goes) -> Came:

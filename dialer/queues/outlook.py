@@ -47,10 +47,15 @@ def serves(shift: Shift, needs: Iterable[Need], queue: Queue) -> bool:
     return shift.takes is not Takes.OUTBOUND and could_take(shift.levels, needs, queue)
 
 
-async def at_work(conn: AsyncConnection, tenant_id: int, needs: Sequence[Need], queue: Queue) -> int:
-    """Agents who take calls now, or after the present one, and could serve the queue."""
+async def at_work(
+    conn: AsyncConnection, tenant_id: int, needs: Sequence[Need], queue: Queue, *, node: str | None = None
+) -> int:
+    """Agents who take calls now, or after the present one, and could serve the queue: those of one node, whom
+    a caller on the line there can have, or all, one of whom would call."""
     return sum(
-        (shift.state is AgentState.READY or shift.state in _BUSY) and serves(shift, needs, queue)
+        (shift.state is AgentState.READY or shift.state in _BUSY)
+        and serves(shift, needs, queue)
+        and node in (None, shift.node)
         for shift in await agents.open_shifts(conn, tenant_id)
     )
 

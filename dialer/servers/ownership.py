@@ -46,6 +46,9 @@ class Leases(Protocol):
         """Those of the campaigns that are ours by their rows, with the numbers that these have; until the
         transaction of `conn` ends nobody takes them."""
 
+    async def elsewhere(self, conn: AsyncConnection, tenant_id: int, campaign_id: int) -> str | None:
+        """Where Asterisk reaches the other server that owns the campaign; None: no living one does."""
+
 
 class Sole:
     """The leases of who is alone with a database, and owns all of it without asking: benches, tests."""
@@ -65,6 +68,10 @@ class Sole:
     ) -> Mapping[int, int]:
         """All of them."""
         return dict.fromkeys(campaign_ids, 0)
+
+    async def elsewhere(self, conn: AsyncConnection, tenant_id: int, campaign_id: int) -> str | None:
+        """There is no other."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,8 @@ class Ownership:
     gained: Callable[[Gained], None] = lambda gained: None
     #: told what another has taken: nothing of it may be written any more
     lost: Callable[[frozenset[LeaseKey]], None] = lambda lost: None
+    #: told when another server has died, or has said that it ends; returns at once
+    died: Callable[[], None] = lambda: None
     #: seconds that run evenly, whatever is done to the machine's clock
     now_s: Callable[[], float] = time.monotonic
     #: what is ours, with its fencing number
@@ -159,6 +168,13 @@ class Ownership:
         transaction of `conn` ends nobody takes them."""
         return await store.held(conn, tenant_id, LeaseKind.CAMPAIGN, self.name, campaign_ids)
 
+    async def elsewhere(self, conn: AsyncConnection, tenant_id: int, campaign_id: int) -> str | None:
+        """Where Asterisk reaches the other server that owns the campaign; None: no living one does."""
+        owner = await store.owner(conn, LeaseKey(tenant_id, LeaseKind.CAMPAIGN, campaign_id))
+        if owner is None or owner[0] in self._dead | {self.name}:
+            return None
+        return owner[1]
+
     def settle(self, gained: Gained) -> None:
         """What an earlier owner left of these is accounted for."""
         self.settled |= gained.leases & self.fences.keys()
@@ -171,6 +187,11 @@ class Ownership:
             self._epoch = await store.begin(conn, self.name, self.ami_user)
         log.info("server_begins", server=self.name, epoch=self._epoch)
         await self.look()
+
+    async def say_address(self, agi_address: str) -> None:
+        """Say where this server is reached by Asterisk. Raises DatabaseUnavailable."""
+        async with self.database.system() as conn:
+            await store.say_address(conn, self.name, self._epoch, agi_address)
 
     async def keep_beat(self) -> None:
         """Beat until cancelled. Raises Conflict when another server has taken our name."""
@@ -187,7 +208,9 @@ class Ownership:
                 if not await store.beat(conn, self.name, self._epoch):
                     raise Conflict(reason=f"another server has begun under the name {self.name}")
                 self._beats = await store.beats(conn)
-            self._dead = self._watch.look(self._beats, self.now_s())
+            before, self._dead = self._dead, self._watch.look(self._beats, self.now_s())
+            if self._dead - before:
+                self.died()
             dead_users = {each.ami_user for each in self._beats if each.server in self._dead}
             self.dead_users = frozenset(dead_users) - self._living_users()
 

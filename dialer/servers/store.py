@@ -34,7 +34,7 @@ class NodeRow:
 
 async def begin(conn: AsyncConnection, name: str, ami_user: str) -> int:
     """A start of the server: its epoch."""
-    values = {"beat": 0, "ami_user": ami_user, "stopped_at": None}
+    values = {"beat": 0, "ami_user": ami_user, "agi_address": None, "stopped_at": None}
     epoch: int | None = await conn.scalar(
         upsert(server)
         .values(name=name, epoch=1, **values)
@@ -63,6 +63,13 @@ _BEATS = Prepared("SELECT name, epoch, beat, stopped_at IS NOT NULL, ami_user FR
 async def beat(conn: AsyncConnection, name: str, epoch: int) -> bool:
     """Say that this start of the server lives; False when a later start has taken its name."""
     return await _BEAT.run(conn, name=name, epoch=epoch) == 1
+
+
+async def say_address(conn: AsyncConnection, name: str, epoch: int, agi_address: str) -> None:
+    """Say where this start of the server is reached by Asterisk."""
+    await conn.execute(
+        update(server).where(server.c.name == name, server.c.epoch == epoch).values(agi_address=agi_address)
+    )
 
 
 async def stop(conn: AsyncConnection, name: str, epoch: int) -> None:
@@ -260,6 +267,17 @@ async def say_wants(conn: AsyncConnection, of: LeaseKey, name: str, *, wants: bo
 async def not_wanting(conn: AsyncConnection, tenant_id: int) -> frozenset[int]:
     """Campaigns that run and ask for no agent: their lists are empty."""
     return frozenset(await _NOT_WANTING.column(conn, tenant_id=tenant_id))
+
+
+async def owner(conn: AsyncConnection, of: LeaseKey) -> tuple[str, str | None] | None:
+    """The server that owns it, by name, and where that is reached by Asterisk; None: nobody has it."""
+    found = await conn.execute(
+        select(server.c.name, server.c.agi_address)
+        .join_from(lease, server, server.c.name == lease.c.server)
+        .where(*_is(of))
+    )
+    row = found.one_or_none()
+    return None if row is None else (row.name, row.agi_address)
 
 
 def _is(of: LeaseKey) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -59,7 +59,10 @@ class RunningAsterisk:
 
 
 class StartAsterisk(Protocol):
-    """Starts an Asterisk for a test. `conf` are files that stand in for those of asterisk_conf/."""
+    """Starts an Asterisk for a test. `conf` are files that stand in for those of asterisk_conf/.
+
+    `ami_secret`: that of a server which drives it beside another one.
+    """
 
     async def __call__(
         self,
@@ -70,6 +73,7 @@ class StartAsterisk(Protocol):
         conf: Mapping[str, str] | None = None,
         conf_dirs: Sequence[Path] = (),
         generated: Mapping[str, str] | None = None,
+        ami_secret: str = "",
     ) -> RunningAsterisk: ...
 
 
@@ -122,10 +126,13 @@ async def start_asterisk(asterisk_binary: AsteriskBinary) -> AsyncIterator[Start
             conf: Mapping[str, str] | None = None,
             conf_dirs: Sequence[Path] = (),
             generated: Mapping[str, str] | None = None,
+            ami_secret: str = "",
         ) -> RunningAsterisk:
             nonlocal count
             count += 1
             managed = free_ports()
+            if ami_secret:
+                managed = replace(managed, ami_secret=ami_secret)
             own = folder / f"conf{count}"
             own.mkdir()
             for name, text in (conf or {}).items():

@@ -96,10 +96,12 @@ async def call_in(
     number: str = NUMBER,
     speech: str = "talk",
     inband: bool = False,
+    sip_port: int = 0,
 ) -> None:
     """Call the number, press keys after the answer (`w`: half a second), and talk; `speech` is an extension
-    of the carrier's callers: `talk`, `message` or `silence`. `inband`: keys are tones in the voice."""
-    whom = f"{caller}T{number}T{centre.floor.settings.sip_port}T{keys}"
+    of the carrier's callers: `talk`, `message` or `silence`. `inband`: keys are tones in the voice.
+    `sip_port`: of another Asterisk than the floor's."""
+    whom = f"{caller}T{number}T{sip_port or centre.floor.settings.sip_port}T{keys}"
     if inband:
         whom += "Tinband"
     await centre.floor.carrier.cli(f"channel originate Local/{whom}@callers extension {speech}@callers")

@@ -99,7 +99,7 @@ class Centre:
             env={**os.environ, **said, "DOZVON_DATABASE_URL": self.database_url},
         )
         assert self.process.stdout is not None
-        assert await asyncio.wait_for(self.process.stdout.readline(), 10), "the engine did not start"
+        assert await asyncio.wait_for(self.process.stdout.readline(), 60), "the engine did not start"
 
     async def kill_engine_process(self) -> None:
         """kill -9."""

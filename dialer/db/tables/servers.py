@@ -17,6 +17,7 @@ server = Table(
     Column("epoch", BigInteger, nullable=False),  # the how manieth start it is
     Column("beat", BigInteger, nullable=False),
     Column("ami_user", Text, nullable=False),  # its user at each Asterisk: who takes over ends its sessions
+    Column("agi_address", Text),  # host:port by which each Asterisk reaches it; none: not said yet
     now_at("started_at"),
     now_at("seen_at"),
     time_at("stopped_at"),  # it has said that it ends

@@ -21,6 +21,7 @@ CREATE TABLE server (
     epoch BIGINT NOT NULL,
     beat BIGINT NOT NULL,
     ami_user TEXT NOT NULL,
+    agi_address TEXT,
     started_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     seen_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     stopped_at TIMESTAMP WITH TIME ZONE,
