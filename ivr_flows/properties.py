@@ -361,7 +361,9 @@ class RequestCallbackProperties(Properties):
     number: Template = Field("{caller}", min_length=1, description="which number is called")
     when: Template = Field("", description="ISO 8601; none: as soon as somebody is free")
     queue: Name | None = Field(None, description="a place in it is kept, the call comes in its turn")
-    keep_place: bool = Field(False, description="the place is the one that the caller has just had there")
+    keep_place: bool = Field(
+        False, description="the place that the caller has just had, there or (no queue named) anywhere"
+    )
     reason: Template = Field("", description="why they called")
 
 

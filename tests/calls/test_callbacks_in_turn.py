@@ -114,6 +114,24 @@ async def test_a_place_that_is_kept_by_key_is_called_in_turn(centre: Centre) -> 
         assert (await until_call(centre, "connected", n=2)).id == later.id
 
 
+async def test_who_leaves_by_a_key_keeps_the_place_that_they_had(centre: Centre) -> None:
+    """As the shipped reception asks for it, which names no queue: each department's own callers come back to
+    it."""
+    await add_queue(centre, "sales")
+    leaves = {"queue": "sales", "leave_on": "1"}
+    ways = {"left_by_key": "ask", "default": "end"}
+    ask = {**ASKS[0], "properties": {"keep_place": True}}
+    waits = {"name": "sales", "type": "enqueue", "properties": leaves, "transitions": ways}
+    await add_number(centre, [waits, ask, GOODBYE, END])
+    async with gone_afterwards(centre):
+        await busy_agent(centre)
+        await call_in(centre, PATIENT[1:], keys="wwww1wwww" * 8)
+        place = await until_place(centre, "kept", within_s=60)
+        left = await until_call(centre, "ended", n=1)
+        assert (left.result, place.queue, place.since) == ("callback", "sales", left.queued_at)
+        assert await stays(centre, left.id) == [("sales", "key")]
+
+
 async def test_a_place_does_not_overtake_who_came_before(centre: Centre) -> None:
     """A caller on the line who has waited for longer is served first, then the place."""
     await add_queue(centre, "sales", **QUEUE)
