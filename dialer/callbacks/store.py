@@ -194,6 +194,8 @@ _TALKED_WITH = Prepared(
     """
     SELECT EXISTS (SELECT FROM attempt
                     WHERE tenant_id = :tenant_id AND contact_id = :contact_id AND agent_id = :agent_id)
+        OR EXISTS (SELECT FROM inbound_call
+                    WHERE tenant_id = :tenant_id AND contact_id = :contact_id AND agent_id = :agent_id)
     """
 )
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls import dispositions
+from dialer.calls.about import About, about
 from dialer.calls.call_log import CallRow
 from dialer.calls.crm import CrmLink, filled, origin
 from dialer.calls.dispositions import Choice
@@ -22,7 +23,7 @@ from dialer.db.prepared import Prepared
 from dialer.db.tables import campaign, lead
 from dialer.telemetry import mask_number
 
-#: Earlier calls to and from the same number that a card shows.
+#: Earlier calls to and from the same person or number that a card shows.
 EARLIER = 5
 
 
@@ -57,7 +58,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier call to or from the same number."""
+    """An earlier call to or from the same person, or the same number."""
 
     #: of the attempt, or of the inbound call
     attempt_id: UUID
@@ -90,6 +91,8 @@ class Card:
     call: CallRow | None
     #: the person in an outside CRM; None: the campaign names none
     crm: CrmLink | None = None
+    #: what is known of the person besides; None: nobody knows who it is
+    about: About | None = None
 
 
 def shown_number(e164: str, *, whole: bool, current: bool = False) -> str:
@@ -129,40 +132,49 @@ async def person(
             CardPhone(shown_number(phone.e164, whole=whole, current=phone.e164 == e164), phone.kind)
             for phone in found.phones
         ],
-        fields=await fields_store.shown(conn, tenant_id) if found.custom else (),
+        fields=await fields_store.shown(conn, tenant_id),
     )
 
 
+_EARLIER_OF = " UNION ".join(
+    f"""(SELECT tenant_id, id, '{direction}' AS direction, created_at, result, agent_id, disposition_id,
+                disposition_note, {reason} AS reason
+           FROM {table} WHERE tenant_id = :tenant_id AND {whose} ORDER BY created_at DESC LIMIT :limit)"""  # noqa: S608 - texts of ours
+    for direction, table, reason in (
+        ("outbound", "attempt", "CAST(NULL AS text)"),
+        ("inbound", "inbound_call", "reason"),
+    )
+    # An index each; most calls are found by both.
+    for whose in ("e164 = :e164 AND e164 <> ''", "contact_id = CAST(:contact_id AS bigint)")
+)
 _EARLIER = Prepared(
-    """
+    f"""
     SELECT a.id, a.direction, a.created_at, a.result, g.name AS agent, d.label_ru, d.label_en,
            a.disposition_note, a.reason
       FROM (
-          (SELECT tenant_id, id, 'outbound' AS direction, created_at, result, agent_id, disposition_id,
-                  disposition_note, CAST(NULL AS text) AS reason
-             FROM attempt WHERE tenant_id = :tenant_id AND e164 = :e164
-            ORDER BY created_at DESC LIMIT :limit)
-          UNION ALL
-          (SELECT tenant_id, id, 'inbound', created_at, result, agent_id, disposition_id, disposition_note,
-                  reason
-             FROM inbound_call WHERE tenant_id = :tenant_id AND e164 = :e164
-            ORDER BY created_at DESC LIMIT :limit)
+{_EARLIER_OF}
       ) a
       LEFT JOIN agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
       LEFT JOIN disposition d ON d.tenant_id = a.tenant_id AND d.id = a.disposition_id
      ORDER BY a.created_at DESC, a.id DESC
      LIMIT :limit
-    """
+    """  # noqa: S608 - texts of ours
 )
 
 
 async def earlier(
-    conn: AsyncConnection, tenant_id: int, e164: str, *, but: UUID | None = None
+    conn: AsyncConnection,
+    tenant_id: int,
+    e164: str,
+    contact_id: int | None = None,
+    *,
+    but: UUID | None = None,
 ) -> list[Earlier]:
-    """The latest calls to and from a number, newest first. Of a number that is withheld nobody's are."""
-    if not e164:
+    """The latest calls to and from a number, and of the person by any of theirs, newest first. Of a number
+    that is withheld nobody's are."""
+    if not e164 and contact_id is None:
         return []
-    rows = await _EARLIER.rows(conn, tenant_id=tenant_id, e164=e164, limit=EARLIER + 1)
+    rows = await _EARLIER.rows(conn, tenant_id=tenant_id, e164=e164, contact_id=contact_id, limit=EARLIER + 1)
     found = [Earlier(id_, Direction(direction), *rest) for id_, direction, *rest in rows if id_ != but]
     return found[:EARLIER]
 
@@ -221,11 +233,12 @@ async def of_call(
         campaign=row.campaign,
         number=shown_number(row.e164, whole=whole, current=row.ended_at is None),
         person=who,
-        earlier=await earlier(conn, tenant_id, row.e164, but=row.id),
+        earlier=await earlier(conn, tenant_id, row.e164, who.id if who else None, but=row.id),
         choices=choices,
         lead_id=row.lead_id,
         call=row,
         crm=await crm_link(conn, tenant_id, row.campaign_id, who, row.e164, **ids),
+        about=await about(conn, tenant_id, who.id, row.campaign_id, row.id) if who else None,
     )
 
 
@@ -247,9 +260,10 @@ async def of_lead(conn: AsyncConnection, tenant_id: int, lead_id: int, *, whole:
         campaign=row.name,
         number=shown_number(row.e164, whole=whole, current=True),
         person=who,
-        earlier=await earlier(conn, tenant_id, row.e164),
+        earlier=await earlier(conn, tenant_id, row.e164, who.id if who else None),
         choices=await dispositions.choices(conn, tenant_id, row.campaign_id),
         lead_id=lead_id,
         call=None,
         crm=await crm_link(conn, tenant_id, row.campaign_id, who, row.e164, lead_id=lead_id),
+        about=await about(conn, tenant_id, who.id, row.campaign_id, None) if who else None,
     )

@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import Field
 
 from dialer.callbacks.http import CallbackOut, Time
+from dialer.calls.about_http import AboutOut
 from dialer.calls.call_log import CallRow, Filter
 from dialer.calls.card import Card
 from dialer.calls.model import Direction
@@ -161,7 +162,7 @@ class PersonOut(Out):
 
 
 class EarlierOut(Out):
-    """An earlier call to or from the number."""
+    """An earlier call to or from the person, or the number."""
 
     attempt_id: UUID = Field(description="the call, as /calls has it")
     direction: Direction
@@ -196,6 +197,7 @@ class CardOut(Out):
     choices: list[ChoiceOut] = Field(description="what the talk may come to")
     call: CallOut | None = Field(description="null: nothing is dialled yet")
     crm_url: str | None = Field(description="the person in the campaign's CRM; null: it names none")
+    about: AboutOut | None = Field(description="null: nobody knows who it is")
 
     @classmethod
     def of(cls, card: Card) -> Self:
@@ -210,6 +212,7 @@ class CardOut(Out):
             choices=[ChoiceOut.model_validate(one) for one in card.choices],
             call=CallOut.of(card.call) if card.call else None,
             crm_url=card.crm.url if card.crm else None,
+            about=AboutOut.model_validate(card.about) if card.about else None,
         )
 
 

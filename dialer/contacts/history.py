@@ -1,7 +1,7 @@
 """What happened to a person: what was done to their card, and calls, promises, lists and consents with it.
 
 Only what has no row elsewhere is written here: who changed what, from what to what. An attempt, a call that
-came in, a place in a list, a consent, a promised call or a wish not to be called *is* the row of what
+came in, a place in a list, a consent, a promised call, a visit, a wish not to be called *is* the row of what
 happened, so the history is read from all of them. Of do-not-call those entries are told that name a number of
 the person: an area that is not called is nothing that happened to them.
 """
@@ -259,6 +259,14 @@ _SOURCES: Final[Mapping[str, str]] = {
           LEFT JOIN agent g ON g.tenant_id = b.tenant_id AND g.id = b.agent_id
          WHERE b.tenant_id = :tenant_id AND b.contact_id = :contact_id
            AND b.state IN ('done', 'missed', 'canceled') AND b.ended_at IS NOT NULL
+    """,
+    "visit": """
+        SELECT v.booked_at AS at, CAST(v.id AS text) AS key, 'visit' AS kind, v.booked_by AS by_user,
+               jsonb_build_object('at', v.at, 'place', v.place, 'note', v.note, 'state', v.state,
+                                  'call_id', v.call_id, 'campaign', p.name) AS detail
+          FROM visit v
+          JOIN campaign p ON p.tenant_id = v.tenant_id AND p.id = v.campaign_id
+         WHERE v.tenant_id = :tenant_id AND v.contact_id = :contact_id
     """,
     "refusal": f"""
         SELECT d.added_at AS at, CAST(d.id AS text) AS key, 'refusal' AS kind, d.added_by AS by_user,

@@ -279,8 +279,8 @@ async def change(call: Call, contact_id: int, body: PersonFields) -> PersonOut:
 
 @routes.get("/contacts/{contact_id}/history", errors=(NotFound, Forbidden))
 async def history(call: Call, contact_id: int, query: PageQuery) -> Page[EntryOut]:
-    """What happened to a person, newest first: calls of both directions, promised ones, lists, campaigns,
-    consents, wishes not to be called, changes of the card."""
+    """What happened to a person, newest first: calls of both directions, promised ones, visits, lists,
+    campaigns, consents, wishes not to be called, changes of the card."""
     key = decode(query.cursor, datetime, str, str)
     found = await call.app[PEOPLE].history(
         call.actor, contact_id, after=(key[0], key[1], key[2]) if key else None, limit=query.limit + 1

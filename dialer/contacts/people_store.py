@@ -127,23 +127,27 @@ async def leads_of(conn: AsyncConnection, tenant_id: int, contact_id: int) -> li
     return [LeadOf(*row) for row in await _LEADS.rows(conn, tenant_id=tenant_id, contact_id=contact_id)]
 
 
+#: The call of the shift, or one of it that owes a disposition.
+_OR_CALL = """
+            OR EXISTS (SELECT FROM {call} a
+                        WHERE a.tenant_id = s.tenant_id AND a.id = s.attempt_id
+                          AND (a.contact_id = :contact_id OR a.contact_id IS NULL AND a.e164 = ANY (ARRAY(
+                               SELECT e164 FROM contact_phone
+                                WHERE tenant_id = :tenant_id AND contact_id = :contact_id))))
+            OR EXISTS (SELECT FROM {call} a
+                        WHERE a.tenant_id = s.tenant_id AND a.session_id = s.id AND a.connected_at IS NOT NULL
+                          AND a.disposed_at IS NULL AND a.contact_id = :contact_id)
+"""
 _ON_DESK = Prepared(
-    """
+    f"""
     SELECT EXISTS (
         SELECT FROM agent g
           JOIN agent_session s ON s.tenant_id = g.tenant_id AND s.agent_id = g.id AND s.logged_out_at IS NULL
          WHERE g.tenant_id = :tenant_id AND g.user_id = :user_id AND (
                EXISTS (SELECT FROM lead w
                         WHERE w.tenant_id = s.tenant_id AND w.id = s.lead_id AND w.contact_id = :contact_id)
-            OR EXISTS (SELECT FROM attempt a
-                        WHERE a.tenant_id = s.tenant_id AND a.id = s.attempt_id
-                          AND (a.contact_id = :contact_id OR a.contact_id IS NULL AND a.e164 = ANY (ARRAY(
-                               SELECT e164 FROM contact_phone
-                                WHERE tenant_id = :tenant_id AND contact_id = :contact_id))))
-            OR EXISTS (SELECT FROM attempt a
-                        WHERE a.tenant_id = s.tenant_id AND a.session_id = s.id AND a.connected_at IS NOT NULL
-                          AND a.disposed_at IS NULL AND a.contact_id = :contact_id)))
-    """
+            {_OR_CALL.format(call="attempt")} {_OR_CALL.format(call="inbound_call")}))
+    """  # noqa: S608 - texts of ours
 )
 
 

@@ -27,6 +27,7 @@ USUAL: Final[Mapping[str, str]] = MappingProxyType(
         "message": "l",
         "hang_up": "e",
         "note": "n",
+        "card": "c",
         "ready": "g",
         "pause": "z",
     }

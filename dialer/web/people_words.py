@@ -66,6 +66,7 @@ PEOPLE_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "callback_done": "The promise was kept",
             "callback_missed": "The promised call reached nobody",
             "callback_canceled": "The promised call was taken back",
+            "visit": "Was booked for a visit",
             "refusal": "Put on do-not-call",
             "refusal_end": "Taken off do-not-call",
         },

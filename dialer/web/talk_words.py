@@ -22,6 +22,7 @@ TALK_WORDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "message": "Choose a message to leave",
             "hang_up": "End the call",
             "note": "Write a note",
+            "card": "Change the card",
             "ready": "Ready for calls",
             "pause": "Choose a pause",
         },

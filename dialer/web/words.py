@@ -45,6 +45,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "ready": "Ready",
             "reserved": "Chosen",
             "talking": "Talking",
+            "hold": "On hold",
             "wrap_up": "Wrap-up",
             "lost": "Phone lost",
             "offline": "Logged out",

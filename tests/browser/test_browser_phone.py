@@ -12,6 +12,7 @@ from support.browser_phone import (
     connected,
     ear,
     human,
+    packets,
     quiet,
     tone_share,
     until_voice,
@@ -53,6 +54,8 @@ async def test_an_agent_talks_with_a_customer_by_the_browser(
     said = await centre.floor.asterisk.cli("pjsip show channelstats")
     (line,) = [line for line in said.splitlines() if "dozvon-web" in line]
     assert codec.replace("PCMA", "alaw") in line
+    for asterisk, channel in ((centre.floor.asterisk, "dozvon-web"), (centre.floor.carrier, "dialer")):
+        assert min(await packets(asterisk, channel)) > 50
     assert shift.attempt_id is not None
     await centre.calls.hang_up(centre.actor, shift.attempt_id)
     await centre.until_agent(agent_id, AgentState.WRAP_UP)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 from pydantic import SecretStr
 from support.browser_phone import at_browser, desks, ear, human, tone_share, until_voice, voice
 from support.centre import Centre
@@ -25,8 +27,8 @@ START_S = 20.0
 
 
 @asynccontextmanager
-async def coturn(folder: Path) -> AsyncIterator[str]:
-    """A TURN server that knows the secret; where it is."""
+async def coturn(folder: Path) -> AsyncIterator[tuple[str, Process]]:
+    """A TURN server that knows the secret: where it is, and its process."""
     port, relayed = free_port(), free_port(socket.SOCK_DGRAM)
     log = folder / "coturn.log"
     argv = [
@@ -44,9 +46,10 @@ async def coturn(folder: Path) -> AsyncIterator[str]:
             while not taken(port):
                 assert process.returncode is None, log.read_text()
                 await asyncio.sleep(0.05)
-        yield f"turn:127.0.0.1:{port}?transport=tcp"
+        yield f"turn:127.0.0.1:{port}?transport=tcp", process
     finally:
         if process.returncode is None:
+            process.send_signal(signal.SIGCONT)
             process.terminate()
         await process.wait()
 
@@ -55,9 +58,10 @@ async def test_voice_goes_by_a_turn_server(
     _frontend: None, centre: Centre, talking: Browser, tmp_path: Path
 ) -> None:
     """A browser that can send no UDP to Asterisk talks by the TURN server of the settings, which takes the
-    password that the server has made."""
+    password that the server has made. When nothing comes by it the page says that the connection is bad, and
+    when it comes again, that it is good."""
     async with (
-        coturn(tmp_path) as url,
+        coturn(tmp_path) as (url, process),
         desks(centre, talking, turn_url=url, turn_secret=SecretStr(SECRET)) as desk,
     ):
         person, agent_id = await at_browser(centre, desk, relay=True)
@@ -67,3 +71,10 @@ async def test_voice_goes_by_a_turn_server(
         await until_voice(centre, person.page, sent=50, received=50, said=0.001, heard=0.001)
         assert (await voice(person.page))["way"] == "relay"
         assert tone_share(heard, *await grown(centre, heard, 2)) > 0.8
+        sign = person.page.locator("#phone-link")
+        await expect(sign).to_have_text("good connection")
+        process.send_signal(signal.SIGSTOP)
+        await expect(sign).to_have_text("bad connection")
+        process.send_signal(signal.SIGCONT)
+        await expect(sign).to_have_text("good connection", timeout=30_000)
+        await centre.until_agent(agent_id, AgentState.TALKING)

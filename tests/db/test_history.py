@@ -236,3 +236,19 @@ async def test_pages_leave_nothing_out(database: Database, person: int) -> None:
         ):
             pieces += page
     assert pieces == whole
+
+
+async def test_a_visit_is_told(database: Database) -> None:
+    """When it was booked, for when, where, and what became of it."""
+    floor = await open_floor(database)
+    (lead_id,) = await floor.leads(1)
+    contact_id, at = (await floor.row(t.lead, lead_id)).contact_id, at_noon()
+    booked = {"contact_id": contact_id, "campaign_id": floor.campaign_id, "call_id": new_id(), "at": at}
+    async with database.tenant(TENANT) as conn:
+        await conn.execute(
+            insert(t.visit).values(tenant_id=TENANT, place="Main street", state="kept", **booked)
+        )
+        told = await history.page(conn, TENANT, contact_id, limit=10)
+    (visit,) = [one for one in told if one.source == "visit"]
+    assert datetime.fromisoformat(visit.detail["at"]) == at
+    assert (visit.detail["place"], visit.detail["state"]) == ("Main street", "kept")

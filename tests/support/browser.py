@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from dialer.db.session import Database
 from dialer.debian.packages import PackageSet, unpack
@@ -22,6 +22,9 @@ from support.stage import Stage, set_stage
 from support.web import PASSWORD, Web, whole_site
 
 __all__ = ["Visitor", "Visitors", "_frontend", "browser", "chromium", "pages", "stage", "visit"]
+
+#: A page of a busy machine may take its time, ms.
+expect.set_options(timeout=30_000)
 
 CHROMIUM = PackageSet(
     name="chromium",

@@ -18,6 +18,8 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from dialer.agents.model import AgentState
 from dialer.agents.service import AgentService
+from dialer.asterisk.runtime import AsteriskServer
+from dialer.demo.carrier import Carrier
 from dialer.demo.numbers import Behaviour, encode
 from dialer.httpkit.access import Actor, Role
 from dialer.ids import new_id
@@ -162,9 +164,11 @@ async def agent(web: Web, n: int) -> tuple[User, int]:
     return user, made.agent.id
 
 
-async def visitor(desk: Visitors, user: User, url: str = "", *, relay: bool = False) -> Visitor:
+async def visitor(
+    desk: Visitors, user: User | None, url: str = "", *, relay: bool = False, locale: str = "en"
+) -> Visitor:
     """Somebody with a browser whose connections can be measured; `relay`: its voice goes by TURN alone."""
-    person = await desk(user)
+    person = await desk(user, locale=locale)
     await person.context.add_init_script(f"window.onlyRelay = {str(relay).lower()};{WATCHED}")
     person.url = url or person.url
     # Two Asterisks, PostgreSQL, engine, pages and browser on one machine: a page may take its time.
@@ -208,6 +212,13 @@ async def until_voice(centre: Centre, page: Page, **more: float) -> None:
         return all(now[name] >= before[name] + much for name, much in more.items())
 
     await centre.until_seen(f"voice: {more}", carried)
+
+
+async def packets(asterisk: AsteriskServer | Carrier, channel: str) -> tuple[int, int]:
+    """Packets of voice that an Asterisk has had from the only channel of this name, and has sent to it."""
+    said = await asterisk.cli("pjsip show channelstats")
+    (line,) = [line.split() for line in said.splitlines() if channel in line]
+    return int(line[-9]), int(line[-5])
 
 
 async def ear(centre: Centre) -> Path:

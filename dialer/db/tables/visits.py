@@ -32,4 +32,5 @@ visit = tenant_table(
     one_of("state", VISIT_STATES),
     UniqueConstraint("tenant_id", "call_id"),
     Index(None, "tenant_id", "at"),
+    Index(None, "tenant_id", "contact_id", "at"),
 )

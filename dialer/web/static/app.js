@@ -226,7 +226,10 @@
     if (!wanted || wanted.disabled) return;
     event.preventDefault();
     if (wanted.tagName === "BUTTON") wanted.click();
-    else wanted.focus();
+    else if (wanted.tagName === "SUMMARY") {
+      wanted.parentElement.open = true;
+      wanted.parentElement.querySelector("input:not([type=hidden])").focus();
+    } else wanted.focus();
   });
 
   document.addEventListener("click", (event) => {

@@ -38,7 +38,7 @@ from dialer.users.http import USERS
 from dialer.web import formats, forms
 from dialer.web.keys import LIVE
 from dialer.web.render import is_fragment, page
-from dialer.web.views import callbacks, desk_script
+from dialer.web.views import callbacks, desk_person, desk_script
 from dialer.web.views.door import renewed, warned
 
 routes = web.RouteTableDef()
@@ -108,6 +108,7 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
         "reasons": await app[REASONS].reasons(actor) if came_in else [],
         "targets": await app[CONTROLS].targets(actor) if call and call.state == "connected" else None,
         "script": await desk_script.of_call(request, actor, call),
+        "own_fields": desk_person.fields_of(request, card),
         "third": third,
         "asked": bool(third and third.there and third.agent and third.agent.agent_id == agent.id),
         "keys": await app[USERS].shortcuts(actor),
