@@ -61,6 +61,7 @@ from dialer.errors import (
 )
 from dialer.inbound.outgoing import Outgoing
 from dialer.inbound.reception import Reception
+from dialer.inbound.surveying import Surveying
 from dialer.recordings.recorder import Recorder
 from dialer.servers import store as servers
 from dialer.servers.model import LeaseKey, LeaseKind
@@ -99,6 +100,7 @@ class Engine:
     in_turn: InTurn
     reception: Reception
     outgoing: Outgoing
+    surveying: Surveying
     placer: Placer
     phones: Phones
     voices: Voices
@@ -188,6 +190,7 @@ class Engine:
         self.listener.subscribe(ENGINE, self._notes.put_nowait)
         self.agi.route("customer", self.outgoing.answer)
         self.agi.route("inbound", self.reception.answer)
+        self.agi.route("survey", self.surveying.answer)
         await self.agi.start()
         self.placer.agi_address = self.placer.agi_address or self.agi.address
         await self.ownership.say_address(self.placer.agi_address)
@@ -394,7 +397,9 @@ class Engine:
         line = self.calls.get(attempt_id)
         if line is None or line.call.tenant_id != tenant_id:
             raise NotFound(what="call on the line", key=attempt_id)
-        await self.switchboard.hang_up(attempt_id, HungUpBy(payload["by"]))
+        by = HungUpBy(payload["by"])
+        if by is not HungUpBy.AGENT or not await self.controls.ask_customer(attempt_id):
+            await self.switchboard.hang_up(attempt_id, by)
         return {}
 
     async def _dial_lead(self, tenant_id: int, payload: Mapping[str, Any]) -> Mapping[str, Any]:

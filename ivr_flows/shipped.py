@@ -9,7 +9,7 @@ from typing import Final
 from ivr_flows.loader import load
 from ivr_flows.model import LANGUAGES, Flow
 
-NAMES: Final = ("reception", "information", "survey", "visit", "optout")
+NAMES: Final = ("reception", "information", "survey", "visit", "optout", "rating")
 
 
 @cache

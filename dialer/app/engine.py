@@ -39,6 +39,7 @@ from dialer.inbound.handing_over import HandingOver
 from dialer.inbound.leading import Leader
 from dialer.inbound.outgoing import Outgoing
 from dialer.inbound.reception import Reception
+from dialer.inbound.surveying import Surveying
 from dialer.inbound.verbs import carriers
 from dialer.managed import Renderer
 from dialer.prompts.player import Prompts
@@ -117,6 +118,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
             flows,
         ),
         outgoing=Outgoing(database, calls, switchboard, leader, flows, handing_over),
+        surveying=Surveying(database, calls, leader, flows),
         placer=placer,
         phones=Phones(database, nodes, tracker, ownership.owns_phones, switchboard.agents_changed),
         voices=Voices(nodes, calls, tracker),

@@ -94,6 +94,8 @@ from dialer.reviews.service import ReviewService
 from dialer.scripts import http as scripts_http
 from dialer.scripts.service import ScriptService
 from dialer.settings import Settings
+from dialer.surveys import http as surveys_http
+from dialer.surveys.service import SurveyService
 from dialer.trunks import http as trunks_http
 from dialer.trunks.service import TrunkService
 from dialer.users import http as users_http
@@ -172,6 +174,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             prompts_http.routes,
             recordings_http.routes,
             reviews_http.routes,
+            surveys_http.routes,
             scripts_http.routes,
             visits_http.routes,
             knowledge_http.routes,
@@ -229,6 +232,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             ),
             reviews_http.REVIEWS: ReviewService(database),
             reviews_http.REVIEW_FORMS: FormService(database),
+            surveys_http.SURVEYS: SurveyService(database),
             knowledge_http.KNOWLEDGE: KnowledgeService(database),
             visits_http.VISITS: VisitService(database),
             scripts_http.SCRIPTS: ScriptService(database, ScriptDeeds()),

@@ -49,7 +49,9 @@ _LINE: Final = 16 * 1024 * 1024
 _KNOWN = Prepared(
     """
     WITH latest AS (
-        SELECT result, created_at, answered_at, connected_at, hung_up_at, ended_at FROM attempt
+        SELECT result, created_at, answered_at, connected_at, coalesce(let_go_at, hung_up_at) AS hung_up_at,
+               CASE WHEN let_go_at IS NULL THEN ended_at ELSE disposed_at END AS ended_at
+          FROM attempt
          WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND mode = ANY (CAST(:modes AS text[]))
            AND result IS NOT NULL AND result NOT IN ('canceled', 'failed', 'congestion', 'unknown')
          ORDER BY created_at DESC LIMIT :latest

@@ -120,6 +120,8 @@ class CallRow:
     #: seconds of the holds that are over
     hold_s: float
     muted: bool
+    #: when the agent let go of a customer who stayed on the line
+    let_go_at: datetime | None
     hung_up_at: datetime | None
     ended_at: datetime | None
     join_ms: float | None
@@ -164,9 +166,10 @@ class CallRow:
     @property
     def talk_s(self) -> float | None:
         """How long the talk lasted, seconds; None where there was none, or it goes on."""
-        if self.connected_at is None or self.hung_up_at is None:
+        until = self.let_go_at or self.hung_up_at
+        if self.connected_at is None or until is None:
             return None
-        return (self.hung_up_at - self.connected_at).total_seconds()
+        return (until - self.connected_at).total_seconds()
 
 
 _A = attempt.c

@@ -37,7 +37,7 @@ from dialer.calls.switchboard import Switchboard
 from dialer.calls.table import Change, Line
 from dialer.clock import utc_now
 from dialer.db.session import Database
-from dialer.errors import ActionFailed, AsteriskUnavailable, NotFound, WrongState
+from dialer.errors import ActionFailed, AsteriskUnavailable, DozvonError, NotFound, WrongState
 from dialer.recordings.recorder import Recorder
 
 log = structlog.get_logger(__name__)
@@ -76,6 +76,22 @@ class Controls:
                 log.info("control_refused", call=str(attempt_id), what=payload["what"], reason=str(error))
                 raise WrongState(what="The call", state="over", allowed="on the line") from error
         return {}
+
+    async def ask_customer(self, attempt_id: UUID) -> bool:
+        """The agent ends the talk: have the customer asked how it was; False: the call is to be ended, since
+        nothing is asked in its campaign, or it cannot be now. Raises WrongState while they are asked: an
+        agent does not end that."""
+        line = self.steering.calls.get(attempt_id)
+        if line is None:
+            return False
+        async with self._locks[attempt_id]:
+            if line.asked:
+                raise WrongState(what="The call", state="with the survey", allowed="connected with an agent")
+            try:
+                return await self.letting_go.survey(line)
+            except (DozvonError, TimeoutError) as error:  # the call ends all the same
+                log.warning("survey_not_begun", call=str(attempt_id), reason=str(error))
+                return False
 
     async def _do(self, line: Line, payload: Mapping[str, Any]) -> None:
         match payload["what"]:

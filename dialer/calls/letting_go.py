@@ -1,5 +1,5 @@
 """Customers whom their agent lets go of while they stay on the line: put through to a listed destination,
-left a message, left to whom the agent has asked, taken over by a supervisor.
+left a message, left to whom the agent has asked, taken over by a supervisor, asked how the talk was.
 
 The agent's talk is over at once, and the disposition owed. What is left of the call needs no server: the
 dialplan plays and joins by itself. A customer for whom nobody answers asks the server again, and is kept for
@@ -17,9 +17,9 @@ import structlog
 
 from dialer.calls.listening import CONTEXT as LISTEN
 from dialer.calls.listening import LISTENER
-from dialer.calls.model import CallState, LetGo, Stage, Third, ThirdCalled, ThirdGone
+from dialer.calls.model import CallState, HungUpBy, LetGo, Stage, Third, ThirdCalled, ThirdGone
 from dialer.calls.outside import Outside, heard
-from dialer.calls.places import FORWARD, MESSAGE, TALK, context_of
+from dialer.calls.places import FORWARD, MESSAGE, SURVEY, TALK, context_of
 from dialer.calls.steering import Steering
 from dialer.calls.table import Change, Line
 from dialer.clock import utc_now
@@ -29,6 +29,7 @@ from dialer.destinations.model import Destination, Kind, find
 from dialer.errors import NotAllowed, NotFound, WrongState
 from dialer.prompts.player import Prompts
 from dialer.said import Said
+from dialer.surveys import fitting
 from dialer.trunks.model import Trunk, dial_string
 from ivr_flows.prompts import Sound
 
@@ -73,6 +74,25 @@ class LettingGo:
         await self.steering.part(line)
         await self.steering.tell(line, line.call.channel_id, DOZVON_DROP="&".join(played))
         await self._let_go(line, MESSAGE)
+
+    async def survey(self, line: Line) -> bool:
+        """End the talk, and have the customer asked how it was; False: they are to be asked nothing. Raises
+        WrongState."""
+        call = line.call
+        with_third = call.third is not None and call.third.there
+        if not line.survey or call.state is not CallState.CONNECTED or with_third:
+            return False
+        async with self.database.tenant(call.tenant_id) as conn:
+            ready = await fitting.ready(conn, call.tenant_id, line.survey)
+        if not ready:
+            log.error("survey_missing", campaign=call.campaign_id, flow=line.survey)
+            return False
+        await self.steering.part(line)
+        asks = f"{self.agi_address()}/survey,{call.attempt_id}"
+        await self.steering.tell(line, call.channel_id, DOZVON_SURVEY=asks)
+        line.ended_by, line.asked = HungUpBy.AGENT, True
+        await self._let_go(line, SURVEY)
+        return True
 
     async def pass_to(self, line: Line, third: Third) -> None:
         """Leave the customer, who is on hold, to whom the agent talks with."""

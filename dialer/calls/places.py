@@ -20,6 +20,8 @@ THIRD: Final = "dozvon-third"
 #: A customer who is put through to a destination, and one who hears a message to its end.
 FORWARD: Final = "dozvon-forward"
 MESSAGE: Final = "dozvon-message"
+#: A customer who says how the talk was.
+SURVEY: Final = "dozvon-survey"
 #: The labels in a customer's own context: back into the talk; ask the server what is next.
 TALK, ASK = "bridge", "ask"
 

@@ -83,6 +83,8 @@ class Line:
     told: Mapping[str, Any] = field(default_factory=dict)
     #: the queue to which an agent hands the customer over, until their dialplan has asked
     hand_to: str | None = None
+    #: the customer says how the talk was: who has had it does not end that
+    asked: bool = False
     #: an earlier owner of the call had it: whoever answered its dialplan has gone
     adopted: bool = False
     #: predictive: what the chance of an answer was told from, and that chance when it was dialled
@@ -95,6 +97,12 @@ class Line:
         if self.wish is not None:
             return self.wish.needs
         return (Need(self.terms.skill),) if self.terms.skill is not None else ()
+
+    @property
+    def survey(self) -> str:
+        """The name of the flow after the talk: as the queue says, else the campaign; empty: none."""
+        rules = self.wish.rules if self.wish else None
+        return (rules.survey if rules is not None else None) or self.terms.survey
 
     @property
     def wrap_up_limit_s(self) -> int:

@@ -72,6 +72,8 @@ class CallTerms:
     flow_lines: int = 0
     flow_rate: float = 1.0
     message_to_machines: bool = False
+    #: the name of the flow that customers go through after the talk; empty: none
+    survey: str = ""
     #: what decides whether a number may be dialled
     rules: Rules = field(init=False, compare=False, repr=False)
 

@@ -117,6 +117,13 @@ class CampaignIn(In):
         max_length=63,
         description="the name of the script by which agents talk; its live version",
     )
+    survey: Line | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="the name of the flow that customers go through when the agent has ended the talk; its "
+        "live version",
+    )
     policy: str = Field(
         default="default", max_length=50, description="code of the rules that it follows (see policies)"
     )
@@ -289,6 +296,7 @@ class CampaignEdit(In):
     flow_rate: float | None = None
     message_to_machines: bool | None = None
     script: Line | None = Field(default=None, description="null: none")
+    survey: Line | None = Field(default=None, description="null: none")
     policy: str | None = None
     policy_version: int | None = Field(default=None, description="null: always the newest")
     purpose: Purposes | None = None

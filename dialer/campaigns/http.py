@@ -42,6 +42,7 @@ class CampaignRow(Out):
     flow_rate: float
     message_to_machines: bool
     script: str | None = Field(description="by which agents talk")
+    survey: str | None = Field(description="the flow after the talk")
     policy: str
     policy_version: int | None = Field(description="the version that it keeps to; null: the newest")
     purpose: str

@@ -101,6 +101,8 @@ class Campaign:
     message_to_machines: bool
     #: the script (its name) by which agents talk; None: there is none
     script: str | None
+    #: the flow (its name) that customers go through after the talk; None: there is none
+    survey: str | None
     #: code of a policy
     policy: str
     #: the version that it keeps to; None: the newest, whenever that comes

@@ -47,6 +47,7 @@ from dialer.httpkit.problems import invalid
 from dialer.policies import store as policies
 from dialer.said import Said, told
 from dialer.scripts import store as scripts
+from dialer.surveys import fitting
 from dialer.trunks import store as trunk_store
 from scheduler import changes as changes_of_leads
 from scheduler.changes import What
@@ -146,6 +147,7 @@ class CampaignService:
             _check_retries(wanted.retries, [one.code for one in dispositions])
             await _check_policy(conn, actor, wanted)
             await _check_script(conn, actor, wanted.script)
+            await fitting.check(conn, tenant_id, wanted.survey)
             try:
                 campaign_id = await store.add(conn, tenant_id, wanted.model_dump())
             except IntegrityError:
@@ -175,6 +177,8 @@ class CampaignService:
                 await _check_policy(conn, actor, wanted)
             if "script" in different:
                 await _check_script(conn, actor, wanted.script)
+            if "survey" in different:
+                await fitting.check(conn, tenant_id, wanted.survey)
             if "trunks" in different:
                 await _check_trunks(conn, actor, wanted.trunks)
                 await store.set_trunks(conn, tenant_id, campaign_id, wanted.trunks)

@@ -93,6 +93,7 @@ class DatabaseTermsBook:
             has_quotas=row.has_quotas,
             limits=policies.limits_of(row),
             flow=row.flow or "",
+            survey=row.survey or "",
             flow_lines=row.flow_lines,
             flow_rate=row.flow_rate,
             message_to_machines=row.message_to_machines,

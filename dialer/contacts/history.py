@@ -151,7 +151,7 @@ _REFUSED = """
 #: What both kinds of calls tell of the talk.
 _TALK = """
     'campaign_id', a.campaign_id, 'campaign', p.name, 'e164', a.e164, 'state', a.state, 'result', a.result,
-    'agent', g.name, 'talk_s', extract(epoch FROM a.hung_up_at - a.connected_at),
+    'agent', g.name, 'talk_s', extract(epoch FROM coalesce(a.let_go_at, a.hung_up_at) - a.connected_at),
     'disposition_ru', d.label_ru, 'disposition_en', d.label_en, 'note', a.disposition_note
 """
 

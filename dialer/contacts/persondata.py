@@ -209,6 +209,10 @@ def _calibrated(whose: Whose) -> ColumnElement[bool]:
     return _in_calls(t.calibration, whose)
 
 
+def _surveyed(whose: Whose) -> ColumnElement[bool]:
+    return _in_calls(t.talk_survey, whose)
+
+
 def _in_calls(table: Table, whose: Whose) -> ColumnElement[bool]:
     """What there was in calls of the person, to us and of ours."""
     return or_(table.c.call_id.in_(_inbound(whose)), table.c.attempt_id.in_(_outbound(whose)))
@@ -286,6 +290,8 @@ PLACES: Final[Sequence[Place]] = (
     # How good the talk was stays, for the agent's figures; what was written about it does not.
     Place(t.review, _reviewed, {"comment": ""}),
     Place(t.calibration, _calibrated, {"reason": ""}, exported=False),
+    # That they were asked stays; what they have answered does not.
+    Place(t.talk_survey, _surveyed, {"answers": _NO_JSON}),
     # The way through the flow stays, for its figures; what was pressed does not.
     Place(t.flow_step, _way, {"collected": _NO_JSON}),
     Place(

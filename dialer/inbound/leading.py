@@ -30,6 +30,7 @@ from dialer.inbound import store
 from dialer.inbound.model import outcome
 from dialer.inbound.store import Called
 from dialer.queues.model import Queue
+from dialer.surveys import store as surveys
 from ivr_flows import interpreter
 from ivr_flows.dispositions import DISPOSITION
 from ivr_flows.model import Action, Began, Ended, Event, Failed, Flow, HangUp, Position, Step
@@ -67,6 +68,8 @@ class Visit:
     back: Callable[[AgiCall, str], Awaitable[Event]] | None = None
     #: the last place in a queue; None: they were in none
     stood: Stood | None = None
+    #: after a talk, of which they say how it was: what the call came to is settled
+    survey: bool = False
 
     @property
     def queue(self) -> str:
@@ -171,6 +174,9 @@ class Leader:
     async def _end(self, agi: AgiCall, visit: Visit) -> None:
         """The flow has ended: it has done what it could for the caller, or was at a loss."""
         call, ended = visit.line.call, visit.position.ended
+        if visit.survey:
+            await self._finish(visit)
+            return
         await self._say(visit)
         # Who has called us and has waited in vain has not been served; whom we have called was.
         served = visit.position.served or call.automatic or not call.queued_at
@@ -178,11 +184,21 @@ class Leader:
             self.calls.apply(call.attempt_id, Served(utc_now(), outcome=Result.CONTAINED))
         await tell(agi, visit.line, MESSAGE if ended == Ended.FAILED else HANGUP)
 
+    async def _finish(self, visit: Visit) -> None:
+        """The customer has heard a survey to its end; their dialplan hangs up by itself."""
+        call = visit.line.call
+        try:
+            async with self.database.tenant(call.tenant_id) as conn:
+                await surveys.finished(conn, call.tenant_id, call.attempt_id)
+        except DatabaseUnavailable as error:
+            log.warning("survey_end_not_kept", call=str(call.attempt_id), reason=str(error))
+
     async def _left(self, visit: Visit) -> None:
         """The caller is gone; what AMI says of it ends the call."""
         call = visit.line.call
         visit.line.ended_by = visit.line.ended_by or HungUpBy.CUSTOMER
-        await self._say(visit)
+        if not visit.survey:
+            await self._say(visit)
         with contextlib.suppress(DatabaseUnavailable):  # the way of the call has a gap then
             async with self.database.tenant(call.tenant_id) as conn:
                 await store.left_state(conn, call.tenant_id, call.attempt_id, "hung_up")
@@ -201,7 +217,7 @@ class Leader:
     async def _keep(self, visit: Visit, step: Step) -> None:
         """Write down where the caller was and is."""
         call, visit.position = visit.line.call, step.position
-        if step.position.served and call.outcome is None:
+        if step.position.served and call.outcome is None and not visit.survey:
             self.calls.apply(call.attempt_id, Served(utc_now(), outcome=Result.CONTAINED))
         collected = {name: value for each in step.passed for name, value in each.collected.items()}
         visit.collected |= collected
@@ -229,6 +245,8 @@ class Leader:
                     )
                 if collected:
                     await store.tell(conn, call.tenant_id, call.attempt_id, collected)
+                if collected and visit.survey:
+                    await surveys.answered(conn, call.tenant_id, call.attempt_id, collected)
         except DatabaseUnavailable as error:
             log.warning("flow_step_not_kept", call=str(call.attempt_id), reason=str(error))
         visit.way[first:] = [*(each.state for each in step.passed), *([now_in] if now_in else [])]

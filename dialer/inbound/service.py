@@ -26,6 +26,8 @@ from dialer.inbound.traffic import StateTraffic
 from dialer.inbound.uses import names, uses
 from dialer.prompts.model import Problem as Unheard
 from dialer.said import Said, told
+from dialer.surveys import fitting
+from dialer.surveys import store as surveys
 from ivr_flows import checks, loader
 from ivr_flows.model import LANGUAGES, Flow, Problem, Prompt
 from ivr_flows.naming import Named
@@ -172,6 +174,10 @@ class InboundService:
         async with self._database.tenant(tenant_id) as conn:
             row = await store.lock_flow(conn, tenant_id, name)
             assert row is not None, "it has a version"
+            if use == "live" and await surveys.is_used(conn, tenant_id, name):
+                says = (await self._version(conn, actor, name, version)).document
+                if unfit := fitting.problems(loader.from_document(says, checked=False)):
+                    raise BadFlow(unfit, name)
             await store.publish(conn, tenant_id, row, version, use)
             await audit.record(conn, actor, "flow.publish", f"flow:{row.id}", version=version, use=use)
             await _tell(conn, actor, row.id)

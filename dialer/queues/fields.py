@@ -106,6 +106,13 @@ class QueueIn(In):
     wrap_up_s: Annotated[int, Field(ge=0, le=3600)] | None = Field(
         default=None, description="longest wrap-up after its talks; null: as the number's campaign says"
     )
+    survey: Line | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="the name of the flow that callers go through when the agent has ended the talk; null: "
+        "as the number's campaign says",
+    )
 
     @model_validator(mode="after")
     def _together(self) -> Self:
@@ -147,6 +154,7 @@ class QueueEdit(In):
     target_share: float | None = None
     target_s: int | None = None
     wrap_up_s: int | None = None
+    survey: str | None = None
 
 
 assert QueueEdit.model_fields.keys() == QueueIn.model_fields.keys()

@@ -56,6 +56,7 @@ class QueueOut(Out):
     target_share: float
     target_s: int
     wrap_up_s: int | None
+    survey: str | None
     created_at: datetime
     agents_able: int = Field(description="agents who can serve it, logged in or not")
     agents_at_work: int = Field(description="of them, who take calls now or after the present one")

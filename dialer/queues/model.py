@@ -122,6 +122,8 @@ class Queue:
     music: str = "default"
     #: longest wrap-up after its talks; None: as the campaign of the called number says
     wrap_up_s: int | None = None
+    #: the flow (its name) after its talks; None: as the campaign of the called number says
+    survey: str | None = None
     #: how often, and how long after one another (seconds), those are called who have hung up and kept a place
     callback_tries: int = 2
     callback_again_s: int = 300

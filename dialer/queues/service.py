@@ -28,6 +28,7 @@ from dialer.queues.places import PlaceRow
 from dialer.queues.turns import Stage, Why
 from dialer.queues.uses import Leading
 from dialer.said import Said, told
+from dialer.surveys import fitting
 from dialer.telemetry import mask_number
 
 #: States of agents who take, or will take, calls.
@@ -130,6 +131,7 @@ class QueueService:
         actor.require(Right.CAMPAIGNS_EDIT)
         values = wanted.model_dump()
         async with self._database.tenant(actor.tenant_id) as conn:
+            await fitting.check(conn, actor.tenant_id, wanted.survey)
             try:
                 queue_id = await store.add(conn, actor.tenant_id, values)
             except IntegrityError as error:
@@ -157,6 +159,8 @@ class QueueService:
             if wanted.overflow_queue_id == queue_id:
                 raise Invalid(field="overflow_queue_id", reason="a queue does not overflow into itself")
             values = {name: value for name, value in wanted.model_dump().items() if value != now[name]}
+            if "survey" in values:
+                await fitting.check(conn, actor.tenant_id, wanted.survey)
             if "name" in values and not even_if_used:
                 uses.check(await self._leading(conn, actor.tenant_id, now["name"]))
             if values:

@@ -45,6 +45,7 @@ def from_row(row: Mapping[str, Any]) -> Queue:
         target_s=row["target_s"],
         music=row["music"],
         wrap_up_s=row["wrap_up_s"],
+        survey=row["survey"],
         callback_tries=row["callback_tries"],
         callback_again_s=row["callback_again_s"],
     )

@@ -62,6 +62,7 @@ SITE: Final[Sequence[Section | Part]] = (
             Section("/calls", "call_log", (Right.CALLS_READ,)),
             Section("/recordings", "recordings", (Right.RECORDINGS_LISTEN, Right.WORK)),
             Section("/reviews", "reviews", (Right.REVIEWS_READ, Right.WORK)),
+            Section("/surveys", "surveys", (Right.REVIEWS_READ,)),
         ),
     ),
     Section("/callbacks", "callbacks", (Right.CALLS_READ, Right.WORK)),

@@ -168,6 +168,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "call_log": "Call log",
             "recordings": "Recordings",
             "reviews": "Quality",
+            "surveys": "Surveys",
             "callbacks": "Callbacks",
             "voicemail": "Voicemail",
             "incoming": "Inbound",

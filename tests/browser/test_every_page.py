@@ -41,7 +41,7 @@ PATHS = (
     "/queues", "/queues/new", "/queues/figures", "/voicemail", "/numbers", "/numbers/new",
     "/incoming",
     "/flows", "/flows/new", "/flows/new?from=survey.en", "/flows/1", "/flows/1/edit", "/flows/1/versions/1",
-    "/visits", "/knowledge", "/knowledge/new",
+    "/visits", "/surveys", "/knowledge", "/knowledge/new",
     "/scripts", "/scripts/new", "/scripts/1", "/scripts/1/edit", "/scripts/1/versions/1",
 )  # fmt: skip
 KEPT_PATHS = tuple(

@@ -162,3 +162,16 @@ async def until_at(centre: Centre, state: str, within_s: float = 30.0) -> Row[An
 
     found: Row[Any] = await centre.until_seen(f"a caller at {state}", there, within_s=within_s)
     return found
+
+
+async def channel_of_customer(centre: Centre) -> str:
+    """The only customer's phone, as the carrier's Asterisk calls its channel."""
+    said = await centre.floor.carrier.cli("core show channels concise")
+    (channel,) = [line.split("!")[0] for line in said.splitlines() if line.startswith("PJSIP/")]
+    return channel
+
+
+async def press(centre: Centre, keys: str) -> None:
+    """The only customer presses these keys now."""
+    what = f"application SendDTMF {keys},250,160,{await channel_of_customer(centre)}"
+    await centre.floor.carrier.cli(f"channel originate Local/silence@callers {what}")

@@ -38,7 +38,7 @@ def test_dialplan_is_read_whole() -> None:
     assert read.keys() == {
         "dozvon-agent", "dozvon-answered", "dozvon-browser", "dozvon-caller", "dozvon-check",
         "dozvon-customer", "dozvon-forward", "dozvon-held", "dozvon-inbound", "dozvon-keys", "dozvon-listen",
-        "dozvon-message", "dozvon-room", "dozvon-third",
+        "dozvon-message", "dozvon-room", "dozvon-survey", "dozvon-third",
     }  # fmt: skip
     assert sum(map(len, read.values())) == len(re.findall(r"^ *(?:same|exten) =>", text, re.MULTILINE))
     assert ("Answer", "") in read["dozvon-agent"]

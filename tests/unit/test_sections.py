@@ -38,7 +38,7 @@ def test_what_each_role_is_shown() -> None:
     }
     customers = ["contacts", "lists", "segments", "visits", "do_not_call"]
     incoming = ["incoming_calls", "queues", "flows", "numbers", "hours", "offers", "voicemail"]
-    calls = ["call_log", "recordings", "reviews"]
+    calls = ["call_log", "recordings", "reviews", "surveys"]
     set_up = ["trunks", "destinations", "hosts", "policies", "scripts", "knowledge", "prompts"]
     assert parts[Role.SUPERVISOR] == {
         "calls": calls,

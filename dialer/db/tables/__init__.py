@@ -131,6 +131,7 @@ from dialer.db.tables.reviews import (
     review_form_version,
     review_plan,
     review_task,
+    talk_survey,
 )
 from dialer.db.tables.scripts import SCRIPT_STATES, script, script_run, script_version
 from dialer.db.tables.segments import (
@@ -300,6 +301,7 @@ __all__ = [
     "segment",
     "server",
     "survey_answer",
+    "talk_survey",
     "tenant",
     "tenant_cap",
     "tenant_load",

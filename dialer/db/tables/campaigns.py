@@ -65,6 +65,7 @@ campaign = tenant_table(
     Column("flow_rate", Float, nullable=False, server_default="1"),
     Column("message_to_machines", Boolean, nullable=False, server_default=text("false")),
     Column("script", Text),  # by which agents talk (its name); null: none
+    Column("survey", Text),  # the flow (its name) that customers go through after the talk; null: none
     Column("policy", Text, nullable=False),  # code of dialer.compliance.policies or of the table `policy`
     Column("policy_version", Integer),  # null: the newest
     Column("purpose", Text, nullable=False, server_default="service"),

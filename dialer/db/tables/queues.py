@@ -70,6 +70,7 @@ queue = tenant_table(
     Column("target_share", Float, nullable=False, server_default=text("0.8")),
     Column("target_s", Integer, nullable=False, server_default=text("20")),
     Column("wrap_up_s", Integer),  # null: as the campaign of the number says
+    Column("survey", Text),  # the flow after its talks; null: as the campaign of the number says
     now_at(),
     UniqueConstraint("tenant_id", "name"),
     ref("queue", "overflow_queue_id"),

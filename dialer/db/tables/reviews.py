@@ -1,4 +1,4 @@
-"""How good talks were, as people score them by forms; calls drawn for it, calibration of scorers."""
+"""How good talks were: as people score them by forms, as customers say; calls drawn for it, calibration."""
 
 from __future__ import annotations
 
@@ -144,4 +144,20 @@ review_task = tenant_table(
     ref("agent", "agent_id"),
     Index(None, "tenant_id", "week"),
     key=("plan_id", "call_id"),
+)
+
+#: What the customer of a talk has said of it, in the flow that they went through after it.
+talk_survey = tenant_table(
+    "talk_survey",
+    *_of_call(),
+    Column("agent_id", BigInteger, nullable=False),  # who had the talk
+    Column("flow", Text, nullable=False),  # its name
+    Column("version", Integer, nullable=False),
+    Column("answers", JSONB, nullable=False, server_default="{}"),  # by variable
+    Column("finished", Boolean, nullable=False, server_default=text("false")),  # else: they hung up in it
+    time_at("began_at", null=False),
+    ref("agent", "agent_id"),
+    Index(None, "tenant_id", "began_at", "call_id"),
+    Index(None, "tenant_id", "agent_id", "began_at"),
+    key=("call_id",),
 )

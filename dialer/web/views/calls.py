@@ -28,6 +28,7 @@ from dialer.web.render import page
 from dialer.web.views.door import see
 from dialer.web.views.recordings import beside
 from dialer.web.views.reviews import of_call
+from dialer.web.views.surveys import of_call as survey_of_call
 
 routes = web.RouteTableDef()
 PAGE = 50
@@ -116,7 +117,8 @@ async def one(request: web.Request) -> web.StreamResponse:
     heard = await beside(request, actor, recording) if recording else {"recording": None}
     may_score = view.call.agent_id is not None and view.call.hung_up_at is not None
     scored = await of_call(request, actor, view.call.id) if may_score else {"reviews": None}
-    return await page(request, "call.html", view=view, call=view.call, steps=steps, **heard, **scored)
+    beside_it = {**heard, **scored, **await survey_of_call(request, actor, view.call.id)}
+    return await page(request, "call.html", view=view, call=view.call, steps=steps, **beside_it)
 
 
 @routes.post("/calls/{attempt_id}/hang-up")

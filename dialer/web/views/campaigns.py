@@ -34,6 +34,7 @@ from dialer.web import forms, retry_form
 from dialer.web.keys import LIVE
 from dialer.web.render import is_fragment, page
 from dialer.web.views.door import renewed, see
+from dialer.web.views.surveys import survey_choices
 
 routes = web.RouteTableDef()
 
@@ -45,6 +46,7 @@ EMPTY = (
     "abandon_target",
     "flow",
     "script",
+    "survey",
     "policy_version",
     "most_per_day",
     "most_per_week",
@@ -187,6 +189,7 @@ async def _form(
         faults=faults,
         flows=await _flows(request, actor, shown["flow"]),
         scripts=await _scripts(request, actor, shown["script"]),
+        surveys=await survey_choices(request, actor, shown["survey"]),
         trunks=await request.app[TRUNKS].trunks(actor),
         policies=await request.app[POLICY_SERVICE].policies(actor),
         crm_variables=crm.VARIABLES,

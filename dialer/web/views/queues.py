@@ -22,6 +22,7 @@ from dialer.queues.model import HIGHEST_LEVEL, LOWEST_LEVEL, Overflow, Rule
 from dialer.web import forms
 from dialer.web.render import page
 from dialer.web.views.door import renewed, see
+from dialer.web.views.surveys import survey_choices
 
 routes = web.RouteTableDef()
 
@@ -39,6 +40,7 @@ MAY_BE_EMPTY = (
     "offer_callback_s",
     "offer_callback_wait_s",
     "wrap_up_s",
+    "survey",
 )
 
 
@@ -223,6 +225,7 @@ async def _form(
         going=going if isinstance(error, InUse) else "",
         keys=[(key, key) for key in KEYS],
         rules=list(Rule),
+        surveys=await survey_choices(request, actor, values.get("survey")),
         others=[each.fields for each in queues if each.fields["id"] != mine],
         skills=sorted({skill for agent, _ in agents for skill in agent.skills}),
         levels=range(HIGHEST_LEVEL, LOWEST_LEVEL - 1, -1),

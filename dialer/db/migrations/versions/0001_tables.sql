@@ -133,6 +133,7 @@ CREATE TABLE campaign (
     flow_rate FLOAT DEFAULT '1' NOT NULL,
     message_to_machines BOOLEAN DEFAULT false NOT NULL,
     script TEXT,
+    survey TEXT,
     policy TEXT NOT NULL,
     policy_version INTEGER,
     purpose TEXT DEFAULT 'service' NOT NULL,
@@ -567,6 +568,7 @@ CREATE TABLE queue (
     target_share FLOAT DEFAULT 0.8 NOT NULL,
     target_s INTEGER DEFAULT 20 NOT NULL,
     wrap_up_s INTEGER,
+    survey TEXT,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT queue_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT queue_tenant_id_name_key UNIQUE (tenant_id, name),
@@ -1921,6 +1923,28 @@ CREATE TABLE script_run (
 );
 
 CREATE INDEX script_run_tenant_id_script_id_began_at_idx ON script_run (tenant_id, script_id, began_at);
+
+CREATE TABLE talk_survey (
+    tenant_id INTEGER NOT NULL,
+    call_id UUID NOT NULL,
+    attempt_id UUID,
+    inbound_call_id UUID GENERATED ALWAYS AS (CASE WHEN attempt_id IS NULL THEN call_id ELSE NULL::uuid END) STORED,
+    agent_id BIGINT NOT NULL,
+    flow TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    answers JSONB DEFAULT '{}' NOT NULL,
+    finished BOOLEAN DEFAULT false NOT NULL,
+    began_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT talk_survey_pkey PRIMARY KEY (tenant_id, call_id),
+    CONSTRAINT talk_survey_tenant_id_inbound_call_id_fkey FOREIGN KEY(tenant_id, inbound_call_id) REFERENCES inbound_call (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT talk_survey_tenant_id_attempt_id_fkey FOREIGN KEY(tenant_id, attempt_id) REFERENCES attempt (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT talk_survey_whose_check CHECK (attempt_id = call_id),
+    CONSTRAINT talk_survey_tenant_id_agent_id_fkey FOREIGN KEY(tenant_id, agent_id) REFERENCES agent (tenant_id, id)
+);
+
+CREATE INDEX talk_survey_tenant_id_agent_id_began_at_idx ON talk_survey (tenant_id, agent_id, began_at);
+
+CREATE INDEX talk_survey_tenant_id_began_at_call_id_idx ON talk_survey (tenant_id, began_at, call_id);
 
 CREATE TABLE voicemail (
     tenant_id INTEGER NOT NULL,

@@ -1,0 +1,1 @@
+"""What customers say of a talk in the survey after it."""
