@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.model import CallState
@@ -271,8 +271,7 @@ async def page(
     if which.until is not None:
         query = query.where(_C.created_at < which.until)
     if before is not None:
-        at, id_ = before
-        query = query.where((_C.created_at < at) | ((_C.created_at == at) & (_C.id < id_)))
+        query = query.where(tuple_(_C.created_at, _C.id) < tuple_(*before))
     rows = await conn.execute(query.order_by(_C.created_at.desc(), _C.id.desc()).limit(limit))
     return [_arrived(row) for row in rows]
 

@@ -19,8 +19,7 @@ from support.callers import (
     stays,
     until_call,
 )
-from support.centre import Centre, open_centre
-from support.line import Floor
+from support.centre import Centre
 
 from dialer.agents.model import AgentState
 from dialer.app.engine import build_engine
@@ -176,33 +175,3 @@ async def test_a_caller_comes_to_the_server_that_answers_for_the_number(centre: 
         await centre.until_agent(agent_id, AgentState.READY)
         await call_in(centre)
         assert (await until_call(centre, "connected", n=1)).agent_id == agent_id
-
-
-async def test_who_talks_while_their_server_dies_comes_to_the_one_that_takes_over(
-    floor: Floor, database_url: str
-) -> None:
-    """The agent's phone is lost afterwards: the caller asks the server that lives, and has another agent."""
-    async with open_centre(floor, database_url, own_process=True) as centre:
-        await add_queue(centre, "sales")
-        await add_number(centre, [IN_SALES, END])
-        async with gone_afterwards(centre), second_server(centre) as two:
-            await until_asked_at(centre, two.agi.address)
-            (first,) = await centre.add_agents(1, skills=["sales"])
-            await call_in(centre)
-            call = await until_call(centre, "connected")
-            assert two.calls.get(call.id) is None
-            await centre.kill_engine_process()
-
-            async def taken_over() -> bool:
-                return two.calls.get(call.id) is not None
-
-            await centre.until_seen("a call that is taken over", taken_over)
-            (other,) = await centre.add_agents(phones=["agent-1"], skills=["sales"])
-            await floor.phones.hangup("agent-0")
-
-            async def with_the_other() -> bool:
-                found = (await calls(centre))[0]
-                return (found.state, found.agent_id) == ("connected", other)
-
-            assert first != other
-            await centre.until_seen("a talk with the other agent", with_the_other, within_s=40.0)
