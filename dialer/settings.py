@@ -196,6 +196,26 @@ class Settings(BaseSettings):
         500, ge=10, description="most megabytes of spoken texts that are kept; a minute is one"
     )
 
+    smtp_host: str | None = Field(
+        None,
+        min_length=1,
+        description="mail server that letters of scripts are given to; unset: scripts send no letters",
+    )
+    smtp_port: Port = Field(587, description="its TCP port")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        description="starttls and tls: the connection is encrypted and the certificate checked; none: it is "
+        "not, for a mail server of this machine",
+    )
+    smtp_user: str | None = Field(None, description="its user; unset: it asks for no log-in")
+    smtp_password: SecretStr | None = Field(None, description="that user's password")
+    letters_from: str | None = Field(
+        None,
+        pattern=r"^([^<>@\r\n]+ <[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$",
+        validate_default=True,
+        description="sender of letters (Showroom <info@example.org>); needed with smtp_host",
+    )
+
     default_region: str = Field(
         "RU", min_length=2, max_length=2, description="country of phone numbers written without one"
     )
@@ -289,6 +309,13 @@ class Settings(BaseSettings):
     def _both_of_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         if (value is None) != (info.data.get("tls_certificate") is None):
             raise PydanticCustomError("tls", "and DOZVON_TLS_CERTIFICATE are set together, or neither is")
+        return value
+
+    @field_validator("letters_from")
+    @classmethod
+    def _both_of_letters(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if (value is None) != (info.data.get("smtp_host") is None):
+            raise PydanticCustomError("smtp", "and DOZVON_SMTP_HOST are set together, or neither is")
         return value
 
     @field_validator("turn_secret")

@@ -17,6 +17,8 @@ from dialer.db.session import Database
 from dialer.donotcall import importing as numbers
 from dialer.errors import DatabaseUnavailable
 from dialer.inbound.missed import MissedCalls
+from dialer.letters.mail import MailServer
+from dialer.letters.sending import Sending
 from dialer.reports.closing import Closing
 from dialer.retention.service import Retention, terms
 from dialer.reviews.drawing import Drawing
@@ -54,6 +56,9 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
         *(asyncio.create_task(job.run()) for job in quality.jobs(database)),
         asyncio.create_task(segments.keeper(database, listener).run()),
     }
+    mail = MailServer.of(settings)
+    if mail is not None:
+        besides.add(asyncio.create_task(Sending(database, mail).run()))
     try:
         while not stop.is_set():
             queued.clear()

@@ -18,6 +18,8 @@ from dialer.donotcall import store as donotcall
 from dialer.donotcall.model import Refusal, Source
 from dialer.errors import Conflict, Invalid
 from dialer.httpkit.access import Actor
+from dialer.letters import asking
+from dialer.letters.model import Wanted
 from dialer.scripts.store import CallOf
 from dialer.visits import booking
 from dialer.visits.model import Booking
@@ -28,17 +30,20 @@ class ScriptDeeds:
     """See `dialer.scripts.service.Deeds`. All is of the one transaction that moves the talk on: done and
     said, or neither."""
 
+    #: there is a mail server to send letters by
+    letters: bool = False
+
     async def carry_out(
         self, conn: AsyncConnection, actor: Actor, call: CallOf, action: str, values: Mapping[str, str]
     ) -> None:
-        """Do it, and tell who listens. Raises Conflict of a caller who is not known; Invalid, NotAllowed and
-        WrongState of a time that cannot be."""
+        """Do it, and tell who listens. Raises Conflict of a caller who is not known and of a letter that
+        cannot be sent; Invalid, NotAllowed and WrongState of a time that cannot be."""
         if action == "schedule_callback":  # its locks of leads come before those of events
             await _promise(conn, actor, call, values)
         elif action == "book_visit":
             await _book(conn, actor, call, values)
         elif action == "send_letter":
-            raise Conflict(reason="nothing here sends letters")
+            await self._write(conn, actor, call, values)
         about = {"attempt_id": str(call.id), "action": action, "campaign_id": call.campaign_id}
         await events.emit(
             conn,
@@ -50,6 +55,17 @@ class ScriptDeeds:
         )
         if action == "do_not_call":  # its lock comes last
             await _refuse(conn, actor, call, values)
+
+    async def _write(
+        self, conn: AsyncConnection, actor: Actor, call: CallOf, values: Mapping[str, str]
+    ) -> None:
+        if not self.letters:
+            raise Conflict(reason="no letters are sent here: the administrator has named no mail server")
+        if call.contact_id is None:
+            raise _unknown()
+        subject, text, to = (values.get(name, "") for name in ("subject", "text", "to"))
+        wanted = Wanted(call.contact_id, call.campaign_id, call.id, call.agent_id, to, subject, text)
+        await asking.ask(conn, actor.tenant_id, wanted, by=actor.user_id, now=utc_now())
 
 
 async def _refuse(conn: AsyncConnection, actor: Actor, call: CallOf, values: Mapping[str, str]) -> None:

@@ -69,6 +69,7 @@ from dialer.inbound.trying import Trials
 from dialer.inbound.uses import flows_that_name, led_to_queue
 from dialer.knowledge import http as knowledge_http
 from dialer.knowledge.service import KnowledgeService
+from dialer.letters.mail import MailServer
 from dialer.monitoring import http as monitoring_http
 from dialer.monitoring.service import MonitoringService
 from dialer.offers import http as offers_http
@@ -235,7 +236,9 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             surveys_http.SURVEYS: SurveyService(database),
             knowledge_http.KNOWLEDGE: KnowledgeService(database),
             visits_http.VISITS: VisitService(database),
-            scripts_http.SCRIPTS: ScriptService(database, ScriptDeeds()),
+            scripts_http.SCRIPTS: ScriptService(
+                database, ScriptDeeds(letters=MailServer.of(settings) is not None)
+            ),
             voicemail_http.VOICEMAIL: VoicemailService(database, settings.recording_dir),
             reports_http.FIGURES: FigureService(database),
             reports_http.PACES: PaceService(database),

@@ -13,7 +13,7 @@ import aiohttp
 from rich.console import Console
 
 from dialer import __version__
-from dialer.check import browsers, hooks, lines, machine, manager, nodes, proof
+from dialer.check import browsers, hooks, letters, lines, machine, manager, nodes, proof
 from dialer.check import database as the_database
 from dialer.check.model import Finding, Findings, Level, fail, ok
 from dialer.check.screen import Screen
@@ -22,6 +22,7 @@ from dialer.db.embedded import Urls
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AsteriskUnavailable, DatabaseUnavailable, DozvonError
 from dialer.installation import Installation
+from dialer.letters.mail import MailServer
 from dialer.settings import Settings
 
 HTTP_S = 5.0
@@ -52,6 +53,9 @@ async def _parts(settings: Settings, installation: Installation, screen: Screen)
     else:
         screen.line(machine.free_port(settings))
     _show(screen, filter(None, [machine.exposure(settings)]))
+    if (mail := MailServer.of(settings)) is not None:
+        screen.doing("asking the mail server")
+        screen.line(await letters.look(mail))
     screen.heading("Database")
     urls = await _database(settings, installation, screen)
     database = Database.open(urls.app, pool=2) if urls else None

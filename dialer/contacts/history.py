@@ -1,9 +1,9 @@
 """What happened to a person: what was done to their card, and calls, promises, lists and consents with it.
 
 Only what has no row elsewhere is written here: who changed what, from what to what. An attempt, a call that
-came in, a place in a list, a consent, a promised call, a visit, a wish not to be called *is* the row of what
-happened, so the history is read from all of them. Of do-not-call those entries are told that name a number of
-the person: an area that is not called is nothing that happened to them.
+came in, a place in a list, a consent, a promised call, a visit, a letter, a wish not to be called *is* the
+row of what happened, so the history is read from all of them. Of do-not-call those entries are told that name
+a number of the person: an area that is not called is nothing that happened to them.
 """
 
 from __future__ import annotations
@@ -267,6 +267,15 @@ _SOURCES: Final[Mapping[str, str]] = {
           FROM visit v
           JOIN campaign p ON p.tenant_id = v.tenant_id AND p.id = v.campaign_id
          WHERE v.tenant_id = :tenant_id AND v.contact_id = :contact_id
+    """,
+    "letter": """
+        SELECT l.asked_at AS at, CAST(l.id AS text) AS key, 'letter_' || l.state AS kind,
+               l.asked_by AS by_user,
+               jsonb_build_object('to', l.address, 'subject', l.subject, 'text', l.text, 'error', l.error,
+                                  'sent_at', l.sent_at, 'call_id', l.call_id, 'campaign', p.name) AS detail
+          FROM letter l
+          JOIN campaign p ON p.tenant_id = l.tenant_id AND p.id = l.campaign_id
+         WHERE l.tenant_id = :tenant_id AND l.contact_id = :contact_id
     """,
     "refusal": f"""
         SELECT d.added_at AS at, CAST(d.id AS text) AS key, 'refusal' AS kind, d.added_by AS by_user,

@@ -223,7 +223,8 @@ class EntryOut(Out):
     key: str = Field(description="id of the call, the list, ...")
     kind: str = Field(
         description="of an event: created, changed, phone_added, ...; of a promised call that is over: "
-        "callback_done, callback_missed, callback_canceled; else the source"
+        "callback_done, callback_missed, callback_canceled; of a letter letter_waiting, letter_sent, "
+        "letter_failed; else the source"
     )
     by: str | None
     detail: dict[str, Any]
@@ -279,8 +280,8 @@ async def change(call: Call, contact_id: int, body: PersonFields) -> PersonOut:
 
 @routes.get("/contacts/{contact_id}/history", errors=(NotFound, Forbidden))
 async def history(call: Call, contact_id: int, query: PageQuery) -> Page[EntryOut]:
-    """What happened to a person, newest first: calls of both directions, promised ones, visits, lists,
-    campaigns, consents, wishes not to be called, changes of the card."""
+    """What happened to a person, newest first: calls of both directions, promised ones, visits, letters,
+    lists, campaigns, consents, wishes not to be called, changes of the card."""
     key = decode(query.cursor, datetime, str, str)
     found = await call.app[PEOPLE].history(
         call.actor, contact_id, after=(key[0], key[1], key[2]) if key else None, limit=query.limit + 1

@@ -278,6 +278,7 @@ PLACES: Final[Sequence[Place]] = (
     Place(t.survey_answer, _told(t.survey_answer)),
     # That a visit was agreed remains, as the talk does.
     Place(t.visit, _by(t.visit, "contact_id"), {"place": "", "note": ""}),
+    Place(t.letter, _by(t.letter, "contact_id")),
     Place(t.offer_answer, _by(t.offer_answer, "contact_id")),
     # After everything that finds calls by their number.
     Place(t.recording_mark, _recording_marks),

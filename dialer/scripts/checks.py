@@ -52,10 +52,6 @@ class _Look:
             yield from self.texts(one)
             if isinstance(one, Branch):
                 yield from self.cases(one)
-            if isinstance(one, Action) and one.action == "send_letter":
-                # Others may send: the event tells them of a step of their own. Nothing here does.
-                text = "nothing here sends letters: take the step out, or have a question noted for who does"
-                yield self.bad(f"steps.{one.name}.action", "no_sender", text)
         yield from self.kinds()
         if self.script.first not in self.steps:
             return

@@ -36,7 +36,7 @@ ExitKind = Literal["objection", "critical"]
 #: What each action must be told, and what it may be told besides.
 ACTIONS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "book_visit": (("at",), ("place", "note")),
-    "send_letter": (("template",), ("to", "note")),
+    "send_letter": (("subject", "text"), ("to",)),
     "schedule_callback": (("at",), ("note",)),
     "do_not_call": ((), ("note",)),
 }

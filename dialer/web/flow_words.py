@@ -85,7 +85,6 @@ FLOW_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "never": "This never happens",
             "no_answer": "No question has this answer",
             "no_return": "There is nowhere to return to",
-            "no_sender": "Nothing carries this out",
             "no_step": "There is no such step",
             "taken": "The name is taken",
             "two_kinds": "Two kinds of one answer",

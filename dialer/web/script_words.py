@@ -16,7 +16,7 @@ SCRIPT_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "script_done": {
             "book_visit": "The visit is booked.",
-            "send_letter": "The letter is asked for.",
+            "send_letter": "The letter is on its way.",
             "schedule_callback": "The call is promised.",
             "do_not_call": "The number is on the list.",
         },
@@ -56,8 +56,9 @@ SCRIPT_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "at": "when",
             "place": "where",
             "note": "note",
-            "template": "template",
             "to": "to",
+            "subject": "subject",
+            "text": "text",
         },
     }
 )

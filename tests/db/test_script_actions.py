@@ -1,4 +1,4 @@
-"""What the actions of scripts do in a talk: calls are promised, visits booked, letters refused."""
+"""What the actions of scripts do in a talk: calls are promised, visits booked."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.db.listen import REPLIES, Listener
 from dialer.db.session import Database
-from dialer.errors import BadScript, Invalid
+from dialer.errors import Invalid
 from dialer.httpkit.access import Actor, Role
-from dialer.scripts.loader import load
 from dialer.scripts.service import ScriptService
 from dialer.scripts.walking import Answered, Back, Done
 from dialer.settings import load as load_settings
@@ -151,11 +150,3 @@ async def test_a_visit_is_booked_once_and_its_state_is_kept(floor: Floor, site: 
     assert (await boss.call("GET", f"~/visits?{early}")).status == 422
     agent = await site.program(Role.OPERATOR)
     assert (await agent.call("GET", f"~/visits?{span}")).status == 403
-
-
-def test_a_letter_is_refused_where_the_script_is_written() -> None:
-    """Nothing here sends letters: the step says so, with its line."""
-    with pytest.raises(BadScript) as caught:
-        load(action("send_letter", '{template: "offer"}'))
-    (problem,) = caught.value.problems
-    assert (problem.line, problem.code) == (6, "no_sender")

@@ -93,6 +93,7 @@ from dialer.db.tables.inbound import (
     voicemail,
 )
 from dialer.db.tables.knowledge import article
+from dialer.db.tables.letters import LETTER_STATES, letter
 from dialer.db.tables.people import (
     CONSENT_PURPOSES,
     consent,
@@ -186,6 +187,7 @@ __all__ = [
     "LEAD_ORDERS",
     "LEAD_STATUSES",
     "LEASE_KINDS",
+    "LETTER_STATES",
     "MISSED_FATES",
     "MISSED_RULES",
     "OFFER_ANSWERS",
@@ -267,6 +269,7 @@ __all__ = [
     "lead",
     "lead_change",
     "lease",
+    "letter",
     "list_contact",
     "metadata",
     "missed_call",

@@ -1,0 +1,1 @@
+"""Letters that are sent in talks, by e-mail."""
