@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Knobs of a command: make demo ARGS="--leads 20 --seed 7"
 ARGS ?=
 
-.PHONY: help setup demo serve bench-faults bench-load bench-import bench-pacing bench-pacing-live test test-pg15 lint format lock clean
+.PHONY: help setup demo serve bench-faults bench-load bench-import bench-pacing bench-pacing-live screenshots test test-pg15 lint format lock clean
 
 help:  ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 19
@@ -44,6 +44,9 @@ bench-pacing: setup  ## Every rule of pacing in the simulator, and the page abou
 
 bench-pacing-live: setup  ## Predictive pacing on a real Asterisk beside the simulator: half an hour on two free cores
 	$(BIN)/dozvon bench pacing-live $(ARGS)
+
+screenshots: setup  ## A picture of every page for docs/pages.md: ARGS="--only desk"
+	PYTHONPATH=tests $(BIN)/python -m support.screenshots $(ARGS)
 
 test: setup  ## All tests
 	$(BIN)/python -m dialer.web.frontend --tests

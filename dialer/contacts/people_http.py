@@ -39,7 +39,7 @@ def _zone(text: str | None) -> str | None:
         return None
     zone = read_timezone(text)
     if zone is None:
-        raise ValueError("must be a time zone like Asia/Omsk, UTC+5 or МСК+2")
+        raise ValueError("must be a time zone like Asia/Omsk, UTC+5 or MSK+2")
     return zone
 
 
@@ -82,7 +82,7 @@ class PersonFields(In):
     first_name: Name = ""
     middle_name: Name = ""
     email: Email = ""
-    timezone: Zone = Field(None, description="IANA name, `UTC+5` or `МСК+2`; null: the numbers' own zones")
+    timezone: Zone = Field(None, description="IANA name, `UTC+5` or `MSK+2`; null: the numbers' own zones")
     external_id: Annotated[Line, Field(max_length=MAX_EXTERNAL_ID)] | None = None
     custom: dict[CustomName, CustomText | None] = Field(
         default_factory=dict, max_length=MAX_CUSTOM_FIELDS, description="other fields; null takes one away"

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,6 +55,13 @@ class Chromium:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Chromium]:
     """The machine's Chromium, else the one of its distribution's packages."""
+    with found_chromium() as found:
+        yield found
+
+
+@contextmanager
+def found_chromium() -> Iterator[Chromium]:
+    """The same, of whoever asks."""
     for name in ("chromium", "google-chrome"):
         found = shutil.which(name)
         if found:
@@ -75,6 +83,13 @@ def unpacked(cache: Path) -> Chromium:
 @pytest.fixture(scope="session")
 async def browser(chromium: Chromium) -> AsyncIterator[Browser]:
     """One headless browser for all tests; each test has contexts of its own."""
+    async with running_browser(chromium) as started:
+        yield started
+
+
+@asynccontextmanager
+async def running_browser(chromium: Chromium) -> AsyncIterator[Browser]:
+    """The browser, headless."""
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(
             executable_path=chromium.path, args=FLAGS, env={**os.environ, **chromium.environment}

@@ -75,7 +75,8 @@ class FreshDatabase:
 
 
 @contextmanager
-def _short_folder() -> Iterator[Path]:
+def short_folder() -> Iterator[Path]:
+    """A data folder that a PostgreSQL can run in, also as root; what runs in it ends with it."""
     # Not pytest's tmp_path: that is closed to the unprivileged user that runs PostgreSQL under root.
     folder = Path(tempfile.mkdtemp(prefix="dozvon-test-"))
     folder.chmod(0o711)
@@ -89,21 +90,28 @@ def _short_folder() -> Iterator[Path]:
 @pytest.fixture
 def data_folder() -> Iterator[Path]:
     """A data folder that a PostgreSQL can run in, also as root; what runs in it ends with the test."""
-    with _short_folder() as folder:
+    with short_folder() as folder:
         yield folder
 
 
 @pytest.fixture(scope="session")
 def postgres_folder() -> Iterator[Path]:
     """The data folder of the test process's own PostgreSQL."""
-    with _short_folder() as folder:
+    with short_folder() as folder:
         yield folder
 
 
 @pytest.fixture(scope="session")
 async def postgres(postgres_folder: Path) -> AsyncIterator[EmbeddedPostgres]:
     """The test process's own PostgreSQL with a migrated template database."""
-    cluster = EmbeddedPostgres(postgres_folder, durable=False, programs=chosen_programs())
+    async with running_postgres(postgres_folder) as cluster:
+        yield cluster
+
+
+@asynccontextmanager
+async def running_postgres(folder: Path) -> AsyncIterator[EmbeddedPostgres]:
+    """A PostgreSQL of the folder, with a migrated template database."""
+    cluster = EmbeddedPostgres(folder, durable=False, programs=chosen_programs())
     await cluster.start()
     await _admin(cluster, f"CREATE DATABASE {TEMPLATE} OWNER {OWNER_ROLE}")
     await migrate.upgrade(cluster.url(OWNER_ROLE, TEMPLATE))

@@ -25,13 +25,10 @@ from dialer.httpkit.access import Actor, Role
 from dialer.ids import new_id
 from dialer.trunks.fields import TrunkIn
 from dialer.trunks.service import TrunkService
+from support.cast import RUSSIAN, Cast
 from support.web import Web
 
 TENANT = 1
-SURNAMES = ("Иванов", "Смирнов", "Кузнецов", "Попов", "Соколов", "Лебедев", "Козлов", "Новиков", "Морозов")
-NAMES = ("Анна", "Мария", "Ольга", "Елена", "Ирина", "Алексей", "Дмитрий", "Сергей", "Павел", "Николай")
-CARS = ("Volvo XC60, 2019", "Škoda Octavia, 2018", "Toyota Camry, 2020", "Lada Vesta, 2021", "Kia Rio, 2017")
-PEOPLE = ("Белова Дарья", "Власов Игорь", "Громова Светлана", "Егоров Антон", "Климова Юлия", "Орлов Максим")
 #: Results of the calls of the morning, in their shares.
 SHARES = {
     "answered": 46, "no_answer": 28, "busy": 9, "machine": 7, "declined": 4, "invalid": 3,
@@ -54,6 +51,7 @@ class Stage:
     #: of each agent: the open shift
     shifts: dict[int, UUID]
     dispositions: Mapping[str, int]
+    cast: Cast = RUSSIAN
 
     @property
     def database(self) -> Database:
@@ -84,7 +82,7 @@ class Stage:
                 agent_id=agent_id,
             )
 
-    async def assign(self, agent_id: int, *, surname: str = "Кузнецов") -> UUID:
+    async def assign(self, agent_id: int, *, surname: str | None = None) -> UUID:
         """A customer has answered and this agent is chosen: the card must be there before the voice."""
         now = utc_now()
         made_at = now - timedelta(seconds=9)
@@ -93,8 +91,9 @@ class Stage:
                 conn,
                 self.list_id,
                 self.campaign_id,
-                random.Random(7),
-                surname=surname,
+                random.Random(6 + agent_id),
+                cast=self.cast,
+                surname=surname or self.cast.surnames[2],
                 lead={"status": "dialling", "attempts": 1, "last_attempt_at": made_at},
             )
             attempt_id = await self.attempt(
@@ -142,24 +141,20 @@ async def add_person(
     campaign_id: int | None,
     dice: random.Random,
     *,
+    cast: Cast = RUSSIAN,
     surname: str | None = None,
     lead: Mapping[str, Any] | None = None,
 ) -> tuple[int, int | None, str]:
     """A contact with a number, and a lead of the campaign: (contact, lead, number)."""
-    first = dice.choice(NAMES)
-    last = surname or dice.choice(SURNAMES)
-    custom = {
-        "Автомобиль": dice.choice(CARS),
-        "Кредит до": f"{dice.randint(1, 12):02}.2027",
-        "Платёж": f"{dice.randint(14, 48)} 500 ₽",
-        "Последний визит": f"{dice.randint(1, 28):02}.08.2026",
-    }
+    first = dice.choice(cast.names)
+    last = surname or dice.choice(cast.surnames)
+    custom = cast.facts(dice)
     contact_id = (
         await conn.execute(
             insert(t.contact)
             .values(
                 tenant_id=TENANT,
-                last_name=last + ("а" if first[-1] in "ая" else ""),
+                last_name=cast.declined(last, first),
                 first_name=first,
                 custom=custom,
             )
@@ -188,24 +183,28 @@ async def add_person(
     return contact_id, lead_id, number
 
 
-async def set_stage(web: Web, *, calls: int = 40, leads: int = 12) -> Stage:
+async def set_stage(web: Web, *, calls: int = 40, leads: int = 12, cast: Cast = RUSSIAN) -> Stage:
     """A running campaign with its morning behind it: six agents in different states, calls on the lines."""
     server, dice, now = Actor.server(TENANT), random.Random(11), utc_now()
     database = web.database
     trunk = await TrunkService(database).create(
         server,
         TrunkIn(
-            name="МТТ", caller_id="+74951230000", allowed_prefixes=["+7"], sip_host="127.0.0.1", sip_port=5070
+            name=cast.trunk,
+            caller_id="+74951230000",
+            allowed_prefixes=["+7"],
+            sip_host="127.0.0.1",
+            sip_port=5070,
         ),
     )
     campaigns = CampaignService(database)
     view = await campaigns.create(
         server,
         CampaignIn(
-            name="Осенний тест-драйв",
+            name=cast.campaign,
             policy="ru-service",
-            caller_name="Автосалон «Заря»",
-            abandon_message="Вам звонил автосалон «Заря». Мы перезвоним.",
+            caller_name=cast.caller_name,
+            abandon_message=cast.abandon_message,
             detect_machines=True,
             trunks=[trunk["id"]],
         ),
@@ -216,10 +215,10 @@ async def set_stage(web: Web, *, calls: int = 40, leads: int = 12) -> Stage:
     agents: list[int] = []
     shifts: dict[int, UUID] = {}
     service = AgentService(database, managed=True)
-    for n, person in enumerate(PEOPLE):
+    for n, person in enumerate(cast.agents):
         user = await web.user(Role.OPERATOR)
         made = await service.create(
-            server, user_id=user.id, name=person, endpoint=f"agent-{n + 1}", skills=["продажи"]
+            server, user_id=user.id, name=person, endpoint=f"agent-{n + 1}", skills=[cast.skill]
         )
         users.append(user.id)
         agents.append(made.agent.id)
@@ -227,7 +226,7 @@ async def set_stage(web: Web, *, calls: int = 40, leads: int = 12) -> Stage:
         list_id = (
             await conn.execute(
                 insert(t.contact_list)
-                .values(tenant_id=TENANT, name="Клиенты 2019–2021")
+                .values(tenant_id=TENANT, name=cast.list_name)
                 .returning(t.contact_list.c.id)
             )
         ).scalar_one()
@@ -236,7 +235,7 @@ async def set_stage(web: Web, *, calls: int = 40, leads: int = 12) -> Stage:
             .where(t.campaign.c.id == campaign_id)
             .values(status="running", started_at=now - timedelta(minutes=50))
         )
-        stage = Stage(web, campaign_id, trunk["id"], list_id, agents, users, shifts, kinds)
+        stage = Stage(web, campaign_id, trunk["id"], list_id, agents, users, shifts, kinds, cast)
         # Some earlier talk of the campaign: whose it was makes no odds to its occupancy.
         one_talk = await stage.attempt(
             conn, at=now - timedelta(minutes=49), e164="+79160000000", state="ended", result="no_answer",
@@ -267,7 +266,7 @@ async def set_stage(web: Web, *, calls: int = 40, leads: int = 12) -> Stage:
         await _morning(conn, stage, dice, now, calls)
         for n in range(leads):
             lead = {"status": "waiting", "last_result": "busy", "attempts": 1} if n % 5 == 0 else None
-            await add_person(conn, list_id, campaign_id, dice, lead=lead)
+            await add_person(conn, list_id, campaign_id, dice, cast=cast, lead=lead)
         await _present(conn, stage, dice, now)
     return stage
 
@@ -283,7 +282,12 @@ async def _morning(
     for n, result in enumerate(reversed(results)):
         at = now - timedelta(seconds=60 + n * (2800 / calls))
         contact_id, lead_id, number = await add_person(
-            conn, stage.list_id, stage.campaign_id, dice, lead={"status": "closed", "attempts": 1}
+            conn,
+            stage.list_id,
+            stage.campaign_id,
+            dice,
+            cast=stage.cast,
+            lead={"status": "closed", "attempts": 1},
         )
         live = result in ("answered", "machine", "abandoned", "caller_hung_up")
         answered = at + timedelta(seconds=dice.randint(5, 16)) if live else None
@@ -302,7 +306,7 @@ async def _morning(
                 "agent_id": stage.agents[number_of],
                 "session_id": stage.shifts[stage.agents[number_of]],
                 "disposition_id": stage.dispositions[dice.choice(codes)],
-                "disposition_note": "просил прислать расчёт" if n % 7 == 0 else None,
+                "disposition_note": stage.cast.note if n % 7 == 0 else None,
                 "disposed_at": ended + timedelta(seconds=6), "hung_up_by": "customer",
                 "machine_status": "HUMAN", "machine_cause": "HUMAN-700-700",
             }  # fmt: skip
@@ -316,7 +320,12 @@ async def _present(conn: AsyncConnection, stage: Stage, dice: random.Random, now
     talkers = {1: 143, 2: 48}
     for n, state in enumerate(("dialling", "ringing", "ringing", "screening", "connected", "connected")):
         contact_id, lead_id, number = await add_person(
-            conn, stage.list_id, stage.campaign_id, dice, lead={"status": "dialling", "attempts": 1}
+            conn,
+            stage.list_id,
+            stage.campaign_id,
+            dice,
+            cast=stage.cast,
+            lead={"status": "dialling", "attempts": 1},
         )
         columns: dict[str, Any] = {"contact_id": contact_id, "lead_id": lead_id, "state": state}
         at = now - timedelta(seconds=4 + n)

@@ -55,7 +55,7 @@ ENCODINGS = {"docs/samples/dirty.csv": "cp1251"}  # as a spreadsheet set to Russ
 TEXTS = {
     path_of(file): file.read_text(encoding=ENCODINGS.get(path_of(file), "utf-8"))
     for file in ours()
-    if file.suffix not in {".png", ".wav", ".ico", ".swp", ".pyc"}
+    if file.suffix not in {".png", ".webp", ".wav", ".ico", ".swp", ".pyc"}
 }
 PYTHON = {path: text for path, text in TEXTS.items() if path.endswith(".py")}
 

@@ -1,0 +1,29 @@
+"""Every page of the site is known to the list by which pictures are taken."""
+
+from __future__ import annotations
+
+from support.site_pages import NO_PAGES, PARTS, all_pages
+
+from dialer.app.web import build_web
+from dialer.httpkit.routes import PREFIX
+from dialer.settings import load
+
+
+def test_every_route_that_shows_something_is_in_the_list_of_pages() -> None:
+    """A new page without an entry is named here; so is an entry of a page that is gone."""
+    app = build_web(load(), "postgresql://nobody@localhost/none")
+    routes = {
+        route.resource.canonical
+        for route in app.router.routes()
+        if route.method == "GET" and route.resource is not None
+    }
+    pages = {page.route for page in all_pages() if page.route}
+    shown = {one for one in routes if not one.startswith(PREFIX)} - PARTS - NO_PAGES.keys()
+    assert shown - pages == set(), "add it to support/site_pages.py, then: make screenshots"
+    assert pages | PARTS | NO_PAGES.keys() <= routes
+
+
+def test_pages_have_names_of_their_own() -> None:
+    """Two with one name would share a picture."""
+    names = [page.name for page in all_pages()]
+    assert len(names) == len(set(names))
