@@ -371,6 +371,7 @@ class Engine:
         match what:
             case "campaigns":
                 self.ownership.look_soon()  # one that was started may be nobody's yet
+                self.reception.terms.changed(tenant_id)
                 self.runner.campaigns_changed(tenant_id)
             case "callbacks":
                 self.runner.callbacks_changed(tenant_id)
@@ -380,15 +381,11 @@ class Engine:
                 if not self.ownership.owns_phones(tenant_id):
                     self.ownership.look_soon()  # the tenant's first shift has begun, perhaps
                 self.phones.look(tenant_id)
-                self._agents_changed(tenant_id)
-            case "agents":
-                if any(node.draining for node in self.nodes):
-                    self.phones.look(tenant_id)  # one that is free now is called by another node
-                self._agents_changed(tenant_id)
-
-    def _agents_changed(self, tenant_id: int) -> None:
-        self.runner.agents_changed(tenant_id)
-        self.switchboard.agents_changed()
+            case "agents" if any(node.draining for node in self.nodes):
+                self.phones.look(tenant_id)  # one that is free now is called by another node
+        if what in ("shifts", "agents"):
+            self.runner.agents_changed(tenant_id)
+            self.switchboard.agents_changed()
 
     # -- commands ----------------------------------------------------------------------------------------
 

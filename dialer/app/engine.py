@@ -9,6 +9,7 @@ from dialer.calls.consulting import Consulting
 from dialer.calls.controls import Controls
 from dialer.calls.in_turn import InTurn
 from dialer.calls.journal import DatabaseJournal
+from dialer.calls.kept_terms import KeptTerms
 from dialer.calls.letting_go import LettingGo
 from dialer.calls.lines import TrunkLines
 from dialer.calls.listening import Listening
@@ -111,7 +112,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
             ownership,
             calls,
             switchboard,
-            terms,
+            KeptTerms(terms),
             leader,
             region,
             handing_over,

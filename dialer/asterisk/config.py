@@ -25,12 +25,13 @@ CODECS = ("alaw", "ulaw", "g722", "gsm", "opus")
 #: Codecs of browsers.
 BROWSER_CODECS = ("alaw", "opus")
 
-#: Events of the rights that we have which tell the engine nothing, by the beginnings of their names: each one
-#: said costs Asterisk a write, and us a read. asterisk_conf/external/manager_dozvon.conf has the same.
+#: Events which tell the engine nothing, by the beginnings of their names: each one said costs Asterisk a
+#: write and every reader a look, and us a read. asterisk_conf/external/manager_dozvon.conf has the same; what
+#: of it a managed Asterisk need not even compose stands in asterisk_conf/stasis.conf.
 UNHEARD = (
-    *("VarSet", "Newexten", "RTCPSent", "RTCPReceived", "NewAccountCode", "DTMFBegin"),
+    *("VarSet", "Newexten", "RTCPSent", "RTCPReceived", "NewAccountCode", "DTMFBegin", "DTMFEnd"),
     *("NewCallerid", "NewConnectedLine", "BridgeCreate", "BridgeDestroy", "PeerStatus"),
-    "MusicOnHold",
+    *("MusicOnHoldStart", "MusicOnHoldStop", "AGIExecStart", "AGIExecEnd", "DeviceStateChange"),
 )
 #: A phone that waits is sent a packet of comfort noise after two seconds without voice, and no stream of
 #: silence: that costs Asterisk as much as a talk. It must hear something: it might take the line for dead,
@@ -160,9 +161,11 @@ def render_manager(managed: ManagedAsterisk) -> str:
     secret = _safe("ami_secret", managed.ami_secret)
     # The rights are the least that do: read `system` (contacts, reloads), `call` (channels, bridges, devices)
     # and `user` (UserEvent); write what the engine's actions ask for. The filter is in the old form, which
-    # Asterisk 20 and 22 both know; its events are most of the bytes and tell the engine nothing.
+    # Asterisk 20 and 22 both know; its events are most of the bytes and tell the engine nothing. Where
+    # `disabledevents` is known, nobody is told of them.
     return f"""{_HEAD}bindaddr = 127.0.0.1
 port = {_port("ami_port", managed.ami_port)}
+disabledevents = {",".join(UNHEARD)}
 
 [{user}]
 secret = {secret}
@@ -172,7 +175,7 @@ read = system,call,user
 write = system,call,originate,command,reporting
 ; A reader that is late by so many ms is dropped, and asks for everything anew.
 writetimeout = 5000
-eventfilter = !Event: ({"|".join(UNHEARD)})
+eventfilter = !^Event: ({"|".join(UNHEARD)})
 """
 
 

@@ -122,6 +122,11 @@ class AgiCall:
         reply = await self.command("GET", "VARIABLE", variable_name(name))
         return reply.value if reply.result == "1" else None
 
+    async def evaluate(self, expression: str) -> str:
+        """What the dialplan makes of a text with `${...}` of ours in it: several variables in one question.
+        Never put in what somebody else has written. Raises as `command` does."""
+        return (await self.command("GET", "FULL", "VARIABLE", expression)).value or ""
+
 
 Handler = Callable[[AgiCall], Awaitable[None]]
 

@@ -268,8 +268,10 @@ async def _settle(conn: AsyncConnection, tenant_id: int, freed: Sequence[tuple[C
     """The channels of these calls are gone: their numbers are free, their leads have a result."""
     ids = [call.attempt_id for call, _ in freed]
     await store.release_numbers(conn, tenant_id, ids)
-    await missed.note(conn, tenant_id, [call.attempt_id for call, _ in freed if call.inbound])
-    leads = await retries.leads_of(conn, tenant_id, ids)
+    if came := [call.attempt_id for call, _ in freed if call.inbound]:
+        await missed.note(conn, tenant_id, came)
+    dialled = [call.attempt_id for call, _ in freed if not call.inbound]
+    leads = await retries.leads_of(conn, tenant_id, dialled) if dialled else {}
     # In the order of leads: two transactions do not wait for each other.
     of_lead = [(leads[call.attempt_id], call, result) for call, result in freed if call.attempt_id in leads]
     for lead, call, result in sorted(of_lead, key=lambda each: each[0].lead_id):

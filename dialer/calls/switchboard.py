@@ -46,7 +46,7 @@ from dialer.calls.model import (
     Unassigned,
 )
 from dialer.calls.table import CallTable, Change, Line
-from dialer.calls.tickets import Meanwhile, Ticket, until_chosen
+from dialer.calls.tickets import Meanwhile, Ticket, music_unless_at_once, until_chosen
 from dialer.calls.tracking import Tracker, leg_of
 from dialer.clock import utc_now, wall
 from dialer.compliance.model import greeting_end_at
@@ -226,22 +226,23 @@ class Switchboard:
             # No deadline: screened before our start. Their time is over by now.
             until_s = line.deadline_s if call.deadline and line.deadline_s else 0.0
             patience_s = max(0.0, until_s - time.monotonic() + TIMER_GRAIN_S)
-        if hears_music:
-            music = [line.wish.rules.music] if line.wish and line.wish.rules else []
-            await agi.command("SET", "MUSIC", "ON", *music)
+        until_s = time.monotonic() + patience_s
         self._waiting.append(ticket)
         self._look.set()
-        left = False
+        left = plays = False
         try:
+            if hears_music:
+                music = line.wish.rules.music if line.wish and line.wish.rules else None
+                plays = await music_unless_at_once(agi, ticket.chosen, patience_s, music)
             if meanwhile is None or was_talking:
-                await until_chosen(ticket.chosen, agi, patience_s)
+                await until_chosen(ticket.chosen, agi, until_s - time.monotonic())
             else:
-                left = await meanwhile(ticket.chosen, time.monotonic() + patience_s)
+                left = await meanwhile(ticket.chosen, until_s)
         finally:
             self._waiting.remove(ticket)
         if agi.hung_up.is_set() and not ticket.chosen.done():
             return HANGUP
-        if hears_music:
+        if plays:
             await agi.command("SET", "MUSIC", "OFF")
         if ticket.chosen.done():
             return ticket.chosen.result()

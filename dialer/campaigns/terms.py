@@ -42,8 +42,12 @@ class DatabaseTermsBook:
     async def terms(self, tenant_id: int, campaign_id: int) -> CallTerms:
         """The terms of one campaign, running or not. Raises NotFound."""
         async with self.database.tenant(tenant_id) as conn:
-            row = await _ONE.row(conn, tenant_id=tenant_id, campaign_id=campaign_id)
-            found = await self._read(conn, [row] if row else [])
+            return await self.read(conn, tenant_id, campaign_id)
+
+    async def read(self, conn: AsyncConnection, tenant_id: int, campaign_id: int) -> CallTerms:
+        """As `terms`, in the transaction of `conn`."""
+        row = await _ONE.row(conn, tenant_id=tenant_id, campaign_id=campaign_id)
+        found = await self._read(conn, [row] if row else [])
         if not found:
             raise NotFound(what="campaign", key=campaign_id)
         return found[0]

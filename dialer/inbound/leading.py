@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.asterisk.fastagi import AgiCall
 from dialer.calls import outcomes
@@ -256,12 +257,21 @@ class Leader:
 async def start(database: Database, flow: Flow, line: Line, known: Mapping[str, Any]) -> Position:
     """Before the first state, with what is `known` of the call, and of the person the fields of their card.
     Raises DatabaseUnavailable."""
-    variables, contact_id = dict(known), line.told.get("contact_id")
-    async with database.tenant(line.call.tenant_id) as conn:
-        variables["zone"] = await tenants.timezone(conn, line.call.tenant_id)
-        if isinstance(contact_id, int):
-            fields = await card(conn, line.call.tenant_id, contact_id)
-            variables |= {f"contact.{name}": value for name, value in fields.items()}
+    contact_id, tenant_id = line.told.get("contact_id"), line.call.tenant_id
+    async with database.tenant(tenant_id) as conn:
+        return await beginning(
+            conn, tenant_id, flow, contact_id if isinstance(contact_id, int) else None, known
+        )
+
+
+async def beginning(
+    conn: AsyncConnection, tenant_id: int, flow: Flow, contact_id: int | None, known: Mapping[str, Any]
+) -> Position:
+    """As `start`, in the transaction of `conn`."""
+    variables = {**known, "zone": await tenants.timezone(conn, tenant_id)}
+    if contact_id is not None:
+        fields = await card(conn, tenant_id, contact_id)
+        variables |= {f"contact.{name}": value for name, value in fields.items()}
     return interpreter.begin(flow, variables=variables, language=flow.language)
 
 

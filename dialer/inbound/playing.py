@@ -27,8 +27,9 @@ GONE_S: Final = 1.0
 CUT_AGAIN_S: Final = 0.1
 #: Of a sound that can be cut: the step of winding, and the keys for it, which no phone has.
 _NO_WINDING: Final = ("3000", "A", "B")
-#: Where the keys of a question are put.
+#: Where the keys of a question are put; how Read ended, and the keys, in one question.
 _KEYS = "DOZVON_KEYS"
+_READ: Final = "${READSTATUS}:${%s}" % _KEYS  # noqa: UP031 - braces of the dialplan's own
 
 
 class Sounds(Protocol):
@@ -78,10 +79,11 @@ async def ask(agi: AgiCall, sounds: Sequence[str], wanted: Ask) -> Event:
     ends = f"t({wanted.until})" if wanted.until else "t"
     arguments = [_KEYS, "&".join(sounds), str(wanted.digits), ends, "1"]
     await agi.command("EXEC", "Read", ",".join(arguments), timeout_s=SOUND_S)
+    status, _, keys = (await agi.evaluate(_READ)).partition(":")
     # That the caller is gone may come behind the reply: who hangs up has not kept silent.
-    if agi.hung_up.is_set() or await agi.get_variable("READSTATUS") == "HANGUP":
+    if agi.hung_up.is_set() or status == "HANGUP":
         raise AgiHangup(command="Read")
-    pressed = "".join(key for key in await agi.get_variable(_KEYS) or "" if key in KEYS)
+    pressed = "".join(key for key in keys if key in KEYS)
     return Pressed(pressed) if pressed else Nothing()
 
 

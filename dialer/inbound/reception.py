@@ -15,12 +15,16 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.asterisk.fastagi import AgiCall
 from dialer.asterisk.nodes import Nodes
 from dialer.calls import store as calls_store
+from dialer.calls.kept_terms import KeptTerms
 from dialer.calls.model import (
     Call,
     CallState,
@@ -29,18 +33,19 @@ from dialer.calls.model import (
     HungUpBy,
     Result,
 )
-from dialer.calls.recovery import TermsBook
 from dialer.calls.switchboard import MESSAGE, RESYNC_WAIT_S, Switchboard
 from dialer.calls.table import CallTable, Line
+from dialer.calls.terms import CallTerms
 from dialer.clock import utc_now
 from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
 from dialer.ids import new_id
 from dialer.inbound import callers, store
+from dialer.inbound.callers import Caller
 from dialer.inbound.flows import Flows
 from dialer.inbound.handing_over import HandingOver
-from dialer.inbound.leading import Leader, Visit, start
+from dialer.inbound.leading import Leader, Visit, beginning
 from dialer.inbound.model import dialled_digits
 from dialer.inbound.store import Called
 from dialer.servers.ownership import Leases
@@ -55,6 +60,23 @@ UNKNOWN, ELSEWHERE = "unknown", "elsewhere"
 LET_IN_S = 3.0
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A call that is written down, in the transaction that does it."""
+
+    id: UUID
+    tenant_id: int
+    at: datetime
+    called: Called
+    caller: Caller
+    terms: CallTerms
+    #: of the campaign's lease
+    fence: int
+    flow: Flow
+    #: before the first state of the flow
+    position: Position
+
+
 @dataclass(slots=True)
 class Reception:
     """The callers of one engine."""
@@ -64,7 +86,7 @@ class Reception:
     leases: Leases
     calls: CallTable
     switchboard: Switchboard
-    terms: TermsBook
+    terms: KeptTerms
     leader: Leader
     #: the country of numbers that are sent without one
     region: str
@@ -73,6 +95,8 @@ class Reception:
     #: since when each caller waits for their row (monotonic seconds), by node and channel; the first is the
     #: one who waits longest
     coming: dict[tuple[str, str], float] = field(default_factory=dict)
+    #: whose a number was when it was called last: that tenant is asked first
+    _owners: dict[str, int] = field(default_factory=dict)
 
     # -- the dialplan asks -----------------------------------------------------------------------------
 
@@ -124,85 +148,102 @@ class Reception:
     async def _let_in(self, agi: AgiCall, node: str, number: str) -> Visit | str:
         """The caller before the first state of their flow; else what the dialplan is told. Raises
         DatabaseUnavailable."""
-        tenant_id, called = await self._called(dialled_digits(number))
-        if called is None:
-            log.warning("inbound_unknown_number", number=mask_number(number), node=node)
-            return UNKNOWN
-        flow = self.flows.read(tenant_id, called.flow_id, called.flow, called.version, called.document)
-        line = None if flow is None else await self._begin(agi, node, tenant_id, called)
-        if flow is None or line is None:
-            return MESSAGE
-        if isinstance(line, str):
-            await agi.set_variable("DOZVON_INBOUND", line)
-            return ELSEWHERE
-        return Visit(line, called, flow, await self._start(flow, line, called))
-
-    async def _called(self, number: str) -> tuple[int, Called | None]:
+        digits = dialled_digits(number)
+        known = self._owners.get(digits)
+        found = None if known is None else await self._at(known, agi, node, digits)
+        if found is not None:
+            return found
         for tenant_id in await self.database.tenants():
-            async with self.database.tenant(tenant_id) as conn:
-                found = await store.called(conn, tenant_id, number)
-            if found is not None:
-                return tenant_id, found
-        return 0, None
+            if (found := await self._at(tenant_id, agi, node, digits)) is not None:
+                self._owners[digits] = tenant_id
+                return found
+        log.warning("inbound_unknown_number", number=mask_number(number), node=node)
+        return UNKNOWN
 
-    async def _begin(self, agi: AgiCall, node: str, tenant_id: int, called: Called) -> Line | str | None:
-        """Commit the call and follow it; a text: where the server is that answers for the campaign; None: no
-        living one does. Raises DatabaseUnavailable, and nothing is followed."""
-        terms = await self.terms.terms(tenant_id, called.campaign_id)
-        call_id, channel, now = new_id(), agi.channel_id, utc_now()
-        fence = self.leases.fence(tenant_id, called.campaign_id)
-        number = callers.number_of(agi.env.get("callerid", ""), self.region)
+    async def _at(self, tenant_id: int, agi: AgiCall, node: str, digits: str) -> Visit | str | None:
+        """As `_let_in` at this tenant; None: the number is none of theirs. All of it is one transaction: it
+        raises, and nothing is followed."""
+        call_id, channel, ours = new_id(), agi.channel_id, False
         # From here on its end is heard, whatever comes first.
         self.calls.name(node, channel, call_id)
         try:
             async with self.database.tenant(tenant_id) as conn:
-                if not await self.leases.still(conn, tenant_id, (called.campaign_id,)):
-                    self.calls.unname(node, channel)
-                    where = await self.leases.elsewhere(conn, tenant_id, called.campaign_id)
-                    log.info("inbound_not_ours", campaign=called.campaign_id, sent_to=where)
-                    return where
-                caller = await callers.find(conn, tenant_id, number)
-                await store.add(
-                    conn,
-                    tenant_id,
-                    call_id,
-                    called,
-                    contact_id=caller.contact_id,
-                    e164=caller.e164,
-                    node=node,
-                    channel=channel,
-                    at=now,
-                )
-                if caller.e164:  # nobody dials who is calling us
-                    await calls_store.hold_numbers(conn, tenant_id, {caller.e164: call_id})
-                about = {"attempt_id": str(call_id), "campaign_id": called.campaign_id, "agent_id": None}
-                state = {"state": CallState.FLOW, "result": None, "direction": Direction.INBOUND}
-                fact = events.Fact("call.state", about | state, called.campaign_id, None)
-                await events.emit_all(conn, [fact], tenant_id=tenant_id)
-        except BaseException:
-            self.calls.unname(node, channel)
-            raise
-        call = Call(
-            call_id,
+                called = await store.called(conn, tenant_id, digits)
+                if called is None:
+                    return None
+                arrival = await self._write(conn, tenant_id, call_id, agi, node, called)
+            ours = isinstance(arrival, Arrival)
+        finally:
+            if not ours:
+                self.calls.unname(node, channel)
+        if isinstance(arrival, Arrival):
+            return Visit(self._follow(agi, node, arrival), called, arrival.flow, arrival.position)
+        if arrival is None:
+            return MESSAGE
+        await agi.set_variable("DOZVON_INBOUND", arrival)
+        return ELSEWHERE
+
+    async def _write(
+        self, conn: AsyncConnection, tenant_id: int, call_id: UUID, agi: AgiCall, node: str, called: Called
+    ) -> Arrival | str | None:
+        """Write the call down; a text: where the server is that answers for the campaign; None: no living one
+        does, or the flow cannot be read."""
+        flow = self.flows.read(tenant_id, called.flow_id, called.flow, called.version, called.document)
+        if flow is None:
+            return None
+        terms, now = await self.terms.read(conn, tenant_id, called.campaign_id), utc_now()
+        fence = self.leases.fence(tenant_id, called.campaign_id)
+        number = callers.number_of(agi.env.get("callerid", ""), self.region)
+        if not await self.leases.still(conn, tenant_id, (called.campaign_id,)):
+            where = await self.leases.elsewhere(conn, tenant_id, called.campaign_id)
+            log.info("inbound_not_ours", campaign=called.campaign_id, sent_to=where)
+            return where
+        caller = await callers.find(conn, tenant_id, number)
+        await store.add(
+            conn,
             tenant_id,
+            call_id,
+            called,
+            contact_id=caller.contact_id,
+            e164=caller.e164,
+            node=node,
+            channel=agi.channel_id,
+            at=now,
+        )
+        if caller.e164:  # nobody dials who is calling us
+            await calls_store.hold_numbers(conn, tenant_id, {caller.e164: call_id})
+        about = {"attempt_id": str(call_id), "campaign_id": called.campaign_id, "agent_id": None}
+        state = {"state": CallState.FLOW, "result": None, "direction": Direction.INBOUND}
+        fact = events.Fact("call.state", about | state, called.campaign_id, None)
+        await events.emit_all(conn, [fact], tenant_id=tenant_id)
+        known = {"caller": caller.e164, "dialled": called.number, "campaign": called.campaign_id}
+        position = await beginning(conn, tenant_id, flow, caller.contact_id, known)
+        return Arrival(call_id, tenant_id, now, called, caller, terms, fence, flow, position)
+
+    def _follow(self, agi: AgiCall, node: str, arrival: Arrival) -> Line:
+        """Follow the call, which is committed."""
+        channel, called, caller = agi.channel_id, arrival.called, arrival.caller
+        call = Call(
+            arrival.id,
+            arrival.tenant_id,
             called.campaign_id,
             screens=False,
             abandon_after_s=0.0,
-            created_at=now,
+            created_at=arrival.at,
             direction=Direction.INBOUND,
             channel=channel,
             state=CallState.FLOW,
-            answered_at=now,
+            answered_at=arrival.at,
         )
         told = {"contact_id": caller.contact_id, "number": mask_number(caller.e164), "dialled": called.number}
         gone = self.calls.named(node, channel) is None
         line = Line(
             call=call,
-            terms=terms,
+            terms=arrival.terms,
             e164=caller.e164,
             trunk_id=calls_store.NO_TRUNK,
             node=node,
-            fence=fence,
+            fence=arrival.fence,
             seen=True,
             answered_s=time.monotonic(),
             told=told,
@@ -210,12 +251,8 @@ class Reception:
             ended_by=HungUpBy.CUSTOMER if agi.hung_up.is_set() else None,
         )
         self.calls.add(line)
-        log.info("inbound_call", call=str(call_id), campaign=called.campaign_id, flow=called.flow)
+        log.info("inbound_call", call=str(call.attempt_id), campaign=called.campaign_id, flow=called.flow)
         if gone:  # its Hangup came while the row was written
             by = HungUpBy.CUSTOMER
-            self.calls.apply(call_id, HungUp(utc_now(), result=Result.LEFT, by=by))
+            self.calls.apply(call.attempt_id, HungUp(utc_now(), result=Result.LEFT, by=by))
         return line
-
-    async def _start(self, flow: Flow, line: Line, called: Called) -> Position:
-        known = {"caller": line.e164, "dialled": called.number, "campaign": called.campaign_id}
-        return await start(self.database, flow, line, known)

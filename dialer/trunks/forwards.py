@@ -15,11 +15,20 @@ from uuid import UUID
 from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.db.prepared import Prepared
 from dialer.db.tables import forward
 from dialer.trunks import loads
 from dialer.trunks.model import Choice
 
 _C = forward.c
+#: Asked at the end of every call that came in.
+_END = Prepared(
+    """
+    UPDATE forward SET ended_at = :at
+     WHERE tenant_id = :tenant_id AND call_id = ANY (CAST(:call_ids AS uuid[])) AND ended_at IS NULL
+    RETURNING id, answered_at
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +75,7 @@ async def answered(conn: AsyncConnection, tenant_id: int, call_id: UUID, at: dat
 
 async def end(conn: AsyncConnection, tenant_id: int, call_ids: Sequence[UUID], at: datetime) -> None:
     """All that was dialled for these callers is over: the lines are free, and booked."""
-    rows = await conn.execute(
-        update(forward)
-        .where(_C.tenant_id == tenant_id, _C.call_id.in_(call_ids), _C.ended_at.is_(None))
-        .values(ended_at=at)
-        .returning(_C.id, _C.answered_at)
-    )
+    rows = await _END.rows(conn, tenant_id=tenant_id, call_ids=list(call_ids), at=at)
     ended = [
         loads.Ended(row.id, max(0.0, (at - row.answered_at).total_seconds()) if row.answered_at else None)
         for row in rows

@@ -85,7 +85,7 @@ def test_mended_rights_are_those_we_write() -> None:
     for text in (ours, sample):
         assert manager.WRITE in text.splitlines()
         assert manager.READ in text.splitlines()
-    filtered = re.search(r"eventfilter = !Event: \((.*)\)", ours)
+    filtered = re.search(r"eventfilter = !\^Event: \((.*)\)", ours)
     assert filtered and set(filtered[1].split("|")) >= needs.FILTERED
 
 

@@ -258,7 +258,8 @@ def test_the_manager_listens_on_loopback_and_drops_the_noise() -> None:
     assert "config" not in user["write"]
     assert user["deny"] == "0.0.0.0/0.0.0.0"
     assert "bindaddr = 127.0.0.1" in text
-    assert user["eventfilter"] == f"!Event: ({'|'.join(UNHEARD)})"
+    assert user["eventfilter"] == f"!^Event: ({'|'.join(UNHEARD)})"
+    assert f"disabledevents = {','.join(UNHEARD)}\n" in text
     assert user["eventfilter"] in (asterisk_conf.FOLDER / "external/manager_dozvon.conf").read_text()
 
 

@@ -35,6 +35,7 @@ _KEYS: Final = {"agent": "1", "waits": "2", "served": "3", "leaves": ""}
 #: Length of a key in packets; its end is sent three times.
 _KEY_PACKETS: Final = 5
 _MARK: Final = b"DZCL"
+_HEADER: Final = struct.Struct(">BBHII")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ class Caller:
     call_id: str
     began_s: float
     media: socket.socket
-    #: where the voice goes; None: not answered yet
-    to: tuple[str, int] | None = None
+    #: answered, and its voice has somewhere to go
+    talks: bool = False
     tag: str = ""
     contact: str = ""
     answered_s: float = 0.0
@@ -170,7 +171,8 @@ class Caller:
         self.answered_s = self.line.loop.time()
         self.told.status, self.told.answered_ms = status, self._ms()
         port = next(line.split()[1] for line in body.splitlines() if line.startswith("m=audio"))
-        self.to = (HOST, int(port))
+        self.media.connect((HOST, int(port)))
+        self.talks = True
         self.line.loop.add_reader(self.media.fileno(), self._first)
 
     def asked(self, method: str, message: str, headers: Mapping[str, str]) -> None:
@@ -234,19 +236,20 @@ class Caller:
         else:
             self.told.mixed_up = True
 
-    def tick(self) -> None:
+    def tick(self, now_s: float) -> None:
         """Twenty milliseconds have passed."""
-        if self.to is None or self.over:
+        if not self.talks or self.over:
             return
-        since_s = self.line.loop.time() - self.answered_s
+        since_s, told = now_s - self.answered_s, self.told
         if since_s >= self.leave_s:
             self.hang_up()
             return
-        if self.told.sound_ms is not None and self.told.heard_ms is None:
+        sound_ms = told.sound_ms
+        if sound_ms is not None and told.heard_ms is None:
             while (heard := self._hear()) is not None:
                 self._judge(heard)
-        told, pressing = self.told, self._key_at < _KEY_PACKETS + 3 and _KEYS[self.told.kind]
-        if pressing and told.sound_ms is not None and since_s >= told.sound_ms / 1000 + self.press_s:
+        pressing = sound_ms is not None and self._key_at < _KEY_PACKETS + 3 and _KEYS[told.kind]
+        if pressing and since_s >= (sound_ms or 0.0) / 1000 + self.press_s:
             self._key()
         else:
             self._voice(PCMA, self._stamp, self._frame)
@@ -265,10 +268,10 @@ class Caller:
 
     def _voice(self, kind: int, stamp: int, payload: bytes) -> None:
         self._sequence = (self._sequence + 1) & 0xFFFF
-        header = struct.pack(">BBHII", 0x80, kind, self._sequence, stamp, self.told.n + 1)
-        assert self.to is not None
-        with contextlib.suppress(OSError):  # a full buffer, or nobody there any more
-            self.media.sendto(header + payload, self.to)
+        try:  # noqa: SIM105 - a context for each packet costs as much as all else here
+            self.media.send(_HEADER.pack(0x80, kind, self._sequence, stamp, self.told.n + 1) + payload)
+        except OSError:  # a full buffer, or nobody there any more
+            pass
 
     def _ms(self) -> float:
         return round((self.line.loop.time() - self.began_s) * 1000, 3)
@@ -353,7 +356,7 @@ async def call_all(orders: Orders, log: TextIO) -> None:
             line.calls[call.call_id] = call
             call.invite()
         for call in list(line.calls.values()):
-            call.tick()
+            call.tick(now)
         ticks += 1
         await asyncio.sleep(max(0.0, began + ticks * TICK_S - loop.time()))
         if loop.time() - began > orders.seconds + orders.call_s + 3 * GIVEN_UP_S:

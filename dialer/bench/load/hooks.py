@@ -118,9 +118,10 @@ def _by_program(url: str, token: str) -> Way:
         assert program.stdout is not None
         try:
             return await _answered(program.stdout, program.stdin, number, call, "")
+        except BaseException:
+            program.kill()
+            raise
         finally:
-            with suppress(ProcessLookupError):
-                program.kill()
             await program.wait()
 
     return asked

@@ -167,6 +167,8 @@ class Inbound:
         ("asterisk_cpu_per_call", "Asterisk"),
         ("db_cpu_per_call", "PostgreSQL"),
         ("callers_cpu_per_call", "callers"),
+        ("carrier_cpu_per_call", "phones"),
+        ("hands_cpu_per_call", "agents' hands"),
         ("engine_mb", "engine, MB"),
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import wave
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -113,7 +114,7 @@ class Stage:
             name: [child.process.pid] if child.process else [] for name, child in self.server.children.items()
         }
         outside = [each.pid for each in (self.carrier, *self.phones) if each is not None]
-        return spent(
+        found = spent(
             {
                 **children,
                 "asterisk": [asterisk.pid or 0] if asterisk is not None else [],
@@ -121,6 +122,7 @@ class Stage:
                 "carrier": outside,
             }
         )
+        return Spent({**found.seconds, "hands": time.process_time()})
 
     def memory_mb(self, name: str) -> float:
         """Memory of one of the server's processes."""
@@ -279,7 +281,7 @@ def per_call(seconds: Mapping[str, float], calls: float, passed_s: float) -> dic
     """CPU by part, a call and as cores: server_cpu_per_call (seconds), server_cores, ..."""
     parts = {
         "server": seconds["engine"] + seconds["web"] + seconds["jobs"],
-        **{name: seconds[name] for name in ("engine", "web", "asterisk", "db", "carrier")},
+        **{name: seconds[name] for name in ("engine", "web", "asterisk", "db", "carrier", "hands")},
     }
     found = {f"{name}_cores": value / passed_s for name, value in parts.items()}
     if calls:
