@@ -308,6 +308,12 @@ class AsteriskUnavailable(DozvonError):
         return bool(self.details.get("sent", False))
 
 
+class StoreUnavailable(DozvonError):
+    """The store of recordings cannot be used: {reason}."""
+
+    id, status = "store-unavailable", 503
+
+
 class ActionFailed(DozvonError):
     """Asterisk refused {action}: {reason}."""
 

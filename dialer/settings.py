@@ -157,6 +157,40 @@ class Settings(BaseSettings):
     recordings_dir: Path | None = Field(
         None, description="folder of recordings, the same path for Asterisk; default: in the data folder"
     )
+    recordings_s3_bucket: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        description="bucket of an S3-compatible store: recordings are moved there when they are whole, and "
+        "played from there; unset: they stay in the folder",
+    )
+    recordings_s3_prefix: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^([A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*)?$",
+        description="what the names of recordings in the bucket begin with (dozvon/main)",
+    )
+    recordings_s3_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#\s]+/?$",
+        description="address of the store (https://s3.example.org); default: Amazon's of the region",
+    )
+    recordings_s3_region: str = Field(
+        "us-east-1",
+        pattern=r"^[A-Za-z0-9-]{1,40}$",
+        description="region of the store",
+    )
+    recordings_s3_ca: Path | None = Field(
+        None,
+        description="certificates in PEM of the store's authority, where that is one of your own",
+    )
+    recordings_s3_key: SecretStr | None = Field(
+        None,
+        validate_default=True,
+        description="id of the key by which the store knows the server; needed with recordings_s3_bucket",
+    )
+    recordings_s3_secret: SecretStr | None = Field(
+        None, validate_default=True, description="the secret of that key; needed with recordings_s3_bucket"
+    )
 
     http_host: str = Field("127.0.0.1", description="address that pages and API bind")
     http_port: Port = Field(8080, description="TCP port of pages and API; 0: any free one")
@@ -253,7 +287,9 @@ class Settings(BaseSettings):
         description="days that the log of changes is kept; five years are the least",
     )
 
-    @field_validator("data_dir", "cache_dir", "sounds_dir", "recordings_dir", "asterisk_sounds_dir")
+    @field_validator(
+        "data_dir", "cache_dir", "sounds_dir", "recordings_dir", "asterisk_sounds_dir", "recordings_s3_ca"
+    )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
@@ -318,6 +354,13 @@ class Settings(BaseSettings):
             raise PydanticCustomError("smtp", "and DOZVON_SMTP_HOST are set together, or neither is")
         return value
 
+    @field_validator("recordings_s3_key", "recordings_s3_secret")
+    @classmethod
+    def _all_of_s3(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and info.data.get("recordings_s3_bucket") is not None:
+            raise PydanticCustomError("s3", "is missing: DOZVON_RECORDINGS_S3_BUCKET needs a key")
+        return value
+
     @field_validator("turn_secret")
     @classmethod
     def _both_of_turn(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
@@ -370,6 +413,13 @@ class Settings(BaseSettings):
     def recording_dir(self) -> Path:
         """Where Asterisk writes recordings."""
         return self.recordings_dir or self.data_dir / "recordings"
+
+    @property
+    def recordings_place(self) -> str | None:
+        """Where in the store recordings are moved to: bucket, or bucket/prefix; None: they are not."""
+        if self.recordings_s3_bucket is None:
+            return None
+        return "/".join(filter(None, (self.recordings_s3_bucket, self.recordings_s3_prefix)))
 
     def writable_data_dir(self) -> Path:
         """The data folder, made if need be. Raises SettingsError where it cannot be written."""
@@ -428,7 +478,8 @@ def load(**overrides: object) -> Settings:
                 setting=f"{field} in {source}", reason="no such setting; `dozvon settings` lists them"
             ) from None
         # A secret that is wrong must not reach the log with its value.
-        shown = "" if "secret" in field or "url" in field else f", not {first['input']!r}"
+        hidden = "secret" in field or "url" in field or field == "recordings_s3_key"
+        shown = "" if hidden else f", not {first['input']!r}"
         said = first["msg"][:1].lower() + first["msg"][1:]
         raise SettingsError(setting=name, reason=said + shown) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -1,5 +1,5 @@
-"""Long work, one piece after another: imports, changes of many leads, figures of past
-hours, calls drawn to be scored, the deletion of what is over; and reminders of promised calls."""
+"""Long work, one piece after another: imports, changes of many leads, figures of past hours, calls drawn to
+be scored, recordings moved to a store, the deletion of what is over; and reminders of promised calls."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from dialer.errors import DatabaseUnavailable
 from dialer.inbound.missed import MissedCalls
 from dialer.letters.mail import MailServer
 from dialer.letters.sending import Sending
+from dialer.recordings.moving import Moving
 from dialer.reports.closing import Closing
 from dialer.retention.service import Retention, terms
 from dialer.reviews.drawing import Drawing
 from dialer.settings import Settings
+from dialer.vault.files import Vault
 from scheduler.calendar_writer import CalendarWriter
 from scheduler.changes import Changes
 
@@ -42,9 +44,9 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
     calendar = CalendarWriter(database)
     listener.subscribe(ENGINE, lambda note: calendar.ask() if note == MISSED or "campaigns" in note else None)
     stopping = asyncio.create_task(stop.wait())
-    kept = terms(settings)
+    kept, vault = terms(settings), Vault.of(settings)
     besides = {
-        asyncio.create_task(Retention(database, kept, recordings=settings.recording_dir).run()),
+        asyncio.create_task(Retention(database, kept, recordings=vault).run()),
         asyncio.create_task(OldPreviews(database, settings).run()),
         asyncio.create_task(changes.run()),
         asyncio.create_task(calendar.run()),
@@ -54,6 +56,7 @@ async def run_jobs(settings: Settings, database_url: str, stop: asyncio.Event) -
         asyncio.create_task(AlertWatch(database).run()),
         asyncio.create_task(Closing(database, kept.agent_time).run()),
         *(asyncio.create_task(job.run()) for job in quality.jobs(database)),
+        *([asyncio.create_task(Moving(database, vault).run())] if settings.recordings_place else ()),
         asyncio.create_task(segments.keeper(database, listener).run()),
     }
     mail = MailServer.of(settings)

@@ -101,6 +101,7 @@ from dialer.trunks import http as trunks_http
 from dialer.trunks.service import TrunkService
 from dialer.users import http as users_http
 from dialer.users.service import UserService
+from dialer.vault.files import Vault
 from dialer.visits import http as visits_http
 from dialer.visits.service import VisitService
 from dialer.voicemail import http as voicemail_http
@@ -115,6 +116,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
     database = Database.open(database_url, pool=settings.database_pool)
     listener = Listener(database_url, (EVENTS, REPLIES))
     desk = CommandDesk(database, listener)
+    vault = Vault.of(settings)
     users = UserService(database, session_hours=settings.session_hours)
     speaker = Speaker.of(settings)
     sounds = SoundSet.of(settings)
@@ -197,8 +199,8 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             figures_http.QUEUE_FIGURES: QueueFigures(database),
             CONTACTS: ContactService(database, settings),
             people_http.PEOPLE: people,
-            erasure_http.ERASURE: ErasureService(database, settings.recording_dir),
-            erasure_http.EXPORT: ExportService(database, settings.recording_dir),
+            erasure_http.ERASURE: ErasureService(database, vault),
+            erasure_http.EXPORT: ExportService(database, vault),
             previews_http.PREVIEWS: PreviewService(database, settings),
             mappings_http.MAPPINGS: MappingService(database),
             **quality.services(database, settings),
@@ -228,9 +230,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             offers_http.OFFERS: OfferService(database, flows_that_name),
             proofs_http.PROOFS: Proofs(database),
             prompts_http.PROMPTS: PromptService(database, settings, speaker, sounds, flows_that_name),
-            recordings_http.RECORDINGS: RecordingService(
-                database, settings.recording_dir, settings.default_region
-            ),
+            recordings_http.RECORDINGS: RecordingService(database, vault, settings.default_region),
             reviews_http.REVIEWS: ReviewService(database),
             reviews_http.REVIEW_FORMS: FormService(database),
             surveys_http.SURVEYS: SurveyService(database),
@@ -239,7 +239,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             scripts_http.SCRIPTS: ScriptService(
                 database, ScriptDeeds(letters=MailServer.of(settings) is not None)
             ),
-            voicemail_http.VOICEMAIL: VoicemailService(database, settings.recording_dir),
+            voicemail_http.VOICEMAIL: VoicemailService(database, vault),
             reports_http.FIGURES: FigureService(database),
             reports_http.PACES: PaceService(database),
             reports_http.SHIFTS: ShiftService(database),

@@ -81,6 +81,8 @@ class Moment:
     revision: str
     counts: dict[str, int]
     recordings: list[str]
+    #: recordings that are in the store
+    stored: int
     sounds: list[str]
 
 
@@ -177,6 +179,8 @@ class _Backup:
             folder = settings.data_dir / "secrets"
             await self._copy_all(target, Kind.SECRETS, folder, await asyncio.to_thread(_names, folder))
         await self._settings_file(target)
+        if moment.stored:
+            self._notes.append(f"{moment.stored} recordings are in the store, and not in this backup")
         if wish.recordings:
             folder = settings.recording_dir
             self._missing = await self._copy_all(target, Kind.RECORDINGS, folder, moment.recordings)
@@ -267,9 +271,12 @@ async def _moment(connection: asyncpg.Connection, at: datetime, server: int, rev
         recordings=[
             row[0]
             for row in await connection.fetch(
-                "SELECT path FROM recording WHERE status = 'whole' ORDER BY path"
+                "SELECT path FROM recording WHERE status = 'whole' AND here ORDER BY path"
             )
         ],
+        stored=await connection.fetchval(
+            "SELECT count(*) FROM recording WHERE status = 'whole' AND NOT here"
+        ),
         sounds=[
             row[0]
             for row in await connection.fetch(

@@ -13,7 +13,7 @@ import aiohttp
 from rich.console import Console
 
 from dialer import __version__
-from dialer.check import browsers, hooks, letters, lines, machine, manager, nodes, proof
+from dialer.check import browsers, hooks, letters, lines, machine, manager, nodes, proof, vault
 from dialer.check import database as the_database
 from dialer.check.model import Finding, Findings, Level, fail, ok
 from dialer.check.screen import Screen
@@ -56,6 +56,8 @@ async def _parts(settings: Settings, installation: Installation, screen: Screen)
     if (mail := MailServer.of(settings)) is not None:
         screen.doing("asking the mail server")
         screen.line(await letters.look(mail))
+    screen.doing("asking the store of recordings")
+    await _each(screen, vault.look(settings))
     screen.heading("Database")
     urls = await _database(settings, installation, screen)
     database = Database.open(urls.app, pool=2) if urls else None

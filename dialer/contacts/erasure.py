@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import CursorResult, delete, select, text, update
+from sqlalchemy import CursorResult, Row, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.clock import utc_now
@@ -28,9 +28,10 @@ from dialer.db import tables as t
 from dialer.db.events import wake
 from dialer.db.prepared import Prepared
 from dialer.db.session import Database
-from dialer.errors import Conflict
+from dialer.errors import Conflict, StoreUnavailable
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
+from dialer.vault.files import Kept, Vault
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -130,11 +131,11 @@ async def whose(conn: AsyncConnection, tenant_id: int, card: Card) -> Whose:
 
 
 class ErasureService:
-    """Erases the people of a tenant; recordings lie below `folder`."""
+    """Erases the people of a tenant; recordings are in the vault, or below one folder."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    def __init__(self, database: Database, files: Path | Vault) -> None:
         self._database = database
-        self._folder = folder
+        self._vault = Vault.at(files)
 
     async def erase(self, actor: Actor, contact_id: int, *, never_again: bool) -> Erasure:
         """Erase a person; with `never_again` their numbers are not dialled after a new import either, nor
@@ -151,7 +152,7 @@ class ErasureService:
             erased_at = card.erased_at
             if erased_at is None:
                 erased_at = await self._erase(conn, actor, card, never_again=never_again)
-        left = await delete_recordings(self._database, actor.tenant_id, self._folder, contact_id)
+        left = await delete_recordings(self._database, actor.tenant_id, self._vault, contact_id)
         return Erasure(erased_at, card.erased_at is not None, left)
 
     async def _erase(self, conn: AsyncConnection, actor: Actor, card: Card, *, never_again: bool) -> datetime:
@@ -200,14 +201,17 @@ async def _clear(conn: AsyncConnection, place: Place, person: Whose) -> int:
 
 
 async def delete_recordings(
-    database: Database, tenant_id: int, folder: Path, contact_id: int | None = None
+    database: Database, tenant_id: int, files: Path | Vault, contact_id: int | None = None
 ) -> int:
     """Delete the files of recordings that are marked for it, and then their rows; how many are left.
 
-    Of one contact, if named. A folder that is not there says nothing of its files: nothing is done then.
+    Of one contact, if named. A folder that is not there says nothing of its files: they stay then, as those
+    in a store do that does not answer.
     """
+    vault = Vault.at(files)
     r, a = t.recording.c, t.attempt.c
-    query = select(r.id, r.path).where(r.tenant_id == tenant_id, r.status == "erasing").limit(BATCH)
+    marked = (r.tenant_id == tenant_id, r.status == "erasing")
+    query = select(r.id, r.path, r.place, r.here).where(*marked).limit(BATCH)
     if contact_id is not None:
         # Calls of the person alone, and those to numbers typed by hand.
         calls = select(a.id).where(
@@ -228,31 +232,30 @@ async def delete_recordings(
     after, left = 0, 0
     while True:
         async with database.tenant(tenant_id) as conn:
-            rows = [
-                (row.id, row.path) for row in await conn.execute(query.where(r.id > after).order_by(r.id))
-            ]
+            rows = list(await conn.execute(query.where(r.id > after).order_by(r.id)))
         if not rows:
             return left
-        after = rows[-1][0]
-        gone = await asyncio.to_thread(_unlink, folder, rows)
+        after = rows[-1].id
+        gone = await _delete(vault, rows)
         left += len(rows) - len(gone)
         async with database.tenant(tenant_id) as conn:
             await conn.execute(delete(t.recording).where(r.tenant_id == tenant_id, r.id.in_(gone)))
 
 
-def _unlink(folder: Path, rows: Sequence[tuple[int, str]]) -> list[int]:
-    """Delete files below the folder; the ids of those that are gone."""
+async def _delete(vault: Vault, rows: Sequence[Row[Any, Any, Any, Any]]) -> list[int]:
+    """Delete the files; the ids of those that are gone."""
     gone: list[int] = []
-    root = folder.resolve()
-    if not root.is_dir():
-        log.error("recordings_folder_missing", rows=len(rows))
-        return gone
-    for row_id, path in rows:
-        file = (root / path).resolve()
+    there = await asyncio.to_thread(vault.folder.is_dir)
+    if not there:
+        log.error("recordings_folder_missing", rows=sum(row.here for row in rows))
+    away = False
+    for row in rows:
+        if (row.here and not there) or (row.place is not None and away):
+            continue
         try:
-            if file.is_relative_to(root):
-                file.unlink(missing_ok=True)
-            gone.append(row_id)
-        except OSError as error:
-            log.error("recording_not_deleted", recording=row_id, reason=str(error))  # noqa: TRY400
+            await vault.delete(Kept(row.path, row.place))
+            gone.append(row.id)
+        except (StoreUnavailable, OSError) as error:
+            away = away or isinstance(error, StoreUnavailable)
+            log.error("recording_not_deleted", recording=row.id, reason=str(error))  # noqa: TRY400
     return gone

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from dialer.contacts.erasure import ErasureService
 from dialer.contacts.exporting import ExportService
-from dialer.errors import Conflict, NotFound, WrongState
+from dialer.errors import Conflict, NotFound, StoreUnavailable, WrongState
 from dialer.httpkit.access import Right
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import In, Out
@@ -42,7 +42,7 @@ class ErasureOut(Out):
     "/contacts/{contact_id}/export.zip",
     right=Right.PEOPLE_ERASE,
     raw="application/zip",
-    errors=(NotFound, WrongState),
+    errors=(NotFound, WrongState, StoreUnavailable),
 )
 async def export(call: Call, contact_id: int) -> web.StreamResponse:
     """All that is kept of a person: `person.json`, and the recordings. The log of changes tells of it."""

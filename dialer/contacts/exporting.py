@@ -7,7 +7,6 @@ the talks. Whatever its size, no more than a piece of it is in memory.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import zipfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import LargeBinary, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.clock import utc_now
@@ -30,9 +29,10 @@ from dialer.contacts.people_base import card_of
 from dialer.contacts.persondata import PLACES, Whose
 from dialer.db import tables as t
 from dialer.db.session import Database
-from dialer.errors import WrongState
+from dialer.errors import NotFound, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
+from dialer.vault.files import Kept, Vault
 
 #: Read and sent at once, bytes.
 PIECE = 1 << 20
@@ -46,8 +46,8 @@ class _Talk:
 
     #: the call's id, or that of the message
     attempt_id: UUID | str
-    #: None: it is on no disk that is seen from here
-    file: Path | None
+    #: None: it is on no disk that is seen from here, and in no store
+    kept: Kept | None
 
 
 class _Sink(RawIOBase):
@@ -75,15 +75,15 @@ class _Sink(RawIOBase):
 
 
 class ExportService:
-    """Gives out what is kept of the people of a tenant; recordings lie below `folder`."""
+    """Gives out what is kept of the people of a tenant; recordings are in the vault, or below one folder."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    def __init__(self, database: Database, files: Path | Vault) -> None:
         self._database = database
-        self._folder = folder
+        self._vault = Vault.at(files)
 
     async def export(self, actor: Actor, contact_id: int) -> AsyncIterator[bytes]:
-        """The ZIP of a person, in pieces. Raises, before the first one, NotFound, Forbidden, and WrongState
-        when nothing is left of the person."""
+        """The ZIP of a person, in pieces. Raises, before the first one, NotFound, Forbidden, WrongState when
+        nothing is left of the person, and StoreUnavailable where recordings are that cannot be read now."""
         actor.require(Right.PEOPLE_ERASE)
         async with self._database.tenant(actor.tenant_id) as conn:
             card = await card_of(conn, actor, contact_id)
@@ -93,18 +93,23 @@ class ExportService:
             told = await self._told(conn, actor, person)
             await history.add(conn, actor.tenant_id, contact_id, Kind.EXPORTED, actor.user_id)
             await audit.record(conn, actor, "contact.export", f"contact:{contact_id}")
-        talks = await asyncio.to_thread(self._talks, told["tables"]["recording"])
+        talks = await self._talks(told["tables"]["recording"])
         told["recordings"] = [
-            {"call": talk.attempt_id, "file": _name(talk) if talk.file else None} for talk in talks
+            {"call": talk.attempt_id, "file": _name(talk) if talk.kept else None} for talk in talks
         ]
-        return _zip(json.dumps(told, ensure_ascii=False, indent=1, default=_plain), talks)
+        return self._zip(json.dumps(told, ensure_ascii=False, indent=1, default=_plain), talks)
 
     async def _told(self, conn: AsyncConnection, actor: Actor, person: Whose) -> dict[str, Any]:
         tables: dict[str, list[Mapping[str, Any]]] = {}
         for place in PLACES:
             if not place.exported:
                 continue
-            columns = [column for column in place.table.columns if column.name != "tenant_id"]
+            columns = [
+                column
+                for column in place.table.columns
+                # How loud a recording is says nothing that the recording does not.
+                if column.name != "tenant_id" and not isinstance(column.type, LargeBinary)
+            ]
             mine = place.table.c.tenant_id == person.tenant_id, place.of(person)
             query = select(*columns).where(*mine).order_by(*place.table.primary_key)
             tables[place.table.name] = [dict(row) for row in (await conn.execute(query)).mappings()]
@@ -127,15 +132,35 @@ class ExportService:
             "log": [dict(row) for row in looked.mappings()],
         }
 
-    def _talks(self, rows: Sequence[Mapping[str, Any]]) -> list[_Talk]:
-        root = self._folder.resolve()
+    async def _talks(self, rows: Sequence[Mapping[str, Any]]) -> list[_Talk]:
         found = []
         for row in rows:
-            file = (root / row["path"]).resolve()
-            there = file.is_relative_to(root) and file.is_file()
+            kept: Kept | None = Kept(row["path"], row["place"])
+            try:
+                await self._vault.open(Kept(row["path"], row["place"]))
+            except NotFound:
+                kept = None
             of = row["attempt_id"] or row["inbound_call_id"] or f"message-{row['voicemail_id']}"
-            found.append(_Talk(of, file if there else None))
+            found.append(_Talk(of, kept))
         return found
+
+    async def _zip(self, told: str, talks: Sequence[_Talk]) -> AsyncIterator[bytes]:
+        sink = _Sink()
+        with zipfile.ZipFile(sink, "w") as archive:
+            text = zipfile.ZipInfo("person.json", date_time=utc_now().timetuple()[:6])
+            text.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(text, told)
+            yield sink.take()
+            for talk in talks:
+                if talk.kept is None:
+                    continue
+                # Sound of telephony hardly gets smaller.
+                about = zipfile.ZipInfo(_name(talk), date_time=utc_now().timetuple()[:6])
+                with archive.open(about, "w", force_zip64=True) as target:
+                    async for piece in self._vault.read(talk.kept):
+                        target.write(piece)
+                        yield sink.take()
+        yield sink.take()
 
 
 async def _names(
@@ -160,26 +185,3 @@ def _plain(value: object) -> object:
     if isinstance(value, (UUID, Decimal)):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON")
-
-
-async def _zip(told: str, talks: Sequence[_Talk]) -> AsyncIterator[bytes]:
-    sink = _Sink()
-    with zipfile.ZipFile(sink, "w") as archive:
-        text = zipfile.ZipInfo("person.json", date_time=utc_now().timetuple()[:6])
-        text.compress_type = zipfile.ZIP_DEFLATED
-        archive.writestr(text, told)
-        yield sink.take()
-        for talk in talks:
-            if talk.file is None:
-                continue
-            # Sound of telephony hardly gets smaller.
-            about = zipfile.ZipInfo(_name(talk), date_time=utc_now().timetuple()[:6])
-            source = await asyncio.to_thread(talk.file.open, "rb")
-            try:
-                with archive.open(about, "w", force_zip64=True) as target:
-                    while piece := await asyncio.to_thread(source.read, PIECE):
-                        target.write(piece)
-                        yield sink.take()
-            finally:
-                await asyncio.to_thread(source.close)
-    yield sink.take()

@@ -9,13 +9,15 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import Field
 
-from dialer.errors import BadNumber, Invalid, NotFound, WrongState
+from dialer.errors import BadNumber, Invalid, NotFound, StoreUnavailable, WrongState
 from dialer.httpkit.access import Right
 from dialer.httpkit.paging import MAX_ID, Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import In, Line, Moment, Out
+from dialer.httpkit.sending import send_part
 from dialer.recordings.model import Checked, Direction, Recording, Which
 from dialer.recordings.service import RecordingService, silences
+from dialer.vault.files import Stored
 
 RECORDINGS = web.AppKey("recordings", RecordingService)
 routes = Routes("recordings")
@@ -175,7 +177,7 @@ async def get(call: Call, recording_id: int) -> RecordingOut:
     return RecordingOut.of(await call.app[RECORDINGS].get(call.actor, recording_id))
 
 
-@routes.get("/calls/{attempt_id}/recording", raw="audio/wav", errors=(NotFound, WrongState))
+@routes.get("/calls/{attempt_id}/recording", raw="audio/wav", errors=(NotFound, WrongState, StoreUnavailable))
 async def listen(call: Call, attempt_id: UUID, query: ListenQuery) -> web.StreamResponse:
     """The recording of a talk as WAV, 8 kHz; parts of it by Range. An agent hears the own talks. Who has
     listened is written down, once in a quarter of an hour."""
@@ -185,6 +187,8 @@ async def listen(call: Call, attempt_id: UUID, query: ListenQuery) -> web.Stream
         "Content-Type": "audio/wav",
         "Content-Disposition": f'{how}; filename="{attempt_id}.wav"',
     }
+    if isinstance(file, Stored):
+        return await send_part(call.request, file.size, file.read, headers)
     return web.FileResponse(file, headers=headers)
 
 
@@ -196,7 +200,7 @@ async def peaks(call: Call, recording_id: int) -> PeaksOut:
     return PeaksOut(duration_s=row.duration_s, peaks=list(await service.peaks(call.actor, recording_id)))
 
 
-@routes.get("/recordings/{recording_id}/checksum", errors=(NotFound,))
+@routes.get("/recordings/{recording_id}/checksum", errors=(NotFound, StoreUnavailable))
 async def checksum(call: Call, recording_id: int) -> ChecksumOut:
     """Read the file, and say whether it is what it was when the talk ended."""
     return ChecksumOut.of(await call.app[RECORDINGS].check(call.actor, recording_id))

@@ -24,6 +24,7 @@ from dialer.httpkit.access import Actor, Right
 from dialer.recordings import store, waveform
 from dialer.recordings.model import Checked, Listening, Mark, Recording, Which
 from dialer.telemetry import mask_number
+from dialer.vault.files import Kept, Stored, Vault
 
 #: Within this the same user listens on: it is written down once.
 SAME_LISTENING: Final = timedelta(minutes=15)
@@ -32,12 +33,12 @@ LISTENERS: Final = 100
 
 
 class RecordingService:
-    """The recordings of a tenant, below one folder. `region`: the country of numbers that are given without
-    one."""
+    """The recordings of a tenant, in the vault or below one folder. `region`: the country of numbers that are
+    given without one."""
 
-    def __init__(self, database: Database, folder: Path, region: str = "RU") -> None:
+    def __init__(self, database: Database, files: Path | Vault, region: str = "RU") -> None:
         self._database = database
-        self._folder = folder
+        self._vault = Vault.at(files)
         self._region = region
         #: whoever asks for the wave or the digest of a file waits for the one before: each takes a processor
         self._reading = asyncio.Lock()
@@ -96,9 +97,9 @@ class RecordingService:
 
     # -- listening ---------------------------------------------------------------------------------------
 
-    async def file(self, actor: Actor, call_id: UUID, *, download: bool = False) -> Path:
+    async def file(self, actor: Actor, call_id: UUID, *, download: bool = False) -> Path | Stored:
         """The file of a talk's recording, to be listened to or taken away: both are written into the log of
-        changes. Raises NotFound, Forbidden, WrongState while it is written."""
+        changes. Raises NotFound, Forbidden, WrongState while it is written, StoreUnavailable."""
         subject = f"attempt:{call_id}"
         async with self._database.tenant(actor.tenant_id) as conn:
             row = await store.row_of(conn, actor.tenant_id, call_id)
@@ -114,7 +115,10 @@ class RecordingService:
                 conn, actor.tenant_id, actor.user_id, subject, utc_now() - SAME_LISTENING
             ):
                 await audit.record(conn, actor, store.LISTEN, subject)
-        return inside(self._folder, row.path, "recording of the call", call_id)
+        try:
+            return await self._vault.open(Kept(row.path, row.place))
+        except NotFound:
+            raise NotFound(what="recording of the call", key=call_id) from None
 
     async def peaks(self, actor: Actor, recording_id: int) -> bytes:
         """How loud it is in each of up to 1,000 equal parts, 0 to 255. Raises NotFound, Forbidden."""
@@ -126,23 +130,28 @@ class RecordingService:
     async def _count_peaks(self, tenant_id: int, recording_id: int) -> bytes:
         async with self._reading:
             async with self._database.tenant(tenant_id) as conn:
-                path, known = await store.file_of(conn, tenant_id, recording_id)
+                kept, known = await store.file_of(conn, tenant_id, recording_id)
             if known is not None:  # who was before has counted them
                 return known
-            file = inside(self._folder, path, "recording", recording_id)
+            file = await self._vault.open(kept)
+            if isinstance(file, Stored):  # they were counted before it was moved there
+                raise NotFound(what="recording", key=recording_id)
             found = await asyncio.to_thread(waveform.peaks, file)
             async with self._database.tenant(tenant_id) as conn:
                 await store.keep_peaks(conn, tenant_id, recording_id, found)
             return found
 
     async def check(self, actor: Actor, recording_id: int) -> Checked:
-        """Whether the file is what it was when the talk ended. Raises NotFound, Forbidden."""
+        """Whether the file is what it was when the talk ended. Raises NotFound, Forbidden,
+        StoreUnavailable."""
         async with self._database.tenant(actor.tenant_id) as conn:
             row = await self._readable(conn, actor, recording_id)
-            path, _ = await store.file_of(conn, actor.tenant_id, recording_id)
+            kept, _ = await store.file_of(conn, actor.tenant_id, recording_id)
         try:
-            file = inside(self._folder, path, "recording", recording_id)
+            file = await self._vault.open(kept)
             async with self._reading:
+                if isinstance(file, Stored):
+                    return Checked(row.sha256, (await file.store.found(file.key)).sha256)
                 return Checked(row.sha256, await asyncio.to_thread(waveform.digest, file))
         except (NotFound, FileNotFoundError):
             return Checked(row.sha256, None)
@@ -214,12 +223,3 @@ def _may_hear(actor: Actor, user_id: int | None) -> bool:
 def _shown(actor: Actor, row: Recording) -> Recording:
     """The number as the actor may see it."""
     return row if actor.may(Right.CALLS_READ) else replace(row, e164=mask_number(row.e164))
-
-
-def inside(folder: Path, path: str, what: str, key: object) -> Path:
-    """The file, if it is one and lies below the folder, whatever the row says. Raises NotFound of `what`."""
-    root = folder.resolve()
-    file = (root / path).resolve()
-    if not file.is_relative_to(root) or not file.is_file():
-        raise NotFound(what=what, key=key)
-    return file

@@ -40,6 +40,7 @@ from dialer.db.tables import (
     recording_mark,
 )
 from dialer.recordings.model import Direction, Listening, Mark, Recording, Which
+from dialer.vault.files import Kept
 
 _R = recording.c
 _M = recording_mark.c
@@ -171,11 +172,11 @@ async def _one(conn: AsyncConnection, tenant_id: int, condition: Any) -> Recordi
 
 
 async def row_of(conn: AsyncConnection, tenant_id: int, call_id: UUID) -> Row[*tuple[Any, ...]] | None:
-    """Path, status, and the user of the agent, of the recording of a call, whatever its status."""
+    """Path, place, status, and the user of the agent, of the recording of a call, whatever its status."""
     for table, whose, _ in _SIDES:
         c = table.c
         found = await conn.execute(
-            select(_R.path, _R.status, agent.c.user_id)
+            select(_R.path, _R.place, _R.status, agent.c.user_id)
             .select_from(table)
             .join(recording, and_(_R.tenant_id == c.tenant_id, whose == c.id))
             .outerjoin(agent, and_(agent.c.tenant_id == c.tenant_id, agent.c.id == c.agent_id))
@@ -196,7 +197,7 @@ async def agent_of(conn: AsyncConnection, tenant_id: int, user_id: int | None) -
     return int(found) if found is not None else None
 
 
-_FILE = Prepared("SELECT path, peaks FROM recording WHERE tenant_id = :tenant_id AND id = :id")
+_FILE = Prepared("SELECT path, place, peaks FROM recording WHERE tenant_id = :tenant_id AND id = :id")
 _KEEP_PEAKS = Prepared("UPDATE recording SET peaks = :peaks WHERE tenant_id = :tenant_id AND id = :id")
 
 
@@ -209,10 +210,10 @@ _DISPOSITIONS = Prepared(
 )
 
 
-async def file_of(conn: AsyncConnection, tenant_id: int, recording_id: int) -> tuple[str, bytes | None]:
-    """Where its file is, below the folder of recordings, and its peaks where they are known."""
+async def file_of(conn: AsyncConnection, tenant_id: int, recording_id: int) -> tuple[Kept, bytes | None]:
+    """Where its file is, and its peaks where they are known."""
     row = await _FILE.row(conn, tenant_id=tenant_id, id=recording_id)
-    return row.path, row.peaks
+    return Kept(row.path, row.place), row.peaks
 
 
 async def keep_peaks(conn: AsyncConnection, tenant_id: int, recording_id: int, peaks: bytes) -> None:

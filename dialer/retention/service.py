@@ -16,6 +16,7 @@ from dialer.errors import DatabaseUnavailable
 from dialer.retention import store
 from dialer.retention.model import Terms, before
 from dialer.settings import Settings
+from dialer.vault.files import Vault
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +48,7 @@ class Retention:
         database: Database,
         kept: Terms,
         *,
-        recordings: Path | None = None,
+        recordings: Path | Vault | None = None,
         batch: int = BATCH,
         pause_s: float = PAUSE_S,
     ) -> None:

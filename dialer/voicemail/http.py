@@ -11,10 +11,12 @@ from pydantic import Field
 
 from dialer.callbacks.http import CallbackOut
 from dialer.clock import utc_now
-from dialer.errors import Invalid, NotAllowed, NotFound, WrongState
+from dialer.errors import Invalid, NotAllowed, NotFound, StoreUnavailable, WrongState
 from dialer.httpkit.paging import Page, PageQuery, cut, decode
 from dialer.httpkit.routes import Call, Routes
 from dialer.httpkit.schema import In, Line, Out
+from dialer.httpkit.sending import send_part
+from dialer.vault.files import Stored
 from dialer.voicemail.model import Message
 from dialer.voicemail.service import VoicemailService, number_shown
 
@@ -72,11 +74,13 @@ async def list_(call: Call, query: MessagesQuery) -> Page[MessageOut]:
     return Page[MessageOut](items=[MessageOut.of(call, one) for one in page], next=following)
 
 
-@routes.get("/voicemail/{message_id}/sound", raw="audio/wav", errors=(NotFound,))
+@routes.get("/voicemail/{message_id}/sound", raw="audio/wav", errors=(NotFound, StoreUnavailable))
 async def sound(call: Call, message_id: int) -> web.StreamResponse:
     """A message as WAV, 8 kHz; parts of it by Range. It counts as heard from now on."""
     file = await call.app[VOICEMAIL].file(call.actor, message_id)
     headers = {"Content-Type": "audio/wav", "Content-Disposition": f'inline; filename="{message_id}.wav"'}
+    if isinstance(file, Stored):
+        return await send_part(call.request, file.size, file.read, headers)
     return web.FileResponse(file, headers=headers)
 
 

@@ -18,17 +18,17 @@ from dialer.db.session import Database
 from dialer.errors import Invalid, NotFound
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.recordings.service import inside
+from dialer.vault.files import Stored, Vault
 from dialer.voicemail import store
 from dialer.voicemail.model import Boxes, Message
 
 
 class VoicemailService:
-    """The messages of a tenant; files lie below one folder."""
+    """The messages of a tenant; files are in the vault, or below one folder."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    def __init__(self, database: Database, files: Path | Vault) -> None:
         self._database = database
-        self._folder = folder
+        self._vault = Vault.at(files)
 
     async def messages(
         self,
@@ -52,16 +52,19 @@ class VoicemailService:
             mine = await _boxes(conn, actor)
             return await store.boxes(conn, actor.tenant_id, mine.names)
 
-    async def file(self, actor: Actor, message_id: int) -> Path:
-        """The file of a message, which is heard with it. Raises NotFound, Forbidden."""
+    async def file(self, actor: Actor, message_id: int) -> Path | Stored:
+        """The file of a message, which is heard with it. Raises NotFound, Forbidden, StoreUnavailable."""
         async with self._database.tenant(actor.tenant_id) as conn:
             message = await _mine(conn, actor, message_id)
-            path = await store.path_of(conn, actor.tenant_id, message_id)
-            assert path is not None, "it is whole"
+            kept = await store.file_of(conn, actor.tenant_id, message_id)
+            assert kept is not None, "it is whole"
             if message.heard_at is None:  # a browser asks for each part of it
                 await store.mark(conn, actor.tenant_id, message_id, utc_now(), actor.user_id)
                 await audit.record(conn, actor, "voicemail.listen", f"voicemail:{message_id}")
-        return inside(self._folder, path, "message", message_id)
+        try:
+            return await self._vault.open(kept)
+        except NotFound:
+            raise NotFound(what="message", key=message_id) from None
 
     async def mark(self, actor: Actor, message_id: int, *, heard: bool) -> Message:
         """Say that a message was heard, or is to be heard again. Raises NotFound, Forbidden."""

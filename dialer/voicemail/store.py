@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.db import events
 from dialer.db.prepared import Prepared
 from dialer.db.tables import recording, voicemail
+from dialer.vault.files import Kept
 from dialer.voicemail.model import Message
 
 #: Only whole ones are shown: one that is being spoken is none yet.
@@ -43,9 +44,9 @@ _PAGE = Prepared(
      LIMIT :limit
     """
 )
-_PATH = Prepared(
+_FILE = Prepared(
     """
-    SELECT path FROM recording
+    SELECT path, place FROM recording
      WHERE tenant_id = :tenant_id AND voicemail_id = :id AND status = 'whole'
     """
 )
@@ -184,10 +185,10 @@ async def find(conn: AsyncConnection, tenant_id: int, message_id: int) -> Messag
     return Message(**row) if row else None
 
 
-async def path_of(conn: AsyncConnection, tenant_id: int, message_id: int) -> str | None:
-    """Where its file is, below the folder of recordings."""
-    found: str | None = await _PATH.value(conn, tenant_id=tenant_id, id=message_id)
-    return found
+async def file_of(conn: AsyncConnection, tenant_id: int, message_id: int) -> Kept | None:
+    """Where its file is."""
+    row = await _FILE.row(conn, tenant_id=tenant_id, id=message_id)
+    return Kept(**row) if row else None
 
 
 async def mark(

@@ -25,6 +25,7 @@ from dialer.inbound.http import INBOUND
 from dialer.recordings.http import RECORDINGS
 from dialer.reviews.http import REVIEW_FORMS, REVIEWS
 from dialer.reviews.model import shipped
+from dialer.vault.files import Vault
 from dialer.web.frontend import MODULES
 from dialer.web.keys import FILES
 
@@ -120,7 +121,7 @@ async def test_the_pages_of_recordings_and_of_their_quality_are_sound(
 ) -> None:
     """The same, with a mark, a pause, a hold, a form, a plan, scores and a closed calibration."""
     app, boss = stage.web.app, Actor.server(TENANT)
-    monkeypatch.setattr(app[RECORDINGS], "_folder", tmp_path)
+    monkeypatch.setattr(app[RECORDINGS], "_vault", Vault(tmp_path))
     async with stage.database.tenant(TENANT) as conn:
         call = await conn.scalar(select(t.attempt.c.id).where(t.attempt.c.disposition_id.is_not(None)))
     assert call is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from support.asterisk import RunningAsterisk, StartAsterisk
 from support.callers import (
@@ -130,7 +131,9 @@ async def test_a_message_is_left_at_any_asterisk(centre: Centre, start_asterisk:
     assert (call.node, call.result) == (SECOND, "voicemail")
     service = VoicemailService(centre.database, centre.settings.recording_dir)
     (one,) = await service.messages(centre.actor)
-    assert (one.call_id, whole_seconds(await service.file(centre.actor, one.id))) == (call.id, one.length_s)
+    file = await service.file(centre.actor, one.id)
+    assert isinstance(file, Path)
+    assert (one.call_id, whole_seconds(file)) == (call.id, one.length_s)
     assert one.length_s > 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +72,7 @@ async def test_a_message_is_recorded_until_the_key(centre: Centre) -> None:
     assert (one.call_id, one.e164, one.box, one.dialled) == (call.id, "+79161112233", "sales", "74957770101")
     assert one.length_s > 1
     file = await service.file(centre.actor, one.id)
+    assert isinstance(file, Path)
     assert whole_seconds(file) == one.length_s
     assert [each.heard_at is None for each in await service.messages(centre.actor)] == [False]
 

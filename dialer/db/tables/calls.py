@@ -174,7 +174,11 @@ recording = tenant_table(
     Column("attempt_id", UUID(as_uuid=True)),  # whose talk it is: an attempt's ...
     Column("inbound_call_id", UUID(as_uuid=True)),  # ... or an inbound call's
     Column("voicemail_id", BigInteger),  # ... or it is a message
-    Column("path", Text, nullable=False),  # under the recordings folder, server-made
+    Column("path", Text, nullable=False),  # under the recordings folder, server-made; in a store the key
+    Column("place", Text),  # of a store that has it, or is being sent it: bucket, or bucket/prefix
+    Column(
+        "here", Boolean, nullable=False, server_default=text("true")
+    ),  # on the disk; else in the store alone
     Column("status", Text, nullable=False, server_default="writing"),
     Column("size_bytes", BigInteger),
     Column("duration_s", Float),
@@ -196,6 +200,8 @@ recording = tenant_table(
     Index(None, "tenant_id", "attempt_id"),
     Index(None, "tenant_id", "inbound_call_id"),
     Index(None, "tenant_id", "voicemail_id"),
+    # What is to be moved to a store.
+    Index("recording_here_idx", "tenant_id", "id", postgresql_where=text("status = 'whole' AND here")),
     # Searches and retention go by this key.
     Index(None, "tenant_id", "started_at", "id"),
 )

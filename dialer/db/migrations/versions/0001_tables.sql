@@ -2004,6 +2004,8 @@ CREATE TABLE recording (
     inbound_call_id UUID,
     voicemail_id BIGINT,
     path TEXT NOT NULL,
+    place TEXT,
+    here BOOLEAN DEFAULT true NOT NULL,
     status TEXT DEFAULT 'writing' NOT NULL,
     size_bytes BIGINT,
     duration_s FLOAT,
@@ -2024,6 +2026,8 @@ CREATE TABLE recording (
     CONSTRAINT recording_status_check CHECK (status IN ('writing', 'whole', 'lost', 'erasing')),
     CONSTRAINT recording_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenant (id)
 );
+
+CREATE INDEX recording_here_idx ON recording (tenant_id, id) WHERE status = 'whole' AND here;
 
 CREATE INDEX recording_tenant_id_attempt_id_idx ON recording (tenant_id, attempt_id);
 
