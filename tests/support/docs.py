@@ -21,11 +21,13 @@ from ivr_flows import templates
 from ivr_flows.checks import NEEDED
 from ivr_flows.model import EVENTS, Verb
 from ivr_flows.properties import PROPERTIES
+from support.site_pages import gallery
 
 ROOT = Path(__file__).parents[2]
 API = ROOT / "docs/reference/api.md"
 ARCHITECTURE = ROOT / "docs/architecture.md"
 FLOWS = ROOT / "docs/reference/flows.md"
+GALLERY = ROOT / "docs/pages.md"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -120,6 +122,7 @@ PARTS: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "agent-states": (ARCHITECTURE, agent_states),
     "flow-verbs": (FLOWS, flow_verbs),
     "flow-filters": (FLOWS, flow_filters),
+    "pages": (GALLERY, gallery),
 }
 
 

@@ -141,6 +141,7 @@ async def _came_in(made: Showcase) -> None:
                 "queued_at": at + timedelta(seconds=12), "assigned_at": at + timedelta(seconds=20),
                 "connected_at": at + timedelta(seconds=20),
                 "reason": (None, made.say("Цена и наличие", "Price and stock"))[n % 2],
+                "disposition_id": stage.dispositions["interest"], "disposed_at": over,
             }  # fmt: skip
         call = await a_call(
             stage.database, DIALLED if n % 3 else SERVICE, *way, at=at,

@@ -103,7 +103,9 @@ async def _talks(made: Showcase, seats: dict[str, int]) -> None:
         on_hold = {"held_at": now - timedelta(seconds=20)} if stage_of is Stage.TALKING else {}
         await _talk(made, seats[what], third=words_of(third), **on_hold)
     me = seats["asked"]
-    asked = Third(new_id(), "-", now, Stage.TALKING, Assignee(stage.shifts[me], me, new_id()))
+    asked = Third(
+        new_id(), made.people["asked"].name, now, Stage.TALKING, Assignee(stage.shifts[me], me, new_id())
+    )
     await _talk(made, me, third=words_of(asked), held_at=now)
 
 

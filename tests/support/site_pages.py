@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:  # what only names the pages needs no browser
@@ -69,7 +70,8 @@ async def _tick_agents(page: Page) -> None:
 async def _what_if(page: Page) -> None:
     await page.fill("#f-agents_more", "2")
     await page.click("form.form button.main")
-    await page.wait_for_selector("#answer table", timeout=60_000)
+    # A table, or on a busy machine that there was no time for one.
+    await page.wait_for_selector("#answer > *", timeout=60_000)
 
 
 async def _keys(page: Page) -> None:
@@ -274,18 +276,20 @@ def picture(name: str, locale: str, size: str) -> str:
 
 
 def gallery() -> str:
-    """Every page with its picture and links to those in the other sizes and language."""
+    """Every page with its picture, and links to it in the other language and sizes, as far as taken."""
+    folder = Path(__file__).parents[2] / PICTURES
     lines = []
     for group, pages in PAGES.items():
         lines += [f"## {group}", "", "| | |", "| --- | --- |"]
         for page in pages:
             links = [
-                f"[{locale} {size}](images/pages/{picture(page.name, locale, size)})"
+                f"[{locale} {size}](images/pages/{file})"
                 for locale in LOCALES
                 for size in SIZES
+                if Path(folder, file := picture(page.name, locale, size)).exists()
             ]
-            shown = f"![{page.title}](images/pages/{picture(page.name, 'en', '1366')})"
             route = f"<br>`{page.route}`" if page.route else ""
+            shown = f"![{page.title}](images/pages/{picture(page.name, 'en', '1366')})"
             lines.append(f"| {shown} | **{page.title}**{route}<br>{' · '.join(links)} |")
         lines.append("")
     return "\n".join(lines).rstrip()
