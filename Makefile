@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Knobs of a command: make demo ARGS="--leads 20 --seed 7"
 ARGS ?=
 
-.PHONY: help setup demo serve bench-faults bench-load bench-import bench-pacing bench-pacing-live screenshots test test-pg15 lint format lock clean
+.PHONY: help setup demo serve bench-faults bench-load bench-pop bench-import bench-pacing bench-pacing-live screenshots test test-pg15 lint format lock clean
 
 help:  ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 19
@@ -35,6 +35,9 @@ bench-faults: setup  ## Break every part of a living centre, count what is lost:
 
 bench-load: setup  ## How much it carries, and what a call costs: ARGS="--short"
 	$(BIN)/dozvon bench load $(ARGS)
+
+bench-pop: setup  ## From the answer to the painted card, of fifty real calls in a browser
+	$(BIN)/python -m pytest -q -s tests/bench/bench_pop.py
 
 bench-import: setup  ## A million invented people from CSV, XLSX and ODS, beside plain COPY: ARGS="--short"
 	$(BIN)/dozvon bench import $(ARGS)

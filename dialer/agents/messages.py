@@ -1,4 +1,7 @@
-"""Messages of supervisors to agents: kept, shown on the agent's desk, confirmed by the agent."""
+"""Messages of supervisors to agents: kept, shown on the agent's desk, confirmed by the agent.
+
+Who puts an agent into another state writes one by that.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,21 @@ from dialer.httpkit.access import Actor, Right
 
 _ADD = Prepared(
     """
-    INSERT INTO agent_message (tenant_id, agent_id, text, sent_by, sent_at)
-    VALUES (:tenant_id, :agent_id, :text, :sent_by, :at)
+    INSERT INTO agent_message (tenant_id, agent_id, text, state, pause_code, sent_by, sent_at)
+    VALUES (:tenant_id, :agent_id, :text, :state, :pause_code, :sent_by, :at)
     RETURNING id
     """
 )
+#: What was done before is over, read or not.
+_OVER = Prepared(
+    """
+    UPDATE agent_message SET confirmed_at = :at
+     WHERE tenant_id = :tenant_id AND agent_id = :agent_id AND state IS NOT NULL AND confirmed_at IS NULL
+    """
+)
 _COLUMNS = """
-    m.id, m.agent_id, m.text, m.sent_by, coalesce(u.name, 'dozvon') AS sender, m.sent_at, m.seen_at,
+    m.id, m.agent_id, m.text, m.state, m.pause_code, m.sent_by,
+    coalesce(u.name, 'dozvon') AS sender, m.sent_at, m.seen_at,
     m.confirmed_at
     FROM agent_message m
     LEFT JOIN app_user u ON u.tenant_id = m.tenant_id AND u.id = m.sent_by
@@ -67,7 +78,12 @@ class AgentMessage:
 
     id: int
     agent_id: int
+    #: empty where `state` is told
     text: str
+    #: into which the sender has put the agent: ready, paused or offline
+    state: str | None
+    #: of a pause
+    pause_code: str | None
     #: the user; None: the server
     sent_by: int | None
     #: the user's present name
@@ -91,19 +107,16 @@ class MessageService:
         async with self._database.tenant(tenant_id) as conn:
             if await people.find_agent(conn, tenant_id, agent_id) is None:
                 raise NotFound(what="agent", key=agent_id)
-            message_id: int = await _ADD.value(
-                conn, tenant_id=tenant_id, agent_id=agent_id, text=text, sent_by=actor.user_id, at=at
-            )
+            message_id = await _add(conn, actor, agent_id, at, text=text)
             # The words stay where they are kept: the log of changes lasts for years.
             await audit.record(conn, actor, "agent.message", f"agent:{agent_id}", message_id=message_id)
-            await _tell(conn, actor, agent_id, message_id, "sent")
-        return AgentMessage(message_id, agent_id, text, actor.user_id, actor.name, at, None, None)
+        return AgentMessage(message_id, agent_id, text, None, None, actor.user_id, actor.name, at, None, None)
 
     async def sent(
         self, actor: Actor, agent_id: int, *, before: int | None = None, limit: int = 50
     ) -> list[AgentMessage]:
         """What an agent was written, newest first, with ids below `before`. Raises NotFound."""
-        actor.require(Right.AGENTS_READ)
+        actor.require(Right.AGENTS_CONTROL)
         async with self._database.tenant(actor.tenant_id) as conn:
             if await people.find_agent(conn, actor.tenant_id, agent_id) is None:
                 raise NotFound(what="agent", key=agent_id)
@@ -136,6 +149,39 @@ class MessageService:
             if not done:
                 raise NotFound(what="message", key=message_id)
             await _tell(conn, actor, agent.id, message_id, "confirmed")
+
+
+async def tell_forced(
+    conn: AsyncConnection, actor: Actor, agent_id: int, to: str, pause_code: str | None
+) -> None:
+    """Tell the agent into which state the actor has put them; what was told so before is over by that."""
+    at = utc_now()
+    await _OVER.run(conn, tenant_id=actor.tenant_id, agent_id=agent_id, at=at)
+    await _add(conn, actor, agent_id, at, state=to, pause_code=pause_code)
+
+
+async def _add(
+    conn: AsyncConnection,
+    actor: Actor,
+    agent_id: int,
+    at: datetime,
+    *,
+    text: str = "",
+    state: str | None = None,
+    pause_code: str | None = None,
+) -> int:
+    message_id: int = await _ADD.value(
+        conn,
+        tenant_id=actor.tenant_id,
+        agent_id=agent_id,
+        text=text,
+        state=state,
+        pause_code=pause_code,
+        sent_by=actor.user_id,
+        at=at,
+    )
+    await _tell(conn, actor, agent_id, message_id, "sent")
+    return message_id
 
 
 async def _tell(conn: AsyncConnection, actor: Actor, agent_id: int, message_id: int, what: str) -> None:

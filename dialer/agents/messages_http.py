@@ -31,7 +31,9 @@ class MessageOut(Out):
 
     id: int
     agent_id: int
-    text: str
+    text: str = Field(description="empty: the sender has put the agent into `state`")
+    state: str | None = Field(description="ready, paused, offline; null: a message")
+    pause_code: str | None = Field(description="of a pause")
     sent_by: int | None = Field(description="the user; null: the server")
     sender: str
     sent_at: datetime
@@ -57,7 +59,7 @@ async def send(call: Call, agent_id: int, body: MessageIn) -> MessageOut:
     return MessageOut.model_validate(await call.app[MESSAGES].send(call.actor, agent_id, body.text))
 
 
-@routes.get("/agents/{agent_id}/messages", right=Right.AGENTS_READ, errors=(NotFound,))
+@routes.get("/agents/{agent_id}/messages", right=Right.AGENTS_CONTROL, errors=(NotFound,))
 async def messages(call: Call, agent_id: int, query: PageQuery) -> Page[MessageOut]:
     """What an agent was written, newest first, with when it was seen and confirmed."""
     after = decode(query.cursor, int)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.agents import people, store
+from dialer.agents import messages, people, store
 from dialer.agents.model import (
     PAUSE_WRAP_UP_OVER,
     SYSTEM_PAUSE_CODES,
@@ -302,10 +302,11 @@ async def _force(
     to: AgentState,
     code: str | None = None,
 ) -> None:
-    """Note who has put somebody else into another state, now or after the present call."""
+    """Note who has put somebody else into another state, now or after the present call; the agent is told."""
     if agent.user_id != actor.user_id:
         said: dict[str, str] = {"was": shift.state.value, "to": to.value} | ({"code": code} if code else {})
         await audit.record(conn, actor, "agent.force", f"agent:{agent.id}", **said)
+        await messages.tell_forced(conn, actor, agent.id, to.value, code)
 
 
 def _is_shown_a_lead(shift: Shift) -> bool:

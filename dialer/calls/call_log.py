@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -49,6 +49,7 @@ from dialer.db.tables import (
     recording,
     trunk,
 )
+from dialer.telemetry import mask_number
 
 #: Every result that a call may have, those of calls that we make first.
 ALL_RESULTS: Final = (*RESULTS, *(result for result in INBOUND_RESULTS if result not in RESULTS))
@@ -360,6 +361,12 @@ def csv_header(locale: str) -> bytes:
     """The first line, with the mark by which spreadsheets know UTF-8."""
     names = COLUMNS.values() if locale == "ru" else COLUMNS.keys()
     return b"\xef\xbb\xbf" + _written([list(names)])
+
+
+def of_nobody(row: CallRow) -> CallRow:
+    """The call without what tells of the person."""
+    nobody: dict[str, Any] = {"last_name": None, "first_name": None, "middle_name": None, "contact_id": None}
+    return replace(row, e164=mask_number(row.e164), collected=None, disposition_note=None, **nobody)
 
 
 def csv_rows(rows: Iterable[CallRow], locale: str) -> bytes:

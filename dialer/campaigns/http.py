@@ -201,9 +201,11 @@ async def get(call: Call, campaign_id: int) -> CampaignOut:
     return CampaignOut.of(await call.app[CAMPAIGNS].campaign(call.actor, campaign_id), call.locale)
 
 
-@routes.patch("/campaigns/{campaign_id}", right=Right.CAMPAIGNS_EDIT, errors=(Conflict, WrongState))
+@routes.patch(
+    "/campaigns/{campaign_id}", right=Right.CAMPAIGNS_EDIT, errors=(CampaignNotReady, Conflict, WrongState)
+)
 async def edit(call: Call, campaign_id: int, body: CampaignEdit) -> CampaignOut:
-    """Change a draft or paused campaign; fields that are left out stay."""
+    """Change a draft or paused campaign, of one that runs its pace; fields that are left out stay."""
     return CampaignOut.of(await call.app[CAMPAIGNS].edit(call.actor, campaign_id, body), call.locale)
 
 

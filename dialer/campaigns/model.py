@@ -9,7 +9,7 @@ A draft or paused campaign can be changed; a stopped one stays as it was, for it
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -61,6 +61,14 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
 FIXED_AFTER_START: Final = frozenset({"policy"})
 
 
+#: How fast a campaign dials, and which gets agents first: that is changed while it runs, too.
+TUNED: Final = frozenset(
+    {"ratio", "abandon_target", "take_back_ringing", "priority", "wrap_up_limit_s", "flow_lines", "flow_rate"}
+)
+#: The modes in which calls are paced for agents; from one to another of them a campaign goes as it runs.
+PACED: Final = ("progressive", "power", "predictive")
+
+
 def after(status: Status, action: Action, name: str) -> Status:
     """The status after the action. Raises WrongState."""
     following = TRANSITIONS.get((status, action))
@@ -70,9 +78,12 @@ def after(status: Status, action: Action, name: str) -> Status:
     return following
 
 
-def check_editable(status: Status, name: str, changed: Iterable[str]) -> None:
+def check_editable(status: Status, name: str, before: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
     """Raise WrongState unless these fields may be changed in this status."""
-    if status in (Status.RUNNING, Status.STOPPED):
+    tuned = set(TUNED)
+    if "mode" in changed and {before["mode"], changed["mode"]} <= set(PACED):
+        tuned.add("mode")
+    if status is Status.STOPPED or (status is Status.RUNNING and not changed.keys() <= tuned):
         raise WrongState(what=name, state=status.value, allowed="draft or paused")
     if status is not Status.DRAFT and not FIXED_AFTER_START.isdisjoint(changed):
         raise WrongState(what=name, state=status.value, allowed="draft")

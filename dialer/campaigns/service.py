@@ -160,7 +160,10 @@ class CampaignService:
         return await self.campaign(actor, campaign_id)
 
     async def edit(self, actor: Actor, campaign_id: int, changes: CampaignEdit) -> CampaignView:
-        """Change a draft or paused campaign. Raises NotFound, WrongState, Invalid, Conflict."""
+        """Change a draft or paused campaign, or the pace of one that runs.
+
+        Raises NotFound, WrongState, Invalid, Conflict, CampaignNotReady.
+        """
         actor.require(Right.CAMPAIGNS_EDIT)
         tenant_id = actor.tenant_id
         async with self._database.tenant(tenant_id) as conn:
@@ -172,7 +175,9 @@ class CampaignService:
             except ValidationError as error:
                 raise invalid(error) from None
             different = changed_fields(before, wanted.model_dump())
-            check_editable(now.status, now.name, different)
+            check_editable(now.status, now.name, before, different)
+            # What a campaign that runs has lost since its start (a trunk) does not keep it from being tuned.
+            wrong = await _problems(conn, actor, now) if now.status is Status.RUNNING else []
             if not {"policy", "policy_version"}.isdisjoint(different):
                 await _check_policy(conn, actor, wanted)
             if "script" in different:
@@ -195,6 +200,11 @@ class CampaignService:
                 await store.change(conn, tenant_id, campaign_id, different)
             except IntegrityError:
                 raise _name_taken(wanted.name) from None
+            if now.status is Status.RUNNING:
+                tuned = await _found(conn, actor, campaign_id)
+                new = [one for one in await _problems(conn, actor, tuned) if one not in wrong]
+                if new:
+                    raise not_ready(new)
             await audit.record(conn, actor, "campaign.edit", _subject(campaign_id), fields=sorted(different))
             await _tell(conn, actor, campaign_id, wanted.name, now.status)
         return await self.campaign(actor, campaign_id)

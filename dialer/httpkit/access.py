@@ -18,6 +18,7 @@ class Role(StrEnum):
 
     OPERATOR = "operator"
     QUALITY = "quality"  # who listens to talks and says how good they were
+    ANALYST = "analyst"  # who reads figures, takes them out without names and numbers, and changes nothing
     SUPERVISOR = "supervisor"
     ADMINISTRATOR = "administrator"
 
@@ -28,6 +29,7 @@ class Right(StrEnum):
     WORK = "work"  # be an agent: log a phone in, be ready, pause, save a disposition of one's own call
     CALLS_PLACE = "calls_place"  # start a preview or a manual call
     CALLS_READ = "calls_read"  # everybody's calls; an agent's own come with WORK
+    CALLS_EXPORT = "calls_export"  # the call log as a file: without CALLS_READ nothing that tells of a person
     CALLS_CONTROL = "calls_control"  # hang up or dispose somebody else's call
     CAMPAIGNS_READ = "campaigns_read"
     CAMPAIGNS_EDIT = "campaigns_edit"
@@ -62,6 +64,7 @@ ROLE_RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.QUALITY: frozenset(
         {
             Right.CALLS_READ,
+            Right.CALLS_EXPORT,
             Right.CAMPAIGNS_READ,
             Right.AGENTS_READ,
             Right.RECORDINGS_LISTEN,
@@ -69,6 +72,16 @@ ROLE_RIGHTS: Mapping[Role, frozenset[Right]] = {
             Right.REVIEWS_READ,
             Right.REVIEWS_SCORE,
             Right.REVIEWS_EDIT,
+            Right.REPORTS_READ,
+            Right.EVENTS_READ,
+        }
+    ),
+    Role.ANALYST: frozenset(
+        {
+            Right.CALLS_EXPORT,
+            Right.CAMPAIGNS_READ,
+            Right.AGENTS_READ,
+            Right.REVIEWS_READ,
             Right.REPORTS_READ,
             Right.EVENTS_READ,
         }

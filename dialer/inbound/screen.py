@@ -85,8 +85,11 @@ class Screens:
         return found
 
     async def tell(self, actor: Actor, row: EventRow) -> EventRow:
-        """The event of a screen pop with what its reader may see of the caller. Others stay as they are."""
+        """The event of a screen pop with what its reader may see of the caller. Others stay as they are, and
+        so do all for who neither works with callers nor may read calls."""
         if row.payload.get("direction") != Direction.INBOUND:
+            return row
+        if not (actor.may(Right.WORK) or actor.may(Right.CALLS_READ)):
             return row
         async with self._database.tenant(actor.tenant_id) as conn:
             found = await _screen(conn, actor, UUID(row.payload["attempt_id"]))

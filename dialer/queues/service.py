@@ -98,13 +98,14 @@ class QueueService:
 
     async def places(self, actor: Actor, queue_id: int | None = None) -> list[PlaceRow]:
         """The places that are kept for calls back, of one queue or of all, in the order of their turns; their
-        numbers as the reader may see them."""
+        numbers and names as the reader may see them."""
         actor.require(Right.CAMPAIGNS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
             found = await places.shown(conn, actor.tenant_id, queue_id)
         if actor.may(Right.CONTACTS_READ):
             return found
-        return [replace(one, e164=mask_number(one.e164)) for one in found]
+        named = actor.may(Right.CALLS_READ)
+        return [replace(one, e164=mask_number(one.e164), name=one.name if named else "") for one in found]
 
     async def drop_place(self, actor: Actor, call_id: UUID) -> None:
         """Have nobody call for this place. Raises NotFound, and WrongState where it is being called."""

@@ -128,7 +128,11 @@ def add_pages(app: web.Application) -> None:
 async def home(request: web.Request) -> web.StreamResponse:
     """Where one's work is."""
     actor = page_actor(request)
-    for right, path in ((Right.CAMPAIGNS_RUN, "/campaigns"), (Right.REVIEWS_SCORE, "/reviews")):
+    for right, path in (
+        (Right.CAMPAIGNS_RUN, "/campaigns"),
+        (Right.REVIEWS_SCORE, "/reviews"),
+        (Right.REPORTS_READ, "/board"),
+    ):
         if actor.may(right):
             return web.Response(status=303, headers={"Location": path})
     return web.Response(status=303, headers={"Location": "/desk"})

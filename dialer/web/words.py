@@ -50,6 +50,11 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "lost": "Phone lost",
             "offline": "Logged out",
         },
+        "forced": {
+            "ready": "You were made ready",
+            "paused": "You were put on pause",
+            "offline": "You were logged out",
+        },
         "alert": {
             "abandon_share": "abandoned calls near their limit, percent of it",
             "wait": "somebody waits in a queue, seconds",
@@ -303,6 +308,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "role": {
             "operator": "operator",
             "quality": "quality control",
+            "analyst": "analyst",
             "supervisor": "supervisor",
             "administrator": "administrator",
         },

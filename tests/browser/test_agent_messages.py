@@ -36,6 +36,32 @@ async def test_a_message_is_on_the_desk_until_it_is_confirmed(visit: Visitors, s
     assert details == {"message_id": kept["id"]}
 
 
+async def test_an_agent_is_told_who_has_put_them_into_another_state(visit: Visitors, stage: Stage) -> None:
+    """By name, in their own language, the last one only; what one does oneself is no news."""
+    user = await visit.web.users.get(Actor.server(TENANT), stage.users[0])
+    person = await visit(user, locale="ru")
+    async with person.page.expect_response(lambda reply: "agent=me" in reply.url):
+        await person.open("/desk")
+    agent = f"~/agents/{stage.agents[0]}"
+    supervisor = await visit.web.program(Role.SUPERVISOR)
+    assert supervisor.user is not None
+    told = person.page.locator("#messages .message")
+    await supervisor.call("POST", f"{agent}/pause", {"code": "lunch"})
+    await expect(told).to_contain_text("Вас поставили на паузу: Обед", timeout=1000)
+    await expect(told).to_contain_text(supervisor.user.name)
+    await supervisor.call("POST", f"{agent}/ready")
+    await expect(told).to_contain_text("Вас вернули в готовность", timeout=1000)
+    await expect(told).to_have_count(1)
+    await told.locator("button").click()
+    await expect(told).to_have_count(0)
+    own = await visit.web.browser(Role.OPERATOR, user=user)
+    assert (await own.call("POST", "~/agents/me/pause", {"code": "lunch"})).status == 200
+    assert (await own.call("GET", "~/agents/me/messages")).json == []
+    await supervisor.call("POST", f"{agent}/logout")
+    (last,) = (await own.call("GET", "~/agents/me/messages")).json
+    assert (last["state"], last["text"], last["sender"]) == ("offline", "", supervisor.user.name)
+
+
 async def test_messages_are_for_their_agent_alone(pages: Web, stage: Stage, owner_url: str) -> None:
     """Another agent cannot confirm one, an operator writes none, another tenant does not know the agent."""
     server = Actor.server(TENANT)

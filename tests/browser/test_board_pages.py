@@ -141,10 +141,30 @@ async def test_the_ticked_agents_are_paused_and_messaged(visit: Visitors, stage:
     async with person.page.expect_response(lambda reply: reply.url.endswith("/board/agents")):
         await person.page.click("#act button[value=message]")
     async with stage.database.tenant(TENANT) as conn:
-        rows = list(await conn.scalars(select(t.agent_message.c.agent_id)))
+        rows = list(
+            await conn.scalars(select(t.agent_message.c.agent_id).where(t.agent_message.c.state.is_(None)))
+        )
     assert sorted(rows) == [first, wrapping]
     await person.page.click("#act button[value=logout]")
     await expect(person.page.locator(f"#at-{first}")).to_have_count(0)
+
+
+async def test_a_campaign_is_paused_and_goes_on_from_the_board(visit: Visitors, stage: Stage) -> None:
+    """By the button in its row; who only looks has none. From an agent's tile one comes to listening."""
+    person = await watching(visit)
+    row = person.page.locator(f"#now-{stage.campaign_id}")
+    await row.get_by_role("button", name="Pause: Осенний тест-драйв").click()
+    await expect(row).to_contain_text("paused")
+    async with stage.database.tenant(TENANT) as conn:
+        status = await conn.scalar(select(t.campaign.c.status).where(t.campaign.c.id == stage.campaign_id))
+    assert status == "paused"
+    await expect(row.get_by_role("button", name="Resume: Осенний тест-драйв")).to_be_visible()
+    analyst = await visit(Role.ANALYST)
+    await analyst.open("/board")
+    await expect(analyst.page.locator("#work")).to_contain_text("Осенний тест-драйв")
+    await expect(analyst.page.locator("main button")).to_have_count(0)
+    await person.page.click(f"#at-{stage.agents[1]} a")
+    await expect(person.page.locator(f"#row-{stage.agents[1]}").get_by_text("Listen")).to_be_visible()
 
 
 async def test_agents_move_to_another_campaign_by_its_skill(pages: Web, stage: Stage) -> None:

@@ -129,6 +129,37 @@ async def test_a_supervisor_listens_and_whispers_by_the_browser(centre: Centre, 
     await centre.until_agent(agent_id, AgentState.TALKING)
 
 
+async def test_a_supervisor_barges_in_and_takes_over_by_the_browser(centre: Centre, desk: Visitors) -> None:
+    """The customer hears who barges in; taken over, they talk with the supervisor, who ends it by the button;
+    the agent wraps up. Each step is in the log of changes."""
+    _, agent_id = await at_browser(centre, desk)
+    await centre.campaign([quiet()])
+    shift = await centre.until_agent(agent_id, AgentState.TALKING)
+    assert shift.attempt_id is not None
+    heard = await ear(centre)
+    boss = await visitor(desk, await desk.web.user(Role.SUPERVISOR))
+    page = boss.page
+    await boss.open("/agents")
+    await page.get_by_role("button", name="Listen", exact=True).click()
+    await connected(page)
+    await centre.controls.mute(await centre.person(agent_id), shift.attempt_id, on=True)
+    assert loudest(heard, *await grown(centre, heard, 2)) < 100
+    await page.get_by_role("button", name="Speak with both").click()
+    await expect(page.locator("#listens")).to_contain_text("both hear you")
+    assert loudest(heard, *await grown(centre, heard, 4)) > 1000
+    await page.get_by_role("button", name="Take over").click()
+    await expect(page.locator("#listens")).to_contain_text("You have the customer of")
+    await centre.until_agent(agent_id, AgentState.WRAP_UP)
+    assert loudest(heard, *await grown(centre, heard, 4)) > 1000
+    await page.get_by_role("button", name="Hang up").click()
+    await expect(page.locator("#phone-state")).to_have_text("The phone in this browser is off.")
+    await centre.dispose(shift.attempt_id)
+    await centre.until_attempt(shift.attempt_id, "ended")
+    logged = [(row.action, row.details.get("mode")) for row in await centre.rows(audit)]
+    assert [mode for action, mode in logged if action == "agent.listen"] == ["listen", "barge"]
+    assert "call.take_over" in [action for action, _ in logged]
+
+
 async def test_a_page_in_the_background_pops_and_answers(centre: Centre, desk: Visitors) -> None:
     """Its timers ring once a second and nothing is painted: the phone is picked up by itself when it is
     called again, and the card is there, with its name in the title."""

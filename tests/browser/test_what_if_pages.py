@@ -48,6 +48,34 @@ async def test_two_agents_more_are_simulated_beside_what_is(visit: Visitors, bus
     await expect(person.page.locator("#answer h2")).to_have_text("4 оператора, прогрессивный")
 
 
+async def test_a_running_campaign_is_tuned(visit: Visitors, busy: Stage) -> None:
+    """By the answer's button and by the form, as it runs; what the policy forbids is refused, and what is not
+    its pace."""
+    person = await visit(Role.SUPERVISOR)
+    page = person.page
+    await person.open(f"/campaigns/{busy.campaign_id}/what-if")
+    await page.select_option("#f-mode", "power")
+    await page.fill("#f-ratio", "1.8")
+    await page.get_by_role("button", name="Simulate").click()
+    await page.get_by_role("button", name="Set it so").click(timeout=30_000)
+    await expect(page.locator("#answer")).to_contain_text("So it dials from now on: power, 1.8 calls")
+    program = await visit.web.program(Role.SUPERVISOR)
+    path = f"~/campaigns/{busy.campaign_id}"
+    now = (await program.call("GET", path)).json
+    assert (now["status"], now["mode"], now["ratio"]) == ("running", "power", 1.8)
+    await page.select_option("#f-mode", "predictive")
+    await page.fill("#f-ratio", "")
+    await page.fill("#f-abandon_target", "2")
+    await page.get_by_role("button", name="Set it now").click()
+    await expect(page.locator("#answer")).to_contain_text("predictive, 2.0% abandoned at most")
+    refused = await program.call("PATCH", path, {"abandon_target": 0.5})
+    assert (refused.status, refused.json["type"]) == (409, "/problems/campaign-not-ready")
+    for change in ({"name": "Other"}, {"mode": "manual"}):
+        refused = await program.call("PATCH", path, change)
+        assert (refused.status, refused.json["type"]) == (409, "/problems/wrong-state")
+    assert (await program.call("GET", path)).json["abandon_target"] == 0.02
+
+
 async def test_what_makes_no_sense_is_refused_at_once(pages: Web, busy: Stage, owner_url: str) -> None:
     """Nothing changed, nobody left, more abandoned than the law allows, a mode that is not paced; a campaign
     of another tenant is not there, and an operator does not ask."""

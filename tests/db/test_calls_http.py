@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.event import listen, remove
 from support.fake_engine import FakeEngine, asked_by_a_desk, wrapped_up
 from support.floor import TENANT, Floor, seated
@@ -160,6 +160,29 @@ async def test_the_log_as_csv(floor: Floor, site: Web, service: CallService) -> 
     assert len(old.text.strip().split("\r\n")) == 2
     pieces = [piece async for piece in service.log_file(await floor.user(Role.SUPERVISOR), Filter(), "ru")]
     assert pieces[0].decode("utf-8-sig").startswith("Звонок,Создан,Кампания")
+
+
+async def test_an_analyst_takes_the_log_out_without_people(
+    floor: Floor, site: Web, service: CallService
+) -> None:
+    """The calls with their times, results, agents and dispositions; no name, no whole number, no word, and no
+    search for a number. The download is in the log of changes."""
+    analyst = await site.browser(Role.ANALYST)
+    _, seat = await seated(site, floor)
+    (lead_id,) = await floor.leads(1)
+    call = await wrapped_up(floor, seat, lead_id)
+    await service.dispose(seat.actor, call.attempt_id, "sale", "ask for Maria")
+    reply = await analyst.call("GET", "~/calls.csv")
+    (row,) = csv.DictReader(io.StringIO(reply.text.removeprefix("\ufeff")))
+    assert (row["result"], row["disposition"], row["agent"]) == ("answered", "sale", seat.actor.name)
+    assert row["e164"].lstrip("'") == "+*********00"
+    assert {row[name] for name in ("last_name", "first_name", "disposition_note", "collected")} == {""}
+    assert (await analyst.call("GET", "~/calls.csv?number=%2B79160000000")).status == 403
+    assert (await analyst.call("GET", "~/calls")).status == 403
+    async with floor.database.tenant(TENANT) as conn:
+        by = await conn.scalar(select(t.audit.c.user_id).where(t.audit.c.action == "calls.export"))
+    assert analyst.user is not None
+    assert by == analyst.user.id
 
 
 async def test_listening(floor: Floor, site: Web, tmp_path: Path) -> None:

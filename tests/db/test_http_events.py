@@ -189,6 +189,51 @@ async def test_an_operator_sees_only_their_own_agent(site: Web, database: Databa
                 await nothing.next()
 
 
+#: For whom the stream has what happens to all, and for whom to the own agent only. No event tells of a person
+#: but the pop of a caller, which those alone are told who work with callers or read calls.
+HEARS = {
+    Role.OPERATOR: "own",
+    Role.QUALITY: "all",
+    Role.ANALYST: "all",
+    Role.SUPERVISOR: "all",
+    Role.ADMINISTRATOR: "all",
+}
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_what_a_role_hears(site: Web, database: Database, role: Role) -> None:
+    """Of every kind of event, wherever the stream begins."""
+    caller = await site.browser(role)
+    assert caller.user is not None
+    async with database.tenant(1) as conn:
+        values = {"tenant_id": 1, "user_id": caller.user.id, "name": "Анна", "endpoint": "a1"}
+        agent_id = await conn.scalar(insert(tables.agent).values(values).returning(tables.agent.c.id))
+    kinds = (
+        "call.state",
+        "call.assigned",
+        "agent.message",
+        "campaign.pace",
+        "callback.state",
+        "alert.raised",
+    )
+    assert isinstance(agent_id, int)
+    whose: list[int | None] = [agent_id] if HEARS[role] == "own" else [None, agent_id + 1, agent_id]
+    expected = [(kind, one) for kind in kinds for one in whose]
+    async with listening(caller) as now:
+        for kind in kinds:
+            for one in (None, agent_id + 1, agent_id):
+                async with database.tenant(1) as conn:
+                    await emit(conn, kind, {}, tenant_id=1, agent_id=one)
+        assert [await _told(now) for _ in expected] == expected
+    async with listening(caller, last=0) as again:
+        assert [await _told(again) for _ in expected] == expected
+
+
+async def _told(reader: Reader) -> tuple[str, int | None]:
+    event = await reader.next()
+    return event.kind, event.data["agent_id"]
+
+
 async def test_a_slow_client_falls_back_to_the_table(
     site: Web, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,13 @@ async def test_the_screen_pop_tells_who_calls_and_why(floor: Floor, site: Web) -
         assert (told["queue"], told["waited_s"], told["dialled"]) == ("sales", 12.5, "74957770101")
 
 
+async def test_an_analyst_hears_of_a_pop_and_not_of_whom(floor: Floor, site: Web) -> None:
+    """The stream has every call, and tells the person of none."""
+    call_id = await waiting(floor, seat := await floor.seat())
+    told = await popped(await site.browser(Role.ANALYST), floor, call_id, seat.agent_id)
+    assert told == {"attempt_id": str(call_id), "direction": "inbound", "waited_s": 12.5}
+
+
 async def test_no_event_has_the_number_or_the_digits_in_its_row(floor: Floor, site: Web) -> None:
     """They are told as they are sent, and are gone with the person."""
     agent, seat = await seated(site, floor)

@@ -78,7 +78,7 @@ class Caller:
         async with self.http.request(
             method, target, json=body, data=data, headers=sent, allow_redirects=False
         ) as reply:
-            return Reply(reply.status, reply.headers, await reply.text())
+            return Reply(reply.status, reply.headers, await reply.text(errors="replace"))
 
 
 @dataclass(slots=True)

@@ -54,17 +54,30 @@ def test_a_campaign_moves_along_its_life(
 
 
 @pytest.mark.parametrize(
-    ("status", "ratio", "policy"),
-    [(DRAFT, True, True), (PAUSED, True, False), (RUNNING, False, False), (STOPPED, False, False)],
+    ("status", "ratio", "name", "policy"),
+    [
+        (DRAFT, True, True, True),
+        (PAUSED, True, True, False),
+        (RUNNING, True, False, False),
+        (STOPPED, False, False, False),
+    ],
 )
-def test_only_what_stands_still_can_be_changed(status: Status, ratio: bool, policy: bool) -> None:
-    """A draft in everything, a paused one in all but its policy, others in nothing."""
-    for field, may in (("ratio", ratio), ("policy", policy)):
+def test_what_can_be_changed_when(status: Status, ratio: bool, name: bool, policy: bool) -> None:
+    """A draft in everything, a paused one in all but its policy, one that runs in its pace."""
+    for field, may in (("ratio", ratio), ("name", name), ("policy", policy)):
         if may:
-            check_editable(status, "Spring", [field])
+            check_editable(status, "Spring", {field: 1}, {field: 2})
         else:
             with pytest.raises(WrongState):
-                check_editable(status, "Spring", [field])
+                check_editable(status, "Spring", {field: 1}, {field: 2, "ratio": 2})
+
+
+@pytest.mark.parametrize(("was", "to"), [("power", "manual"), ("flow", "power"), ("preview", "progressive")])
+def test_a_running_campaign_keeps_who_decides(was: str, to: str) -> None:
+    """Its pace may go by another rule; from calls by hand, or by a flow, to paced ones it stands still."""
+    check_editable(RUNNING, "Spring", {"mode": "progressive"}, {"mode": "predictive"})
+    with pytest.raises(WrongState):
+        check_editable(RUNNING, "Spring", {"mode": was}, {"mode": to})
 
 
 def test_the_defaults_cover_every_kind_of_outcome() -> None:

@@ -16,6 +16,7 @@ ROWS: Final = {
     "calls": ("calls", "CALLS"),
     "answer": ("calls", "ANSWER"),
     "stream": ("stream", "STREAM"),
+    "pop": ("pop", "POP"),
     "board": ("board", "BOARD"),
     "day": ("day", "DAY"),
     "reports": ("reports", "REPORTS"),

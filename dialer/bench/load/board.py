@@ -10,109 +10,63 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import zlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import ClassVar, Final
 
-from aiohttp import ClientSession, ClientTimeout, TCPConnector
+from aiohttp import ClientSession
 
 from dialer.agents import store as agents
 from dialer.bench.load.centre_data import TENANT
 from dialer.bench.load.model import Measured, Say, Wish, spread
+from dialer.bench.load.pages import LivePage, Part, browsers
 from dialer.bench.load.stage import Stage, open_stage
 from dialer.clock import utc_now
 
 AGENTS, BOARDS = 200, 5
-#: As app.js has it: events of a moment renew a part once; and data-every of board.html.
-GATHER_S: Final = 0.025
-EVERY_S: Final = 0.3
 FLOOR: Final = "/board/floor"
-#: path -> the kinds of events that renew it, by how they begin.
-PARTS: Final = {
-    FLOOR: ("agent.",),
-    "/board/work": ("call.", "agent.", "campaign.", "queue.place", "trunk.changed", "trunk.state"),
-}
 #: What a browser is promised.
 MOST_LATE_MS: Final = 1000.0
 MOST_KB_PER_S: Final = 100.0
 _TILE: Final = re.compile(r'id="at-(\d+)" class="a-(\w+)')
 
 
-@dataclass(slots=True)
-class Board:
+class Board(LivePage):
     """One board that is looked at."""
 
-    http: ClientSession
-    headers: dict[str, str]
-    url: str
-    #: bytes that have come: of the stream, of the parts
-    stream_bytes: int = 0
-    part_bytes: int = 0
-    fetches: int = 0
-    #: milliseconds from the change to the answer with it
-    late_ms: list[float] = field(default_factory=list)
-    #: of agents' changes that no answer has had yet: when they were
-    waiting: list[datetime] = field(default_factory=list)
-    #: the floor as it was told last
-    floor: str = ""
-    opened: asyncio.Event = field(default_factory=asyncio.Event)
-    _wake: dict[str, asyncio.Event] = field(default_factory=lambda: {path: asyncio.Event() for path in PARTS})
+    #: As board.html has them.
+    parts: ClassVar = {
+        FLOOR: Part(("agent.",), 0.3),
+        "/board/work": Part(
+            ("call.", "agent.", "campaign.", "queue.place", "trunk.changed", "trunk.state"), 0.3
+        ),
+    }
 
-    async def run(self) -> None:
-        """Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
-            for path in PARTS:
-                group.create_task(self._renew(path))
+    def __init__(self, http: ClientSession, token: str, url: str) -> None:
+        super().__init__(http, token, url)
+        #: milliseconds from the change to the answer with it
+        self.late_ms: list[float] = []
+        #: the floor as it was told last
+        self.floor = ""
+        #: agents' changes, when they were: that no answer has had, that the next one has
+        self._waiting: list[datetime] = []
+        self._coming: list[datetime] = []
 
-    async def _listen(self) -> None:
-        kind = ""
-        async with self.http.get(f"{self.url}/api/v1/events", headers=self.headers) as reply:
-            reply.raise_for_status()
-            async for raw in reply.content:
-                self.stream_bytes += len(raw)
-                if raw.startswith(b"event: "):
-                    kind = raw[7:].decode().strip()
-                    self.opened.set()
-                elif raw.startswith(b"data: {") and kind != "alive":
-                    self._heard(kind, raw[6:])
-
-    def _heard(self, kind: str, data: bytes) -> None:
+    def heard(self, kind: str, data: bytes) -> None:
+        """See `LivePage`."""
         if kind == "agent.state":
-            self.waiting.append(datetime.fromisoformat(json.loads(data)["payload"]["since"]))
-        for path, kinds in PARTS.items():
-            if kind.startswith(kinds):
-                self._wake[path].set()
+            self._waiting.append(datetime.fromisoformat(json.loads(data)["payload"]["since"]))
 
-    async def _renew(self, path: str) -> None:
-        loop, last_s = asyncio.get_running_loop(), float("-inf")
-        while True:
-            await self._wake[path].wait()
-            await asyncio.sleep(max(GATHER_S, last_s + EVERY_S - loop.time()))
-            self._wake[path].clear()
-            last_s, mine = loop.time(), self.waiting if path == FLOOR else []
-            if path == FLOOR:
-                self.waiting = []
-            text = await self._fetch(path)
-            if path == FLOOR:
-                self.floor = text
-                now = utc_now()
-                self.late_ms += [(now - each).total_seconds() * 1000 for each in mine]
+    def asked(self, path: str) -> None:
+        """See `LivePage`."""
+        if path == FLOOR:
+            self._coming, self._waiting = self._waiting, []
 
-    async def _fetch(self, path: str) -> str:
-        headers = self.headers | {"Accept-Encoding": "gzip, deflate", "HX-Request": "true"}
-        async with self.http.get(self.url + path, headers=headers) as reply:
-            reply.raise_for_status()
-            body = await reply.read()
-            self.fetches += 1
-            self.part_bytes += len(body) + sum(
-                len(name) + len(value) + 4 for name, value in reply.raw_headers
-            )
-            packed = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-            how = reply.headers.get("Content-Encoding")
-            return (zlib.decompress(body, packed[how]) if how else body).decode()
+    def shown(self, path: str, text: str) -> None:
+        """See `LivePage`."""
+        if path == FLOOR:
+            now, self.floor = utc_now(), text
+            self.late_ms += [(now - each).total_seconds() * 1000 for each in self._coming]
 
 
 class BoardRow:
@@ -157,12 +111,8 @@ class BoardRow:
     async def _look(
         self, stage: Stage, case: str, many: int, rate: float, seconds: float, wish: Wish
     ) -> Measured:
-        headers = {"Authorization": f"Bearer {stage.data.supervisor_token}"}
-        timeout = ClientTimeout(total=None, sock_read=60)
-        async with ClientSession(
-            connector=TCPConnector(limit=0), timeout=timeout, auto_decompress=False
-        ) as http:
-            boards = [Board(http, headers, stage.server.url) for _ in range(BOARDS)]
+        async with browsers() as http:
+            boards = [Board(http, stage.data.supervisor_token, stage.server.url) for _ in range(BOARDS)]
             tasks = [asyncio.create_task(one.run()) for one in boards]
             try:
                 async with asyncio.timeout(30):

@@ -30,6 +30,7 @@ NAMES = (
     "calls",
     "answer",
     "stream",
+    "pop",
     "board",
     "day",
     "reports",

@@ -128,12 +128,15 @@ agent_message = tenant_table(
     "agent_message",
     id_column(),
     Column("agent_id", BigInteger, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("text", Text, nullable=False),  # empty: what the sender did is told
+    Column("state", Text),  # into which the sender has put the agent, with the code of a pause
+    Column("pause_code", Text),
     Column("sent_by", BigInteger),  # the user; null: the server
     time_at("sent_at", null=False),
     time_at("seen_at"),
     time_at("confirmed_at"),
     ref("agent", "agent_id"),
     ref("app_user", "sent_by"),
+    one_of("state", ("ready", "paused", "offline")),
     Index(None, "tenant_id", "agent_id", "id"),
 )

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from dialer.db.tables.base import id_column, metadata, now_at, one_of, ref, tenant_table, time_at
 
 # The words of the state columns; the rules over them live in the model.py of their features.
-ROLES = ("operator", "quality", "supervisor", "administrator")
+ROLES = ("operator", "quality", "analyst", "supervisor", "administrator")
 TOKEN_SCOPES = ("all", "hooks")
 
 #: A client company that an outsourcer works for. One default tenant (id 1), so that a single company never

@@ -25,6 +25,7 @@
   let starting = null;
   let atWork = false; // the shift that the page shows is at the browser
   let iceServers = [];
+  const listens = document.getElementById("listen-phone"); // a supervisor's page
 
   // -- what is shown ----------------------------------------------------------------------------------
 
@@ -32,6 +33,7 @@
     section.dataset.state = state;
     said.textContent = part("words").content.querySelector(`[data-word="${state}"]`)?.textContent ?? state;
     part("here").hidden = state !== "elsewhere";
+    part("end").hidden = !(listens && state === "up"); // an agent's stays connected between calls
     echo.disabled = Boolean(session) || state === "insecure";
     if (state !== "up") link.hidden = true;
     takeInTime();
@@ -317,10 +319,10 @@
   }
   echo.addEventListener("click", () => checkSound().catch(() => {})); // what is wrong is shown
   part("here").addEventListener("click", () => renew());
+  part("end").addEventListener("click", () => session?.terminate());
 
   // -- the shift --------------------------------------------------------------------------------------
 
-  const listens = document.getElementById("listen-phone");
   // A log-in with the browser, or a listening in it.
   const asks = (form) => form.matches("form") && (form.querySelector('input[name="phone"][value="browser"]')
     || (listens?.value === "browser" && "listens" in form.dataset));

@@ -88,8 +88,10 @@ async def listen(request: web.Request) -> web.StreamResponse:
     if listening := said.get("listening"):
         known = forms.key(listening, "listening")
         if wanted == "take":
+            _, shift = await request.app[AGENTS].agent(actor, agent_id)
             await request.app[CONTROLS].take_over(actor, agent_id, known)
-            return web.Response() if is_fragment(request) else see("/agents")
+            taken = shift.attempt_id if shift else None
+            return await page(request, "parts/listening.html", agent=agent, mode="taken", call_id=taken)
         if wanted == "end":
             await service.end(actor, agent_id, known)
             return web.Response() if is_fragment(request) else see("/agents")

@@ -99,6 +99,23 @@ async def _work(request: web.Request, actor: Actor) -> dict[str, Any]:
 # -- what is done with agents ------------------------------------------------------------------------------
 
 
+@routes.post("/board/campaigns")
+async def run(request: web.Request) -> web.StreamResponse:
+    """Pause a campaign, or have it go on; what then keeps it from dialling is told."""
+    actor = page_actor(request, Right.CAMPAIGNS_RUN)
+    form = await forms.texts(request)
+    action = next((one for one in ("pause", "resume") if one in form), None)
+    if action is None:
+        raise Invalid(field="do", reason="does not have the right form")
+    campaign_id = forms.whole(form[action], "campaign")
+    done = await getattr(request.app[CAMPAIGNS], action)(actor, campaign_id)
+    if action == "resume" and done.warnings and is_fragment(request):
+        headers = {"HX-Trigger": "refresh-all", "HX-Retarget": "#notices", "HX-Reswap": "innerHTML"}
+        about = {"warnings": done.warnings, "campaign_id": campaign_id}
+        return await page(request, "parts/nothing_dialled.html", headers=headers, **about)
+    return renewed(request, "/board")
+
+
 @routes.post("/board/agents")
 async def act(request: web.Request) -> web.StreamResponse:
     """Do one thing with all agents that were ticked; what was refused is told by name."""

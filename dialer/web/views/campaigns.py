@@ -269,7 +269,8 @@ async def live(request: web.Request) -> web.StreamResponse:
     # First the number, then what is read: no change in between is lost.
     since = await request.app[HUB].newest()
     context = await _board(request, actor) | await _figures(request, actor)
-    lists = await request.app[CONTACTS].lists(actor, limit=LISTS + 1)
+    adds = actor.may(Right.CAMPAIGNS_EDIT)
+    lists = await request.app[CONTACTS].lists(actor, limit=LISTS + 1) if adds else []
     return await page(
         request,
         "campaign_live.html",
@@ -305,7 +306,9 @@ async def figures(request: web.Request) -> web.StreamResponse:
 
 async def _board(request: web.Request, actor: Actor) -> dict[str, Any]:
     view = await request.app[CAMPAIGNS].campaign(actor, _id(request))
-    last = await request.app[CALLS].calls(actor, Filter(campaign_id=view.campaign.id), limit=LAST_CALLS)
+    last = None
+    if actor.may(Right.CALLS_READ):
+        last = await request.app[CALLS].calls(actor, Filter(campaign_id=view.campaign.id), limit=LAST_CALLS)
     return {
         "view": view,
         "campaign": view.campaign,

@@ -73,9 +73,13 @@ async def panel(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/desk/messages")
 async def messages(request: web.Request) -> web.StreamResponse:
-    """What a supervisor has written and one has not confirmed."""
+    """What a supervisor has written, or has put one into, and one has not confirmed."""
     actor = page_actor(request, Right.WORK)
-    return await page(request, "parts/messages.html", messages=await request.app[MESSAGES].mine(actor))
+    told = await request.app[MESSAGES].mine(actor)
+    codes = await request.app[CAMPAIGNS].pause_codes(actor) if any(one.pause_code for one in told) else ()
+    return await page(
+        request, "parts/messages.html", messages=told, pauses={code.code: code for code in codes}
+    )
 
 
 @routes.get("/desk/own")

@@ -116,21 +116,21 @@ def _scores(form: MultiMapping[str]) -> dict[str, Any]:
 @routes.post(CALL + "/reviews/{form_id:[0-9]{1,18}}")
 async def score(request: web.Request) -> web.StreamResponse:
     """Score a call; what is wrong is told as a notice."""
+    actor = page_actor(request, Right.REVIEWS_SCORE)
     call_id, form_id = UUID(request.match_info["call_id"]), int(request.match_info["form_id"])
     body = forms.read(ScoresIn, _scores(await forms.texts(request)))
-    await request.app[REVIEWS].score(page_actor(request), call_id, form_id, body.scores, body.comment)
+    await request.app[REVIEWS].score(actor, call_id, form_id, body.scores, body.comment)
     return see(f"/calls/{call_id}?form={form_id}#reviews")
 
 
 @routes.post(CALL + "/calibrations")
 async def open_calibration(request: web.Request) -> web.StreamResponse:
     """Have several people score a call."""
+    actor = page_actor(request, Right.REVIEWS_EDIT)
     call_id, form = UUID(request.match_info["call_id"]), await forms.texts(request)
     form_id = forms.whole(form.get("form_id", ""), "form_id")
     body = forms.read(CalibrationIn, {"form_id": form_id, "reason": form.get("reason", "")})
-    made = await request.app[REVIEWS].open_calibration(
-        page_actor(request), call_id, body.form_id, body.reason
-    )
+    made = await request.app[REVIEWS].open_calibration(actor, call_id, body.form_id, body.reason)
     return see(f"/reviews/calibrations/{made.id}")
 
 
@@ -140,10 +140,12 @@ async def open_calibration(request: web.Request) -> web.StreamResponse:
 @routes.get(CALIBRATION)
 async def calibration(request: web.Request) -> web.StreamResponse:
     """One calibration: one's own scores while it goes on, all of them once it is closed."""
-    actor = page_actor(request)
+    actor = page_actor(request, Right.REVIEWS_READ)
     found = await request.app[REVIEWS].calibrated(actor, _number(request, "calibration_id"))
     mine = next((one for one in found.reviews if one.scorer_id == actor.user_id), None)
-    recording = await request.app[RECORDINGS].of_call(actor, found.calibration.call_id)
+    recording = None
+    if actor.may(Right.RECORDINGS_LISTEN):
+        recording = await request.app[RECORDINGS].of_call(actor, found.calibration.call_id)
     heard = await beside(request, actor, recording) if recording else {"recording": None}
     return await page(
         request,
@@ -161,9 +163,9 @@ async def calibration(request: web.Request) -> web.StreamResponse:
 @routes.post(CALIBRATION + "/scores")
 async def score_blind(request: web.Request) -> web.StreamResponse:
     """One's own scores in a calibration."""
+    actor, number = page_actor(request, Right.REVIEWS_SCORE), _number(request, "calibration_id")
     body = forms.read(ScoresIn, _scores(await forms.texts(request)))
-    number = _number(request, "calibration_id")
-    await request.app[REVIEWS].score_blind(page_actor(request), number, body.scores, body.comment)
+    await request.app[REVIEWS].score_blind(actor, number, body.scores, body.comment)
     return see(f"/reviews/calibrations/{number}")
 
 
@@ -171,7 +173,7 @@ async def score_blind(request: web.Request) -> web.StreamResponse:
 async def close(request: web.Request) -> web.StreamResponse:
     """No more scores."""
     number = _number(request, "calibration_id")
-    await request.app[REVIEWS].close(page_actor(request), number)
+    await request.app[REVIEWS].close(page_actor(request, Right.REVIEWS_EDIT), number)
     return see(f"/reviews/calibrations/{number}")
 
 
@@ -212,11 +214,12 @@ async def new(request: web.Request) -> web.StreamResponse:
 @routes.post("/reviews/forms")
 async def add(request: web.Request) -> web.StreamResponse:
     """Make it."""
+    actor = page_actor(request, Right.REVIEWS_EDIT)
     values = _read(await forms.texts(request))
     try:
         body = forms.read(FormEdit, values)
         criteria = [one.made() for one in body.criteria]
-        await request.app[REVIEW_FORMS].add(page_actor(request), body.name, criteria)
+        await request.app[REVIEW_FORMS].add(actor, body.name, criteria)
     except DozvonError as error:
         return await _editor(request, None, values, error)
     return see("/reviews/forms")
@@ -234,7 +237,7 @@ async def edit(request: web.Request) -> web.StreamResponse:
 @routes.post(FORM)
 async def change(request: web.Request) -> web.StreamResponse:
     """As it is from now on."""
-    actor, number = page_actor(request), _number(request, "form_id")
+    actor, number = page_actor(request, Right.REVIEWS_EDIT), _number(request, "form_id")
     values = _read(await forms.texts(request))
     try:
         body = forms.read(FormEdit, values)
@@ -284,16 +287,12 @@ def _read(form: MultiMapping[str]) -> dict[str, Any]:
 @routes.post("/reviews/plans")
 async def add_plan(request: web.Request) -> web.StreamResponse:
     """Have calls drawn."""
-    form = await forms.texts(request)
+    actor, form = page_actor(request, Right.REVIEWS_EDIT), await forms.texts(request)
     values = {name: form.get(name, "") for name in ("form_id", "campaign_id", "calls", "least_s")}
     try:
         body = forms.read(PlanIn, {name: value for name, value in values.items() if value})
         await request.app[REVIEW_FORMS].add_plan(
-            page_actor(request),
-            body.form_id,
-            body.calls,
-            campaign_id=body.campaign_id,
-            least_s=body.least_s,
+            actor, body.form_id, body.calls, campaign_id=body.campaign_id, least_s=body.least_s
         )
     except Invalid as error:
         return await _form_list(request, values, error)
@@ -303,17 +302,17 @@ async def add_plan(request: web.Request) -> web.StreamResponse:
 @routes.post(PLAN + "/switch")
 async def switch_plan(request: web.Request) -> web.StreamResponse:
     """Draw, or draw no more."""
+    actor = page_actor(request, Right.REVIEWS_EDIT)
     active = await forms.field(request, "active") == "1"
-    await request.app[REVIEW_FORMS].switch_plan(
-        page_actor(request), _number(request, "plan_id"), active=active
-    )
+    await request.app[REVIEW_FORMS].switch_plan(actor, _number(request, "plan_id"), active=active)
     return see("/reviews/forms")
 
 
 @routes.post(PLAN + "/delete")
 async def drop_plan(request: web.Request) -> web.StreamResponse:
     """Take it away."""
-    await request.app[REVIEW_FORMS].drop_plan(page_actor(request), _number(request, "plan_id"))
+    actor = page_actor(request, Right.REVIEWS_EDIT)
+    await request.app[REVIEW_FORMS].drop_plan(actor, _number(request, "plan_id"))
     return see("/reviews/forms")
 
 
