@@ -346,6 +346,8 @@ NOTHING_THERE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "active_number": "only while a call goes on, and then nobody is erased",
         "agent": "of our own people: levels of their skills",
+        "alert": "what was near its limit: a campaign, a queue, a trunk, one of our own people",
+        "app_user": "of our own people: their keys of the desk",
         "audit": "who changed which field of which contact, never its value",
         "campaign": "settings",
         "campaign_quota": "how many are wanted of a kind",
