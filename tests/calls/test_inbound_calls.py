@@ -106,7 +106,7 @@ async def test_who_is_in_a_flow_goes_on_by_the_version_they_began_with(centre: C
     is led by the new version."""
     await add_number(centre, RECEPTION)
     renamed = [
-        {**MENU, "name": "question", "transitions": {"default": "parting"}},
+        {**MENU, "name": "question", "transitions": {"1": "parting", "default": "parting"}},
         {**GOODBYE, "name": "parting"},
         END,
     ]

@@ -189,7 +189,7 @@ def test_every_setting_exists(page: Path) -> None:
     # Variables of the dialplan are no settings.
     known |= set(
         re.findall(
-            r"DOZVON_[A-Z_]*[A-Z]",
+            r"DOZVON_[A-Z0-9_]*[A-Z0-9]",
             "".join(
                 file.read_text(encoding="utf-8")
                 for files in ("asterisk_conf/**/*.conf", "agi_scripts/*.py", "dialer/hooks/*.py")
@@ -197,7 +197,7 @@ def test_every_setting_exists(page: Path) -> None:
             ),
         )
     )
-    named_here = set(re.findall(r"\bDOZVON_[A-Z_]*[A-Z]", page.read_text(encoding="utf-8")))
+    named_here = set(re.findall(r"\bDOZVON_[A-Z0-9_]*[A-Z0-9]", page.read_text(encoding="utf-8")))
     assert named_here <= known
 
 
