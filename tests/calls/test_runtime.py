@@ -130,6 +130,7 @@ async def test_our_dialplan_is_loaded_and_no_other(start_asterisk: StartAsterisk
         "dozvon-forward",
         "dozvon-message",
         "dozvon-room",
+        "dozvon-survey",
         "dozvon-third",
     }
     assert "0 extensions" in (await running.server.cli("dialplan show dozvon-closed")).replace("-= ", "")

@@ -297,16 +297,18 @@ async def test_two_supervisors_who_start_at_once_start_it_once(
     assert sorted(type(result).__name__ for result in results) == ["CampaignView"] + 3 * ["WrongState"]
 
 
-async def test_a_running_campaign_is_not_changed(campaigns: CampaignService, trunk_id: int) -> None:
-    """Its paused self is, in all but the policy."""
+async def test_a_running_campaign_changes_its_pace_alone(campaigns: CampaignService, trunk_id: int) -> None:
+    """Its paused self changes in all but the policy."""
     made = await campaigns.create(SUPERVISOR, ready(trunk_id))
     campaign_id = made.campaign.id
     await campaigns.start(SUPERVISOR, campaign_id)
+    tuned = await campaigns.edit(SUPERVISOR, campaign_id, CampaignEdit(ratio=2.0))
+    assert tuned.campaign.ratio == 2.0
     with pytest.raises(WrongState):
-        await campaigns.edit(SUPERVISOR, campaign_id, CampaignEdit(ratio=2.0))
+        await campaigns.edit(SUPERVISOR, campaign_id, CampaignEdit(name="another"))
     await campaigns.pause(SUPERVISOR, campaign_id)
-    changed = await campaigns.edit(SUPERVISOR, campaign_id, CampaignEdit(ratio=2.0))
-    assert changed.campaign.ratio == 2.0
+    changed = await campaigns.edit(SUPERVISOR, campaign_id, CampaignEdit(name="another"))
+    assert changed.campaign.name == "another"
     with pytest.raises(WrongState):
         await campaigns.edit(SUPERVISOR, campaign_id, CampaignEdit(policy="us-tsr"))
 

@@ -126,7 +126,9 @@ class OneStep:
     def cpu(self) -> Any:
         """Nothing costs anything."""
         return SimpleNamespace(
-            since=lambda _before: dict.fromkeys(("engine", "web", "jobs", "asterisk", "db", "carrier"), 0.0)
+            since=lambda _before: dict.fromkeys(
+                ("engine", "web", "jobs", "asterisk", "db", "carrier", "hands"), 0.0
+            )
         )
 
     def memory_mb(self, _name: str) -> float:
