@@ -3,6 +3,7 @@ destination; alone, in a conference, left with the customer; and who hangs up wh
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,13 @@ from dialer.demo.numbers import Behaviour, encode
 from dialer.errors import NotFound, WrongState
 
 SALES = {"name": "sales", "type": "enqueue", "properties": {"queue": "sales"}}
+
+
+@pytest.fixture(autouse=True)
+async def nobody_stays(centre: Centre) -> AsyncIterator[None]:
+    """No customer hears music into the next test."""
+    yield
+    await centre.floor.asterisk.cli("channel request hangup all")
 
 
 async def until_third(centre: Centre, call_id: UUID, *stages: Stage) -> Row[Any]:
