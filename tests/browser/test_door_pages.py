@@ -59,7 +59,13 @@ async def test_an_operator_sees_the_desk_and_nothing_of_the_supervisors(visit: V
     person.expected.add(403)
     await person.open("/")
     assert person.page.url.endswith("/desk")
-    assert await person.page.locator("nav a").all_inner_texts() == ["Callbacks", "Voicemail", "My desk"]
+    assert await person.page.locator("nav a").all_inner_texts() == [
+        "Calls",
+        "Callbacks",
+        "Voicemail",
+        "Knowledge base",
+        "My desk",
+    ]
     await person.open("/users")
     assert "users_edit" in await person.page.inner_text("main")
 

@@ -187,4 +187,4 @@ async def visit(browser: Browser, pages: Web) -> AsyncIterator[Visitors]:
     complaints = [line for visitor in visitors.made for line in visitor.complaints]
     for visitor in visitors.made:
         await visitor.context.close()
-    assert complaints == []
+    assert complaints == [], complaints

@@ -127,7 +127,7 @@
     "agent.message", "agent.moved", "agent.phone_not_reached", "agent.state", "alert.cleared", "alert.raised",
     "call.assigned", "call.disposed", "call.reason", "call.state", "call.talk", "callback.reminder", "callback.state",
     "campaign.pace", "campaign.status", "cleaning.progress", "do_not_call.import", "flow.changed", "flow.step",
-    "import.progress", "lead.offered", "letter.changed", "queue.changed", "queue.place", "script.action", "script.step",
+    "import.progress", "lead.offered", "queue.changed", "queue.place", "script.action", "script.step",
     "segment.leads", "trunk.changed", "trunk.state", "visit.changed", "voicemail.changed", "voicemail.left",
   ];
   const SILENT_MS = 40000; // the server says something every 15 s
