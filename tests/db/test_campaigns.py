@@ -302,13 +302,11 @@ async def test_a_running_campaign_changes_its_pace_alone(campaigns: CampaignServ
     made = await campaigns.create(SUPERVISOR, ready(trunk_id))
     campaign_id = made.campaign.id
     await campaigns.start(SUPERVISOR, campaign_id)
-    tuned = await campaigns.edit(SUPERVISOR, campaign_id, CampaignEdit(ratio=2.0))
-    assert tuned.campaign.ratio == 2.0
+    assert (await campaigns.edit(SUPERVISOR, campaign_id, CampaignEdit(ratio=2.0))).campaign.ratio == 2.0
     with pytest.raises(WrongState):
         await campaigns.edit(SUPERVISOR, campaign_id, CampaignEdit(name="another"))
     await campaigns.pause(SUPERVISOR, campaign_id)
-    changed = await campaigns.edit(SUPERVISOR, campaign_id, CampaignEdit(name="another"))
-    assert changed.campaign.name == "another"
+    await campaigns.edit(SUPERVISOR, campaign_id, CampaignEdit(name="another"))
     with pytest.raises(WrongState):
         await campaigns.edit(SUPERVISOR, campaign_id, CampaignEdit(policy="us-tsr"))
 
