@@ -45,9 +45,11 @@ MARGIN: Final = 2.33 / math.sqrt(GAIN)
 #: pace and no more; what it cost the windows their credit tells.
 USUAL: Final = 200
 BAND: Final = 1.2
-#: Where fewer than so many abandoned calls are left in a window, times those that share their fate, the price
-#: falls towards 0: early enough that the window is seldom spent, which costs most pace.
-LEAST_CREDIT: Final = 4.0
+#: Where fewer than so many abandoned calls are left in a window, and so many more for each answer that would
+#: share the fate of one, the price falls towards 0: in a large team early enough that the window is seldom
+#: spent, which costs most pace.
+LEAST_CREDIT: Final = 1.5
+FELLOW_CREDIT: Final = 4.0
 #: Abandoned calls that may come of what is in the air when a budget is spent.
 RESERVE: Final = 1.0
 _DAY_S: Final = 86_400
@@ -176,7 +178,7 @@ class Budget:
 
     def _freedom(self, states: Sequence[WindowState]) -> float:
         """The part of the price that the windows leave: below 1 it is not the feedback's to raise it."""
-        enough = LEAST_CREDIT * self._fellows()
+        enough = LEAST_CREDIT + FELLOW_CREDIT * (self._fellows() - 1.0)
         least = min((state.credit for state in states), default=enough)
         return min(max(least / enough, 0.0), 1.0)
 

@@ -145,7 +145,7 @@ async def desks(centre: Centre, talking: Browser, **settings: Any) -> AsyncItera
         complaints = [line for visitor in visitors.made for line in visitor.complaints]
         for visitor in visitors.made:
             await visitor.context.close()
-        assert complaints == []
+        assert complaints == [], complaints
 
 
 @pytest.fixture

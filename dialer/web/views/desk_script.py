@@ -6,7 +6,7 @@ import structlog
 from aiohttp import web
 
 from dialer.calls.call_log import CallRow
-from dialer.errors import BadScript, Invalid
+from dialer.errors import BadScript, Forbidden, Invalid
 from dialer.httpkit.access import Actor, Right
 from dialer.httpkit.i18n import said, translator
 from dialer.httpkit.identity import page_actor
@@ -33,6 +33,9 @@ async def of_call(request: web.Request, actor: Actor, call: CallRow | None) -> S
         return await request.app[SCRIPTS].of_call(actor, call.id)
     except (BadScript, Invalid) as error:
         log.warning("script_unreadable", call=str(call.id), error=str(error))
+        return None
+    except Forbidden:
+        # The shift has the call a moment before the call's row has the agent: an event follows when it has.
         return None
 
 
