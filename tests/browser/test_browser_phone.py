@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.async_api import expect
 from support.browser import Visitors
@@ -129,6 +131,11 @@ async def test_a_supervisor_listens_and_whispers_by_the_browser(centre: Centre, 
     await centre.until_agent(agent_id, AgentState.TALKING)
 
 
+async def silent(centre: Centre, heard: Path) -> bool:
+    """Whether nothing is heard any more: what was on its way when a microphone was muted comes still."""
+    return loudest(heard, *await grown(centre, heard, 2)) < 100
+
+
 async def test_a_supervisor_barges_in_and_takes_over_by_the_browser(centre: Centre, desk: Visitors) -> None:
     """The customer hears who barges in; taken over, they talk with the supervisor, who ends it by the button;
     the agent wraps up. Each step is in the log of changes."""
@@ -143,7 +150,7 @@ async def test_a_supervisor_barges_in_and_takes_over_by_the_browser(centre: Cent
     await page.get_by_role("button", name="Listen", exact=True).click()
     await connected(page)
     await centre.controls.mute(await centre.person(agent_id), shift.attempt_id, on=True)
-    assert loudest(heard, *await grown(centre, heard, 2)) < 100
+    await centre.until_seen("silence of the muted agent", lambda: silent(centre, heard))
     await page.get_by_role("button", name="Speak with both").click()
     await expect(page.locator("#listens")).to_contain_text("both hear you")
     assert loudest(heard, *await grown(centre, heard, 4)) > 1000

@@ -183,11 +183,10 @@ def test_the_price_falls_before_the_budget_is_spent() -> None:
     budget = Budget((Window("24h", 0.03, DAY_S),), gain=0.0, answers_a_day=SHORT_DAY)
     full = settle(budget, "." * 400).price
     prices = [settle(budget, "x", begin_s=5000 + 10 * n).price for n in range(12)]
-    assert prices[:7] == [full] * 7
-    falling = prices[7:]
+    assert prices[:9] == [full] * 9
+    falling = prices[9:]
     assert falling == sorted(falling, reverse=True)
-    assert full > prices[7]
-    assert prices[10] > prices[11] == 0
+    assert full > prices[10] > prices[11] == 0
 
 
 def test_24_hours_are_over_after_24_hours() -> None:
