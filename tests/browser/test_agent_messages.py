@@ -24,7 +24,7 @@ async def test_a_message_is_on_the_desk_until_it_is_confirmed(visit: Visitors, s
     sent = await supervisor.call("POST", f"~/agents/{agent_id}/messages", {"text": "Говорите <b>тише</b>"})
     assert (sent.status, sent.json["seen_at"]) == (201, None)
     message = person.page.locator("#messages .message")
-    await expect(message).to_contain_text("Говорите <b>тише</b>", timeout=1000)
+    await expect(message).to_contain_text("Говорите <b>тише</b>", timeout=10000)
     (kept,) = (await supervisor.call("GET", f"~/agents/{agent_id}/messages")).json["items"]
     assert kept["seen_at"] and not kept["confirmed_at"]
     await message.locator("button").click()
@@ -47,10 +47,10 @@ async def test_an_agent_is_told_who_has_put_them_into_another_state(visit: Visit
     assert supervisor.user is not None
     told = person.page.locator("#messages .message")
     await supervisor.call("POST", f"{agent}/pause", {"code": "lunch"})
-    await expect(told).to_contain_text("Вас поставили на паузу: Обед", timeout=1000)
+    await expect(told).to_contain_text("Вас поставили на паузу: Обед", timeout=10000)
     await expect(told).to_contain_text(supervisor.user.name)
     await supervisor.call("POST", f"{agent}/ready")
-    await expect(told).to_contain_text("Вас вернули в готовность", timeout=1000)
+    await expect(told).to_contain_text("Вас вернули в готовность", timeout=10000)
     await expect(told).to_have_count(1)
     await told.locator("button").click()
     await expect(told).to_have_count(0)

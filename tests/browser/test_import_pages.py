@@ -56,7 +56,7 @@ async def test_a_file_is_mapped_started_and_watched(visit: Visitors, stage: Stag
     await page.evaluate("window.sameDocument = true")
     while await run_next_import(stage.database, stage.web.settings):
         pass
-    await expect(page.locator(".head .chip")).to_contain_text("загружен", timeout=3000)
+    await expect(page.locator(".head .chip")).to_contain_text("загружен", timeout=10000)
     assert await page.evaluate("window.sameDocument") is True
     await expect(page.locator("#rejects")).to_contain_text("нет")
     await expect(page.locator(".kinds")).to_contain_text("Оставьте только цифры")
@@ -77,12 +77,14 @@ async def test_the_pages_of_an_import_are_sound(visit: Visitors, stage: Stage, t
         preview = page.url
         await page.select_option("select[name=word-0]", "phone")
         await page.fill("#save_as", f"Автосалон {locale}")
-        await page.click("button[value=save]")
+        async with page.expect_navigation():
+            await page.click("button[value=save]")
         addresses = [preview, f"{stage.web.url}/lists/mappings", preview]
         for step, address in enumerate(addresses):
             if step == 2:
                 await page.goto(preview)
-                await page.click("button[value=start]")
+                async with page.expect_navigation():
+                    await page.click("button[value=start]")
                 while await run_next_import(stage.database, stage.web.settings):
                     pass
             await page.set_viewport_size({"width": 1366, "height": 768})

@@ -39,7 +39,7 @@ async def test_a_file_is_loaded_while_one_watches(visit: Visitors, stage: Stage,
     await expect(row).to_contain_text("queued")
     while await run_next_import(stage.database, stage.web.settings):
         pass
-    await expect(row).to_contain_text("loaded", timeout=2000)
+    await expect(row).to_contain_text("loaded", timeout=10000)
     assert (await row.locator("td.num").all_inner_texts()) == ["3", "2", "0", "0", "1"]
     async with page.expect_download() as download:
         await row.locator("a[download]").click()
@@ -96,9 +96,9 @@ async def test_a_supervisor_pauses_an_agent(visit: Visitors, stage: Stage) -> No
     await row.locator("select[name=code]").select_option("training")
     await row.locator("button:has-text('Pause')").click()
     # Not the word alone: it stands in the list of reasons too.
-    await expect(row).to_contain_text("on pause Training", timeout=2000)
+    await expect(row).to_contain_text("on pause Training", timeout=10000)
     await row.locator("button:has-text('Log out')").click()
-    await expect(row).to_contain_text("logged out", timeout=2000)
+    await expect(row).to_contain_text("logged out", timeout=10000)
 
 
 async def test_a_supervisor_sets_a_rank(visit: Visitors, stage: Stage) -> None:
