@@ -109,6 +109,22 @@ async def test_a_half_typed_answer_outlives_every_renewal_and_the_talk(visit: Vi
     assert await kept(stage.database, call_id) == {"convenient": "yes", "age": 12}
 
 
+async def test_script_and_card_stand_one_above_the_other_on_a_narrow_screen(
+    visit: Visitors, stage: Stage
+) -> None:
+    """Side by side a phone's width would leave neither of them room for a word."""
+    person, call_id = await at_talk(visit, stage)
+    await answered(stage, call_id)
+    page = person.page
+    for width, above in ((1366, False), (1024, True), (390, True)):
+        await page.set_viewport_size({"width": width, "height": 844})
+        script = await page.locator(".beside #script").bounding_box()
+        about = await page.locator(".beside .about").bounding_box()
+        assert script is not None
+        assert about is not None
+        assert (about["y"] >= script["y"] + script["height"]) is above, width
+
+
 async def test_a_wrong_answer_is_said_and_stays(visit: Visitors, stage: Stage) -> None:
     """In Russian too; nothing of it is kept."""
     person, call_id = await at_talk(visit, stage, "ru")

@@ -17,11 +17,13 @@ from dialer.db import tables as t
 from dialer.demo.voices import write_wav
 from dialer.httpkit.access import Actor, Role
 from dialer.ids import new_id
+from dialer.inbound.http import INBOUND
 from dialer.recordings.http import RECORDINGS
 from dialer.recordings.recorder import make_day, relative_path
 from dialer.reviews.http import REVIEW_FORMS, REVIEWS
 from dialer.reviews.model import shipped
 from dialer.voicemail import store as voicemail
+from ivr_flows import shipped as flows
 from support.came import DIALLED, came_in, number_of
 from support.flow_pages import a_call
 from support.promises import ROUND_THE_CLOCK
@@ -50,6 +52,7 @@ async def show_calls(made: Showcase) -> None:
     talks = await _talks(made)
     await _recordings(made, talks)
     await _script_runs(made, talks)
+    await _surveys(made, talks)
     await _came_in(made)
     await _waits(made)
     await _messages(made)
@@ -117,6 +120,29 @@ async def _script_runs(made: Showcase, talks: list[UUID]) -> None:
         )  # fmt: skip
     async with made.stage.database.tenant(TENANT) as conn:
         await conn.execute(insert(t.script_run), rows)
+
+
+async def _surveys(made: Showcase, talks: list[UUID]) -> None:
+    """What customers said after their talks: most to the end, some hung up on the way."""
+    dice, now, a = random.Random(4), utc_now(), t.attempt.c
+    boss = made.boss
+    flow = await made.web.app[INBOUND].write(boss, flows.text("rating", made.locale))
+    await made.web.app[INBOUND].publish(boss, "rating", flow.version, "live")
+    rows = []
+    async with made.stage.database.tenant(TENANT) as conn:
+        query = select(a.id, a.agent_id).where(a.id.in_(talks[:24]), a.agent_id.is_not(None))
+        for n, (call, agent_id) in enumerate((await conn.execute(query)).all()):
+            answers = {"rating.agent": dice.choice("3445555")} if n % 6 else {}
+            if n % 4:
+                answers |= {"rating.settled": dice.choice(("yes", "yes", "no"))} if answers else {}
+            rows.append(
+                {
+                    "tenant_id": TENANT, "call_id": call, "attempt_id": call, "agent_id": agent_id,
+                    "flow": "rating", "version": flow.version, "answers": answers,
+                    "finished": len(answers) == 2, "began_at": now - timedelta(minutes=3 * n + 1),
+                }
+            )  # fmt: skip
+        await conn.execute(insert(t.talk_survey), rows)
 
 
 def _queue(made: Showcase, n: int) -> str:

@@ -120,6 +120,7 @@ async def _segments(made: Showcase) -> None:
         ids = {row.key: row.id for row in await conn.execute(select(f.key, f.id))}
     name = made.say("Выручка и последний визит", "Revenue and last visit")
     grid = await service.add_grid(made.boss, name, (ids["revenue"], 3), (ids["last_visit"], 3))
+    await service.recount_grid(made.boss, grid.id)
     made.names["grid_id"] = grid.id
 
 

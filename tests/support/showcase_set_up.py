@@ -24,6 +24,7 @@ from dialer.queues.http import QUEUES
 from dialer.queues.model import Overflow
 from dialer.scripts import shipped as scripts
 from dialer.scripts.service import ScriptService
+from dialer.users.http import USERS
 from ivr_flows import shipped as flows
 from support.came import DIALLED
 from support.showcase import SERVER, Showcase
@@ -74,6 +75,7 @@ async def _kept_things(made: Showcase) -> None:
         made.say("Жалоба", "Complaint"),
     ]  # fmt: skip
     await app[REASONS].write(SERVER, reasons)
+    await app[USERS].add_token(boss, made.say("Обмен с CRM", "Exchange with the CRM"))
 
 
 async def _queues(made: Showcase) -> None:
