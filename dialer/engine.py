@@ -209,6 +209,7 @@ class Engine:
                     "errands": self._run_errands,
                     "commands": self._run_commands,
                     "switchboard": self.switchboard.run,
+                    "ways": self.reception.leader.ways.run,
                     "unwanted": self.unwanted.run,
                     "phones": self.phones.run,
                     "browsers": self.browsers.run,

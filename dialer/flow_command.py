@@ -178,7 +178,7 @@ def simulate_command(
         if isinstance(step.action, GoTo):
             play.told(step.action, position)
             flow = _other(flow, source, step.action.flow)
-            position = interpreter.begin(flow, variables=position.variables, language=position.language)
+            position = interpreter.go_on(flow, position)
             event = Began()
             continue
         event = play.carry_out(step.action, position, flow.states[position.state].verb)

@@ -17,6 +17,7 @@ from ivr_flows.properties import (
     GIVEN,
     ConditionProperties,
     GatherProperties,
+    GotoFlowProperties,
     HttpRequestProperties,
     LookupProperties,
     MenuProperties,
@@ -276,13 +277,21 @@ class _Look:
             }
             for name, state in self.flow.states.items()
         }
+        again = self.flow.initial_state
+        for name, state in self.flow.states.items():
+            about = state.properties
+            if isinstance(about, GotoFlowProperties) and about.flow == self.flow.name and again in ways:
+                ways[name].setdefault(again, "")  # the flow from its beginning
         for round_ in _rounds(ways):
             shown = " → ".join((*round_, round_[0]))
-            event = ways[round_[-1]].get(round_[0], "") or "default"
-            path = f"states.{round_[-1]}.transitions"
-            own = f"{path}.{event}" if event in self.flow.states[round_[-1]].transitions else path
+            event, state = ways[round_[-1]].get(round_[0], ""), self.flow.states[round_[-1]]
+            path = f"states.{state.name}.transitions"
+            if not event and state.verb is Verb.GOTO_FLOW:
+                path = f"states.{state.name}.properties.flow"
+            elif (branch := event or "default") in state.transitions:
+                path = f"{path}.{branch}"
             yield self.bad(
-                own,
+                path,
                 "loop",
                 "a caller who does nothing goes round for ever: {way}; lead one of these events elsewhere",
                 way=shown,

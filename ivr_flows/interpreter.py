@@ -28,6 +28,9 @@ from ivr_flows.model import (
 
 #: So many states may pass without anything to be done; more is a loop.
 MOST_STATES: Final = 1_000
+#: So many states a call may come to, through all flows: flows that lead into one another, a line that presses
+#: keys by itself.
+MOST_WALKED: Final = 2_000
 #: So often a call may be saved by `on_error`.
 MOST_ERRORS: Final = 3
 #: The phase in which the caller hears the polite end.
@@ -59,6 +62,12 @@ def begin(flow: Flow, *, variables: Mapping[str, Any], language: str = "") -> Po
     return Position(flow.name, flow.initial_state, clean, 0, known)
 
 
+def go_on(flow: Flow, before: Position) -> Position:
+    """Before the first state of a flow that another leads to, with what is known."""
+    at = begin(flow, variables=before.variables, language=before.language)
+    return replace(at, served=before.served, errors=before.errors, walked=before.walked)
+
+
 def step(flow: Flow, position: Position, event: Event, *, now: datetime) -> Step:
     """What is to be done now that this has happened. It never raises; `now` is aware.
 
@@ -86,7 +95,7 @@ class _Way:
         if self.at.phase == POLITE:
             return self.end(Ended.FAILED, HangUp())
         state = self.flow.states.get(self.at.state)
-        if state is None:
+        if state is None or self.at.walked >= MOST_WALKED:
             return self.polite()
         if isinstance(event, Began):
             self.arrive(self.at.state)
@@ -147,7 +156,8 @@ class _Way:
     def arrive(self, name: str) -> None:
         """At the beginning of a state."""
         served = self.at.served or self.flow.states[name].serves
-        self.at = replace(self.at, state=name, phase="", tries=0, served=served)
+        walked = self.at.walked + 1
+        self.at = replace(self.at, state=name, phase="", tries=0, served=served, walked=walked)
 
     def polite(self) -> Step:
         """Nothing is left to do but to say so."""

@@ -7,6 +7,7 @@ neighbours, and what goes over several layers has a bend in each of them.
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ GAP_X: Final = 34
 GAP_Y: Final = 66
 BEND: Final = 30
 MARGIN: Final = 28
+#: A drawing has so many bends at most; in a large one the longest ways go straight, over what is between.
+MOST_BENDS: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +170,13 @@ def _rows(
         rows[layer[name]].append(name)
     chains: _Chains = []
     near = defaultdict[str, list[str]](list)
+    longest = _longest(ways, layer)
     for n, edge in enumerate(ways):
         if edge.source == edge.target:
             continue
         top, bottom = (edge.target, edge.source) if edge in turned else (edge.source, edge.target)
-        chain = [(f"\0{n}.{row}", row) for row in range(layer[top] + 1, layer[bottom])]
+        passed = range(layer[top] + 1, layer[bottom])
+        chain = [(f"\0{n}.{row}", row) for row in passed] if len(passed) <= longest else []
         for name, row in chain:
             rows[row].append(name)
         whole = [top, *(name for name, _ in chain), bottom]
@@ -194,6 +199,16 @@ def _rows(
     return best, chains
 
 
+def _longest(ways: Sequence[Edge], layer: Mapping[str, int]) -> int:
+    """How many bends a way may have."""
+    left = MOST_BENDS
+    for bends in sorted(abs(layer[edge.source] - layer[edge.target]) - 1 for edge in ways):
+        left -= max(bends, 0)
+        if left < 0:
+            return bends - 1
+    return len(layer)
+
+
 def _middle(places: list[int], own: float) -> float:
     return sum(places) / len(places) if places else own
 
@@ -209,7 +224,10 @@ def _crossings(rows: Sequence[Sequence[str]], near: Mapping[str, Sequence[str]])
             for one in sorted(near.get(name, ()), key=lambda x: at.get(x, -1))
             if one in at
         ]
-        count += sum(a > b for n, a in enumerate(ends) for b in ends[n + 1 :])
+        before: list[int] = []
+        for end in ends:
+            count += len(before) - bisect_right(before, end)
+            insort(before, end)
     return count
 
 

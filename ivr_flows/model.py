@@ -264,6 +264,8 @@ class Position:
     served: bool = False
     #: how often `on_error` was taken
     errors: int = 0
+    #: states that the call has come to, through all flows
+    walked: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As values that JSON knows."""
@@ -277,6 +279,7 @@ class Position:
             "phase": self.phase,
             "served": self.served,
             "errors": self.errors,
+            "walked": self.walked,
         }
 
     @classmethod

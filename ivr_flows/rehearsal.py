@@ -107,7 +107,7 @@ def rehearse(
                 event = Failed()
                 continue
             flow, event = found, Began()
-            position = interpreter.begin(flow, variables=position.variables, language=position.language)
+            position = interpreter.go_on(flow, position)
             continue
         if isinstance(action, Say | OfferAnswer):
             event = Played() if isinstance(action, Say) else Came("done")

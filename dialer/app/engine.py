@@ -42,6 +42,7 @@ from dialer.inbound.outgoing import Outgoing
 from dialer.inbound.reception import Reception
 from dialer.inbound.surveying import Surveying
 from dialer.inbound.verbs import carriers
+from dialer.inbound.ways import Ways
 from dialer.managed import Renderer
 from dialer.prompts.player import Prompts
 from dialer.recordings.recorder import Recorder
@@ -89,7 +90,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     steering = Steering(nodes, calls, tracker)
     letting_go = LettingGo(database, steering, outside, sounds, lambda: placer.agi_address)
     consulting = Consulting(database, steering, switchboard, letting_go)
-    leader, flows = Leader(database, calls, verbs), Flows()
+    leader, flows = Leader(calls, verbs, Ways(database)), Flows()
     handing_over = HandingOver(database, leader)
     return Engine(
         database=database,

@@ -31,6 +31,7 @@ from dialer.db.session import Database
 from dialer.destinations import store as destinations
 from dialer.destinations.model import Kind, find
 from dialer.inbound.leading import Bridged, Visit, tell
+from dialer.inbound.patience import patiently
 from dialer.trunks.model import Trunk, dial_string
 from ivr_flows.model import Came, Dial, Event, Failed, Transfer
 
@@ -99,7 +100,7 @@ class Forwarding:
         music: bool,
     ) -> Event:
         line = visit.line
-        targets = await self._targets(line.call.tenant_id, names)
+        targets = await patiently(agi, lambda: self._targets(line.call.tenant_id, names))
         came: list[str] = []
         for agent in targets.agents:
             found = await self._agent(agi, line, agent)

@@ -33,7 +33,6 @@ class Jumps:
             return Failed(str(error))
         async with self.database.tenant(call.tenant_id) as conn:
             await store.left_state(conn, call.tenant_id, call.attempt_id, "done")
-        before, visit.stands = visit.position, None
-        visit.flow = flow
-        visit.position = interpreter.begin(flow, variables=before.variables, language=before.language)
+        visit.stands, visit.flow = None, flow
+        visit.position = interpreter.go_on(flow, visit.position)
         return Began()

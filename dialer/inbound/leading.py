@@ -1,17 +1,16 @@
 """Leads somebody on the line through a flow, by what `step` says: each action is carried out, and gives one
 event.
 
-What the caller does is written down on the way; while the database is away the call goes on, and its way
-has a gap.
+What the caller does is written down on the way (`ways`). While the database is away for some seconds the call
+goes on; what it is needed for waits, and the caller hears music.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -24,19 +23,55 @@ from dialer.calls.switchboard import BRIDGE, HANGUP, MESSAGE, TIMEOUT, Switchboa
 from dialer.calls.table import CallTable, Line
 from dialer.clock import utc_now
 from dialer.contacts.known import card
-from dialer.db import events, tenants
+from dialer.db import tenants
 from dialer.db.session import Database
 from dialer.errors import ActionFailed, AgiHangup, DatabaseUnavailable
 from dialer.inbound import store
 from dialer.inbound.model import outcome
+from dialer.inbound.patience import patiently
 from dialer.inbound.store import Called
+from dialer.inbound.ways import Piece, Way, Ways
 from dialer.queues.model import Queue
 from dialer.surveys import store as surveys
 from ivr_flows import interpreter
 from ivr_flows.dispositions import DISPOSITION
-from ivr_flows.model import Action, Began, Ended, Event, Failed, Flow, HangUp, Position, Step
+from ivr_flows.model import (
+    Action,
+    Began,
+    CheckHours,
+    Ended,
+    Event,
+    Failed,
+    Flow,
+    GoTo,
+    HangUp,
+    Lookup,
+    Offer,
+    OfferAnswer,
+    OptOut,
+    Position,
+    RecordConsent,
+    Request,
+    RequestCallback,
+    Step,
+)
 
 log = structlog.get_logger(__name__)
+
+#: What ask the database before anything else, or nothing else: they are done again when it is back.
+AGAIN: Final = (
+    CheckHours,
+    GoTo,
+    Lookup,
+    Offer,
+    OfferAnswer,
+    OptOut,
+    RecordConsent,
+    Request,
+    RequestCallback,
+)
+#: Of these, what holds though the caller is gone before it could be written down.
+GIVEN: Final = (OfferAnswer, OptOut, RecordConsent, RequestCallback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +106,11 @@ class Visit:
     stood: Stood | None = None
     #: after a talk, of which they say how it was: what the call came to is settled
     survey: bool = False
+    #: what is to be written of all that
+    unwritten: Way = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.unwritten = Way(self.line.call, self.survey)
 
     @property
     def queue(self) -> str:
@@ -97,10 +137,10 @@ class Bridged(Exception):
 class Leader:
     """Leads people through flows: who has called us, and who was called without an agent."""
 
-    database: Database
     calls: CallTable
     #: by the kind of action; what is not here fails, and the flow goes on from `failed`
     carriers: Mapping[type[Action], Carrier]
+    ways: Ways
     #: who may come back to their flow
     _visits: dict[UUID, Visit] = field(default_factory=dict)
 
@@ -108,8 +148,8 @@ class Leader:
         self.calls.watchers.append(lambda _line, change: self._forget(change.after))
 
     def _forget(self, call: Call) -> None:
-        if not call.live:
-            self._visits.pop(call.attempt_id, None)
+        if not call.live and (visit := self._visits.pop(call.attempt_id, None)) is not None:
+            self.ways.later(visit.unwritten)
 
     def way(self, call_id: UUID) -> list[str]:
         """The states that the call has been in, through all flows."""
@@ -166,7 +206,13 @@ class Leader:
             log.warning("flow_action_unknown", action=type(action).__name__)
             return Failed(f"{type(action).__name__} is not carried out here")
         try:
+            if isinstance(action, AGAIN):
+                return await patiently(agi, lambda: carrier(agi, visit, action))
             return await carrier(agi, visit, action)
+        except AgiHangup:
+            if isinstance(action, GIVEN):  # they have said what they want
+                visit.unwritten.errands.append(lambda: carrier(agi, visit, action))
+            raise
         except (ActionFailed, DatabaseUnavailable) as error:
             call_id = str(visit.line.call.attempt_id)
             log.warning("flow_action_failed", call=call_id, state=visit.position.state, reason=str(error))
@@ -178,7 +224,8 @@ class Leader:
         if visit.survey:
             await self._finish(visit)
             return
-        await self._say(visit)
+        self._say(visit)
+        await self.ways.end(visit.unwritten)
         # Who has called us and has waited in vain has not been served; whom we have called was.
         served = visit.position.served or call.automatic or not call.queued_at
         if ended != Ended.FAILED and call.outcome is None and served:
@@ -188,70 +235,47 @@ class Leader:
     async def _finish(self, visit: Visit) -> None:
         """The customer has heard a survey to its end; their dialplan hangs up by itself."""
         call = visit.line.call
-        try:
-            async with self.database.tenant(call.tenant_id) as conn:
-                await surveys.finished(conn, call.tenant_id, call.attempt_id)
-        except DatabaseUnavailable as error:
-            log.warning("survey_end_not_kept", call=str(call.attempt_id), reason=str(error))
+        visit.unwritten.also.append(lambda conn: surveys.finished(conn, call.tenant_id, call.attempt_id))
+        await self.ways.end(visit.unwritten)
 
     async def _left(self, visit: Visit) -> None:
         """The caller is gone; what AMI says of it ends the call."""
         call = visit.line.call
         visit.line.ended_by = visit.line.ended_by or HungUpBy.CUSTOMER
         if not visit.survey:
-            await self._say(visit)
-        with contextlib.suppress(DatabaseUnavailable):  # the way of the call has a gap then
-            async with self.database.tenant(call.tenant_id) as conn:
-                await store.left_state(conn, call.tenant_id, call.attempt_id, "hung_up")
+            self._say(visit)
+        visit.unwritten.also.append(
+            lambda conn: store.left_state(conn, call.tenant_id, call.attempt_id, "hung_up")
+        )
+        await self.ways.end(visit.unwritten)
 
-    async def _say(self, visit: Visit) -> None:
+    @staticmethod
+    def _say(visit: Visit) -> None:
         """The flow is over for whom we have called: what it says that the call came to is kept."""
-        call, code = visit.line.call, visit.position.variables.get(DISPOSITION)
+        call, code, now = visit.line.call, visit.position.variables.get(DISPOSITION), utc_now()
         if call.inbound or not isinstance(code, str) or not code:
             return
-        try:
-            async with self.database.tenant(call.tenant_id) as conn:
-                await outcomes.by_flow(conn, call.tenant_id, call.attempt_id, code, utc_now())
-        except DatabaseUnavailable as error:
-            log.warning("flow_disposition_not_kept", call=str(call.attempt_id), reason=str(error))
+        visit.unwritten.also.append(
+            lambda conn: outcomes.by_flow(conn, call.tenant_id, call.attempt_id, code, now)
+        )
 
     async def _keep(self, visit: Visit, step: Step) -> None:
         """Write down where the caller was and is."""
         call, visit.position = visit.line.call, step.position
         if step.position.served and call.outcome is None and not visit.survey:
             self.calls.apply(call.attempt_id, Served(utc_now(), outcome=Result.CONTAINED))
-        collected = {name: value for each in step.passed for name, value in each.collected.items()}
-        visit.collected |= collected
+        for each in step.passed:
+            visit.collected |= each.collected
         now_in = None if step.position.ended else step.position.state
         stands = (visit.flow.name, now_in) if now_in else None
         if not step.passed and visit.stands == stands:
             return
         first = len(visit.way) - bool(visit.stands)  # the last row is of the state that was left
-        try:
-            async with self.database.tenant(call.tenant_id) as conn:
-                await store.stepped(
-                    conn,
-                    call.tenant_id,
-                    call.attempt_id,
-                    visit.flow.name,
-                    first,
-                    step.passed,
-                    now_in,
-                    utc_now(),
-                )
-                if now_in:
-                    told = {"call_id": str(call.attempt_id), "flow": visit.flow.name, "state": now_in}
-                    await events.emit(
-                        conn, "flow.step", told, tenant_id=call.tenant_id, campaign_id=call.campaign_id
-                    )
-                if collected:
-                    await store.tell(conn, call.tenant_id, call.attempt_id, collected)
-                if collected and visit.survey:
-                    await surveys.answered(conn, call.tenant_id, call.attempt_id, collected)
-        except DatabaseUnavailable as error:
-            log.warning("flow_step_not_kept", call=str(call.attempt_id), reason=str(error))
+        piece = Piece(visit.flow.name, first, step.passed, now_in, utc_now())
+        visit.unwritten.pieces.append(piece)
         visit.way[first:] = [*(each.state for each in step.passed), *([now_in] if now_in else [])]
         visit.stands = stands
+        await self.ways.keep(visit.unwritten)
 
 
 async def start(database: Database, flow: Flow, line: Line, known: Mapping[str, Any]) -> Position:

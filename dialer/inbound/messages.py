@@ -11,6 +11,7 @@ import math
 import sys
 from array import array
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -24,6 +25,7 @@ from dialer.db.session import Database
 from dialer.errors import AgiHangup
 from dialer.ids import new_id
 from dialer.inbound.leading import Visit
+from dialer.inbound.patience import patiently
 from dialer.recordings.recorder import BYTES_A_SECOND, make_day, relative_path, whole_within
 from dialer.recordings.waveform import HEADER
 from dialer.voicemail import store
@@ -54,10 +56,7 @@ class Messages:
         Raises AgiHangup."""
         call, now = visit.line.call, utc_now()
         path = relative_path(call.attempt_id, now, new_id())
-        async with self.database.tenant(call.tenant_id) as conn:
-            message_id = await store.begin(
-                conn, call.tenant_id, call.attempt_id, action.box, path, now, inbound=call.inbound
-            )
+        message_id = await patiently(agi, lambda: self._begin(call, action.box, path, now))
         file = self.folder / path
         await asyncio.to_thread(make_day, self.folder, path)
         try:
@@ -65,7 +64,7 @@ class Messages:
         except AgiHangup:  # Asterisk is gone, or was when it was asked
             reply = None
         hung_up = reply is None or reply.value == "hangup" or agi.hung_up.is_set()
-        heard = await self._kept(call, message_id, file, silent=reply is not None and reply.text == NOTHING)
+        heard = await self._kept(visit, message_id, file, silent=reply is not None and reply.text == NOTHING)
         if hung_up:
             if heard:
                 self.calls.apply(call.attempt_id, Served(utc_now(), outcome=Result.VOICEMAIL))
@@ -73,6 +72,12 @@ class Messages:
         if heard is None:
             return Failed("Asterisk has not recorded")
         return Came("done" if heard else "empty")
+
+    async def _begin(self, call: Call, box: str, path: str, now: datetime) -> int:
+        async with self.database.tenant(call.tenant_id) as conn:
+            return await store.begin(
+                conn, call.tenant_id, call.attempt_id, box, path, now, inbound=call.inbound
+            )
 
     async def _record(self, agi: AgiCall, file: Path, action: Voicemail) -> AgiReply:
         tone = ["BEEP"] if action.beep else []
@@ -82,20 +87,18 @@ class Messages:
             timeout_s=action.most_s + SLACK_S,
         )
 
-    async def _kept(self, call: Call, message_id: int, file: Path, *, silent: bool) -> bool | None:
+    async def _kept(self, visit: Visit, message_id: int, file: Path, *, silent: bool) -> bool | None:
         """See the file become whole, and throw away one in which nobody says anything: False. None: there is
-        none. `silent`: not one sample has come."""
+        none. `silent`: not one sample has come. It is written down with the call's way."""
         length_s = 0.0 if silent else await whole_within(file)
-        now, tenant_id, heard = utc_now(), call.tenant_id, None
-        if length_s is not None:
-            heard = not (silent or is_empty(await asyncio.to_thread(_samples, file)))
-        async with self.database.tenant(tenant_id) as conn:
-            if length_s is None:
-                await store.lose(conn, tenant_id, message_id, now)
-            else:
-                size = HEADER + round(length_s * BYTES_A_SECOND)
-                await store.keep(conn, tenant_id, message_id, length_s, size, now, empty=not heard)
-        log.info("message_recorded", call=str(call.attempt_id), seconds=length_s, heard=heard)
+        now, tenant_id = utc_now(), visit.line.call.tenant_id
+        if length_s is None:
+            visit.unwritten.also.append(lambda conn: store.lose(conn, tenant_id, message_id, now))
+            return None
+        heard = not (silent or is_empty(await asyncio.to_thread(_samples, file)))
+        about = message_id, length_s, HEADER + round(length_s * BYTES_A_SECOND), now
+        visit.unwritten.also.append(lambda conn: store.keep(conn, tenant_id, *about, empty=not heard))
+        log.info("message_recorded", call=str(visit.line.call.attempt_id), seconds=length_s, heard=heard)
         return heard
 
 

@@ -27,6 +27,8 @@ GONE_S: Final = 1.0
 CUT_AGAIN_S: Final = 0.1
 #: Of a sound that can be cut: the step of winding, and the keys for it, which no phone has.
 _NO_WINDING: Final = ("3000", "A", "B")
+#: So much of a question's sounds, as they are told to Read, goes into one command.
+READ_BYTES: Final = 1_500
 #: Where the keys of a question are put; how Read ended, and the keys, in one question.
 _KEYS = "DOZVON_KEYS"
 _READ: Final = "${READSTATUS}:${%s}" % _KEYS  # noqa: UP031 - braces of the dialplan's own
@@ -68,23 +70,41 @@ async def say(agi: AgiCall, sounds: Sequence[str], wanted: Say) -> Event:
 async def ask(agi: AgiCall, sounds: Sequence[str], wanted: Ask) -> Event:
     """Play all of it and take keys, by Asterisk's Read: it reads keys while it plays, and none is lost
     between two of our commands. Raises AgiHangup."""
-    if not wanted.barge_in:
-        for sound in sounds:
-            if await stream(agi, sound, "") is None:
-                return Failed(f"{sound} cannot be played")
-        sounds = ()
+    before, sounds = _parted(sounds) if wanted.barge_in else (sounds, ())
+    first = ""
+    for sound in before:
+        key = await stream(agi, sound, KEYS if wanted.barge_in else "")
+        if key is None:
+            return Failed(f"{sound} cannot be played")
+        if key:
+            first, sounds = key, ()
+            break
+    if first and first == wanted.until:
+        return Nothing()
+    if first and wanted.digits == 1:
+        return Pressed(first)
     # Read goes by these where it is given no time of its own.
-    times = f"TIMEOUT(response)={wanted.first_s:g},TIMEOUT(digit)={wanted.between_s:g}"
+    patience_s = wanted.between_s if first else wanted.first_s
+    times = f"TIMEOUT(response)={patience_s:g},TIMEOUT(digit)={wanted.between_s:g}"
     await agi.command("EXEC", "MSet", times)
     ends = f"t({wanted.until})" if wanted.until else "t"
-    arguments = [_KEYS, "&".join(sounds), str(wanted.digits), ends, "1"]
+    arguments = [_KEYS, "&".join(sounds), str(wanted.digits - len(first)), ends, "1"]
     await agi.command("EXEC", "Read", ",".join(arguments), timeout_s=SOUND_S)
     status, _, keys = (await agi.evaluate(_READ)).partition(":")
     # That the caller is gone may come behind the reply: who hangs up has not kept silent.
     if agi.hung_up.is_set() or status == "HANGUP":
         raise AgiHangup(command="Read")
-    pressed = "".join(key for key in keys if key in KEYS)
+    pressed = first + "".join(key for key in keys if key in KEYS)
     return Pressed(pressed) if pressed else Nothing()
+
+
+def _parted(sounds: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """What is played before, sound by sound, and what Read plays: as much as one command holds. A question of
+    many recorded words is longer than that."""
+    at, left = len(sounds), READ_BYTES
+    while at and (left := left - len(sounds[at - 1].encode()) - 1) >= 0:
+        at -= 1
+    return sounds[:at], sounds[at:]
 
 
 async def stream(agi: AgiCall, sound: str, stop_on: str) -> str | None:

@@ -7,14 +7,12 @@ who comes waits for it, and who waits goes on waiting.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -27,12 +25,13 @@ from dialer.calls.switchboard import HANGUP, LEFT, TIMEOUT, Switchboard
 from dialer.calls.table import CallTable, Wish
 from dialer.clock import utc_now
 from dialer.db.session import Database
-from dialer.errors import AgiHangup, AsteriskUnavailable, DatabaseUnavailable
+from dialer.errors import AsteriskUnavailable, DatabaseUnavailable
 from dialer.inbound import phrases, playing, store
 from dialer.inbound.company import Company
 from dialer.inbound.keeping import Keeping, Voices
 from dialer.inbound.leading import Bridged, Stood, Visit, tell
 from dialer.inbound.model import USUAL_WAIT_S
+from dialer.inbound.patience import patiently
 from dialer.queues import leaving, outlook, places, stays, waits
 from dialer.queues import store as queues_store
 from dialer.queues.announcing import Announcement, Told, announcement
@@ -42,11 +41,6 @@ from ivr_flows.model import Came, Enqueue, Event
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
-#: How long who comes to a queue is held while the database is away, and how often it is asked, seconds.
-PATIENCE_S: Final = 30.0
-AGAIN_S: Final = 0.5
 #: Where nothing is announced: there is no queue of that name.
 _SILENT = Announce(first_after_s=None, every_s=None)
 
@@ -116,7 +110,7 @@ class Waiting:
         DatabaseUnavailable where the database is away for long."""
         line, came_at = visit.line, utc_now()
         line.told = {**line.told, "reason": action.reason, "path": [*visit.way]}
-        wait, called, event = await _patiently(agi, lambda: self._come(visit, action, came_at))
+        wait, called, event = await patiently(agi, lambda: self._come(visit, action, came_at))
         if called is not None:  # we are calling them, they are calling us
             with contextlib.suppress(AsteriskUnavailable):
                 await self.switchboard.hang_up(called, HungUpBy.SERVER)
@@ -331,30 +325,6 @@ class Waiting:
         own = await self.voices.known(call.tenant_id, language)
         heard = phrases.of(said, language, own, callback_key=announce.offer_callback_key)
         return said, await self.voices.resolve(call.tenant_id, heard)
-
-
-async def _patiently(agi: AgiCall, work: Callable[[], Awaitable[T]]) -> T:
-    """Do it as soon as the database is there; the caller hears music meanwhile. Raises AgiHangup, and
-    DatabaseUnavailable when it was away for `PATIENCE_S`."""
-    until_s, waits = time.monotonic() + PATIENCE_S, False
-    while True:
-        try:
-            done = await work()
-        except DatabaseUnavailable as error:
-            if time.monotonic() >= until_s:
-                raise
-            log.warning("queue_entry_waits", channel=agi.channel_id, reason=str(error))
-        else:
-            if waits:
-                await agi.command("SET", "MUSIC", "OFF")
-            return done
-        if not waits:
-            await agi.command("SET", "MUSIC", "ON")
-            waits = True
-        with contextlib.suppress(TimeoutError):  # nothing tells when a database is back
-            async with asyncio.timeout(AGAIN_S):
-                await agi.hung_up.wait()
-            raise AgiHangup(command="SET MUSIC")
 
 
 def _not_ended(call: Call, error: DatabaseUnavailable) -> None:

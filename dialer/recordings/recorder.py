@@ -8,11 +8,13 @@ in the header of a finished WAV is the length of what follows.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
-from collections.abc import Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -28,9 +30,13 @@ from dialer.recordings.waveform import HEADER
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 #: Asterisk closes the file within milliseconds of the hang-up; a file not whole after this is lost.
 WHOLE_WITHIN_S = 10.0
 LOOK_S = 0.1
+#: How often a database that is away is asked again, seconds.
+AGAIN_S: Final = 2.0
 #: 16-bit samples at 8000 a second.
 BYTES_A_SECOND = 16000
 
@@ -84,6 +90,7 @@ class Recorder:
     nodes: Nodes
     folder: Path
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _closing: asyncio.Event = field(default_factory=asyncio.Event)
     #: being begun
     _beginning: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -143,6 +150,7 @@ class Recorder:
 
     async def close(self) -> None:
         """Wait for what was begun."""
+        self._closing.set()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -178,16 +186,13 @@ class Recorder:
                 select(messages.id).where(messages.tenant_id == tenant_id, messages.call_id == call_id)
             ),
         )
-        try:
+
+        async def left() -> Sequence[str]:
             async with self.database.tenant(tenant_id) as conn:
-                paths = await conn.scalars(
-                    select(r.path).where(r.tenant_id == tenant_id, of_call, r.status == "writing")
-                )
-        except DatabaseUnavailable as error:
-            # `settle_left` finds it at the next start.
-            log.warning("recording_not_settled", call=str(call_id), reason=str(error))
-            return
-        for path in paths:
+                written = r.tenant_id == tenant_id, of_call, r.status == "writing"
+                return (await conn.scalars(select(r.path).where(*written))).all()
+
+        for path in await self._when_there(left) or ():
             await self._settle(tenant_id, path, at)
 
     async def _settle(self, tenant_id: int, path: str, at: datetime) -> None:
@@ -196,7 +201,8 @@ class Recorder:
         if seconds is not None:
             size = (self.folder / path).stat().st_size
             sha256 = await asyncio.to_thread(waveform.digest, self.folder / path)
-        try:
+
+        async def settle() -> None:
             async with self.database.tenant(tenant_id) as conn:
                 await conn.execute(
                     update(recording)
@@ -209,6 +215,19 @@ class Recorder:
                         ended_at=at,
                     )
                 )
-        except DatabaseUnavailable as error:
-            # `settle_left` finds it at the next start.
-            log.warning("recording_not_settled", file=path, reason=str(error))
+
+        await self._when_there(settle)
+
+    async def _when_there(self, work: Callable[[], Awaitable[T]]) -> T | None:
+        """Do it as soon as the database is there; None: we end before, and `settle_left` finds it at the next
+        start."""
+        while True:
+            try:
+                return await work()
+            except DatabaseUnavailable as error:
+                if self._closing.is_set():
+                    log.warning("recording_not_settled", reason=str(error))
+                    return None
+            with contextlib.suppress(TimeoutError):  # nothing tells when a database is back
+                async with asyncio.timeout(AGAIN_S):
+                    await self._closing.wait()

@@ -7,18 +7,23 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy import select
 from support.callers import (
     END,
     add_number,
     add_queue,
     call_in,
     gone_afterwards,
+    leave,
     path,
     until_at,
     until_call,
 )
-from support.centre import Centre
+from support.centre import TENANT, Centre
 from support.postgres import FreshDatabase
+
+from dialer.db.tables import do_not_call, recording
+from dialer.voicemail.service import VoicemailService
 
 #: A question that nobody answers: it ends by itself.
 HELLO = {
@@ -32,6 +37,13 @@ SALES = {
     "type": "enqueue",
     "properties": {"queue": "sales"},
     "transitions": {"timeout": "later", "default": "end"},
+}
+TO_OUT = {**HELLO, "transitions": {"default": "out"}}
+OUT = {
+    "name": "out",
+    "type": "opt_out",
+    "properties": {"scope": "all"},
+    "transitions": {"done": "later", "default": "end"},
 }
 LATER = {**HELLO, "name": "later", "transitions": {"default": "end"}}
 
@@ -93,3 +105,89 @@ async def test_whose_wait_is_over_meanwhile_goes_on_as_the_queue_says(
             await until_led_to(centre, call.id, "later")
         call = await until_call(centre, "ended")
         assert ("later", "nothing") in await path(centre, call.id)
+
+
+async def test_the_way_of_who_goes_on_meanwhile_has_no_gap(centre: Centre, _fresh: FreshDatabase) -> None:
+    """What could not be written is written when the database is back."""
+    await add_number(centre, [HELLO | {"transitions": {"default": "later"}}, LATER, END])
+    await call_in(centre)
+    call = await until_at(centre, "hello")
+    async with away(_fresh):
+        await until_led_to(centre, call.id, "later")
+    await until_call(centre, "ended")
+    assert await path(centre, call.id) == [("hello", "nothing"), ("later", "nothing"), ("end", "done")]
+
+
+async def test_who_wants_no_calls_is_heard_though_the_database_is_away(
+    centre: Centre, _fresh: FreshDatabase
+) -> None:
+    """They wait for it to music, and it is written down."""
+    await add_number(centre, [TO_OUT, OUT, LATER, END])
+    await call_in(centre)
+    call = await until_at(centre, "hello")
+    async with away(_fresh):
+        await until_led_to(centre, call.id, "out")
+    await until_call(centre, "ended")
+    assert ("out", "done") in await path(centre, call.id)
+    assert await refused(centre) == ["+79161112233"]
+
+
+async def test_who_leaves_meanwhile_is_called_no_more_either(centre: Centre, _fresh: FreshDatabase) -> None:
+    """They have said so before they were gone."""
+    out = {
+        "name": "out",
+        "type": "opt_out",
+        "properties": {"scope": "all"},
+        "transitions": {"default": "end"},
+    }
+    await add_number(centre, [HELLO | {"transitions": {"default": "out"}}, out, END])
+    await call_in(centre)
+    call = await until_at(centre, "hello")
+    async with away(_fresh):
+        await until_led_to(centre, call.id, "out")
+        async with centre.manager("Hangup") as link:
+            await leave(centre)
+            await centre.until_hangup(link, "dozvon-caller", within_s=60)
+
+    async def written() -> bool:
+        return await refused(centre) == ["+79161112233"]
+
+    await centre.until_seen("the number on the list", written, within_s=40)
+
+
+async def test_a_message_that_ends_meanwhile_is_kept(centre: Centre, _fresh: FreshDatabase) -> None:
+    """Supervisors have it when the database is back, and it is what the call came to."""
+    message = {
+        "name": "message",
+        "type": "voicemail",
+        "properties": {"box": "sales", "most_s": 6},
+        "transitions": {"done": "later", "default": "end"},
+    }
+    await add_number(centre, [message, LATER, END])
+    async with gone_afterwards(centre):
+        await call_in(centre)
+        call = await until_at(centre, "message")
+        await until_recorded(centre)
+        async with away(_fresh):
+            await until_led_to(centre, call.id, "later")
+        call = await until_call(centre, "ended")
+    assert call.result == "voicemail"
+    service = VoicemailService(centre.database, centre.settings.recording_dir)
+    assert [one.box for one in await service.messages(centre.actor)] == ["sales"]
+    assert await path(centre, call.id) == [("message", "done"), ("later", "nothing"), ("end", "done")]
+
+
+async def until_recorded(centre: Centre) -> None:
+    """Wait until the row of the message stands."""
+
+    async def stands() -> bool:
+        async with centre.database.tenant(TENANT) as conn:
+            return await conn.scalar(select(recording.c.path)) is not None
+
+    await centre.until_seen("the row of a message", stands, within_s=40)
+
+
+async def refused(centre: Centre) -> list[str]:
+    """The numbers that nobody calls."""
+    async with centre.database.tenant(TENANT) as conn:
+        return list(await conn.scalars(select(do_not_call.c.mark)))

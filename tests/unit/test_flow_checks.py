@@ -87,6 +87,11 @@ BROKEN: dict[str, list[tuple[Flow, dict[Named, Any], list[str]]]] = {
             {},
             ["states.q.transitions.full"],
         ),
+        (
+            flow(say("a", "b"), state("b", "goto_flow", {"failed": "end"}, flow="test")),
+            {},
+            ["states.b.properties.flow"],
+        ),
     ],
     "no_variable": [(flow(say("a", "end", "Hi {nobody}")), {}, ["states.a.properties"])],
     "no_flow": [(flow(GOTO), {Named.FLOW: {"one"}}, ["states.a.properties.flow"])],

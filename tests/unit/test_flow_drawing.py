@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ivr_flows import shipped
 from ivr_flows.drawing import mermaid, svg
-from ivr_flows.layout import GAP_X, HEIGHT, WIDTH, edges, layout
+from ivr_flows.layout import GAP_X, HEIGHT, MOST_BENDS, WIDTH, edges, layout
 from ivr_flows.loader import from_document
 from ivr_flows.model import LANGUAGES, Flow
 
@@ -86,6 +86,21 @@ def test_a_state_stands_below_all_that_lead_to_it() -> None:
     ]
     boxes = layout(from_document({"name": "x", "initial_state": "a", "states": states}, checked=False)).boxes
     assert boxes["a"].y < boxes["b"].y < boxes["c"].y < boxes["d"].y
+
+
+def test_a_long_flow_is_drawn_with_a_few_thousand_bends() -> None:
+    """A thousand questions that all lead to the end, too: the longest ways go straight, or a page of it would
+    be half a million points."""
+    states: list[dict[str, Any]] = [
+        {"name": f"s{n}", "type": "menu", "properties": {"prompt": "?"}, "transitions": {"1": f"s{n + 1}"}}
+        for n in range(999)
+    ]
+    for state in states:
+        state["transitions"]["default"] = "s999"
+    states.append({"name": "s999", "type": "hangup"})
+    flow = from_document({"name": "long", "initial_state": "s0", "states": states}, checked=False)
+    placed_well(flow)
+    assert sum(len(line.points) - 2 for line in layout(flow).lines) <= 2 * MOST_BENDS
 
 
 def test_mermaid_has_every_state_and_way_and_no_other_text() -> None:

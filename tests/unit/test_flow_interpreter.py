@@ -12,7 +12,7 @@ from support.flows import NOON, document, one, run, start
 
 from dialer.errors import BadFlow
 from ivr_flows import shipped
-from ivr_flows.interpreter import begin, step
+from ivr_flows.interpreter import MOST_WALKED, begin, go_on, step
 from ivr_flows.loader import from_document
 from ivr_flows.model import (
     EVENTS,
@@ -22,6 +22,7 @@ from ivr_flows.model import (
     Event,
     Failed,
     Flow,
+    GoTo,
     HangUp,
     HungUp,
     Nothing,
@@ -94,6 +95,30 @@ def test_a_state_that_is_gone_is_a_polite_end() -> None:
     flow = one("say", {"prompt": "Hi"}, "done")
     at = Position("test", "gone", {}, 0, "en")
     assert step(flow, at, Played(), now=NOON).action == POLITE
+
+
+def test_flows_that_lead_into_one_another_come_to_an_end() -> None:
+    """After so many states of all flows together the caller hears the polite end."""
+    flow = one("goto_flow", {"flow": "other"})
+    at, rounds = start(flow), 1
+    while at.action == GoTo("other"):
+        at, rounds = step(flow, go_on(flow, at.position), Began(), now=NOON), rounds + 1
+    assert (at.action, rounds) == (POLITE, MOST_WALKED + 1)
+
+
+def test_a_line_that_presses_keys_by_itself_is_let_go() -> None:
+    """A menu whose key leads back to it does not hold a line for ever."""
+    flow = from_document(document("menu", {"prompt": "?"}, {"1": "it", "nothing": "end"}))
+    at = run(flow, *[Pressed("1")] * MOST_WALKED)
+    assert at.action == POLITE
+    assert at.position.variables == start(flow).position.variables
+
+
+def test_what_was_known_goes_along_to_another_flow() -> None:
+    """Variables, the language, that the caller was served, and how much of the call's patience is used up."""
+    at = Position("one", "x", {"a": 1}, 2, "ru", phase="shown", served=True, errors=2, walked=7)
+    flow = one("say", {"prompt": "Hi"}, "done")
+    assert go_on(flow, at) == Position("test", "it", {"a": 1}, 0, "ru", served=True, errors=2, walked=7)
 
 
 # -- any flow, any events ------------------------------------------------------------------------------------
