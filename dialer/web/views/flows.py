@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -26,6 +28,7 @@ from dialer.web.render import page
 from dialer.web.views.door import see
 from ivr_flows import drawing, loader
 from ivr_flows.changes import Changes, changes
+from ivr_flows.drawing import Mark
 from ivr_flows.model import Flow
 
 routes = web.RouteTableDef()
@@ -125,11 +128,16 @@ async def _version(request: web.Request, actor: Actor, status: int = 200) -> web
         status=status,
         row=row,
         version=found,
-        picture=Markup(drawing.svg(flow)),  # noqa: S704 - it escapes what it writes
+        picture=await _picture(flow),
         problems=await service.hindrances(actor, row.name, number),
         changed=changes(live_one.document, found.document) if live_one and live_one is not found else None,
         numbers=[each for each in await service.numbers(actor) if each.flow_id == row.id and each.active],
     )
+
+
+async def _picture(flow: Flow, marks: Mapping[str, Mark] = MappingProxyType({})) -> Markup:
+    """The drawing. Of a thousand states it takes a second, in which other pages go on."""
+    return Markup(await asyncio.to_thread(drawing.svg, flow, marks))  # noqa: S704 - it escapes
 
 
 async def flow_row(request: web.Request, actor: Actor) -> FlowRow:
@@ -166,7 +174,7 @@ async def _traffic(
     marks = {name: each.mark for name, each in traffic.items()}
     return {
         "drawn": drawn,
-        "picture": Markup(drawing.svg(flow, marks)) if flow else None,  # noqa: S704 - it escapes
+        "picture": await _picture(flow, marks) if flow else None,
         "states": _states(flow, traffic),
         "asked": asked,
         "spans": tuple(SPANS),
