@@ -34,6 +34,9 @@ class AtWorkOut(Out):
     name: str
     state: AgentState
     since: datetime = Field(description="when this state began")
+    held_at: datetime | None = Field(
+        description="the agent has put the customer on hold then; null: nobody is"
+    )
     pause_code: str | None
     pause_limit_s: int | None = Field(description="how long such a pause may last; null: no limit")
     over_limit: bool = Field(description="the pause has lasted for longer")
@@ -49,6 +52,7 @@ class AtWorkOut(Out):
             name=one.agent.name,
             state=one.shift.state,
             since=one.shift.state_since,
+            held_at=one.held_at,
             pause_code=one.shift.pause_code,
             pause_limit_s=one.pause_limit_s,
             over_limit=one.over_limit(at),

@@ -14,10 +14,12 @@ from typing import Final
 from dialer.agents.model import Agent, AgentState, Shift
 from dialer.reports.present import Pace, WaitingCallers
 
-#: The order in which states are shown: first what costs the most attention.
-STATES: Final = tuple(
-    AgentState(name) for name in ("lost", "talking", "wrap_up", "reserved", "ready", "paused", "calling")
-)
+#: What pages say of a talk whose customer is on hold; the agent's state is `talking`.
+HOLD: Final = "hold"
+#: What agents do, as pages say it: first what costs the most attention.
+SHOWN: Final = ("lost", "talking", HOLD, "wrap_up", "reserved", "ready", "paused", "calling")
+#: Their states, in that order.
+STATES: Final = tuple(AgentState(name) for name in SHOWN if name != HOLD)
 #: Who takes calls, now or after the present one.
 AT_WORK: Final = frozenset({AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP})
 #: Calls under way by what a supervisor asks of them: not answered yet, ringing of these, answered and without
@@ -43,6 +45,18 @@ class AtWork:
     queue: str | None = None
     #: how long a pause of this code may last, seconds; None: as long as one likes, or no pause
     pause_limit_s: int | None = None
+    #: the agent has put the customer on hold then; None: nobody is
+    held_at: datetime | None = None
+
+    @property
+    def shown(self) -> str:
+        """One of SHOWN."""
+        return HOLD if self.held_at is not None else self.shift.state.value
+
+    @property
+    def shown_since(self) -> datetime:
+        """Since when."""
+        return self.held_at or self.shift.state_since
 
     def over_limit(self, now: datetime) -> bool:
         """Whether the pause has lasted for longer than its code allows."""
@@ -109,6 +123,11 @@ class Now:
     def by_state(self) -> dict[AgentState, int]:
         """Agents by state, in the order of STATES; every state is there."""
         return {state: sum(one.shift.state is state for one in self.agents) for state in STATES}
+
+    @property
+    def by_shown(self) -> dict[str, int]:
+        """As `by_state`, but those whose customer is on hold apart from those who talk."""
+        return {name: sum(one.shown == name for one in self.agents) for name in SHOWN}
 
     def agents_in(self, state: str) -> int:
         """Agents in one state, by its name."""

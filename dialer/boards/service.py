@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import people
 from dialer.agents import store as agents
-from dialer.agents.model import Shift
+from dialer.agents.model import AgentState, Shift
 from dialer.boards import store
 from dialer.boards.model import (
     STATES,
@@ -131,7 +131,7 @@ async def read_now(conn: AsyncConnection, tenant_id: int, now: datetime) -> Now:
     limits = await store.pause_limits(conn, tenant_id)
     rows = await store.campaigns(conn, tenant_id)
     calls = await store.calls(conn, tenant_id)
-    none = Whose(None, None, None)
+    none = Whose(None, None, None, None)
     at_work = []
     for shift in shifts:
         if shift.state not in STATES:
@@ -139,7 +139,15 @@ async def read_now(conn: AsyncConnection, tenant_id: int, now: datetime) -> Now:
         mine = whose.get(shift.id, none)
         limit = limits.get(shift.pause_code) if shift.pause_code else None
         at_work.append(
-            AtWork(known[shift.agent_id], shift, mine.campaign_id, mine.campaign, mine.queue, limit)
+            AtWork(
+                known[shift.agent_id],
+                shift,
+                mine.campaign_id,
+                mine.campaign,
+                mine.queue,
+                limit,
+                mine.held_at if shift.state is AgentState.TALKING else None,
+            )
         )
     at_work.sort(key=lambda one: (STATES.index(one.shift.state), one.shift.state_since, one.agent.name))
     return Now(

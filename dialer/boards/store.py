@@ -33,10 +33,13 @@ _CALLS = Prepared(
      GROUP BY campaign_id, state
     """
 )
-#: Whose call an agent has, of those that were dialled and those that have come in.
+#: Whose call an agent has, of those that were dialled and those that have come in. Who is asked about a
+#: customer has that call, too, and has put nobody on hold.
 _WHOSE = Prepared(
     """
-    SELECT s.id AS session_id, c.id, c.name, i.queue
+    SELECT s.id AS session_id, c.id, c.name, i.queue,
+           CASE WHEN s.id = coalesce(a.session_id, i.session_id)
+                THEN coalesce(a.held_at, i.held_at) END AS held_at
       FROM agent_session s
       LEFT JOIN attempt a ON a.tenant_id = s.tenant_id AND a.id = s.attempt_id
       LEFT JOIN inbound_call i ON i.tenant_id = s.tenant_id AND i.id = s.attempt_id
@@ -109,6 +112,8 @@ class Whose:
     campaign: str | None
     #: of a caller
     queue: str | None
+    #: the agent has put the customer on hold then
+    held_at: datetime | None
 
 
 async def campaigns(conn: AsyncConnection, tenant_id: int) -> list[CampaignRow]:
@@ -133,7 +138,7 @@ async def calls(conn: AsyncConnection, tenant_id: int) -> dict[int, dict[str, in
 async def whose(conn: AsyncConnection, tenant_id: int) -> dict[UUID, Whose]:
     """By shift: the campaign of the call that the agent has."""
     return {
-        row.session_id: Whose(row.id, row.name, row.queue)
+        row.session_id: Whose(row.id, row.name, row.queue, row.held_at)
         for row in await _WHOSE.rows(conn, tenant_id=tenant_id)
     }
 

@@ -1,5 +1,5 @@
-"""Promised calls of people who have called us: because they asked for it, because nobody served them, or of a
-message that they left.
+"""Promised calls of people who have called us: because they asked for it, of a flow or of an agent, because
+nobody served them, or of a message that they left.
 
 Who calls may be on no list, and the campaign of the number may have none: what is missing is made. A person
 who is promised a call by the campaign already is promised no second one.
@@ -20,6 +20,7 @@ from dialer.callbacks.store import CallbackRow
 from dialer.clock import utc_now
 from dialer.db.prepared import Prepared
 from dialer.errors import Invalid
+from scheduler.callbacks import State
 
 #: After this, where no time is named: the caller has put the phone down by then.
 SOON: Final = timedelta(seconds=15)
@@ -54,6 +55,12 @@ _PUT = Prepared(
 #: A number that another person of the campaign has too: their lead is as good, it is the number that rings.
 _LEAD_AT = Prepared(
     "SELECT id FROM lead WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND e164 = :e164"
+)
+_MADE_SINCE = Prepared(
+    """
+    SELECT created_at >= CAST(:since AS timestamptz) FROM lead
+     WHERE tenant_id = :tenant_id AND id = :lead_id
+    """
 )
 #: The person is called at the number from which they have called, unless they are being called now.
 _TURN = Prepared(
@@ -99,7 +106,7 @@ async def promise(
     Raises Invalid, NotAllowed, NotFound, WrongState: see `making.plan`.
     """
     now = utc_now()
-    lead = await store.lock_lead(conn, tenant_id, await _lead(conn, tenant_id, who))
+    lead = await store.lock_lead(conn, tenant_id, await lead_of(conn, tenant_id, who))
     assert lead is not None
     said = Asked(now + SOON if at is None else at, note=note)
     wish = making.wish_of(said, making.zones_of(lead), now)
@@ -110,7 +117,24 @@ async def promise(
     return await making.write(conn, tenant_id, planned, by=by, now=now, made_in=who.call_id)
 
 
-async def _lead(conn: AsyncConnection, tenant_id: int, who: Phoned) -> int:
+async def take_back(
+    conn: AsyncConnection, tenant_id: int, call_id: UUID, since: datetime, *, close: bool
+) -> None:
+    """What was promised in this call, which has begun then, is promised no more. A lead that was made for it
+    is over with it; so is any other where `close` says that the talk has settled it, else it is one of its
+    list again."""
+    made = await store.made_in(conn, tenant_id, call_id)
+    row = await store.lock(conn, tenant_id, made.id) if made is not None else None
+    if row is None or row.state is not State.WAITING:
+        return
+    ended = {"state": State.CANCELED.value, "reason": "replaced", "ended_at": utc_now()}
+    await store.change(conn, tenant_id, row.id, ended)
+    made_for_it = await _MADE_SINCE.value(conn, tenant_id=tenant_id, lead_id=row.lead_id, since=since)
+    await store.free_lead(conn, tenant_id, row.lead_id, close=close or made_for_it)
+
+
+async def lead_of(conn: AsyncConnection, tenant_id: int, who: Phoned) -> int:
+    """The lead at which they are called, which is made where there is none. Raises Invalid, NotFound."""
     await put_on_a_list(conn, tenant_id, who.campaign_id, who.contact_id)
     found = await store.lead_of(conn, tenant_id, who.campaign_id, who.contact_id, e164=who.e164)
     if found is None:

@@ -112,13 +112,10 @@ class CallbackService:
         raises."""
         async with self._database.tenant(actor.tenant_id) as conn:
             await _reach_person(conn, actor, contact_id)
-            lead_id = await store.lead_of(conn, actor.tenant_id, campaign_id, contact_id, add=False)
-            if lead_id is None:
+            lead = await store.lead_to_be(conn, actor.tenant_id, campaign_id, contact_id)
+            if lead is None:
                 if (lost := await store.missing(conn, actor.tenant_id, campaign_id, contact_id)) is not None:
                     raise lost
-                raise NotFound(what="lead of the person in the campaign", key=campaign_id)
-            lead = await store.read_lead(conn, actor.tenant_id, lead_id)
-            if lead is None:  # erased between the two looks
                 raise NotFound(what="lead of the person in the campaign", key=campaign_id)
             zones, now = making.zones_of(lead), utc_now()
             zone = cautious(zones, said.at if said and said.at.tzinfo else now)

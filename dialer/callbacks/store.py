@@ -114,7 +114,7 @@ _ROW = """
 """
 _FIND = Prepared(f"{_ROW} AND c.id = :id")
 _OPEN_OF_LEAD = Prepared(f"{_ROW} AND c.lead_id = :lead_id AND c.state IN ('waiting', 'dialling')")
-_MADE_IN = Prepared(f"{_ROW} AND c.made_in = :attempt_id AND c.lead_id = :lead_id ORDER BY c.id DESC LIMIT 1")
+_MADE_IN = Prepared(f"{_ROW} AND c.made_in = :call_id ORDER BY c.id DESC LIMIT 1")
 _PAGE = Prepared(
     f"""
     {_ROW}
@@ -134,19 +134,35 @@ _PAGE = Prepared(
      LIMIT :limit
     """
 )
-_LEAD = """
-    SELECT l.id, l.campaign_id, l.contact_id, l.e164, l.timezones, l.status, l.closed_reason,
+_OF_LEAD = """
            k.status AS campaign_status, k.mode, c.timezone, p.good_from, p.good_until,
            k.callback_away, k.callback_wait_s, k.callback_tries, k.callback_retry_s
+"""
+_LEAD = f"""
+    SELECT l.id, l.campaign_id, l.contact_id, l.e164, l.timezones, l.status, l.closed_reason, {_OF_LEAD}
       FROM lead l
       JOIN campaign k ON k.tenant_id = l.tenant_id AND k.id = l.campaign_id
       JOIN contact c ON c.tenant_id = l.tenant_id AND c.id = l.contact_id
       LEFT JOIN contact_phone p
         ON p.tenant_id = l.tenant_id AND p.contact_id = l.contact_id AND p.e164 = l.e164
      WHERE l.tenant_id = :tenant_id AND l.id = :lead_id
-"""
+"""  # noqa: S608 - texts of ours
 _LEAD_READ = Prepared(_LEAD)
 _LEAD_LOCKED = Prepared(f"{_LEAD} FOR UPDATE OF l")
+#: As it would be of somebody whom the campaign does not have yet, at the first number.
+_LEAD_TO_BE = Prepared(
+    f"""
+    SELECT 0 AS id, k.id AS campaign_id, c.id AS contact_id, p.e164,
+           CASE WHEN c.timezone IS NULL THEN p.timezones ELSE ARRAY[c.timezone] END AS timezones,
+           'new' AS status, CAST(NULL AS text) AS closed_reason, {_OF_LEAD}
+      FROM campaign k, contact c
+      JOIN contact_phone p ON p.tenant_id = c.tenant_id AND p.contact_id = c.id AND p.dead_since IS NULL
+     WHERE k.tenant_id = :tenant_id AND k.id = :campaign_id
+       AND c.tenant_id = :tenant_id AND c.id = :contact_id AND c.erased_at IS NULL
+     ORDER BY p.position
+     LIMIT 1
+    """  # noqa: S608 - texts of ours
+)
 _LEAD_OF = Prepared(
     """
     SELECT id FROM lead
@@ -236,11 +252,9 @@ async def open_of_lead(conn: AsyncConnection, tenant_id: int, lead_id: int) -> C
     return _row(row) if row else None
 
 
-async def made_in(
-    conn: AsyncConnection, tenant_id: int, attempt_id: UUID, lead_id: int
-) -> CallbackRow | None:
-    """The latest callback that was promised in a talk."""
-    row = await _MADE_IN.row(conn, tenant_id=tenant_id, attempt_id=attempt_id, lead_id=lead_id)
+async def made_in(conn: AsyncConnection, tenant_id: int, call_id: UUID) -> CallbackRow | None:
+    """The latest callback that was promised in a call."""
+    row = await _MADE_IN.row(conn, tenant_id=tenant_id, call_id=call_id)
     return _row(row) if row else None
 
 
@@ -293,9 +307,16 @@ async def lock_lead(conn: AsyncConnection, tenant_id: int, lead_id: int) -> Lead
     return _lead(await _LEAD_LOCKED.row(conn, tenant_id=tenant_id, lead_id=lead_id))
 
 
-async def read_lead(conn: AsyncConnection, tenant_id: int, lead_id: int) -> LeadRow | None:
-    """The lead as it stands: nobody waits for who only asks, and who asks waits for nobody."""
-    return _lead(await _LEAD_READ.row(conn, tenant_id=tenant_id, lead_id=lead_id))
+async def lead_to_be(
+    conn: AsyncConnection, tenant_id: int, campaign_id: int, contact_id: int
+) -> LeadRow | None:
+    """The person's lead in the campaign as it stands, or as it would be made: nobody waits for who only asks,
+    and who asks waits for nobody. None: it cannot be."""
+    lead_id = await lead_of(conn, tenant_id, campaign_id, contact_id, add=False)
+    if lead_id is not None:
+        return _lead(await _LEAD_READ.row(conn, tenant_id=tenant_id, lead_id=lead_id))
+    whose = {"tenant_id": tenant_id, "campaign_id": campaign_id, "contact_id": contact_id}
+    return _lead(await _LEAD_TO_BE.row(conn, **whose))
 
 
 def _lead(row: Any) -> LeadRow | None:

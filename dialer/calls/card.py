@@ -93,6 +93,8 @@ class Card:
     crm: CrmLink | None = None
     #: what is known of the person besides; None: nobody knows who it is
     about: About | None = None
+    #: there is somebody whom a call can be promised in the talk
+    promises: bool = True
 
 
 def shown_number(e164: str, *, whole: bool, current: bool = False) -> str:
@@ -239,6 +241,8 @@ async def of_call(
         call=row,
         crm=await crm_link(conn, tenant_id, row.campaign_id, who, row.e164, **ids),
         about=await about(conn, tenant_id, who.id, row.campaign_id, row.id) if who else None,
+        promises=row.lead_id is not None
+        or (row.direction is Direction.INBOUND and row.contact_id is not None and row.e164 != ""),
     )
 
 

@@ -30,8 +30,8 @@ _CHOICES_OF = """
 """
 _TALK = Prepared(
     f"""
-    SELECT a.id, a.campaign_id, a.lead_id, a.e164, a.state, a.created_at, a.connected_at, a.hung_up_at,
-           a.let_go_at, a.session_id, a.agent_id, g.user_id, a.disposition_id,
+    SELECT a.id, a.campaign_id, a.lead_id, a.contact_id, a.e164, a.state, a.created_at, a.connected_at,
+           a.hung_up_at, a.let_go_at, a.session_id, a.agent_id, g.user_id, a.disposition_id,
            EXISTS (SELECT FROM campaign_quota q
                     WHERE q.tenant_id = a.tenant_id AND q.campaign_id = a.campaign_id) AS has_quotas,
            {_CHOICES_OF}
@@ -43,8 +43,9 @@ _TALK = Prepared(
 #: Quotas count the people of the campaign's lists, whom it has called.
 _INBOUND_TALK = Prepared(
     f"""
-    SELECT a.id, a.campaign_id, CAST(NULL AS bigint) AS lead_id, a.e164, a.state, a.created_at,
-           a.connected_at, a.hung_up_at, a.let_go_at, a.session_id, a.agent_id, g.user_id, a.disposition_id,
+    SELECT a.id, a.campaign_id, CAST(NULL AS bigint) AS lead_id, a.contact_id, a.e164, a.state,
+           a.created_at, a.connected_at, a.hung_up_at, a.let_go_at, a.session_id, a.agent_id, g.user_id,
+           a.disposition_id,
            false AS has_quotas, {_CHOICES_OF}
       FROM inbound_call a LEFT JOIN agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
      WHERE a.tenant_id = :tenant_id AND a.id = :attempt_id
@@ -98,6 +99,7 @@ class Talk:
     id: UUID
     campaign_id: int
     lead_id: int | None
+    contact_id: int | None
     e164: str
     state: CallState
     created_at: datetime

@@ -10,8 +10,9 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.callbacks import making, store
+from dialer.callbacks import making, phoned, store
 from dialer.callbacks.making import Asked
+from dialer.callbacks.phoned import Phoned
 from dialer.calls import dispositions, retries
 from dialer.calls.dispositions import Choice, Talk
 from dialer.calls.model import CallState, Result
@@ -65,9 +66,9 @@ async def settle_lead(
     rules it out or names another time.
     """
     assert talk.lead_id is not None
-    if said is None and (talk.disposition_id is None or choice.kind == "callback"):
-        kept = await store.made_in(conn, tenant_id, talk.id, talk.lead_id)
-        if kept is not None and kept.state is State.WAITING and choice.kind not in RULED_OUT:
+    if said is None and _keeps(talk, choice):
+        kept = await store.made_in(conn, tenant_id, talk.id)
+        if kept is not None and kept.lead_id == talk.lead_id and kept.state is State.WAITING:
             again = retry.Again(kept.due_at, hold=Hold.CALLBACK)
             await hopper.talked(conn, tenant_id, talk.lead_id, talk.created_at, again)
             return
@@ -79,6 +80,35 @@ async def settle_lead(
     await promised.end_of_talk(conn, tenant_id, talk.id, talk.lead_id, now, again=planned is not None)
     if planned is not None:
         await making.write(conn, tenant_id, planned, by=by, now=now, made_in=talk.id)
+
+
+async def settle_caller(
+    conn: AsyncConnection,
+    tenant_id: int,
+    by: int | None,
+    talk: Talk,
+    choice: Choice,
+    said: Asked | None,
+    now: datetime,
+) -> None:
+    """What becomes of the call that somebody is promised who has called us: the campaign of the number makes
+    it. As in `settle_lead`, but no lead was called."""
+    if said is None and _keeps(talk, choice):
+        return
+    settled = choice.kind not in retry.AFTER_TALK
+    await phoned.take_back(conn, tenant_id, talk.id, talk.created_at, close=settled)
+    if said is None:
+        return
+    assert talk.contact_id is not None
+    who = Phoned(talk.campaign_id, talk.contact_id, talk.e164, talk.id)
+    lead_id = await phoned.lead_of(conn, tenant_id, who)
+    planned = await making.plan_in_talk(conn, tenant_id, lead_id, said, now)
+    await making.write(conn, tenant_id, planned, by=by, now=now, made_in=talk.id)
+
+
+def _keeps(talk: Talk, choice: Choice) -> bool:
+    """Whether what was promised in the course of the talk is kept, where the disposition names no time."""
+    return choice.kind not in RULED_OUT and (talk.disposition_id is None or choice.kind == "callback")
 
 
 async def promise_in_talk(

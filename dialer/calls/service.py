@@ -201,12 +201,14 @@ class CallService:
             row = await dispositions.write(
                 conn, talk, tenant_id, disposition_id=choice.id, note=note, by=actor.user_id, at=now
             )
+            said = None
+            if callback_at is not None:
+                agent_id = talk.agent_id if personal else None
+                said = Asked(callback_at, callback_until, callback_zone, agent_id, note=note)
             if talk.lead_id is not None:
-                said = None
-                if callback_at is not None:
-                    agent_id = talk.agent_id if personal else None
-                    said = Asked(callback_at, callback_until, callback_zone, agent_id, note=note)
                 await outcomes.settle_lead(conn, tenant_id, actor.user_id, talk, choice, said, now)
+            elif talk.inbound:
+                await outcomes.settle_caller(conn, tenant_id, actor.user_id, talk, choice, said, now)
             if talk.has_quotas and row.contact_id is not None:
                 await outcomes.count(conn, tenant_id, talk, choice, row.contact_id)
             over = row.state == CallState.ENDED or talk.let_go_at is not None
@@ -333,8 +335,8 @@ async def _view(
     """All about an attempt that the actor may read. `choices`: those of its campaign, if they are known."""
     found = await card.of_call(conn, actor.tenant_id, row, whole=actor.may(Right.CALLS_READ), choices=choices)
     shown, callback = _shown(actor, row), None
-    if row.disposition_kind == "callback" and row.lead_id is not None:
-        callback = await callback_store.made_in(conn, actor.tenant_id, row.id, row.lead_id)
+    if row.disposition_kind == "callback":
+        callback = await callback_store.made_in(conn, actor.tenant_id, row.id)
     return CallView(
         call=shown,
         card=replace(found, call=shown),
@@ -395,7 +397,9 @@ def _check_callback(choice: Choice, callback_at: datetime | None, talk: Talk) ->
         return
     if choice.kind != "callback":
         raise Invalid(field="callback_at", reason="goes only with a disposition of the kind callback")
-    if talk.lead_id is None:
+    if talk.inbound and (talk.contact_id is None or not talk.e164):
+        raise Invalid(field="callback_at", reason="there is no number at which the caller could be called")
+    if talk.lead_id is None and not talk.inbound:
         raise Invalid(field="callback_at", reason="the number is of nobody whom the campaign has")
 
 

@@ -12,6 +12,7 @@ from dialer.agents import people
 from dialer.agents import store as agents
 from dialer.agents.model import Agent, AgentState, Shift
 from dialer.calls.card import Card
+from dialer.calls.model import Direction
 from dialer.campaigns.model import Campaign
 from dialer.clock import SILENT_S, utc_now
 from dialer.db import tenants
@@ -163,4 +164,6 @@ class LiveService:
                 zones = (card.person.timezone,)
             elif card.lead_id is not None:
                 zones = await store.zones_of_lead(conn, actor.tenant_id, card.lead_id)
+            elif card.call is not None and card.call.direction is Direction.INBOUND:
+                zones = await store.zones_of_caller(conn, actor.tenant_id, card.call.id)
         return DeskExtras(limit, zones, manual)

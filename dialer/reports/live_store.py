@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -137,3 +138,17 @@ async def zones_of_lead(conn: AsyncConnection, tenant_id: int, lead_id: int) -> 
         select(lead.c.timezones).where(lead.c.tenant_id == tenant_id, lead.c.id == lead_id)
     )
     return list(found or [])
+
+
+_ZONES_OF_CALLER = Prepared(
+    """
+    SELECT p.timezones FROM inbound_call i
+      JOIN contact_phone p ON p.tenant_id = i.tenant_id AND p.contact_id = i.contact_id AND p.e164 = i.e164
+     WHERE i.tenant_id = :tenant_id AND i.id = :call_id
+    """
+)
+
+
+async def zones_of_caller(conn: AsyncConnection, tenant_id: int, call_id: UUID) -> list[str]:
+    """Every zone in which the phone may be that has called; none: it is withheld, or nobody's."""
+    return list(await _ZONES_OF_CALLER.value(conn, tenant_id=tenant_id, call_id=call_id) or [])

@@ -71,17 +71,22 @@ def day(value: date | None, locale: str) -> str:
 
 
 def masked(e164: str | None) -> str:
-    """A phone number that can be told from others and not dialled: +7 916 ••• •• 67."""
+    """A phone number that can be told from others and not dialled: +7 916 ••• •• 67; where the reader was
+    given the end of it alone, that."""
     if not e164:
         return DASH
     digits = e164.removeprefix("+")
+    if digits.startswith("*"):
+        return f"•••{HARD}••{HARD}{digits[-2:]}"
     if len(digits) == 11 and digits.startswith("7"):
         return f"+7{HARD}{digits[1:4]}{HARD}•••{HARD}••{HARD}{digits[-2:]}"
     return f"{e164[:4]}{HARD}•••{HARD}{e164[-2:]}"
 
 
 def spaced(e164: str) -> str:
-    """A whole number in groups."""
+    """A number in groups: whole, or as much of it as the reader was given."""
+    if "*" in e164:
+        return masked(e164)
     match = re.fullmatch(r"\+7(\d{3})(\d{3})(\d{2})(\d{2})", e164)
     return f"+7{HARD}{HARD.join(match.groups())}" if match else e164
 

@@ -35,6 +35,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "ready": "ready",
             "reserved": "chosen for a call",
             "talking": "talking",
+            "hold": "on hold",
             "wrap_up": "wrap-up",
             "lost": "phone is lost",
             "offline": "logged out",

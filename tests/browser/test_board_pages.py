@@ -15,6 +15,7 @@ from support.web import Web, second_tenant
 from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.httpkit.access import Role
+from dialer.web.formats import epoch_ms
 
 
 async def watching(visit: Visitors, path: str = "/board", **how: Any) -> Visitor:
@@ -119,6 +120,35 @@ async def test_a_change_is_on_the_board_in_a_second(visit: Visitors, stage: Stag
     await expect(tile).to_contain_text("Обед", timeout=EVENT_MS)
     await expect(person.page.locator(f"#now-{stage.campaign_id} td").nth(1)).to_have_text("1")
     assert await person.page.evaluate("window.sameDocument") is True
+
+
+async def test_a_customer_on_hold_is_seen_at_once(visit: Visitors, pages: Web, stage: Stage) -> None:
+    """On the tile with the time of the hold, among the states and on the wall; a colleague who is asked about
+    the customer has nobody on hold."""
+    holding, asked = stage.agents[1], stage.agents[0]
+    board, wall = await watching(visit), await watching(visit, "/board/wall", locale="ru")
+    held_at = utc_now() - timedelta(seconds=754)
+    async with stage.database.tenant(TENANT) as conn:
+        open_ = (t.attempt.c.agent_id == holding) & t.attempt.c.ended_at.is_(None)
+        (call_id,) = await conn.scalars(
+            update(t.attempt).where(open_).values(held_at=held_at).returning(t.attempt.c.id)
+        )
+    await stage.put(asked, "talking", call_id)
+    async with stage.database.tenant(TENANT) as conn:
+        await stage.tell(conn, "call.talk", holding, attempt_id=str(call_id), held=True)
+    tile = board.page.locator(f"#at-{holding}")
+    await expect(tile).to_contain_text("on hold", timeout=EVENT_MS)
+    await expect(tile.locator(".timer")).to_have_attribute("data-since", str(epoch_ms(held_at)))
+    await expect(board.page.locator(f"#at-{asked}")).to_contain_text("talking")
+    states = board.page.locator("#floor .states")
+    await expect(states).to_contain_text("2 talking")
+    await expect(states).to_contain_text("1 on hold")
+    await expect(wall.page.locator(".wall-agents .a-hold")).to_have_text("1Удержание", timeout=EVENT_MS)
+    await expect(wall.page.locator(".wall-agents .a-talking b")).to_have_text("2")
+    told = (await (await pages.program(Role.SUPERVISOR)).call("GET", "~/board")).json
+    held = {one["agent_id"]: one["held_at"] for one in told["agents"] if one["held_at"]}
+    assert held.keys() == {holding} and held[holding].startswith(held_at.isoformat()[:19])
+    assert told["by_state"]["talking"] == 3
 
 
 async def test_the_ticked_agents_are_paused_and_messaged(visit: Visitors, stage: Stage) -> None:

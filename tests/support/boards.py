@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dialer.agents.model import Agent, AgentState, Shift, Takes
@@ -24,3 +25,10 @@ def paused(for_s: float, limit_s: int | None) -> AtWork:
         None, None, "break", None, None,
     )  # fmt: skip
     return AtWork(AGENT, shift, pause_limit_s=limit_s)
+
+
+def talks(for_s: float, held_s: float | None = None) -> AtWork:
+    """An agent who talks for so long, with the customer on hold for so long."""
+    one, since = paused(for_s, None), NOW - timedelta(seconds=held_s or 0)
+    shift = replace(one.shift, state=AgentState.TALKING, pause_code=None)
+    return replace(one, shift=shift, held_at=None if held_s is None else since)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.boards import COUNTED, NOW, paused
+from support.boards import COUNTED, NOW, paused, talks
 
 from dialer.agents.model import AgentState
-from dialer.boards.model import CampaignNow, Counted, Talks, ends_in_s
+from dialer.boards.model import CampaignNow, Counted, Now, Talks, ends_in_s
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,14 @@ def test_how_long_a_list_lasts(left: int, closed: int, lasts: float | None) -> N
 def test_it_is_said_as_people_say_it(lasts: float | None, said: float) -> None:
     """To five minutes, and to the hour from ten hours on; never nothing."""
     assert replace(COUNTED, ends_in_s=lasts).rounded_end_s == said
+
+
+def test_a_customer_on_hold_is_shown_apart_from_talks() -> None:
+    """With the time of the hold; to the server the agent talks."""
+    now = Now(NOW, [talks(90), talks(60, held_s=20), paused(5, None)], [], [], [])
+    assert [name for name, many in now.by_shown.items() for _ in range(many)] == ["talking", "hold", "paused"]
+    assert now.by_state[AgentState.TALKING] == 2
+    assert [(NOW - one.shown_since).total_seconds() for one in now.agents] == [90, 20, 5]
 
 
 def test_stages_of_calls() -> None:

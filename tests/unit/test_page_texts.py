@@ -15,6 +15,7 @@ from dialer.clock import utc_now
 from dialer.compliance.policies import POLICIES
 from dialer.httpkit.i18n import FOLDER, translator
 from dialer.reports.present import Pace
+from dialer.telemetry import mask_number
 from dialer.web import formats, words
 
 WEB = Path(words.__file__).parent
@@ -111,6 +112,13 @@ def test_a_masked_number_does_not_hold_the_number() -> None:
     """Four digits of seven are gone, whatever country it is of."""
     assert formats.masked("+79161234567") == "+7\xa0916\xa0•••\xa0••\xa067"
     assert "12345" not in formats.masked("+442071234567")
+
+
+def test_a_number_that_was_masked_before_is_not_masked_again() -> None:
+    """Of an ended call the reader is given the end of the number alone; in a talk the beginning, too."""
+    for shown in (formats.masked, formats.spaced):
+        assert shown(mask_number("+79161234567")) == "•••\xa0••\xa067"
+        assert shown("+7916*****67") == "+7\xa0916\xa0•••\xa0••\xa067"
 
 
 def test_the_lock_of_front_end_packages_names_no_host() -> None:

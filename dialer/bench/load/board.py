@@ -36,7 +36,7 @@ class Board(LivePage):
 
     #: As board.html has them.
     parts: ClassVar = {
-        FLOOR: Part(("agent.",), 0.3),
+        FLOOR: Part(("agent.", "call.talk"), 0.3),
         "/board/work": Part(
             ("call.", "agent.", "campaign.", "queue.place", "trunk.changed", "trunk.state"), 0.3
         ),

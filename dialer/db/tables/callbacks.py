@@ -31,7 +31,7 @@ callback = tenant_table(
     Column("state", Text, nullable=False, server_default="waiting"),
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("reason", Text),  # of the end: a result, do_not_call, or what a person wrote
-    Column("made_in", UUID(as_uuid=True)),  # the attempt in which it was promised; null: by hand
+    Column("made_in", UUID(as_uuid=True)),  # the call in which it was promised; null: by hand
     Column("made_by", BigInteger),  # the user; null: the server
     now_at("made_at"),
     time_at("ended_at"),
@@ -63,6 +63,8 @@ callback = tenant_table(
     ),
     Index("callback_due_idx", "tenant_id", "due_at", "id"),
     Index("callback_waiting_idx", "tenant_id", "due_at", postgresql_where=text("state = 'waiting'")),
+    # What was promised in a talk.
+    Index("callback_made_in_idx", "tenant_id", "made_in", postgresql_where=text("made_in IS NOT NULL")),
     Index("callback_attempt_idx", "tenant_id", "attempt_id", postgresql_where=text("state = 'dialling'")),
     Index(None, "tenant_id", "contact_id"),
 )

@@ -1537,6 +1537,8 @@ CREATE INDEX callback_claim_idx ON callback (tenant_id, campaign_id, due_at) WHE
 
 CREATE INDEX callback_due_idx ON callback (tenant_id, due_at, id);
 
+CREATE INDEX callback_made_in_idx ON callback (tenant_id, made_in) WHERE made_in IS NOT NULL;
+
 CREATE UNIQUE INDEX callback_open_idx ON callback (tenant_id, lead_id) WHERE state IN ('waiting', 'dialling');
 
 CREATE INDEX callback_tenant_id_contact_id_idx ON callback (tenant_id, contact_id);
