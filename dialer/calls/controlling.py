@@ -131,6 +131,7 @@ class CallControls:
     ) -> None:
         """Play one of the tenant's prompts to its end and hang up: the agent is free at once, and owes the
         disposition. `language`: where there are several."""
+        actor.require(Right.WORK)
         async with self._database.tenant(actor.tenant_id) as conn:
             known = await talks.messages(conn, actor.tenant_id)
         found = [one for one in known if one.name == prompt and language in (None, one.language)]
@@ -178,6 +179,7 @@ class CallControls:
     # -- parts -----------------------------------------------------------------------------------------
 
     async def _ask_for(self, actor: Actor, attempt_id: UUID, what: str, to: To) -> None:
+        actor.require(Right.WORK)
         async with self._database.tenant(actor.tenant_id) as conn:
             await _check(conn, actor, to)
         told = {"agent_id": to.agent_id} if to.agent_id else {"to": to.queue or to.destination}

@@ -58,7 +58,8 @@ class Right(StrEnum):
     HOOKS_CALL = "hooks_call"  # what a dialplan asks of the server; only tokens of the scope `hooks` have it
 
 
-#: Supervisors run the floor; what opens doors (users, lines, hosts) is the administrator's.
+#: Supervisors run the floor; what opens doors (users, lines, hosts) is the administrator's, and by what talks
+#: are scored is quality control's.
 ROLE_RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.OPERATOR: frozenset({Right.WORK, Right.CALLS_PLACE}),
     Role.QUALITY: frozenset(
@@ -87,8 +88,7 @@ ROLE_RIGHTS: Mapping[Role, frozenset[Right]] = {
         }
     ),
     Role.SUPERVISOR: frozenset(Right)
-    - {Right.TRUNKS_EDIT, Right.HOSTS_EDIT, Right.USERS_EDIT, Right.HOOKS_CALL}
-    - {Right.REVIEWS_SCORE, Right.REVIEWS_EDIT},
+    - {Right.TRUNKS_EDIT, Right.HOSTS_EDIT, Right.USERS_EDIT, Right.REVIEWS_EDIT, Right.HOOKS_CALL},
     Role.ADMINISTRATOR: frozenset(Right) - {Right.HOOKS_CALL},
 }
 

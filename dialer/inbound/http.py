@@ -195,14 +195,7 @@ async def versions(call: Call, name: str) -> list[VersionOut]:
     return [VersionOut.model_validate(one) for one in await call.app[INBOUND].versions(call.actor, name)]
 
 
-@routes.get(
-    "/inbound/flows/{name}/versions/{version}", right=Right.CAMPAIGNS_READ, errors=(NotFound,), gives=YAML
-)
-async def version(call: Call, name: str, version: int) -> VersionOut | web.StreamResponse:
-    """What a flow says in a version; with `Accept: application/yaml` its text alone."""
-    return _told(call, await call.app[INBOUND].version(call.actor, name, version))
-
-
+# Before the next one, which would take `.yaml` for a part of the version.
 @routes.get(
     "/inbound/flows/{name}/versions/{version}.yaml",
     right=Right.CAMPAIGNS_READ,
@@ -212,6 +205,14 @@ async def version(call: Call, name: str, version: int) -> VersionOut | web.Strea
 async def version_text(call: Call, name: str, version: int) -> web.StreamResponse:
     """What a flow says in a version, as YAML: with its comments where it was written so."""
     return _text(await call.app[INBOUND].version(call.actor, name, version))
+
+
+@routes.get(
+    "/inbound/flows/{name}/versions/{version}", right=Right.CAMPAIGNS_READ, errors=(NotFound,), gives=YAML
+)
+async def version(call: Call, name: str, version: int) -> VersionOut | web.StreamResponse:
+    """What a flow says in a version; with `Accept: application/yaml` its text alone."""
+    return _told(call, await call.app[INBOUND].version(call.actor, name, version))
 
 
 def _told(call: Call, version: Version) -> VersionOut | web.StreamResponse:

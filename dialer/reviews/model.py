@@ -52,6 +52,10 @@ class Talk:
     #: the user that the agent is
     agent_user_id: int | None
 
+    def had_by(self, user_id: int | None) -> bool:
+        """Whether it is the user's own talk."""
+        return user_id is not None and user_id == self.agent_user_id
+
 
 @dataclass(frozen=True, slots=True)
 class Review:

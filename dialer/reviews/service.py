@@ -1,13 +1,14 @@
 """What can be done about the quality of talks: score, look, calibrate.
 
-Who scores has every call; who reads has every score; an agent has the scores of the own talks. Those of a
-calibration count for nobody, and are seen by nobody but their scorer until it is closed.
+Who scores has every call but the own ones. Who reads has every score, and what was written to it where the
+calls may be read, too; an agent has the scores of the own talks. Those of a calibration count for nobody, and
+are seen by nobody but their scorer until it is closed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -68,11 +69,12 @@ class ReviewService:
     ) -> Review:
         """Score a call by the present version of a form, in place of one's own earlier scores.
 
-        Raises NotFound, Forbidden, Invalid, WrongState where no agent had the call or the form is put aside.
+        Raises NotFound, Forbidden, Invalid, WrongState where no agent had the call, the scorer had it, or the
+        form is put aside.
         """
         user_id = _scorer(actor)
         async with self._database.tenant(actor.tenant_id) as conn:
-            talk = await _talk(conn, actor, call_id)
+            talk = await _to_score(conn, actor, call_id)
             form = await form_of(conn, actor, form_id)
             if not form.active:
                 raise WrongState(what="The form", state="put aside", allowed="in use")
@@ -84,18 +86,25 @@ class ReviewService:
             (found,) = [one for one in await store.of_call(conn, actor.tenant_id, call_id) if one.id == made]
         return found
 
+    async def may_score(self, actor: Actor, call_id: UUID) -> bool:
+        """Whether the actor may score the call: one that an agent had who is somebody else."""
+        if not actor.may(Right.REVIEWS_SCORE):
+            return False
+        async with self._database.tenant(actor.tenant_id) as conn:
+            talk = await store.talk(conn, actor.tenant_id, call_id)
+        return talk is not None and talk.agent_id is not None and not talk.had_by(actor.user_id)
+
     # -- looking -----------------------------------------------------------------------------------------
 
     async def of_call(self, actor: Actor, call_id: UUID) -> list[Review]:
         """What a call was scored. Raises NotFound, Forbidden."""
         async with self._database.tenant(actor.tenant_id) as conn:
             talk = await store.talk(conn, actor.tenant_id, call_id)
-            own = talk is not None and talk.agent_user_id is not None and talk.agent_user_id == actor.user_id
-            if not own:
+            if talk is None or not talk.had_by(actor.user_id):
                 actor.require(Right.REVIEWS_READ)
             if talk is None:
                 raise NotFound(what="call", key=call_id)
-            return await store.of_call(conn, actor.tenant_id, call_id)
+            return _readable(actor, await store.of_call(conn, actor.tenant_id, call_id))
 
     async def reviews(
         self,
@@ -113,7 +122,7 @@ class ReviewService:
             mine, agent_id = await _whose(conn, actor, agent_id)
             if not mine:
                 return []
-            return await store.page(
+            found = await store.page(
                 conn,
                 actor.tenant_id,
                 agent_id=agent_id,
@@ -123,6 +132,7 @@ class ReviewService:
                 after=after,
                 limit=limit,
             )
+        return _readable(actor, found)
 
     async def figures(
         self,
@@ -165,7 +175,8 @@ class ReviewService:
         """Open ones first, the newest 500."""
         actor.require(Right.REVIEWS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
-            return await store.calibrations(conn, actor.tenant_id, MOST)
+            found = await store.calibrations(conn, actor.tenant_id, MOST)
+        return [_named(actor, one) for one in found]
 
     async def open_of_call(self, actor: Actor, call_id: UUID) -> list[Calibration]:
         """Calibrations of a call that go on."""
@@ -183,13 +194,13 @@ class ReviewService:
         self, actor: Actor, calibration_id: int, scores: Scores, comment: str = ""
     ) -> Calibrated:
         """One's own scores in a calibration, in place of earlier ones. Raises NotFound, Forbidden, Invalid,
-        WrongState once it is closed."""
+        WrongState once it is closed, or of the scorer's own talk."""
         user_id = _scorer(actor)
         async with self._database.tenant(actor.tenant_id) as conn:
             found = await _calibration(conn, actor, calibration_id, lock=True)
             if found.closed_at is not None:
                 raise WrongState(what="The calibration", state="closed", allowed="open")
-            talk = await _talk(conn, actor, found.call_id)
+            talk = await _to_score(conn, actor, found.call_id)
             form = await form_of(conn, actor, found.form_id, found.version)
             worth = _checked(form, scores)
             await store.keep(
@@ -220,6 +231,19 @@ def _scorer(actor: Actor) -> int:
     if actor.user_id is None:
         raise WrongState(what="The scorer", state="the server itself", allowed="a user")
     return actor.user_id
+
+
+def _reads_words(actor: Actor) -> bool:
+    """Whether what was written of talks is for the actor: who may read the calls, or has only the own."""
+    return actor.may(Right.CALLS_READ) or not actor.may(Right.REVIEWS_READ)
+
+
+def _readable(actor: Actor, reviews: Sequence[Review]) -> list[Review]:
+    return [one if _reads_words(actor) else replace(one, comment="") for one in reviews]
+
+
+def _named(actor: Actor, calibration: Calibration) -> Calibration:
+    return calibration if _reads_words(actor) else replace(calibration, reason="")
 
 
 def _checked(form: Form, scores: Scores) -> float:
@@ -256,19 +280,26 @@ async def _talk(conn: AsyncConnection, actor: Actor, call_id: UUID) -> Talk:
     return found
 
 
+async def _to_score(conn: AsyncConnection, actor: Actor, call_id: UUID) -> Talk:
+    found = await _talk(conn, actor, call_id)
+    if found.had_by(actor.user_id):
+        raise WrongState(what="The call", state="a talk of one's own", allowed="a talk of somebody else")
+    return found
+
+
 async def _calibration(
     conn: AsyncConnection, actor: Actor, calibration_id: int, *, lock: bool = False
 ) -> Calibration:
     found = await store.calibration(conn, actor.tenant_id, calibration_id, lock=lock)
     if found is None:
         raise NotFound(what="calibration", key=calibration_id)
-    return found
+    return _named(actor, found)
 
 
 async def _calibrated(conn: AsyncConnection, actor: Actor, calibration_id: int) -> Calibrated:
     found = await _calibration(conn, actor, calibration_id)
     form = await form_of(conn, actor, found.form_id, found.version)
-    reviews = await store.of_calibration(conn, actor.tenant_id, calibration_id)
+    reviews = _readable(actor, await store.of_calibration(conn, actor.tenant_id, calibration_id))
     if found.closed_at is None:
         return Calibrated(found, form, [one for one in reviews if one.scorer_id == actor.user_id], None, {})
     criteria = {}

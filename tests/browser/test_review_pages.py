@@ -82,6 +82,22 @@ async def test_a_form_is_made_and_a_talk_is_scored_by_it(visit: Visitors, stage:
     await expect(boss.page.locator("text=New form")).to_have_count(0)
 
 
+async def test_a_supervisor_scores_talks_of_others(visit: Visitors, stage: Stage, talk: UUID) -> None:
+    """Beside the recording; of a talk of one's own there is nothing to fill in."""
+    await stage.web.app[REVIEW_FORMS].add(Actor.server(TENANT), "Talks", shipped("en"))
+    boss = await visit(Role.SUPERVISOR)
+    await boss.open(f"/calls/{talk}")
+    await score(boss.page, 5, 5, 5, 5)
+    await expect(boss.page.locator(".reviewed summary")).to_contain_text("100 of 100")
+    await expect(boss.page.locator("text=Calibrate on this call")).to_have_count(0)
+    talker = await visit.web.users.change(Actor.server(TENANT), stage.users[0], role=Role.ADMINISTRATOR)
+    own = await visit(talker)
+    await own.open(f"/calls/{talk}")
+    await expect(own.page.locator(".reviewed summary")).to_contain_text("100 of 100")
+    await expect(own.page.locator(".scoring")).to_have_count(0)
+    await expect(own.page.locator("text=Make a form to score by")).to_have_count(0)
+
+
 async def test_scorers_see_each_other_when_the_calibration_is_closed(
     visit: Visitors, stage: Stage, talk: UUID
 ) -> None:

@@ -64,7 +64,8 @@ async def scored(caller: Caller, call_id: object, form: int, *points: int | None
 
 
 async def test_a_talk_is_scored_and_the_agent_sees_it(floor: Floor, site: Web) -> None:
-    """Quality scores, once each; the supervisor reads; the agent has the own, and nobody else's."""
+    """Quality scores, once each; the supervisor reads, an analyst without the words; the agent has the own,
+    and nobody else's."""
     agent, seat = await seated(site, floor)
     stranger = await site.browser(Role.OPERATOR)
     mine = (await floor.hang_up(await floor.talk(seat, (await floor.leads(1))[0]))).attempt_id
@@ -77,7 +78,6 @@ async def test_a_talk_is_scored_and_the_agent_sees_it(floor: Floor, site: Web) -
     assert (again["id"], again["total"], again["changed_at"] is None) == (made["id"], 85, False)
     await scored(await site.program(Role.QUALITY), mine, form, None, 5)
     await scored(quality, other, form, 1, 1)
-    assert await scored(boss, mine, form, 5, 5, status=403)
     assert await scored(agent, mine, form, 5, 5, status=403)
 
     async def totals(caller: Caller, path: str = "~/reviews") -> list[float]:
@@ -97,6 +97,29 @@ async def test_a_talk_is_scored_and_the_agent_sees_it(floor: Floor, site: Web) -
     assert (own["reviews"], own["total"], own["criteria"]) == (2, 92.5, {"speech": 100, "listening": 90})
     assert len((await boss.call("GET", "~/reviews/figures")).json) == 2
     assert (await agent.call("GET", "~/reviews/tasks")).status == 403
+    analyst = await site.program(Role.ANALYST)
+    items = (await analyst.call("GET", "~/reviews")).json["items"]
+    assert [(one["total"], one["comment"]) for one in items] == [(20, ""), (100, ""), (85, "")]
+
+
+async def test_nobody_scores_a_talk_of_their_own(floor: Floor, site: Web) -> None:
+    """A supervisor who works as an agent scores the talks of others, also in a calibration."""
+    quality, boss = await site.program(Role.QUALITY), await site.program(Role.SUPERVISOR)
+    assert boss.user is not None
+    seat = await floor.seat(user=Actor(TENANT, boss.user.id, Role.SUPERVISOR, boss.user.name, "en"))
+    own = (await floor.hang_up(await floor.talk(seat, (await floor.leads(1))[0]))).attempt_id
+    other = (await floor.hang_up(await floor.talk(await floor.seat()))).attempt_id
+    form = await a_form(quality)
+    assert (await scored(boss, other, form, 5, 5))["total"] == 100
+    refused = await scored(boss, own, form, 5, 5, status=409)
+    assert "a talk of one's own" in refused["detail"]
+    made = await quality.call("POST", f"~/calls/{own}/calibrations", {"form_id": form})
+    assert made.status == 201, made.text
+    path = f"~/reviews/calibrations/{made.json['id']}/scores"
+    assert (await boss.call("PUT", path, {"scores": {"speech": 5}})).status == 409
+    assert (await quality.call("PUT", path, {"scores": {"speech": 5}})).status == 200
+    (only,) = (await boss.call("GET", "~/reviews")).json["items"]
+    assert only["call_id"] == str(other)
 
 
 @pytest.mark.parametrize("scores", [{"speech": 6}, {"speech": -1}, {"rhetoric": 1}, {"speech": None}, {}])

@@ -199,7 +199,7 @@ async def _one(request: web.Request, form: str = "", error: DozvonError | None =
         just_made="made" in request.query,
         agents=await request.app[CALLBACKS].callers(actor),
         aways=list(Away),
-        changeable=row.state in (State.WAITING, State.MISSED),
+        changeable=actor.may(Right.WORK) and row.state in (State.WAITING, State.MISSED),
         wrong={form: forms.faults(error, locale_of(request))} if error else {},
         local_at=_local(row.from_at, row.zone),
         local_until=_local(row.until_at, row.zone) if row.until_at else "",
@@ -217,7 +217,7 @@ def _id(request: web.Request) -> int:
 @routes.post(ONE)
 async def change(request: web.Request) -> web.StreamResponse:
     """Another time, another agent, another note."""
-    actor, form = page_actor(request), await forms.texts(request)
+    actor, form = page_actor(request, Right.WORK), await forms.texts(request)
     try:
         values = _when(form) | {"note": form.get("note", "")}
         row = await request.app[CALLBACKS].get(actor, _id(request))
@@ -240,7 +240,7 @@ async def change(request: web.Request) -> web.StreamResponse:
 @routes.post(ONE + "/cancel")
 async def cancel(request: web.Request) -> web.StreamResponse:
     """Nobody calls."""
-    actor, form = page_actor(request), await forms.texts(request)
+    actor, form = page_actor(request, Right.WORK), await forms.texts(request)
     try:
         body = forms.read(CancelIn, {"reason": form.get("reason", ""), "close_lead": "close_lead" in form})
         await request.app[CALLBACKS].cancel(actor, _id(request), body.reason, close_lead=body.close_lead)
@@ -322,7 +322,7 @@ def places(zones: Sequence[str]) -> list[tuple[str, str, str]]:
 @routes.post("/contacts/{contact_id:[0-9]{1,18}}/callback")
 async def make(request: web.Request) -> web.StreamResponse:
     """Write a promise down."""
-    actor, form = page_actor(request), await forms.texts(request)
+    actor, form = page_actor(request, Right.WORK), await forms.texts(request)
     contact_id = int(request.match_info["contact_id"])
     try:
         given = {name: value for name, value in _when(form).items() if name != "anyone"}
@@ -338,7 +338,7 @@ async def make(request: web.Request) -> web.StreamResponse:
 @routes.get("/callbacks/outlook")
 async def outlook(request: web.Request) -> web.StreamResponse:
     """While a time is typed: what it is by our clock, and when it would be dialled."""
-    actor, query = page_actor(request), request.query
+    actor, query = page_actor(request, Right.WORK), request.query
     found: Outlook | None = None
     fault = ""
     try:

@@ -165,10 +165,11 @@ async def unmark(request: web.Request) -> web.StreamResponse:
 @routes.post(ONE + "/hold")
 async def hold(request: web.Request) -> web.StreamResponse:
     """Keep it past its term."""
+    actor = page_actor(request, Right.RECORDINGS_HOLD)
     values = {"reason": await forms.field(request, "reason")}
     try:
         body = forms.read(HoldIn, values)
-        await request.app[RECORDINGS].hold(page_actor(request), _id(request), body.reason)
+        await request.app[RECORDINGS].hold(actor, _id(request), body.reason)
     except Invalid as error:
         faults = forms.faults(error, locale_of(request))
         return await _notes(request, faults=faults, values=values, status=error.status)

@@ -85,7 +85,7 @@ async def of_call(
     service, reads = request.app[REVIEWS], actor.may(Right.REVIEWS_READ)
     reviews = await service.of_call(actor, call_id)
     known = await request.app[REVIEW_FORMS].forms(actor)
-    usable = [one for one in known if one.active] if actor.may(Right.REVIEWS_SCORE) else []
+    usable = [one for one in known if one.active] if await service.may_score(actor, call_id) else []
     asked = request.query.get("form", "")
     chosen = next((one for one in usable if str(one.id) == asked), usable[0] if usable else None)
     mine = next(
@@ -97,6 +97,7 @@ async def of_call(
         "titles": {one.id: {each.key: each for each in one.criteria} for one in known},
         "forms": usable,
         "form": chosen,
+        "formless": not any(one.active for one in known),
         "mine": mine,
         "scores": dict(mine.scores) if mine else {},
         "comment": mine.comment if mine else "",
@@ -141,7 +142,8 @@ async def open_calibration(request: web.Request) -> web.StreamResponse:
 async def calibration(request: web.Request) -> web.StreamResponse:
     """One calibration: one's own scores while it goes on, all of them once it is closed."""
     actor = page_actor(request, Right.REVIEWS_READ)
-    found = await request.app[REVIEWS].calibrated(actor, _number(request, "calibration_id"))
+    service = request.app[REVIEWS]
+    found = await service.calibrated(actor, _number(request, "calibration_id"))
     mine = next((one for one in found.reviews if one.scorer_id == actor.user_id), None)
     recording = None
     if actor.may(Right.RECORDINGS_LISTEN):
@@ -153,6 +155,7 @@ async def calibration(request: web.Request) -> web.StreamResponse:
         **heard,
         found=found,
         one=found.calibration,
+        may_score=await service.may_score(actor, found.calibration.call_id),
         form=found.form,
         mine=mine,
         scores=dict(mine.scores) if mine else {},
