@@ -191,7 +191,8 @@ def _text(schema: Mapping[str, Any]) -> str:
             return utc_now().date().isoformat()
         case "uuid":
             return NO_UUID
-    return "x" * max(1, schema.get("minLength", 1))
+    least: int = schema.get("minLength", 1)
+    return "x" * max(1, least)
 
 
 class At(str):

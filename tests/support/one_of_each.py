@@ -53,9 +53,9 @@ class OneOfEach:
         """A further row of the table."""
         table = t.metadata.tables[name]
         values: dict[str, Any] = {"tenant_id": self.tenant_id, **given}
-        for column, value in WRITTEN.get(name, {}).items():
-            if column not in values:
-                values[column] = await self._value(value)
+        for said, value in WRITTEN.get(name, {}).items():
+            if said not in values:
+                values[said] = await self._value(value)
         leads = _references(table)
         for column in table.columns:
             if column.name not in values and _must_be_given(column):
@@ -101,14 +101,14 @@ class Of:
         self.table, self.column, self.further = table, column, further
 
 
-_PLAIN: Final[tuple[tuple[type, Any], ...]] = (
+_PLAIN: Final[tuple[tuple[Any, Any], ...]] = (
     (JSONB, dict),
     (UUID, new_id),
     (DateTime, utc_now),
     (Date, lambda: date(2026, 1, 5)),
     (Boolean, False),
     (LargeBinary, b"-"),
-    ((Integer, Float, Numeric), 1),  # type: ignore[list-item]
+    ((Integer, Float, Numeric), 1),
 )
 
 
