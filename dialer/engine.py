@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from dialer.agents import store as agents
 from dialer.agents.model import Shift
 from dialer.agents.phones import COMMAND as BROWSER_PHONE
+from dialer.agents.roster import Roster
 from dialer.asterisk.ami import AmiLink
 from dialer.asterisk.fastagi import FastAgiServer
 from dialer.asterisk.nodes import Nodes
@@ -110,6 +111,7 @@ class Engine:
     wrap_ups: WrapUpLimits
     recovery: Recovery
     terms: DatabaseTermsBook
+    roster: Roster
     runner: Runner
     #: renders a managed Asterisk's phones and trunks anew; None: Asterisk is somebody else's
     render: Callable[[], Awaitable[None]] | None = None
@@ -236,10 +238,9 @@ class Engine:
             self._look_at("shifts", tenant_id)
             self._look_at("campaigns", tenant_id)
 
-    def _know_phones(self, shifts: list[Shift]) -> None:
-        """Hear of the phones that another server has called."""
+    def _know_phones(self, shifts: Sequence[Shift]) -> None:
+        """Hear of the phones that another server has called: most legs are known."""
         for shift in shifts:
-            # All shifts at each change of one: most legs are known.
             if shift.leg in self.tracker.legs or shift.leg in self.tracker.lost:
                 continue
             if shift.phone_up:
@@ -285,8 +286,7 @@ class Engine:
         self.ownership.settle(gained)
         for tenant_id in {of.tenant_id for of in gained.leases}:
             self.runner.taken_over(tenant_id)
-            self.runner.agents_changed(tenant_id)
-            self.phones.look(tenant_id)
+            self._look_at("shifts", tenant_id)
             self.unwanted.look(tenant_id)
             self.in_turn.changed(tenant_id)
             self._commanded.put_nowait(tenant_id)
@@ -320,7 +320,7 @@ class Engine:
             try:
                 if note:
                     told = json.loads(note)
-                    self._told(told["what"], told["tenant"])
+                    self._told(told["what"], told["tenant"], told.get("shift"))
                 else:
                     # Notes may have been missed: look at everything.
                     self.driving.look()
@@ -332,7 +332,7 @@ class Engine:
                 log.warning("note_waits", note=note, reason=str(error))
                 asyncio.get_running_loop().call_later(AGAIN_S, self._notes.put_nowait, note)
 
-    def _told(self, what: str, tenant_id: int) -> None:
+    def _told(self, what: str, tenant_id: int, shift: str | None = None) -> None:
         if what == "nodes":
             self.driving.look()
             return
@@ -345,7 +345,7 @@ class Engine:
         elif what in ("trunks", "phones"):
             self._errands.put_nowait((what, tenant_id))
         else:
-            self._look_at(what, tenant_id)
+            self._look_at(what, tenant_id, UUID(shift) if shift else None)
 
     async def _run_errands(self) -> None:
         """Do what takes time, one after another."""
@@ -368,7 +368,7 @@ class Engine:
             except DatabaseUnavailable as error:
                 log.error("commands_wait", reason=str(error))  # noqa: TRY400
 
-    def _look_at(self, what: str, tenant_id: int) -> None:
+    def _look_at(self, what: str, tenant_id: int, shift_id: UUID | None = None) -> None:
         match what:
             case "campaigns":
                 self.ownership.look_soon()  # one that was started may be nobody's yet
@@ -384,9 +384,11 @@ class Engine:
                 self.phones.look(tenant_id)
             case "agents" if any(node.draining for node in self.nodes):
                 self.phones.look(tenant_id)  # one that is free now is called by another node
-        if what in ("shifts", "agents"):
+        if what in ("shifts", "agents", "busy"):
+            self.roster.changed(tenant_id, shift_id)
             self.runner.agents_changed(tenant_id)
-            self.switchboard.agents_changed()
+            if what != "busy":
+                self.switchboard.agents_changed()
 
     # -- commands ----------------------------------------------------------------------------------------
 

@@ -7,13 +7,12 @@ does not hold nothing is written and the caller is told so: somebody else was fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, literal_column, select, text, update
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, case, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents.model import PAUSE_WRAP_UP_OVER, AgentState, Shift, Takes, before, levels_of
@@ -119,6 +118,13 @@ _OPEN_SHIFTS = Prepared(
         agent_session.c.tenant_id == bindparam("tenant_id"), agent_session.c.logged_out_at.is_(None)
     ).order_by(agent_session.c.idle_since)
 )
+_OPEN_SHIFTS_OF = Prepared(
+    _SHIFT.where(
+        agent_session.c.tenant_id == bindparam("tenant_id"),
+        agent_session.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))),
+        agent_session.c.logged_out_at.is_(None),
+    )
+)
 _TALKS_TODAY = Prepared(
     """
     SELECT a.agent_id, count(*) AS talks
@@ -142,16 +148,26 @@ _WISH = Prepared(
 )
 
 
-#: States whose coming is a matter of the phone: it is called, was lost, or is taken down.
-_PHONE = (AgentState.CALLING, AgentState.LOST, AgentState.OFFLINE)
+#: What the engine is told of a move to a state, see `events.wake`. The coming of some is a matter of the
+#: phone: it is called, was lost, or is taken down.
+_LOOK = {
+    **dict.fromkeys((AgentState.CALLING, AgentState.LOST, AgentState.OFFLINE), "shifts"),
+    **dict.fromkeys((AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP), "busy"),
+}
 
 
 def _told(
-    tenant_id: int, to: AgentState, at: datetime, attempt_id: UUID | None, pause_code: str | None
+    tenant_id: int,
+    session_id: UUID,
+    to: AgentState,
+    at: datetime,
+    attempt_id: UUID | None = None,
+    pause_code: str | None = None,
 ) -> dict[str, Any]:
     """The parameters of `_FOLLOW`."""
     return {
         "tenant_id": tenant_id,
+        "session_id": session_id,
         "to": to,
         "at": at,
         "attempt_id": attempt_id,
@@ -159,12 +175,12 @@ def _told(
         "since": at.isoformat(),
         "outbox": OUTBOX,
         "engine": ENGINE,
-        "note": events.note("shifts" if to in _PHONE else "agents", tenant_id),
+        "note": events.note(_LOOK.get(to, "agents"), tenant_id, session_id),
     }
 
 
 def _shift(row: Iterable[Any]) -> Shift:
-    # By place, in the order of _COLUMNS and of Shift: the engine reads all shifts at each change of one.
+    # By place, in the order of _COLUMNS and of Shift: the engine reads many.
     id_, tenant_id, agent_id, name, endpoint, skills, state, since, idle, leg, node, *owed = row
     attempt_id, lead_id, pause_code, next_state, next_code, levels, rank, takes, browser, *_ = owed
     return Shift(
@@ -187,21 +203,10 @@ async def talks_today(conn: AsyncConnection, tenant_id: int) -> dict[int, int]:
     return {row.agent_id: row.talks for row in await _TALKS_TODAY.rows(conn, tenant_id=tenant_id)}
 
 
-@dataclass(slots=True)
-class OpenShifts:
-    """`open_shifts` of one tenant for who reads them at each change of one: only that one is made anew."""
-
-    tenant_id: int
-    #: what was read last, by shift: its row, and what was made of it
-    _known: dict[UUID, tuple[Any, Shift]] = field(default_factory=dict)
-
-    async def read(self, conn: AsyncConnection) -> list[Shift]:
-        """Every shift that has not been logged out, longest idle first."""
-        known, self._known = self._known, {}
-        for row in await _OPEN_SHIFTS.rows(conn, tenant_id=self.tenant_id):
-            before = known.get(row[0])
-            self._known[row[0]] = before if before is not None and before[0] == row else (row, _shift(row))
-        return [shift for _, shift in self._known.values()]
+async def open_shifts_of(conn: AsyncConnection, tenant_id: int, ids: Collection[UUID]) -> list[Shift]:
+    """Of these shifts those that have not been logged out."""
+    rows = await _OPEN_SHIFTS_OF.rows(conn, tenant_id=tenant_id, ids=list(ids))
+    return [_shift(row) for row in rows]
 
 
 async def shift_of_agent(
@@ -235,8 +240,8 @@ async def open_shift(
 ) -> None:
     """Begin a shift: its phone (`browser`: the agent's browser) is to be called. A second open shift of the
     agent breaks a unique index."""
-    told = _told(tenant_id, AgentState.CALLING, at, None, None)
-    await _OPEN.run(conn, **told, session_id=session_id, agent_id=agent_id, browser=browser)
+    told = _told(tenant_id, session_id, AgentState.CALLING, at)
+    await _OPEN.run(conn, **told, agent_id=agent_id, browser=browser)
 
 
 async def move(
@@ -261,8 +266,7 @@ async def move(
     rests = to is AgentState.PAUSED and pause_code != PAUSE_WRAP_UP_OVER
     moved = await _MOVE.run(
         conn,
-        **_told(tenant_id, to, at, attempt_id, pause_code),
-        session_id=session_id,
+        **_told(tenant_id, session_id, to, at, attempt_id, pause_code),
         lead_id=lead_id,
         leaving=list(leaving if leaving is not None else before(to)),
         only_attempt=only_attempt,
@@ -370,7 +374,7 @@ async def ask_next(
         .values(next_state=state, next_pause_code=pause_code)
     )
     # Who will leave after the call is dialled for no more.
-    await events.wake(conn, "agents", tenant_id=tenant_id)
+    await events.wake(conn, "busy", tenant_id=tenant_id, shift_id=session_id)
 
 
 async def set_leg(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dialer.agents.roster import Roster
 from dialer.asterisk.ami import Address, AmiLink
 from dialer.asterisk.fastagi import FastAgiServer
 from dialer.asterisk.nodes import Nodes
@@ -78,7 +79,8 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
     lines = TrunkLines()
     tracker.contacts.append(lines.contact)
     placer = Placer(database, nodes, ownership, calls, tracker, lines, settings.agi_address or "")
-    switchboard = Switchboard(database, nodes, ownership, calls, tracker, settings.keep_customer_s)
+    roster = Roster(database)
+    switchboard = Switchboard(database, nodes, ownership, calls, tracker, roster, settings.keep_customer_s)
     in_turn = InTurn(database, calls, placer, terms, ownership.paces, switchboard.agents_changed)
     switchboard.kept = in_turn
     sounds, region = Prompts.of(settings, database), settings.default_region
@@ -130,6 +132,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         wrap_ups=WrapUpLimits(database, calls),
         recovery=Recovery(database, ownership, calls, tracker, terms),
         terms=terms,
+        roster=roster,
         runner=Runner(
             database,
             calls,
@@ -139,6 +142,7 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
             nodes,
             ownership,
             Paces(database, calls, journal.drain, settled),
+            roster,
             in_turn.standing,
         ),
         render=Renderer(settings, database) if settings.asterisk == "managed" else None,

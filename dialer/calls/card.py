@@ -223,11 +223,8 @@ async def of_call(
     row: CallRow,
     *,
     whole: bool,
-    choices: Sequence[Choice] | None = None,
 ) -> Card:
-    """The card of a call. `choices`: those of its campaign, where they are known."""
-    if choices is None:
-        choices = await dispositions.choices(conn, tenant_id, row.campaign_id)
+    """The card of a call."""
     who = await person(conn, tenant_id, row.contact_id, row.e164, whole=whole)
     ids = {"call_id": row.id, "lead_id": row.lead_id}
     return Card(
@@ -236,7 +233,7 @@ async def of_call(
         number=shown_number(row.e164, whole=whole, current=row.ended_at is None),
         person=who,
         earlier=await earlier(conn, tenant_id, row.e164, who.id if who else None, but=row.id),
-        choices=choices,
+        choices=await dispositions.choices(conn, tenant_id, row.campaign_id),
         lead_id=row.lead_id,
         call=row,
         crm=await crm_link(conn, tenant_id, row.campaign_id, who, row.e164, **ids),

@@ -14,7 +14,7 @@ from dialer.calls.about_http import AboutOut
 from dialer.calls.call_log import CallRow, Filter
 from dialer.calls.card import Card
 from dialer.calls.model import Direction
-from dialer.calls.service import CallService, CallView
+from dialer.calls.service import CallService, CallView, Disposed
 from dialer.clock import utc_now
 from dialer.errors import (
     ActionTimeout,
@@ -244,6 +244,18 @@ class CallDetailsOut(CallOut):
         )
 
 
+class DisposedOut(CallOut):
+    """A call whose disposition was saved."""
+
+    callback: CallbackOut | None = Field(description="the call that was promised in it")
+
+    @classmethod
+    def of_saved(cls, saved: Disposed) -> Self:
+        """The reply of it."""
+        made = saved.callback
+        return cls(**dict(CallOut.of(saved.call)), callback=CallbackOut.of(made, utc_now()) if made else None)
+
+
 class CardReplyOut(Out):
     """The card of the moment."""
 
@@ -398,13 +410,13 @@ async def hang_up(call: Call, attempt_id: UUID) -> None:
 
 
 @routes.put("/calls/{attempt_id}/disposition", errors=(NotAllowed, WrongState))
-async def dispose(call: Call, attempt_id: UUID, body: DispositionIn) -> CallDetailsOut:
+async def dispose(call: Call, attempt_id: UUID, body: DispositionIn) -> DisposedOut:
     """Save what a talk came to. In wrap-up that ends it; saved again, it is changed.
 
     A call that was promised is in the reply (`callback`): a time out of hours is moved to the next that is
     open, and says so.
     """
-    view = await call.app[CALLS].dispose(
+    saved = await call.app[CALLS].dispose(
         call.actor,
         attempt_id,
         body.code,
@@ -414,7 +426,7 @@ async def dispose(call: Call, attempt_id: UUID, body: DispositionIn) -> CallDeta
         callback_zone=body.callback_zone,
         personal=body.callback_personal,
     )
-    return CallDetailsOut.of_view(view)
+    return DisposedOut.of_saved(saved)
 
 
 @routes.get("/agents/me/card", right=Right.WORK, errors=(NotFound,))

@@ -77,6 +77,15 @@ class CallView:
     callback: CallbackRow | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Disposed:
+    """A call whose disposition was saved."""
+
+    call: CallRow
+    #: what was promised in it
+    callback: CallbackRow | None = None
+
+
 class CallService:
     """The calls of a tenant, as people deal with them."""
 
@@ -178,7 +187,7 @@ class CallService:
         callback_until: datetime | None = None,
         callback_zone: str = "",
         personal: bool = False,
-    ) -> CallView:
+    ) -> Disposed:
         """Save what a talk came to; in wrap-up that ends it and frees the agent.
 
         With a disposition of the kind callback: the call that was promised, by the clock of the person where
@@ -190,7 +199,7 @@ class CallService:
             talk = await dispositions.lock_talk(conn, tenant_id, attempt_id)
             if talk is None:
                 raise NotFound(what="call", key=attempt_id)
-            own = talk.require_own(actor, Right.CALLS_CONTROL)
+            talk.require_own(actor, Right.CALLS_CONTROL)
             if talk.connected_at is None:
                 raise WrongState(what="The call", state=talk.state, allowed="connected with an agent")
             choice = _chosen(talk.choices, code)
@@ -224,7 +233,8 @@ class CallService:
                     now=choice.id,
                 )
             await outcomes.tell(conn, tenant_id, talk, choice)
-            return await _view(conn, actor, row, own=own, choices=talk.choices)
+            shown = _shown(actor, row)
+            return Disposed(shown, await _promised(conn, actor.tenant_id, row, shown))
 
     # -- the line ------------------------------------------------------------------------------------------
 
@@ -329,21 +339,27 @@ class CallService:
         return row, own
 
 
-async def _view(
-    conn: AsyncConnection, actor: Actor, row: CallRow, *, own: bool, choices: Sequence[Choice] | None = None
-) -> CallView:
-    """All about an attempt that the actor may read. `choices`: those of its campaign, if they are known."""
-    found = await card.of_call(conn, actor.tenant_id, row, whole=actor.may(Right.CALLS_READ), choices=choices)
-    shown, callback = _shown(actor, row), None
-    if row.disposition_kind == "callback":
-        callback = await callback_store.made_in(conn, actor.tenant_id, row.id)
+async def _view(conn: AsyncConnection, actor: Actor, row: CallRow, *, own: bool) -> CallView:
+    """All about an attempt that the actor may read."""
+    found = await card.of_call(conn, actor.tenant_id, row, whole=actor.may(Right.CALLS_READ))
+    shown = _shown(actor, row)
     return CallView(
         call=shown,
         card=replace(found, call=shown),
         timeline=_timeline(row),
         recording=row.recording_status == "whole" and (own or actor.may(Right.RECORDINGS_LISTEN)),
-        callback=replace(callback, e164=shown.e164) if callback else None,
+        callback=await _promised(conn, actor.tenant_id, row, shown),
     )
+
+
+async def _promised(
+    conn: AsyncConnection, tenant_id: int, row: CallRow, shown: CallRow
+) -> CallbackRow | None:
+    """The call that was promised in this one, with the number as it is `shown`."""
+    if row.disposition_kind != "callback":
+        return None
+    made = await callback_store.made_in(conn, tenant_id, row.id)
+    return replace(made, e164=shown.e164) if made else None
 
 
 async def _free_shift(conn: AsyncConnection, actor: Actor) -> tuple[Agent, Shift]:

@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState, Shift
+from dialer.agents.roster import Roster
 from dialer.asterisk.fastagi import AgiCall
 from dialer.asterisk.nodes import Nodes
 from dialer.calls import matching
@@ -84,12 +85,12 @@ class Switchboard:
     leases: Leases
     calls: CallTable
     tracker: Tracker
+    roster: Roster
     #: seconds that a talking customer is kept for an agent whose phone was lost
     keep_s: float
     #: None: nobody keeps places
     kept: KeptPlaces | None = None
     _waiting: list[Ticket] = field(default_factory=list)
-    _readers: dict[int, agents.OpenShifts] = field(default_factory=dict)
     #: by tenant: how many talks each agent had today, and when that was read (monotonic seconds)
     _talks: dict[int, tuple[float, Mapping[int, int]]] = field(default_factory=dict)
     #: when time alone opens somebody who waits to more agents, monotonic seconds
@@ -287,16 +288,13 @@ class Switchboard:
         nodes = {ticket.line.node for ticket in tickets}
         if self.kept is not None:
             nodes |= {node.name for node in self.nodes.dialling()}
-        async with self.database.tenant(tenant_id) as conn:
-            shifts = await self._readers.setdefault(tenant_id, agents.OpenShifts(tenant_id)).read(conn)
-            talks = await self._talks_today(conn, tenant_id) if matching.counts_talks(queues) else {}
-            ready = [each for each in shifts if each.state is AgentState.READY and each.node in nodes]
-            there = {each.id: each for each in ready if self.at_the_phone(each)}
-            for each in ready:
-                if each.id not in there and each.leg is not None:
-                    # The row is behind what Asterisk has told us: nobody is at that phone.
-                    leaving = (AgentState.READY,)
-                    await agents.move(conn, tenant_id, each.id, AgentState.LOST, now, leaving=leaving)
+        shifts = await self.roster.shifts(tenant_id)
+        talks = await self._talks_today(tenant_id) if matching.counts_talks(queues) else {}
+        ready = [each for each in shifts if each.state is AgentState.READY and each.node in nodes]
+        there = {each.id: each for each in ready if self.at_the_phone(each)}
+        for each in ready:
+            if each.id not in there and each.leg is not None:
+                await self._say_lost(each)
         air = matching.InTheAir.seen(self.calls)
         asked = {
             ticket.line.call.attempt_id: matching.waiting(
@@ -332,11 +330,21 @@ class Switchboard:
         queues |= {one.queue.id: one.queue for one in found if one.queue is not None}
         return {one.place.call_id: one for one in found}
 
-    async def _talks_today(self, conn: AsyncConnection, tenant_id: int) -> Mapping[int, int]:
+    async def _say_lost(self, shift: Shift) -> None:
+        """The row is behind what Asterisk has told us: nobody is at that phone."""
+        of, now, leaving = (shift.tenant_id, shift.id), utc_now(), (AgentState.READY,)
+        async with self.database.tenant(shift.tenant_id) as conn:
+            stands = await agents.find_shift(conn, *of)
+            if stands is not None and stands.leg == shift.leg:  # else it was called again meanwhile
+                await agents.move(conn, *of, AgentState.LOST, now, leaving=leaving)
+        self.roster.changed(*of)
+
+    async def _talks_today(self, tenant_id: int) -> Mapping[int, int]:
         """By agent; as of some seconds ago."""
         read_s, talks = self._talks.get(tenant_id, (-math.inf, {}))
         if time.monotonic() - read_s > TALKS_S:
-            talks = await agents.talks_today(conn, tenant_id)
+            async with self.database.tenant(tenant_id) as conn:
+                talks = await agents.talks_today(conn, tenant_id)
             self._talks[tenant_id] = time.monotonic(), talks
         return talks
 
@@ -347,9 +355,12 @@ class Switchboard:
         async with self.database.tenant(tenant_id) as conn:
             if not await self.leases.still(conn, tenant_id, (call.campaign_id,)):
                 return True  # another server answers for the call: it finds an agent, or lets go
-            if not await agents.reserve(conn, tenant_id, shift.id, utc_now(), attempt_id=call.attempt_id):
-                return False
-            await self.pop(conn, ticket.line, shift.agent_id)
+            ours = await agents.reserve(conn, tenant_id, shift.id, utc_now(), attempt_id=call.attempt_id)
+            if ours:
+                await self.pop(conn, ticket.line, shift.agent_id)
+        self.roster.changed(tenant_id, shift.id)  # before the note of it comes we may choose again
+        if not ours:
+            return False
         await self._choose(ticket, Assignee(shift.id, shift.agent_id, shift.leg))
         return True
 

@@ -21,6 +21,7 @@ import structlog
 
 from dialer.agents import store as agents
 from dialer.agents.model import AgentState, Shift
+from dialer.agents.roster import Roster
 from dialer.asterisk.nodes import Node, Nodes
 from dialer.calls.channels import hang_up_channel
 from dialer.calls.matching import waits_for_agent
@@ -100,13 +101,13 @@ class Runner:
     nodes: Nodes
     ownership: Ownership
     paces: Paces
+    roster: Roster
     #: of a tenant: the places in queues that are to be called when an agent is free
     kept: Callable[[int, datetime], Sequence[Kept]] = lambda tenant_id, now: ()
     #: told each time the shifts of a tenant have been read
-    shifts_read: Callable[[list[Shift]], None] = lambda shifts: None
+    shifts_read: Callable[[Sequence[Shift]], None] = lambda shifts: None
     _running: dict[tuple[int, int], _Running] = field(default_factory=dict)
-    _shifts: dict[int, list[Shift]] = field(default_factory=dict)
-    _readers: dict[int, agents.OpenShifts] = field(default_factory=dict)
+    _shifts: dict[int, Sequence[Shift]] = field(default_factory=dict)
     #: campaigns whose owners have said that they ask for no agents, by tenant
     _sated: dict[int, frozenset[int]] = field(default_factory=dict)
     #: tenants whose campaigns have been read since the start
@@ -181,10 +182,9 @@ class Runner:
         while self._stale_agents:
             tenant_id = self._stale_agents.pop()
             try:
-                async with self.database.tenant(tenant_id) as conn:
-                    reader = self._readers.setdefault(tenant_id, agents.OpenShifts(tenant_id))
-                    self._shifts[tenant_id] = await reader.read(conn)
-                    if self._shares(tenant_id):
+                self._shifts[tenant_id] = await self.roster.shifts(tenant_id)
+                if self._shares(tenant_id):
+                    async with self.database.tenant(tenant_id) as conn:
                         self._sated[tenant_id] = await servers.not_wanting(conn, tenant_id)
                 self.shifts_read(self._shifts[tenant_id])
                 self.paces.shifts_read(tenant_id, self._shifts[tenant_id])

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -161,15 +162,17 @@ async def emit_all(conn: AsyncConnection, facts: Sequence[Fact], *, tenant_id: i
     )
 
 
-async def wake(conn: AsyncConnection, what: str, *, tenant_id: int) -> None:
-    """Tell the engine, when the transaction commits, to look at `what`: campaigns, shifts, agents,
-    commands, trunks, phones, nodes, do_not_call, callbacks, places."""
-    await _NOTIFY.run(conn, channel=ENGINE, payload=note(what, tenant_id))
+async def wake(conn: AsyncConnection, what: str, *, tenant_id: int, shift_id: UUID | None = None) -> None:
+    """Tell the engine, when the transaction commits, to look at `what`: campaigns, shifts, agents (one may
+    have become free), busy (agents of whom none has), commands, trunks, phones, nodes, do_not_call,
+    callbacks, places. `shift_id`: of shifts, agents and busy the only one that was changed."""
+    await _NOTIFY.run(conn, channel=ENGINE, payload=note(what, tenant_id, shift_id))
 
 
-def note(what: str, tenant_id: int) -> str:
+def note(what: str, tenant_id: int, shift_id: UUID | None = None) -> str:
     """What the engine is told, see `wake`."""
-    return encode_json({"tenant": tenant_id, "what": what})
+    only = {} if shift_id is None else {"shift": str(shift_id)}
+    return encode_json({"tenant": tenant_id, "what": what, **only})
 
 
 async def read_after(conn: AsyncConnection, seq: int, limit: int) -> list[EventRow]:

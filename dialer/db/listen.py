@@ -19,7 +19,7 @@ from dialer.errors import DatabaseUnavailable
 log = structlog.get_logger(__name__)
 
 #: channel -> payload it carries; see `dialer.db.events`.
-ENGINE = "dozvon_engine"  # {"tenant": 1, "what": "campaigns"}
+ENGINE = "dozvon_engine"  # {"tenant": 1, "what": "campaigns"}; of one shift with its id as "shift"
 EVENTS = "dozvon_events"  # the last number given
 OUTBOX = "dozvon_outbox"  # empty: events without a number exist
 JOBS = "dozvon_jobs"  # empty: an import or a change of many leads is queued

@@ -40,6 +40,7 @@ from ivr_flows.model import (
     Began,
     CheckHours,
     Ended,
+    Enqueue,
     Event,
     Failed,
     Flow,
@@ -72,6 +73,8 @@ AGAIN: Final = (
 )
 #: Of these, what holds though the caller is gone before it could be written down.
 GIVEN: Final = (OfferAnswer, OptOut, RecordConsent, RequestCallback)
+#: What begins with a transaction, and writes down the way in it.
+WRITES: Final = (Enqueue,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +159,14 @@ class Leader:
         visit = self._visits.get(call_id)
         return list(visit.way) if visit is not None else []
 
-    async def begin(self, agi: AgiCall, visit: Visit) -> None:
-        """Lead somebody from the beginning of their flow. Raises AgiHangup."""
+    async def begin(self, agi: AgiCall, visit: Visit, begun: Step | None = None) -> None:
+        """Lead somebody from the beginning of their flow. `begun`: the first step, which is written already.
+        Raises AgiHangup."""
         self._visits[visit.line.call.attempt_id] = visit
-        await self.lead(agi, visit, Began())
+        if begun is not None:
+            self._go(visit, begun)
+            visit.unwritten.pieces.clear()
+        await self.lead(agi, visit, Began(), begun)
 
     async def back(self, agi: AgiCall, line: Line, switchboard: Switchboard, bridge_result: str) -> None:
         """They are back from the bridge: the agent was gone, or lost. Raises AgiHangup."""
@@ -178,20 +185,24 @@ class Leader:
             return
         await self.lead(agi, visit, event)
 
-    async def lead(self, agi: AgiCall, visit: Visit, event: Event) -> None:
-        """Lead the caller on from what happened until an agent, or the end."""
+    async def lead(self, agi: AgiCall, visit: Visit, event: Event, step: Step | None = None) -> None:
+        """Lead the caller on from what happened until an agent, or the end. `step`: what that gave, where it
+        was taken already. Raises AgiHangup."""
         done: Action | None = None
         call_id = visit.line.call.attempt_id
         try:
             while True:
                 if done is not None and (came_to := outcome(done, event)) is not None:
                     self.calls.apply(call_id, Served(utc_now(), outcome=came_to))
-                step = interpreter.step(visit.flow, visit.position, event, now=utc_now())
-                await self._keep(visit, step)
+                if step is None:
+                    step = interpreter.step(visit.flow, visit.position, event, now=utc_now())
+                    self._go(visit, step)
+                if not isinstance(step.action, WRITES):
+                    await self.ways.keep(visit.unwritten)
                 if step.action is None or isinstance(step.action, HangUp):
                     await self._end(agi, visit)
                     return
-                done = step.action
+                done, step = step.action, None
                 event = await self._carry_out(agi, visit, done)
         except AgiHangup:
             await self._left(visit)
@@ -259,23 +270,18 @@ class Leader:
             lambda conn: outcomes.by_flow(conn, call.tenant_id, call.attempt_id, code, now)
         )
 
-    async def _keep(self, visit: Visit, step: Step) -> None:
-        """Write down where the caller was and is."""
+    def _go(self, visit: Visit, step: Step) -> None:
+        """Have the caller where the step has led; what it adds to their way is still to be written."""
         call, visit.position = visit.line.call, step.position
         if step.position.served and call.outcome is None and not visit.survey:
             self.calls.apply(call.attempt_id, Served(utc_now(), outcome=Result.CONTAINED))
         for each in step.passed:
             visit.collected |= each.collected
-        now_in = None if step.position.ended else step.position.state
-        stands = (visit.flow.name, now_in) if now_in else None
-        if not step.passed and visit.stands == stands:
-            return
-        first = len(visit.way) - bool(visit.stands)  # the last row is of the state that was left
-        piece = Piece(visit.flow.name, first, step.passed, now_in, utc_now())
-        visit.unwritten.pieces.append(piece)
-        visit.way[first:] = [*(each.state for each in step.passed), *([now_in] if now_in else [])]
-        visit.stands = stands
-        await self.ways.keep(visit.unwritten)
+        # The last row is of the state that was left.
+        added = Piece.of(visit.flow.name, step, len(visit.way) - bool(visit.stands), utc_now())
+        if step.passed or visit.stands != added.stands:
+            visit.unwritten.pieces.append(added)
+            visit.way[added.first :], visit.stands = added.states, added.stands
 
 
 async def start(database: Database, flow: Flow, line: Line, known: Mapping[str, Any]) -> Position:

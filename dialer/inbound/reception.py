@@ -41,16 +41,18 @@ from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import DatabaseUnavailable
 from dialer.ids import new_id
-from dialer.inbound import callers, store
+from dialer.inbound import callers, store, ways
 from dialer.inbound.callers import Caller
 from dialer.inbound.flows import Flows
 from dialer.inbound.handing_over import HandingOver
 from dialer.inbound.leading import Leader, Visit, beginning
 from dialer.inbound.model import dialled_digits
 from dialer.inbound.store import Called
+from dialer.inbound.ways import Piece
 from dialer.servers.ownership import Leases
 from dialer.telemetry import mask_number
-from ivr_flows.model import Flow, Position
+from ivr_flows import interpreter
+from ivr_flows.model import Began, Flow, Step
 
 log = structlog.get_logger(__name__)
 
@@ -73,8 +75,8 @@ class Arrival:
     #: of the campaign's lease
     fence: int
     flow: Flow
-    #: before the first state of the flow
-    position: Position
+    #: into the first state of the flow
+    step: Step
 
 
 @dataclass(slots=True)
@@ -140,13 +142,13 @@ class Reception:
             visit = await self._let_in(agi, node, number)
         finally:
             del self.coming[here]
-        if isinstance(visit, Visit):
-            await self.leader.begin(agi, visit)
-        else:
+        if isinstance(visit, str):
             await agi.set_variable("DOZVON_NEXT", visit)
+        else:
+            await self.leader.begin(agi, *visit)
 
-    async def _let_in(self, agi: AgiCall, node: str, number: str) -> Visit | str:
-        """The caller before the first state of their flow; else what the dialplan is told. Raises
+    async def _let_in(self, agi: AgiCall, node: str, number: str) -> tuple[Visit, Step] | str:
+        """The caller with the first step into their flow; else what the dialplan is told. Raises
         DatabaseUnavailable."""
         digits = dialled_digits(number)
         known = self._owners.get(digits)
@@ -160,7 +162,9 @@ class Reception:
         log.warning("inbound_unknown_number", number=mask_number(number), node=node)
         return UNKNOWN
 
-    async def _at(self, tenant_id: int, agi: AgiCall, node: str, digits: str) -> Visit | str | None:
+    async def _at(
+        self, tenant_id: int, agi: AgiCall, node: str, digits: str
+    ) -> tuple[Visit, Step] | str | None:
         """As `_let_in` at this tenant; None: the number is none of theirs. All of it is one transaction: it
         raises, and nothing is followed."""
         call_id, channel, ours = new_id(), agi.channel_id, False
@@ -177,7 +181,8 @@ class Reception:
             if not ours:
                 self.calls.unname(node, channel)
         if isinstance(arrival, Arrival):
-            return Visit(self._follow(agi, node, arrival), called, arrival.flow, arrival.position)
+            line = self._follow(agi, node, arrival)
+            return Visit(line, called, arrival.flow, arrival.step.position), arrival.step
         if arrival is None:
             return MESSAGE
         await agi.set_variable("DOZVON_INBOUND", arrival)
@@ -214,11 +219,14 @@ class Reception:
             await calls_store.hold_numbers(conn, tenant_id, {caller.e164: call_id})
         about = {"attempt_id": str(call_id), "campaign_id": called.campaign_id, "agent_id": None}
         state = {"state": CallState.FLOW, "result": None, "direction": Direction.INBOUND}
-        fact = events.Fact("call.state", about | state, called.campaign_id, None)
-        await events.emit_all(conn, [fact], tenant_id=tenant_id)
         known = {"caller": caller.e164, "dialled": called.number, "campaign": called.campaign_id}
         position = await beginning(conn, tenant_id, flow, caller.contact_id, known)
-        return Arrival(call_id, tenant_id, now, called, caller, terms, fence, flow, position)
+        step = interpreter.step(flow, position, Began(), now=now)
+        fact = events.Fact("call.state", about | state, called.campaign_id, None)
+        await events.emit_all(conn, [fact], tenant_id=tenant_id)
+        begun = Piece.of(flow.name, step, 0, now)
+        await ways.write(conn, tenant_id, call_id, called.campaign_id, [begun])
+        return Arrival(call_id, tenant_id, now, called, caller, terms, fence, flow, step)
 
     def _follow(self, agi: AgiCall, node: str, arrival: Arrival) -> Line:
         """Follow the call, which is committed."""

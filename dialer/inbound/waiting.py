@@ -124,23 +124,34 @@ class Waiting:
     ) -> tuple[Wait, UUID | None, Came | None]:
         """The caller's wait; the attempt that is calling them, if one is; what the flow goes on from where
         they were not let in."""
+        way = visit.unwritten
+        async with way.turn:
+            async with self.database.tenant(visit.line.call.tenant_id) as conn:
+                written = await way.write(conn)
+                came = await self._come_in(conn, visit, action, came_at)
+            del way.pieces[:written]
+        return came
+
+    async def _come_in(
+        self, conn: AsyncConnection, visit: Visit, action: Enqueue, came_at: datetime
+    ) -> tuple[Wait, UUID | None, Came | None]:
+        """As `_come`, in the transaction of `conn`."""
         line, call, name = visit.line, visit.line.call, action.queue or visit.queue
-        async with self.database.tenant(call.tenant_id) as conn:
-            queues = await queues_store.queues(conn, call.tenant_id)
-            rules = next((each for each in queues.values() if each.name == name), None)
-            if rules is None:
-                log.warning("no_such_queue", queue=name, call=str(call.attempt_id))
-            wait = Wait(
-                action,
-                name,
-                came_at,
-                self._until_s(action, rules),
-                queues,
-                name or line.terms.skill,
-                await calls_store.last_agent(conn, call.tenant_id, visit.contact_id),
-            )
-            called = await self._take_over(conn, visit, wait, rules)
-            return wait, called, await self._enter(conn, visit, wait, rules)
+        queues = await queues_store.queues(conn, call.tenant_id)
+        rules = next((each for each in queues.values() if each.name == name), None)
+        if rules is None:
+            log.warning("no_such_queue", queue=name, call=str(call.attempt_id))
+        wait = Wait(
+            action,
+            name,
+            came_at,
+            self._until_s(action, rules),
+            queues,
+            name or line.terms.skill,
+            await calls_store.last_agent(conn, call.tenant_id, visit.contact_id),
+        )
+        called = await self._take_over(conn, visit, wait, rules)
+        return wait, called, await self._enter(conn, visit, wait, rules)
 
     @staticmethod
     async def _take_over(conn: AsyncConnection, visit: Visit, wait: Wait, rules: Queue | None) -> UUID | None:

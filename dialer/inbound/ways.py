@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,7 +23,7 @@ from dialer.errors import DatabaseUnavailable
 from dialer.inbound import store
 from dialer.inbound.patience import AGAIN_S
 from dialer.surveys import store as surveys
-from ivr_flows.model import Passed
+from ivr_flows.model import Passed, Step
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,22 @@ class Piece:
     now_in: str | None
     at: datetime
 
+    @classmethod
+    def of(cls, flow: str, step: Step, first: int, at: datetime) -> Piece:
+        """What a step in this flow adds from that row on."""
+        now_in = None if step.position.ended else step.position.state
+        return cls(flow, first, step.passed, now_in, at)
+
+    @property
+    def states(self) -> list[str]:
+        """Of its rows."""
+        return [*(each.state for each in self.passed), *([self.now_in] if self.now_in else [])]
+
+    @property
+    def stands(self) -> tuple[str, str] | None:
+        """Flow and state of the last row, while the caller is there."""
+        return (self.flow, self.now_in) if self.now_in else None
+
 
 @dataclass(slots=True)
 class Way:
@@ -53,8 +70,14 @@ class Way:
     also: list[Callable[[AsyncConnection], Awaitable[object]]] = field(default_factory=list)
     #: what was asked for by somebody who is gone, in transactions of its own
     errands: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
-    #: one writes at a time
+    #: one writes at a time, until the commit
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def write(self, conn: AsyncConnection) -> int:
+        """Write the pieces in the transaction of who has the `turn`: so many, to be deleted at its commit."""
+        call, pieces = self.call, self.pieces[:]
+        await write(conn, call.tenant_id, call.attempt_id, call.campaign_id, pieces, survey=self.survey)
+        return len(pieces)
 
 
 @dataclass(slots=True)
@@ -103,29 +126,38 @@ class Ways:
     async def _write(self, way: Way) -> None:
         """Raises DatabaseUnavailable: what was not written is in the way still."""
         async with way.turn:
-            pieces, also = way.pieces[:], way.also[:]
-            if pieces or also:
+            also = way.also[:]
+            if way.pieces or also:
                 async with self.database.tenant(way.call.tenant_id) as conn:
-                    await self._steps(conn, way, pieces)
+                    written = await way.write(conn)
                     for work in also:
                         await work(conn)
-                del way.pieces[: len(pieces)], way.also[: len(also)]
+                del way.pieces[:written], way.also[: len(also)]
             while way.errands:
                 await way.errands[0]()
                 del way.errands[0]
 
-    @staticmethod
-    async def _steps(conn: AsyncConnection, way: Way, pieces: Sequence[Piece]) -> None:
-        call, collected = way.call, dict[str, Any]()
-        for one in pieces:
-            about = one.flow, one.first, one.passed, one.now_in, one.at
-            await store.stepped(conn, call.tenant_id, call.attempt_id, *about)
-            for each in one.passed:
-                collected |= each.collected
-        if pieces and (now_in := pieces[-1].now_in):
-            told = {"call_id": str(call.attempt_id), "flow": pieces[-1].flow, "state": now_in}
-            await events.emit(conn, "flow.step", told, tenant_id=call.tenant_id, campaign_id=call.campaign_id)
-        if collected:
-            await store.tell(conn, call.tenant_id, call.attempt_id, collected)
-        if collected and way.survey:
-            await surveys.answered(conn, call.tenant_id, call.attempt_id, collected)
+
+async def write(
+    conn: AsyncConnection,
+    tenant_id: int,
+    call_id: UUID,
+    campaign_id: int,
+    pieces: Sequence[Piece],
+    *,
+    survey: bool = False,
+) -> None:
+    """Write pieces of a call's way. `survey`: what the caller gave are answers about a talk."""
+    collected = dict[str, Any]()
+    for one in pieces:
+        about = one.flow, one.first, one.passed, one.now_in, one.at
+        await store.stepped(conn, tenant_id, call_id, *about)
+        for each in one.passed:
+            collected |= each.collected
+    if pieces and (now_in := pieces[-1].now_in):
+        told = {"call_id": str(call_id), "flow": pieces[-1].flow, "state": now_in}
+        await events.emit(conn, "flow.step", told, tenant_id=tenant_id, campaign_id=campaign_id)
+    if collected:
+        await store.tell(conn, tenant_id, call_id, collected)
+    if collected and survey:
+        await surveys.answered(conn, tenant_id, call_id, collected)

@@ -106,22 +106,6 @@ async def test_no_row_has_another_rank(floor: Floor, rank: int) -> None:
             await people.change_agent(conn, TENANT, seat.agent_id, {"rank": rank})
 
 
-async def test_who_reads_all_shifts_again_has_those_that_have_changed_made_anew(floor: Floor) -> None:
-    """What is read is what stands, in its order; of what stands as before the same objects come."""
-    now = utc_now()
-    first, second = [await floor.seat(idle_since=now - timedelta(minutes=9 - n)) for n in range(2)]
-    reader = store.OpenShifts(TENANT)
-    async with floor.database.tenant(TENANT) as conn:
-        before = await reader.read(conn)
-        assert before == await store.open_shifts(conn, TENANT)
-        await store.move(conn, TENANT, second.session_id, AgentState.PAUSED, now, pause_code="lunch")
-        after = await reader.read(conn)
-        assert after == await store.open_shifts(conn, TENANT)
-        assert (after[0] is before[0], after[1].state) == (True, AgentState.PAUSED)
-        await store.move(conn, TENANT, first.session_id, AgentState.OFFLINE, now)
-        assert [shift.id for shift in await reader.read(conn)] == [second.session_id]
-
-
 async def test_two_at_once_never_get_the_same_agent(floor: Floor) -> None:
     """Of 16 callers at once for 10 agents each agent goes to exactly one, and six get none."""
     seats = [await floor.seat(rank=1 + n % 4) for n in range(10)]

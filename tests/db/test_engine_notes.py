@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from dialer.agents.roster import Roster
 from dialer.app.engine import build_engine
 from dialer.calls.switchboard import Switchboard
 from dialer.campaigns.runner import Runner
@@ -16,6 +18,7 @@ from dialer.db import events
 from dialer.db.session import Database
 from dialer.engine import Engine
 from dialer.errors import PartMissing
+from dialer.ids import new_id
 from dialer.settings import load
 
 TENANT = 1
@@ -67,6 +70,29 @@ async def test_news_of_agents_wait_for_no_errand(
         await begun.wait()
         await tell(database, "agents")
         await free.wait()
+
+
+async def test_who_is_taken_is_known_and_makes_nobody_look_for_an_agent(
+    engine: Engine, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of four changes in a talk one may give somebody an agent; pacing knows them all."""
+    told, looks, known = list[UUID | None](), list[UUID | None](), asyncio.Event()
+    taken, ready = new_id(), new_id()
+
+    def changed(_self: Roster, _tenant_id: int, shift_id: UUID | None = None) -> None:
+        told.append(shift_id)
+        if shift_id == ready:
+            known.set()
+
+    monkeypatch.setattr(Roster, "changed", changed)
+    monkeypatch.setattr(Switchboard, "agents_changed", lambda _self: looks.append(told[-1]))
+    async with running(engine), asyncio.timeout(30):
+        for what, shift_id in (("busy", taken), ("agents", ready)):
+            async with database.tenant(TENANT) as conn:
+                await events.wake(conn, what, tenant_id=TENANT, shift_id=shift_id)
+        await known.wait()
+    assert [one for one in told if one is not None] == [taken, ready]
+    assert [one for one in looks if one is not None] == [ready]
 
 
 async def test_trunks_are_read_again_whatever_the_files(

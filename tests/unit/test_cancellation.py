@@ -36,12 +36,12 @@ async def test_pacing_ends_when_news_come_with_the_end() -> None:
     nodes.some_ready.set()
     calls = CallTable(Notes())
     paces = Paces(nothing, calls, nothing, nothing)
-    runner = Runner(nothing, calls, nothing, nothing, 5.0, nodes, nothing, paces)
+    runner = Runner(nothing, calls, nothing, nothing, 5.0, nodes, nothing, paces, nothing)
     assert await ends(asyncio.create_task(runner.run()), runner._look.set)
 
 
 async def test_the_switchboard_ends_when_news_come_with_the_end() -> None:
     """As above."""
     nothing: Any = None
-    switchboard = Switchboard(nothing, nothing, nothing, CallTable(Notes()), nothing, 15.0)
+    switchboard = Switchboard(nothing, nothing, nothing, CallTable(Notes()), nothing, nothing, 15.0)
     assert await ends(asyncio.create_task(switchboard.run()), switchboard.agents_changed)

@@ -98,7 +98,7 @@ async def test_a_call_that_a_person_ends_while_it_rings_was_taken_back() -> None
     nothing: Any = None
     nodes = Nodes()
     nodes.add(Node(NODE, link))
-    switchboard = Switchboard(nothing, nodes, Sole(), table, tracker, keep_s=15)
+    switchboard = Switchboard(nothing, nodes, Sole(), table, tracker, nothing, keep_s=15)
     hear(tracker, call, [RINGS])
     await switchboard.hang_up(call.attempt_id, HungUpBy.AGENT)
     assert (ends[-1].result, ends[-1].hung_up_by, ends[-1].detail) == (

@@ -274,9 +274,9 @@ async def dispose(request: web.Request) -> web.StreamResponse:
             "callback_zone": await forms.field(request, "callback_zone"),
             "personal": (await forms.field(request, "callback_by")) == "me",
         }
-    view = await request.app[CALLS].dispose(actor, attempt_id, code, note, **wanted)
-    if view.callback is not None and view.callback.moved and is_fragment(request):
-        return await _moved(request, view.callback)
+    saved = await request.app[CALLS].dispose(actor, attempt_id, code, note, **wanted)
+    if saved.callback is not None and saved.callback.moved and is_fragment(request):
+        return await _moved(request, saved.callback)
     return renewed(request, "/desk")
 
 
