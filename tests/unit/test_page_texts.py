@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from dialer.httpkit.i18n import FOLDER, translator
 from dialer.reports.present import Pace
 from dialer.telemetry import mask_number
 from dialer.web import formats, words
+from dialer.web.views.callbacks import clocks
 
 WEB = Path(words.__file__).parent
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "mark": None}
@@ -119,6 +121,20 @@ def test_a_number_that_was_masked_before_is_not_masked_again() -> None:
     for shown in (formats.masked, formats.spaced):
         assert shown(mask_number("+79161234567")) == "•••\xa0••\xa067"
         assert shown("+7916*****67") == "+7\xa0916\xa0•••\xa0••\xa067"
+
+
+@pytest.mark.parametrize(
+    ("zones", "told"),
+    [
+        ([], ""),
+        (["Europe/Moscow", "Europe/Minsk"], "TIME"),
+        (["Asia/Omsk", "Europe/Moscow"], "TIME / TIME"),
+        (["Asia/Kamchatka", "Asia/Omsk", "Europe/Moscow", "Europe/Kaliningrad"], "TIME – TIME"),
+    ],
+)
+def test_clocks_of_a_person_of_many_zones(zones: list[str], told: str) -> None:
+    """Each reading once; of many the first and the last."""
+    assert re.sub(r"\d\d:\d\d", "TIME", clocks(zones)) == told
 
 
 def test_the_lock_of_front_end_packages_names_no_host() -> None:

@@ -37,6 +37,8 @@ MOST = 500
 MISSED_FOR = timedelta(days=7)
 #: Promises to one person; few have had so many.
 ON_CARD = 100
+#: Clocks of places where somebody may be that are told one by one.
+MOST_CLOCKS = 3
 OPEN = (State.WAITING, State.DIALLING)
 
 
@@ -317,6 +319,12 @@ def places(zones: Sequence[str]) -> list[tuple[str, str, str]]:
         for here in [now.astimezone(place)]
     ]
     return [(name, clock, f"UTC{offset[:3]}:{offset[3:]}") for _, name, clock, offset in sorted(found)]
+
+
+def clocks(zones: Sequence[str]) -> str:
+    """What clocks show now where somebody may be, from west to east; of many the first and the last."""
+    told = list(dict.fromkeys(clock for _, clock, _ in places(zones)))
+    return " / ".join(told) if len(told) <= MOST_CLOCKS else f"{told[0]} – {told[-1]}"
 
 
 @routes.post("/contacts/{contact_id:[0-9]{1,18}}/callback")

@@ -13,7 +13,6 @@ from multidict import MultiMapping
 
 from dialer.clock import utc_now
 from dialer.compliance.consent import Given, consent_for
-from dialer.compliance.model import zone_of
 from dialer.compliance.policy import Purpose
 from dialer.contacts.consents import Record
 from dialer.contacts.duplicates_http import DUPLICATES
@@ -40,6 +39,7 @@ from dialer.web import forms
 from dialer.web.card_fields import card_fields, labels
 from dialer.web.keys import LIVE
 from dialer.web.render import page
+from dialer.web.views.callbacks import clocks
 from dialer.web.views.door import see
 
 routes = web.RouteTableDef()
@@ -140,9 +140,8 @@ async def show_card(
         actor, contact_id, after=(key[0], key[1], key[2]) if key else None, limit=HISTORY + 1
     )
     entries, following = cut(told, HISTORY, lambda entry: (entry.at, entry.source, entry.key))
-    now, locale = utc_now(), locale_of(request)
+    locale = locale_of(request)
     zones = {zone for number in person.card.numbers for zone in number.timezones}
-    places = [zone_of(name) for name in ([person.card.timezone] if person.card.timezone else sorted(zones))]
     return await page(
         request,
         "contact.html",
@@ -155,7 +154,7 @@ async def show_card(
         if following
         else None,
         earlier=key is not None,
-        local_times=sorted({now.astimezone(place).strftime("%H:%M") for place in places if place}),
+        local_times=clocks([person.card.timezone] if person.card.timezone else sorted(zones)),
         agreed=_agreed(person),
         state_of=_state_of,
         purposes=list(Purpose),

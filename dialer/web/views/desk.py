@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -43,8 +42,6 @@ from dialer.web.views.door import renewed, warned
 
 routes = web.RouteTableDef()
 LONGEST_NOTE = 2000
-#: Clocks of places where the person may be that the card tells one by one.
-MOST_CLOCKS = 3
 #: What can be pressed for the far end of a talk.
 KEYS = re.compile(r"[0-9*#]{1,32}")
 
@@ -101,7 +98,6 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
     came_in = call is not None and call.direction is Direction.INBOUND
     third = await app[CONTROLS].third(actor, call.id) if call and call.state == "connected" else None
     now = utc_now()
-    places = callbacks.places(extras.zones)
     codes = await app[CAMPAIGNS].pause_codes(actor)
     zone = ZoneInfo(await app[LIVE].timezone(actor))
     tomorrow = datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time(), zone)
@@ -121,16 +117,10 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
         "codes": codes,
         "pauses": {code.code: code for code in codes},
         "promised": await app[CALLBACKS].mine(actor, tomorrow),
-        "places": places,
+        "places": callbacks.places(extras.zones),
         "soon": now + timedelta(seconds=app[SETTINGS].callback_reminder_s),
-        "local_times": _span([clock for _, clock, _ in places]),
+        "local_times": callbacks.clocks(extras.zones),
     }
-
-
-def _span(clocks: Sequence[str]) -> str:
-    """What clocks from west to east show, each once; of many the first and the last."""
-    told = list(dict.fromkeys(clocks))
-    return " / ".join(told) if len(told) <= MOST_CLOCKS else f"{told[0]} – {told[-1]}"
 
 
 @routes.post("/desk/{action:login|ready|pause|logout|skip}")
