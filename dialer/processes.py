@@ -43,7 +43,8 @@ log = structlog.get_logger(__name__)
 NAMES = ("engine", "web", "jobs")
 #: In the data folder: who has it locked uses the parts there.
 LOCK = "serve.lock"
-READY_S = 30.0
+#: A process that ends is told of at once; one that is late is waited for, as machines are slow, or busy.
+READY_S = 120.0
 STOP_S = 15.0
 #: A process that falls so often before it is ready is given up.
 FALLS_AT_START = 3
