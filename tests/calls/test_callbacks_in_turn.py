@@ -202,11 +202,13 @@ async def test_who_calls_in_meanwhile_has_the_place(centre: Centre) -> None:
 async def test_a_server_that_dies_keeps_the_places(floor: Floor, database_url: str) -> None:
     """kill -9 with a place kept and another ringing: the next server takes the ringing call up, which meets
     its agent, and calls the other one once."""
-    rings = encode(Behaviour.STAYS, ring_s=6.0, detail=73).e164
+    # For longer than a server takes to start on a busy machine.
+    rings = encode(Behaviour.STAYS, ring_s=25.0, detail=73).e164
     async with open_centre(floor, database_url, own_process=True) as centre:
         before = floor.carrier.invites()
         await add_queue(centre, "sales")
-        await add_number(centre, ASKS)
+        campaign_id = await centre.campaign([], mode="manual", ring_timeout_s=40)
+        await add_number(centre, ASKS, campaign_id=campaign_id)
         async with gone_afterwards(centre):
             (agent_id,) = await centre.add_agents(1, skills=["sales"])
             await call_in(centre, rings[1:])
@@ -216,7 +218,7 @@ async def test_a_server_that_dies_keeps_the_places(floor: Floor, database_url: s
             await until_call(centre, "ended", n=1)
             await centre.kill_engine_process()
             await centre.start_engine_process()
-            (attempt,) = await centre.until_attempts(1, "connected")
+            (attempt,) = await centre.until_attempts(1, "connected", within_s=60)
             assert (attempt.e164, attempt.agent_id) == (rings, agent_id)
             await until_place(centre, "back")
             await centre.calls.hang_up(centre.actor, attempt.id)
