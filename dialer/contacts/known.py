@@ -16,8 +16,10 @@ async def card(conn: AsyncConnection, tenant_id: int, contact_id: int) -> Mappin
     found = await store.get_contact(conn, tenant_id, contact_id)
     if found is None:
         return {}
-    read = await fields_store.reader(conn, tenant_id)
-    own = {field.key: value for header, value in found.custom.items() if (field := read.field_of(header))}
+    own: dict[str, Any] = {}
+    if found.custom:  # of nobody who has just called for the first time
+        read = await fields_store.reader(conn, tenant_id)
+        own = {field.key: value for header, value in found.custom.items() if (field := read.field_of(header))}
     return {
         "id": found.id,
         "name": " ".join(filter(None, (found.first_name, found.middle_name))),

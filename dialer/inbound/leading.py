@@ -297,8 +297,8 @@ async def start(database: Database, flow: Flow, line: Line, known: Mapping[str, 
 async def beginning(
     conn: AsyncConnection, tenant_id: int, flow: Flow, contact_id: int | None, known: Mapping[str, Any]
 ) -> Position:
-    """As `start`, in the transaction of `conn`."""
-    variables = {**known, "zone": await tenants.timezone(conn, tenant_id)}
+    """As `start`, in the transaction of `conn`. The tenant's `zone` may be among what is known."""
+    variables = {**known, "zone": known.get("zone") or await tenants.timezone(conn, tenant_id)}
     if contact_id is not None:
         fields = await card(conn, tenant_id, contact_id)
         variables |= {f"contact.{name}": value for name, value in fields.items()}

@@ -220,6 +220,7 @@ class Reception:
         about = {"attempt_id": str(call_id), "campaign_id": called.campaign_id, "agent_id": None}
         state = {"state": CallState.FLOW, "result": None, "direction": Direction.INBOUND}
         known = {"caller": caller.e164, "dialled": called.number, "campaign": called.campaign_id}
+        known["zone"] = called.zone
         position = await beginning(conn, tenant_id, flow, caller.contact_id, known)
         step = interpreter.step(flow, position, Began(), now=now)
         fact = events.Fact("call.state", about | state, called.campaign_id, None)

@@ -21,8 +21,9 @@ from ivr_flows.model import Passed
 _CALLED = Prepared(
     """
     SELECT n.id AS number_id, n.number, n.campaign_id, n.queue, n.flow_id, f.name AS flow, v.version,
-           v.document
+           v.document, t.timezone AS zone
       FROM inbound_number n
+      JOIN tenant t ON t.id = n.tenant_id
       JOIN flow f ON f.tenant_id = n.tenant_id AND f.id = n.flow_id
       JOIN flow_version v ON v.tenant_id = f.tenant_id AND v.flow_id = f.id
            AND v.version = CASE WHEN n.test THEN coalesce(f.test_version, f.live_version)
@@ -44,6 +45,8 @@ class Called:
     flow: str
     version: int
     document: Mapping[str, Any]
+    #: the time zone of the tenant, IANA name
+    zone: str
 
 
 async def called(conn: AsyncConnection, tenant_id: int, number: str) -> Called | None:
