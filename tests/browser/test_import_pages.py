@@ -7,13 +7,12 @@ from pathlib import Path
 
 from playwright.async_api import expect
 from support.browser import Visitor, Visitors
+from support.soundness import faults
 from support.stage import Stage
 
 from dialer.contacts.importing import run_next_import
 from dialer.httpkit.access import Role
-from dialer.web.frontend import MODULES
 
-AXE = MODULES / "axe-core/axe.min.js"
 CSV = """Куда звонить;ФИО;Авто;Заметки
 8 (916) 555-01-01;Карпова Вера;Volvo;
 +7 916 555 01 02;Карпов Пётр;Kia;перезвонить
@@ -69,7 +68,6 @@ async def test_a_file_is_mapped_started_and_watched(visit: Visitors, stage: Stag
 
 async def test_the_pages_of_an_import_are_sound(visit: Visitors, stage: Stage, tmp_path: Path) -> None:
     """No serious accessibility fault, no sideways scroll at a phone's width; preview, columns, result."""
-    axe = await asyncio.to_thread(AXE.read_text)
     for locale, dark in (("ru", False), ("en", True)):
         person = await visit(Role.SUPERVISOR, locale=locale, dark=dark)
         page = person.page
@@ -89,14 +87,7 @@ async def test_the_pages_of_an_import_are_sound(visit: Visitors, stage: Stage, t
                     pass
             await page.set_viewport_size({"width": 1366, "height": 768})
             await page.goto(address)
-            await page.evaluate(axe)
-            found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-            serious = [
-                f"{one['id']}: {one['nodes'][0]['html'][:200]}"
-                for one in found["violations"]
-                if one["impact"] in ("serious", "critical")
-            ]
-            assert serious == [], address
+            assert await faults(person) == [], address
             await page.set_viewport_size({"width": 390, "height": 844})
             assert await page.evaluate("document.documentElement.scrollWidth") <= 390, address
 
