@@ -227,7 +227,7 @@ async def test_a_campaign_lives_its_life(
         resumed = await campaigns.resume(SUPERVISOR, campaign_id)
         stopped = await campaigns.stop(SUPERVISOR, campaign_id)
         for _ in range(4):
-            note = json.loads(await asyncio.wait_for(heard.get(), 5))
+            note = json.loads(await asyncio.wait_for(heard.get(), 30))
             assert note == {"tenant": 1, "what": "campaigns"}
     finally:
         await listener.close()
@@ -281,7 +281,7 @@ async def test_no_call_is_claimed_after_a_pause_has_returned(
         pausing = asyncio.create_task(campaigns.pause(SUPERVISOR, campaign_id))
         done, _ = await asyncio.wait({pausing}, timeout=0.3)
         assert not done
-    await asyncio.wait_for(pausing, 5)
+    await asyncio.wait_for(pausing, 30)
     async with database.tenant(1) as conn:
         assert not await calls.campaign_is_running(conn, 1, campaign_id)
 

@@ -65,7 +65,7 @@ async def test_news_of_agents_wait_for_no_errand(
 
     engine.render = render
     monkeypatch.setattr(Switchboard, "agents_changed", lambda _self: free.set())
-    async with running(engine), asyncio.timeout(5):
+    async with running(engine), asyncio.timeout(30):
         await tell(database, "phones")
         await begun.wait()
         await tell(database, "agents")
@@ -108,6 +108,6 @@ async def test_trunks_are_read_again_whatever_the_files(
 
     engine.render = render
     monkeypatch.setattr(Runner, "campaigns_changed", lambda _self, _tenant: read.set())
-    async with running(engine), asyncio.timeout(5):
+    async with running(engine), asyncio.timeout(30):
         await tried.wait()
         await read.wait()

@@ -144,7 +144,7 @@ async def test_numbering_tells_its_readers(database: Database, database_url: str
         for _ in range(5):
             async with database.tenant(1) as conn:
                 await emit(conn, "test", {}, tenant_id=1)
-            seq = int(await asyncio.wait_for(numbered.get(), 5))
+            seq = int(await asyncio.wait_for(numbered.get(), 30))
             assert seq > last
             last = seq
 

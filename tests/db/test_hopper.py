@@ -63,7 +63,7 @@ async def test_a_claim_waits_for_no_other(floor: Floor) -> None:
     async with floor.database.tenant(TENANT) as conn:
         first = await hopper.claim(conn, TENANT, floor.campaign_id, 2, utc_now())
         assert [one.id for one in first] == leads[:2]
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             assert await claim(floor) == leads[2:]
             async with floor.database.tenant(TENANT) as other:
                 assert await hopper.claim_one(other, TENANT, floor.campaign_id, leads[0]) is None

@@ -79,7 +79,7 @@ def leg_of(seat: Seat, tracker: Tracker) -> Leg:
 
 async def reaches(floor: Floor, seat: Seat, state: AgentState) -> None:
     """Wait until the shift is in this state."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await floor.shift(seat)).state is not state:  # noqa: ASYNC110 another process writes it
             await asyncio.sleep(0.02)
 
@@ -132,7 +132,7 @@ async def test_a_phone_of_which_nothing_is_heard_is_called_again(
     async with floor.database.tenant(TENANT) as conn:
         await store.set_leg(conn, TENANT, seat.session_id, None, was=seat.assignee.leg)
     phones.look(TENANT)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while sum(action["Action"] == "Originate" for action in asterisk.asked) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     first = asterisk.asked[0]["ChannelId"]
@@ -166,7 +166,7 @@ async def test_a_silent_node_keeps_no_phone_of_another_from_being_called(
             node.contacts[made.endpoint] = True
             await store.open_shift(conn, TENANT, seat.agent_id, new_id(), utc_now())
     phones.look(TENANT)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(stuck.asked) < 2 or not asterisk.asked:  # noqa: ASYNC110 a list tells nobody
             await asyncio.sleep(0.02)
 
@@ -195,7 +195,7 @@ async def test_a_phone_that_registers_while_its_old_address_is_called(
 
 async def called(asterisk: Silent, times: int) -> str:
     """Wait until a phone has been called so often; the channel of the last call."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             calls = [action["ChannelId"] for action in asterisk.asked if action["Action"] == "Originate"]
             if len(calls) == times:

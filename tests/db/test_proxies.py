@@ -126,7 +126,7 @@ async def test_a_proxy_before_the_server(
             assert entered.status == 201, entered.text
             phone = await http.ws_connect(f"{url}/phone", protocols=("sip",), headers=caller.headers)
             await phone.send_str(register(user_id))
-            assert await phone.receive_str(timeout=5) == register(user_id).upper()
+            assert await phone.receive_str(timeout=30) == register(user_id).upper()
             await phone.close()
-            async with asyncio.timeout(5), http.get(f"{url}/api/v1/events?agent=me") as events:
+            async with asyncio.timeout(30), http.get(f"{url}/api/v1/events?agent=me") as events:
                 assert (await events.content.readline()).strip()

@@ -278,7 +278,7 @@ async def test_the_engine_hears_of_each_change(
         await trunks.edit(ADMIN, made["id"], TrunkEdit(enabled=False))
         await trunks.delete(ADMIN, made["id"])
         for _ in range(3):
-            note = json.loads(await asyncio.wait_for(heard.get(), 5))
+            note = json.loads(await asyncio.wait_for(heard.get(), 30))
             assert note == {"tenant": 1, "what": "trunks"}
     finally:
         await listener.close()

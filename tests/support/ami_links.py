@@ -26,8 +26,8 @@ async def running(address: Address, **options: Any) -> AsyncIterator[AmiLink]:
     try:
         yield link
     finally:
-        await asyncio.wait_for(link.close(), 5)
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(link.close(), 30)
+        await asyncio.wait_for(task, 30)
         assert not link.up
         left = {each for each in asyncio.all_tasks() - before if "ami-link" in each.get_name()}
         assert not left

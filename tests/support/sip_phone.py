@@ -67,7 +67,7 @@ class SipPhone(asyncio.DatagramProtocol):
             ).encode(),
             self._server,
         )
-        return await asyncio.wait_for(self._replies.get(), 5)
+        return await asyncio.wait_for(self._replies.get(), 30)
 
     def datagram_received(self, data: bytes, addr: tuple[str | None, int]) -> None:
         """Sort what comes: answers to us, and OPTIONS."""
