@@ -38,6 +38,11 @@ PAINTED = """
   new MutationObserver(look).observe(document, watched);
 })();
 """
+#: Until the card of a call is painted.
+SEEN = """id => new Promise((seen) => {
+    const look = () => { if (window.painted[id]) seen(); else requestAnimationFrame(look); };
+    look();
+})"""
 
 
 @pytest.mark.timeout(900)
@@ -52,7 +57,7 @@ async def test_the_card_is_painted_before_the_voice(centre: Centre, desk: Visito
             shift = await centre.until_agent(agent_id, AgentState.TALKING, within_s=30)
             assert shift.attempt_id is not None
             met.add(shift.attempt_id)
-            await person.page.wait_for_function("id => window.painted[id]", arg=str(shift.attempt_id))
+            await person.page.evaluate(SEEN, str(shift.attempt_id))
             await centre.calls.hang_up(centre.actor, shift.attempt_id)
             await centre.until_attempt(shift.attempt_id, "ended")
         painted: dict[str, int] = await person.page.evaluate("window.painted")
