@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from support.boards import EVENT_MS
 from support.browser import Visitor, Visitors
 from support.stage import TENANT, Stage
-from support.web import Web, second_tenant
+from support.web import Web, at_noon, second_tenant
 
 from dialer.clock import utc_now
 from dialer.db import tables as t
@@ -34,8 +34,9 @@ async def audited(stage: Stage, action: str) -> list[dict[str, Any]]:
         return list(await conn.scalars(found))
 
 
-async def test_the_board_tells_the_whole_centre(pages: Web, stage: Stage) -> None:
+async def test_the_board_tells_the_whole_centre(pages: Web, stage: Stage, owner_url: str) -> None:
     """Agents by state with the campaign of their call, calls by stage, pace, shares, what is left, lines."""
+    await at_noon(owner_url)
     async with stage.database.tenant(TENANT) as conn:
         await conn.execute(
             insert(t.trunk_load).values(tenant_id=TENANT, trunk_id=stage.trunk_id, channels=6, health="bad")

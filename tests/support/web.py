@@ -13,9 +13,11 @@ import pytest
 from aiohttp import ClientSession, CookieJar, web
 from argon2 import PasswordHasher
 from multidict import CIMultiDictProxy
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from dialer.app.web import build_web
+from dialer.clock import utc_now
+from dialer.db import tables as t
 from dialer.db.events import Numberer
 from dialer.db.listen import EVENTS, Listener
 from dialer.db.session import Database, create_engine
@@ -186,6 +188,17 @@ async def site(database: Database, database_url: str) -> AsyncIterator[Web]:
     """A web process with users and events."""
     async with serving(database, database_url) as running:
         yield running
+
+
+async def at_noon(owner_url: str) -> None:
+    """The first tenant's place is one whose day is at its middle: the last hours were today, at any hour."""
+    engine = create_engine(owner_url, pool=1)
+    try:
+        async with engine.begin() as conn:
+            zone = f"Etc/GMT{utc_now().hour - 12:+d}"
+            await conn.execute(update(t.tenant).where(t.tenant.c.id == 1).values(timezone=zone))
+    finally:
+        await engine.dispose()
 
 
 async def second_tenant(owner_url: str) -> int:
