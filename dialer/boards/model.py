@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from dialer.agents.model import Agent, AgentState, Shift
-from dialer.reports.present import Pace, WaitingCallers
+from dialer.agents.model import AgentState
+from dialer.reports.present import HOLD, OnShift, Pace, WaitingCallers
 
-#: What pages say of a talk whose customer is on hold; the agent's state is `talking`.
-HOLD: Final = "hold"
 #: What agents do, as pages say it: first what costs the most attention.
 SHOWN: Final = ("lost", "talking", HOLD, "wrap_up", "reserved", "ready", "paused", "calling")
 #: Their states, in that order.
@@ -33,11 +31,9 @@ STAGES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class AtWork:
-    """An agent who is logged in."""
+class AtWork(OnShift):
+    """An agent who is logged in, as the board tells it."""
 
-    agent: Agent
-    shift: Shift
     #: whose call the agent has; None: none
     campaign_id: int | None = None
     campaign: str | None = None
@@ -45,18 +41,6 @@ class AtWork:
     queue: str | None = None
     #: how long a pause of this code may last, seconds; None: as long as one likes, or no pause
     pause_limit_s: int | None = None
-    #: the agent has put the customer on hold then; None: nobody is
-    held_at: datetime | None = None
-
-    @property
-    def shown(self) -> str:
-        """One of SHOWN."""
-        return HOLD if self.held_at is not None else self.shift.state.value
-
-    @property
-    def shown_since(self) -> datetime:
-        """Since when."""
-        return self.held_at or self.shift.state_since
 
     def over_limit(self, now: datetime) -> bool:
         """Whether the pause has lasted for longer than its code allows."""

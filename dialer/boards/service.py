@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.agents import people
 from dialer.agents import store as agents
-from dialer.agents.model import AgentState, Shift
+from dialer.agents.model import Shift
 from dialer.boards import store
 from dialer.boards.model import (
     STATES,
@@ -29,7 +29,7 @@ from dialer.boards.model import (
     ends_in_s,
 )
 from dialer.boards.sharing import Shared
-from dialer.boards.store import CampaignRow, Whose
+from dialer.boards.store import CampaignRow
 from dialer.clock import utc_now
 from dialer.compliance.policies import CAREFUL
 from dialer.db import tenants
@@ -127,26 +127,25 @@ async def read_now(conn: AsyncConnection, tenant_id: int, now: datetime) -> Now:
     """The tenant's present."""
     known = {agent.id: agent for agent in await people.agents(conn, tenant_id)}
     shifts = [one for one in await agents.open_shifts(conn, tenant_id) if one.agent_id in known]
-    whose = await store.whose(conn, tenant_id)
+    whose = await live_store.whose(conn, tenant_id)
     limits = await store.pause_limits(conn, tenant_id)
     rows = await store.campaigns(conn, tenant_id)
     calls = await store.calls(conn, tenant_id)
-    none = Whose(None, None, None, None)
     at_work = []
     for shift in shifts:
         if shift.state not in STATES:
             continue
-        mine = whose.get(shift.id, none)
+        mine = whose.get(shift.id)
         limit = limits.get(shift.pause_code) if shift.pause_code else None
         at_work.append(
             AtWork(
                 known[shift.agent_id],
                 shift,
-                mine.campaign_id,
-                mine.campaign,
-                mine.queue,
+                mine.held_at if mine else None,
+                mine.campaign_id if mine else None,
+                mine.campaign if mine else None,
+                mine.queue if mine else None,
                 limit,
-                mine.held_at if shift.state is AgentState.TALKING else None,
             )
         )
     at_work.sort(key=lambda one: (STATES.index(one.shift.state), one.shift.state_since, one.agent.name))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,20 +30,6 @@ _CALLS = Prepared(
     SELECT campaign_id, state, count(*) AS many FROM attempt
      WHERE tenant_id = :tenant_id AND ended_at IS NULL
      GROUP BY campaign_id, state
-    """
-)
-#: Whose call an agent has, of those that were dialled and those that have come in. Who is asked about a
-#: customer has that call, too, and has put nobody on hold.
-_WHOSE = Prepared(
-    """
-    SELECT s.id AS session_id, c.id, c.name, i.queue,
-           CASE WHEN s.id = coalesce(a.session_id, i.session_id)
-                THEN coalesce(a.held_at, i.held_at) END AS held_at
-      FROM agent_session s
-      LEFT JOIN attempt a ON a.tenant_id = s.tenant_id AND a.id = s.attempt_id
-      LEFT JOIN inbound_call i ON i.tenant_id = s.tenant_id AND i.id = s.attempt_id
-      JOIN campaign c ON c.tenant_id = s.tenant_id AND c.id = coalesce(a.campaign_id, i.campaign_id)
-     WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.attempt_id IS NOT NULL
     """
 )
 _TRUNKS = Prepared(
@@ -104,18 +89,6 @@ class CampaignRow:
     pace: Pace | None
 
 
-@dataclass(frozen=True, slots=True)
-class Whose:
-    """The campaign of a call that an agent has."""
-
-    campaign_id: int | None
-    campaign: str | None
-    #: of a caller
-    queue: str | None
-    #: the agent has put the customer on hold then
-    held_at: datetime | None
-
-
 async def campaigns(conn: AsyncConnection, tenant_id: int) -> list[CampaignRow]:
     """Those that run or are paused, running ones first, by name; each with its latest decision."""
     return [
@@ -133,14 +106,6 @@ async def calls(conn: AsyncConnection, tenant_id: int) -> dict[int, dict[str, in
     for row in await _CALLS.rows(conn, tenant_id=tenant_id):
         found.setdefault(row.campaign_id, {})[row.state] = row.many
     return found
-
-
-async def whose(conn: AsyncConnection, tenant_id: int) -> dict[UUID, Whose]:
-    """By shift: the campaign of the call that the agent has."""
-    return {
-        row.session_id: Whose(row.id, row.name, row.queue, row.held_at)
-        for row in await _WHOSE.rows(conn, tenant_id=tenant_id)
-    }
 
 
 async def trunks(conn: AsyncConnection, tenant_id: int) -> Sequence[TrunkNow]:

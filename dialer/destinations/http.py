@@ -33,7 +33,7 @@ class DestinationOut(Out):
     value: str
 
 
-@routes.get("/destinations", right=Right.CAMPAIGNS_READ)
+@routes.get("/destinations", right=Right.TRUNKS_READ)
 async def list_(call: Call) -> list[DestinationOut]:
     """The phones and numbers that flows may ring, by name."""
     found = await call.app[DESTINATIONS].destinations(call.actor)

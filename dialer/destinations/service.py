@@ -28,7 +28,7 @@ class DestinationService:
 
     async def destinations(self, actor: Actor) -> list[Destination]:
         """All, by name."""
-        actor.require(Right.CAMPAIGNS_READ)
+        actor.require(Right.TRUNKS_READ)
         async with self._database.tenant(actor.tenant_id) as conn:
             return await store.destinations(conn, actor.tenant_id)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from dialer.agents import people
 from dialer.agents import store as agents
-from dialer.agents.model import Agent, AgentState, Shift
+from dialer.agents.model import Agent
 from dialer.calls.card import Card
 from dialer.calls.model import Direction
 from dialer.campaigns.model import Campaign
@@ -21,7 +23,7 @@ from dialer.errors import DatabaseFull
 from dialer.httpkit.access import Actor, Right
 from dialer.reports import live_store as store
 from dialer.reports.live_store import ManualCampaign
-from dialer.reports.present import Pace, WaitingCallers
+from dialer.reports.present import HOLD, OnShift, Pace, WaitingCallers
 
 #: How long a tenant's time zone is remembered, seconds.
 ZONE_KEPT_S = 60.0
@@ -29,18 +31,7 @@ ZONE_KEPT_S = 60.0
 FULL_KEPT_S = 2.0
 
 #: The order in which a wall board shows agents: first who costs the most attention.
-_ORDER = tuple(
-    AgentState(name)
-    for name in ("lost", "talking", "wrap_up", "reserved", "ready", "paused", "calling", "offline")
-)
-
-
-@dataclass(frozen=True, slots=True)
-class OnShift:
-    """An agent who is logged in."""
-
-    agent: Agent
-    shift: Shift
+_ORDER = ("lost", "talking", HOLD, "wrap_up", "reserved", "ready", "paused", "calling", "offline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +40,8 @@ class Board:
 
     #: agents of its skill who are logged in
     agents: Sequence[OnShift]
-    #: agents by state, the states that occur
-    by_state: Mapping[AgentState, int]
+    #: agents by what they do, as pages say it; what nobody does is not there
+    by_shown: Mapping[str, int]
     #: calls that have not ended, by state
     calls: Mapping[str, int]
     #: None: nothing was decided yet
@@ -98,17 +89,26 @@ class LiveService:
         async with self._database.tenant(tenant_id) as conn:
             known = {agent.id: agent for agent in await people.agents(conn, tenant_id)}
             shifts = await agents.open_shifts(conn, tenant_id)
+            whose = await store.whose(conn, tenant_id)
             calls = await store.calls_by_state(conn, tenant_id, campaign.id)
             pace = await store.last_pace(conn, tenant_id, campaign.id)
             waiting = await store.waiting_callers(conn, tenant_id)
         here = [
-            OnShift(known[shift.agent_id], shift)
+            OnShift(known[shift.agent_id], shift, whose[shift.id].held_at if shift.id in whose else None)
             for shift in shifts
             if shift.agent_id in known and (campaign.skill is None or campaign.skill in shift.skills)
         ]
-        here.sort(key=lambda one: (_ORDER.index(one.shift.state), one.shift.state_since, one.agent.name))
-        counts = {state: sum(one.shift.state is state for one in here) for state in _ORDER}
-        return Board(here, {state: many for state, many in counts.items() if many}, calls, pace, waiting)
+        here.sort(key=lambda one: (_ORDER.index(one.shown), one.shift.state_since, one.agent.name))
+        counts = Counter(one.shown for one in here)
+        by_shown = {name: counts[name] for name in _ORDER if counts[name]}
+        return Board(here, by_shown, calls, pace, waiting)
+
+    async def on_hold(self, actor: Actor) -> dict[UUID, datetime]:
+        """By shift: since when its customer hears music. Raises Forbidden."""
+        actor.require(Right.AGENTS_READ)
+        async with self._database.tenant(actor.tenant_id) as conn:
+            whose = await store.whose(conn, actor.tenant_id)
+        return {shift_id: one.held_at for shift_id, one in whose.items() if one.held_at is not None}
 
     async def troubles(self, now: datetime | None = None) -> list[Trouble]:
         """What keeps the server from calling; empty: nothing. Raises DatabaseUnavailable."""

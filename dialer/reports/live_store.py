@@ -20,7 +20,7 @@ from dialer.db.tables import (
     pacing_tick,
     process_status,
 )
-from dialer.reports.present import Pace, WaitingCallers
+from dialer.reports.present import Pace, WaitingCallers, Whose
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,30 @@ _WAITING = Prepared(
 async def waiting_callers(conn: AsyncConnection, tenant_id: int) -> list[WaitingCallers]:
     """Who waits now, by queue; queues in which nobody waits are not there."""
     return [WaitingCallers(*row) for row in await _WAITING.rows(conn, tenant_id=tenant_id)]
+
+
+#: Whose call an agent has, of those that were dialled and those that have come in. Who is asked about a
+#: customer has that call, too, and has put nobody on hold.
+_WHOSE = Prepared(
+    """
+    SELECT s.id AS session_id, c.id, c.name, i.queue,
+           CASE WHEN s.id = coalesce(a.session_id, i.session_id) AND s.state = 'talking'
+                THEN coalesce(a.held_at, i.held_at) END AS held_at
+      FROM agent_session s
+      LEFT JOIN attempt a ON a.tenant_id = s.tenant_id AND a.id = s.attempt_id
+      LEFT JOIN inbound_call i ON i.tenant_id = s.tenant_id AND i.id = s.attempt_id
+      JOIN campaign c ON c.tenant_id = s.tenant_id AND c.id = coalesce(a.campaign_id, i.campaign_id)
+     WHERE s.tenant_id = :tenant_id AND s.logged_out_at IS NULL AND s.attempt_id IS NOT NULL
+    """
+)
+
+
+async def whose(conn: AsyncConnection, tenant_id: int) -> dict[UUID, Whose]:
+    """By shift: the call that the agent has, and whether its customer is on hold."""
+    return {
+        row.session_id: Whose(row.id, row.name, row.queue, row.held_at)
+        for row in await _WHOSE.rows(conn, tenant_id=tenant_id)
+    }
 
 
 async def last_pace(conn: AsyncConnection, tenant_id: int, campaign_id: int) -> Pace | None:

@@ -124,10 +124,21 @@ async def test_a_change_is_on_the_board_in_a_second(visit: Visitors, stage: Stag
 
 
 async def test_a_customer_on_hold_is_seen_at_once(visit: Visitors, pages: Web, stage: Stage) -> None:
-    """On the tile with the time of the hold, among the states and on the wall; a colleague who is asked about
-    the customer has nobody on hold."""
+    """On the tile with the time of the hold, among the states and on the wall; on the pages of the campaign,
+    of agents and of a queue, too. A colleague who is asked about the customer has nobody on hold."""
     holding, asked = stage.agents[1], stage.agents[0]
+    async with stage.database.tenant(TENANT) as conn:
+        queue_id = await conn.scalar(
+            insert(t.queue).values(tenant_id=TENANT, name="Сервис").returning(t.queue.c.id)
+        )
     board, wall = await watching(visit), await watching(visit, "/board/wall", locale="ru")
+    campaign_path = f"/campaigns/{stage.campaign_id}"
+    places = {campaign_path: "agent", "/agents": "row", f"/queues/{queue_id}": "member"}
+    rows = {
+        path: (await watching(visit, path)).page.locator(f"#{row}-{holding}") for path, row in places.items()
+    }
+    for row in rows.values():
+        await expect(row).to_contain_text("talking")
     held_at = utc_now() - timedelta(seconds=754)
     async with stage.database.tenant(TENANT) as conn:
         open_ = (t.attempt.c.agent_id == holding) & t.attempt.c.ended_at.is_(None)
@@ -146,6 +157,13 @@ async def test_a_customer_on_hold_is_seen_at_once(visit: Visitors, pages: Web, s
     await expect(states).to_contain_text("1 on hold")
     await expect(wall.page.locator(".wall-agents .a-hold")).to_have_text("1Удержание", timeout=EVENT_MS)
     await expect(wall.page.locator(".wall-agents .a-talking b")).to_have_text("2")
+    for path, row in rows.items():
+        await expect(row).to_contain_text("on hold", timeout=EVENT_MS)
+        if not path.startswith("/queues"):
+            await expect(row.locator(".timer")).to_have_attribute("data-since", str(epoch_ms(held_at)))
+    await expect(rows["/agents"].page.locator(f"#row-{asked}")).to_contain_text("talking")
+    states = rows[campaign_path].page.locator(".agents .states")
+    await expect(states).to_contain_text("1 on hold")
     told = (await (await pages.program(Role.SUPERVISOR)).call("GET", "~/board")).json
     held = {one["agent_id"]: one["held_at"] for one in told["agents"] if one["held_at"]}
     assert held.keys() == {holding} and held[holding].startswith(held_at.isoformat()[:19])

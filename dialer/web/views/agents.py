@@ -19,6 +19,7 @@ from dialer.httpkit.keys import SETTINGS
 from dialer.httpkit.problems import locale_of
 from dialer.httpkit.stream import HUB
 from dialer.web import forms
+from dialer.web.keys import LIVE
 from dialer.web.render import is_fragment, page
 from dialer.web.views.door import renewed, see
 
@@ -117,6 +118,7 @@ async def set_field(request: web.Request) -> web.StreamResponse:
 async def _table(request: web.Request, actor: Actor) -> dict[str, Any]:
     return {
         "agents": await request.app[AGENTS].agents(actor),
+        "held": await request.app[LIVE].on_hold(actor),
         "pauses": {code.code: code for code in await request.app[CAMPAIGNS].pause_codes(actor)},
         "ranks": range(HIGHEST_RANK, LOWEST_RANK - 1, -1),
         "usual_rank": USUAL_RANK,

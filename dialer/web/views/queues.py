@@ -20,6 +20,7 @@ from dialer.queues.fields import QueueEdit, QueueIn
 from dialer.queues.http import QUEUES
 from dialer.queues.model import HIGHEST_LEVEL, LOWEST_LEVEL, Overflow, Rule
 from dialer.web import forms
+from dialer.web.keys import LIVE
 from dialer.web.render import page
 from dialer.web.views.door import renewed, see
 from dialer.web.views.surveys import survey_choices
@@ -143,7 +144,8 @@ async def members(request: web.Request) -> web.StreamResponse:
     actor = page_actor(request, Right.CAMPAIGNS_READ)
     view = await request.app[QUEUES].queue(actor, _id(request))
     levels = range(HIGHEST_LEVEL, LOWEST_LEVEL - 1, -1)
-    return await page(request, "parts/queue_agents.html", view=view, levels=levels)
+    held = await request.app[LIVE].on_hold(actor)
+    return await page(request, "parts/queue_agents.html", view=view, levels=levels, held=held)
 
 
 @routes.get(ONE + "/places")
@@ -222,6 +224,7 @@ async def _form(
         queue_id=mine,
         values=values,
         faults=forms.faults(error, locale_of(request)) if error else {},
+        held=await request.app[LIVE].on_hold(actor) if mine else {},
         going=going if isinstance(error, InUse) else "",
         keys=[(key, key) for key in KEYS],
         rules=list(Rule),
