@@ -28,6 +28,8 @@ USUAL: Final[Mapping[str, str]] = MappingProxyType(
         "hang_up": "e",
         "note": "n",
         "card": "c",
+        "dial": "d",
+        "skip": "s",
         "ready": "g",
         "pause": "z",
     }

@@ -23,6 +23,8 @@ TALK_WORDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "hang_up": "End the call",
             "note": "Write a note",
             "card": "Change the card",
+            "dial": "Call who is on the card",
+            "skip": "Skip who is on the card",
             "ready": "Ready for calls",
             "pause": "Choose a pause",
         },

@@ -47,6 +47,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "reserved": "Chosen",
             "talking": "Talking",
             "hold": "On hold",
+            "preview": "Preview",
             "wrap_up": "Wrap-up",
             "lost": "Phone lost",
             "offline": "Logged out",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import re
 from datetime import timedelta
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.async_api import expect
 from sqlalchemy import insert, select, update
-from support.browser import Visitor, Visitors
+from support.browser import Visitors
+from support.desk import at_desk, talk
 from support.keyboard import tab_to
 from support.promises import ROUND_THE_CLOCK
 from support.stage import TENANT, Stage, add_person
@@ -21,27 +21,8 @@ from dialer.contacts import fields_store
 from dialer.contacts.fields import FieldSpec, FieldType
 from dialer.db import events
 from dialer.db import tables as t
-from dialer.httpkit.access import Actor
 from dialer.httpkit.i18n import translator
 from dialer.web.words import word
-
-
-async def at_desk(visit: Visitors, stage: Stage, n: int = 0, locale: str = "en") -> Visitor:
-    """The agent `n` at the own page, whose stream of events is open."""
-    user = await visit.web.users.get(Actor.server(TENANT), stage.users[n])
-    person = await visit(user, locale=locale)
-    async with person.page.expect_response(lambda reply: "agent=me" in reply.url):
-        await person.open("/desk")
-    await person.page.evaluate("window.sameDocument = true")
-    return person
-
-
-async def talk(stage: Stage, agent_id: int) -> UUID:
-    """A customer is put through."""
-    attempt_id = await stage.assign(agent_id)
-    await stage.put(agent_id, "talking", attempt_id)
-    await stage.change(attempt_id, agent_id, state="connected", connected_at=utc_now(), result="answered")
-    return attempt_id
 
 
 async def test_the_card_is_there_before_the_voice(visit: Visitors, stage: Stage) -> None:
@@ -156,7 +137,8 @@ async def test_a_shift_begins_and_ends_on_the_page(visit: Visitors, stage: Stage
 
 
 async def test_an_offered_lead_can_be_called_or_skipped(visit: Visitors, stage: Stage) -> None:
-    """Preview: the card has Call and Skip; skipping passes the lead on, the refusal of a call is told."""
+    """Preview: the page says so, a pause begins at once. The card has Call and Skip, and keys for them;
+    skipping passes the lead on, the refusal of a call is told."""
     person = await at_desk(visit, stage)
     page, agent_id = person.page, stage.agents[0]
     async with stage.database.tenant(TENANT) as conn:
@@ -175,10 +157,13 @@ async def test_an_offered_lead_can_be_called_or_skipped(visit: Visitors, stage: 
         )
         await stage.tell(conn, "lead.offered", agent_id, lead_id=lead_id)
     await expect(page.locator("#customer")).to_contain_text("Беляев")
+    await expect(page.locator("#my-state")).to_have_text("Preview")
+    await expect(page.locator(".me .hint")).to_have_text("Look at the card, then call or skip.")
+    await expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
     person.expected.add(409)  # the campaign is progressive: nobody calls its leads by hand
-    await page.click(".card button.main")
+    await page.keyboard.press("d")
     await expect(page.locator("#notices")).to_contain_text("progressive")
-    await page.click("button:has-text('Skip')")
+    await page.keyboard.press("s")
     await expect(page.locator("#my-state")).to_have_text("Ready")
 
 

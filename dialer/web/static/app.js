@@ -29,6 +29,19 @@
     if (event.detail.successful && event.target.matches("form[data-resets]")) event.target.reset();
   });
 
+  // A refusal is told until what was refused is sent again, or is on the page no more.
+  const notices = document.getElementById("notices");
+  const refused = new WeakMap();
+  function forget(over) {
+    for (const one of notices.querySelectorAll(".bad")) if (refused.has(one) && over(refused.get(one))) one.remove();
+  }
+  body.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target !== notices) return;
+    for (const one of notices.querySelectorAll(".bad")) if (!refused.has(one)) refused.set(one, event.detail.requestConfig.elt);
+  });
+  body.addEventListener("htmx:beforeRequest", (event) => forget((sender) => sender === event.detail.elt));
+  body.addEventListener("htmx:afterSettle", () => forget((sender) => !sender.isConnected));
+
   // What a person has typed, chosen or opened stays when its part of the page is renewed.
   const TYPED = new Set(["INPUT", "TEXTAREA", "SELECT"]);
   const keep = (node) => node.closest && node.closest("[data-keep]");

@@ -352,7 +352,8 @@ async def outlook(request: web.Request) -> web.StreamResponse:
     try:
         if at := query.get("at") or query.get("callback_at"):
             zone = query.get("zone") or query.get("callback_zone") or ""
-            asked = Asked(_reading(at), zone=zone)
+            until = query.get("until") or query.get("callback_until")
+            asked = Asked(_reading(at), _reading(until) if until else None, zone)
             campaign, contact = (forms.whole(query.get(name, ""), name) for name in ("campaign", "contact"))
             found = await request.app[CALLBACKS].outlook(actor, campaign, contact, asked)
     except DozvonError as error:

@@ -38,7 +38,8 @@ from dialer.web import formats, forms
 from dialer.web.keys import LIVE
 from dialer.web.render import is_fragment, page
 from dialer.web.views import callbacks, desk_person, desk_script
-from dialer.web.views.door import renewed, warned
+from dialer.web.views.door import refused, renewed, warned
+from dialer.web.words import mark
 
 routes = web.RouteTableDef()
 LONGEST_NOTE = 2000
@@ -256,18 +257,41 @@ async def dispose(request: web.Request) -> web.StreamResponse:
     if len(note) > LONGEST_NOTE:
         raise Invalid(field="note", reason="does not have the right form")
     attempt_id, code = await _attempt(request), await forms.field(request, "code")
-    wanted: dict[str, Any] = {}
-    if (await forms.field(request, "callback_at")) and await _is_callback(request, actor, attempt_id, code):
-        wanted = {
-            "callback_at": await _clock(request, "callback_at"),
-            "callback_until": await _clock(request, "callback_until"),
-            "callback_zone": await forms.field(request, "callback_zone"),
-            "personal": (await forms.field(request, "callback_by")) == "me",
-        }
-    saved = await request.app[CALLS].dispose(actor, attempt_id, code, note, **wanted)
+    try:
+        wanted = await _promise(request, actor, attempt_id, code)
+        saved = await request.app[CALLS].dispose(actor, attempt_id, code, note, **wanted)
+    except Invalid as error:
+        if error.details["field"] not in _TIMES or not is_fragment(request):
+            raise
+        locale = locale_of(request)
+        (said, *_) = forms.faults(error, locale).values()
+        label = translator(locale).gettext(_TIMES[str(error.details["field"])])
+        return await refused(request, error, f"{label}: {said}.")
     if saved.callback is not None and saved.callback.moved and is_fragment(request):
         return await _moved(request, saved.callback)
     return renewed(request, "/desk")
+
+
+#: How the form calls the fields of a promise.
+_TIMES = {
+    "callback_at": mark("Call back at"),
+    "callback_until": mark("Call back until"),
+    "callback_zone": mark("Their clock"),
+}
+
+
+async def _promise(request: web.Request, actor: Actor, attempt_id: UUID, code: str) -> dict[str, Any]:
+    """The call back that the form names, where the disposition promises one."""
+    if not await forms.field(request, "callback_at"):
+        return {}
+    if not await _is_callback(request, actor, attempt_id, code):
+        return {}
+    return {
+        "callback_at": await _clock(request, "callback_at"),
+        "callback_until": await _clock(request, "callback_until"),
+        "callback_zone": await forms.field(request, "callback_zone"),
+        "personal": (await forms.field(request, "callback_by")) == "me",
+    }
 
 
 async def _moved(request: web.Request, row: CallbackRow) -> web.StreamResponse:
@@ -293,9 +317,13 @@ async def _clock(request: web.Request, name: str) -> datetime | None:
     if not text:
         return None
     try:
-        return near(datetime.fromisoformat(text))
+        found = datetime.fromisoformat(text)
     except ValueError:
         raise Invalid(field=name, reason="must be a date like 2026-01-31") from None
+    try:
+        return near(found)
+    except ValueError as error:
+        raise Invalid(field=name, reason=str(error)) from None
 
 
 async def _attempt(request: web.Request) -> UUID:

@@ -17,7 +17,7 @@ from dialer.httpkit.problems import locale_of
 from dialer.web import forms
 from dialer.web.card_fields import CardField, card_fields, labels
 from dialer.web.render import is_fragment, page
-from dialer.web.views.door import see
+from dialer.web.views.door import refused, see
 from dialer.web.words import word
 
 routes = web.RouteTableDef()
@@ -52,9 +52,7 @@ async def change(request: web.Request) -> web.StreamResponse:
         if not is_fragment(request):
             raise
         (said, *_) = forms.faults(error, locale).values()
-        headers = {"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"}
-        text = f"{label}: {said}"
-        return await page(request, "parts/notice.html", status=error.status, headers=headers, text=text)
+        return await refused(request, error, f"{label}: {said}")
     if not is_fragment(request):
         return see("/desk")
     if own != name:

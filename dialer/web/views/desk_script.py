@@ -15,8 +15,8 @@ from dialer.scripts.http import SCRIPTS
 from dialer.scripts.showing import Shown
 from dialer.scripts.walking import Answered, Back, Done, Event, Left, Went
 from dialer.web import forms
-from dialer.web.render import is_fragment, page
-from dialer.web.views.door import renewed
+from dialer.web.render import is_fragment
+from dialer.web.views.door import refused, renewed
 
 log = structlog.get_logger(__name__)
 routes = web.RouteTableDef()
@@ -62,8 +62,7 @@ async def _refused(request: web.Request, error: Invalid) -> web.StreamResponse:
         f"{texts.gettext('Answer') if asked else texts.gettext('Not done')}:"
         f" {said(error.details['reason'], locale)}."
     )
-    headers = {"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"}
-    return await page(request, "parts/notice.html", status=error.status, headers=headers, text=text)
+    return await refused(request, error, text)
 
 
 async def _event(request: web.Request) -> Event:

@@ -49,6 +49,12 @@ def _choose_language(request: web.Request, wanted: str | None) -> None:
         request[LOCALE] = wanted
 
 
+async def refused(request: web.Request, error: DozvonError, text: str) -> web.StreamResponse:
+    """What was typed stays where it is; a notice in place of the others says why it is not taken."""
+    headers = {"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"}
+    return await page(request, "parts/notice.html", status=error.status, headers=headers, text=text)
+
+
 @routes.get("/login")
 async def login_page(request: web.Request) -> web.StreamResponse:
     """The log-in page."""
