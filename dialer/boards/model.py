@@ -233,8 +233,16 @@ class Counted:
 
 #: Leads that calls have closed are counted over so long a time, to tell how long the list lasts.
 PACE_OF_S: Final = 1800.0
+#: A campaign that has called in such a part of it has worked then; else it was paused, or closed for the day.
+STRETCH_S: Final = 300.0
 
 
-def ends_in_s(left: int, closed: int, over_s: float = PACE_OF_S) -> float | None:
-    """How long a list with so many leads lasts where so many were closed in that time."""
-    return left / closed * over_s if closed else None
+def worked_s(stretches: int, since_first_s: float) -> float:
+    """How long a campaign has worked that called in so many stretches, the first time so long ago."""
+    return max(60.0, min(stretches * STRETCH_S, since_first_s))
+
+
+def ends_in_s(left: int, closed: int, worked: float) -> float | None:
+    """How long a list with so many leads lasts where so many were closed in so long a time of work, seconds;
+    None: nothing was."""
+    return left / closed * worked if closed else None

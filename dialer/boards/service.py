@@ -26,7 +26,6 @@ from dialer.boards.model import (
     Now,
     QueueCounted,
     Talks,
-    ends_in_s,
 )
 from dialer.boards.sharing import Shared
 from dialer.boards.store import CampaignRow
@@ -117,8 +116,7 @@ class BoardService:
     ) -> tuple[int, float | None]:
         at_s, left, lasts_s = self._left.get((tenant_id, campaign_id), (-LEFT_KEPT_S, 0, None))
         if time.monotonic() - at_s >= LEFT_KEPT_S:
-            left, closed = await store.list_left(conn, tenant_id, campaign_id, now)
-            lasts_s = ends_in_s(left, closed)
+            left, lasts_s = await store.list_left(conn, tenant_id, campaign_id, now)
             self._left[tenant_id, campaign_id] = (time.monotonic(), left, lasts_s)
         return left, lasts_s
 

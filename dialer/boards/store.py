@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.boards.model import PACE_OF_S, Talks, TrunkNow
+from dialer.boards.model import PACE_OF_S, STRETCH_S, Talks, TrunkNow, ends_in_s, worked_s
 from dialer.db.prepared import Prepared
 from dialer.reports.present import Pace
 
@@ -66,10 +66,15 @@ _LEFT = Prepared(
      WHERE tenant_id = :tenant_id AND campaign_id = :campaign_id AND status IN ('new', 'waiting')
     """
 )
+#: Of the attempts of that time: how many leads they have closed, when the first was made, and in how many
+#: stretches of it there was any.
 _CLOSED = Prepared(
     """
-    SELECT count(DISTINCT l.id) FROM attempt a
-      JOIN lead l ON l.tenant_id = a.tenant_id AND l.id = a.lead_id AND l.status = 'closed'
+    SELECT count(DISTINCT l.id) AS closed, min(a.created_at) AS first,
+           count(DISTINCT floor(extract(epoch FROM (:now - a.created_at)) / CAST(:stretch_s AS float8)))
+               AS stretches
+      FROM attempt a
+      LEFT JOIN lead l ON l.tenant_id = a.tenant_id AND l.id = a.lead_id AND l.status = 'closed'
      WHERE a.tenant_id = :tenant_id AND a.campaign_id = :campaign_id AND a.created_at >= :since
     """
 )
@@ -126,9 +131,12 @@ async def talks(conn: AsyncConnection, tenant_id: int, since: datetime) -> dict[
 
 async def list_left(
     conn: AsyncConnection, tenant_id: int, campaign_id: int, now: datetime
-) -> tuple[int, int]:
-    """Leads that may still be dialled; and those that calls of the last PACE_OF_S seconds have closed."""
+) -> tuple[int, float | None]:
+    """Leads that may still be dialled, and how long they last, seconds; see `ends_in_s`."""
     whose_ = {"tenant_id": tenant_id, "campaign_id": campaign_id}
     left = await _LEFT.value(conn, **whose_)
-    closed = await _CLOSED.value(conn, **whose_, since=now - timedelta(seconds=PACE_OF_S))
-    return left, closed
+    since = now - timedelta(seconds=PACE_OF_S)
+    row = await _CLOSED.row(conn, **whose_, since=since, now=now, stretch_s=STRETCH_S)
+    if row is None or row.first is None:
+        return left, None
+    return left, ends_in_s(left, row.closed, worked_s(row.stretches, (now - row.first).total_seconds()))

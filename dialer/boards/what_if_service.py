@@ -13,7 +13,6 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.boards import store
-from dialer.boards.model import ends_in_s
 from dialer.boards.service import read_now
 from dialer.boards.what_if import (
     LEAST_ATTEMPTS,
@@ -164,7 +163,7 @@ class WhatIfService:
         async with self._database.tenant(actor.tenant_id) as conn:
             known = await _known(conn, terms)
             at_work = await _at_work(conn, actor.tenant_id, campaign_id)
-            left, closed = await store.list_left(conn, actor.tenant_id, campaign_id, utc_now())
+            left, lasts_s = await store.list_left(conn, actor.tenant_id, campaign_id, utc_now())
         if not known.enough:
             least = Said(
                 "{attempts} calls and {talks} talks are needed to tell",
@@ -183,7 +182,7 @@ class WhatIfService:
         found = [outcome(setting, done) for setting, done in zip((now, then), runs, strict=True)]
         if found[0] is None or found[1] is None:
             raise Conflict(reason="the machine has no time for it now; try again later")
-        return Answer(found[0], found[1], known, terms.policy.abandon_cap, left, ends_in_s(left, closed))
+        return Answer(found[0], found[1], known, terms.policy.abandon_cap, left, lasts_s)
 
 
 def _then(now: Setting, change: Change, terms: CallTerms) -> Setting:

@@ -49,6 +49,21 @@ def span(seconds: float, locale: str) -> str:
     raise AssertionError  # the last unit fits whatever it is
 
 
+def lasting(seconds: float, locale: str) -> str:
+    """About how long something goes on: 25 min, 8 h 5 min, 63 h; 25 мин, 8 ч 5 мин, 63 ч."""
+    hours, minutes = divmod(round(seconds / 60), 60)
+    words = ((hours, "ч" if locale == "ru" else "h"), (minutes, "мин" if locale == "ru" else "min"))
+    return " ".join(f"{number(many, locale)}{HARD}{unit}" for many, unit in words if many)
+
+
+def limit(value: float | None, locale: str) -> str:
+    """A share that must be kept to: 3%, 2.5%, 0.75%; never rounded to another one."""
+    if value is None:
+        return DASH
+    exact = round(value * 100, 4)
+    return percent(value, locale, next((places for places in (0, 1) if round(exact, places) == exact), 2))
+
+
 def clock(value: datetime | None, zone: str) -> str:
     """The time of day with seconds."""
     return value.astimezone(ZoneInfo(zone)).strftime("%H:%M:%S") if value else DASH
@@ -108,6 +123,8 @@ def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
         "percent": lambda value, places=1: percent(value, locale, places),
         "duration": duration,
         "span": lambda seconds: span(seconds, locale),
+        "lasting": lambda seconds: lasting(seconds, locale),
+        "limit": lambda value: limit(value, locale),
         "clock": clock,
         "precise": precise,
         "moment": lambda value, zone: moment(value, zone, locale),

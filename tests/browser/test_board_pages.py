@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from playwright.async_api import expect
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from support.boards import EVENT_MS
 from support.browser import Visitor, Visitors
 from support.stage import TENANT, Stage
 from support.web import Web, at_noon, second_tenant
 
+from dialer.boards import store
 from dialer.clock import utc_now
 from dialer.db import tables as t
 from dialer.httpkit.access import Role
@@ -89,6 +91,24 @@ async def test_the_board_tells_the_whole_centre(pages: Web, stage: Stage, owner_
     page = await (await pages.browser(Role.SUPERVISOR)).call("GET", "/board")
     assert page.status == 200 and "Сервис" in page.text
     assert [(one["channels"], one["most"], one["bad"]) for one in told["trunks"]] == [(6, 30, True)]
+
+
+async def test_how_long_the_list_lasts_counts_time_of_work_alone(visit: Visitors, stage: Stage) -> None:
+    """Of a half hour with two stretches of calls, ten minutes; and campaigns tell as many leads left."""
+    now, a = utc_now(), t.attempt.c
+    async with stage.database.tenant(TENANT) as conn:
+        await conn.execute(update(t.attempt).values(created_at=now - timedelta(minutes=2)))
+        early = update(t.attempt).where(a.result == "answered")
+        await conn.execute(early.values(created_at=now - timedelta(minutes=12)))
+        closed = select(func.count()).where(t.lead.c.status == "closed")
+        closed = closed.where(t.lead.c.id.in_(select(a.lead_id)))
+        many = await conn.scalar(closed) or 0
+        left, lasts_s = await store.list_left(conn, TENANT, stage.campaign_id, now)
+    assert left == 12
+    assert lasts_s == pytest.approx(left / many * 600)
+    person = await visit(Role.SUPERVISOR)
+    await person.open("/campaigns")
+    await expect(person.page.locator("dt:text-is('Leads left') + dd")).to_have_text("12")
 
 
 async def test_the_board_is_the_supervisors_and_of_their_tenant(

@@ -8,7 +8,7 @@ import pytest
 from support.boards import COUNTED, NOW, paused, talks
 
 from dialer.agents.model import AgentState
-from dialer.boards.model import CampaignNow, Counted, Now, Talks, ends_in_s
+from dialer.boards.model import CampaignNow, Counted, Now, Talks, ends_in_s, worked_s
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,17 @@ def test_a_pause_over_its_limit(for_s: float, limit_s: int | None, over: bool) -
 
 @pytest.mark.parametrize(("left", "closed", "lasts"), [(900, 300, 5400.0), (0, 10, 0.0), (900, 0, None)])
 def test_how_long_a_list_lasts(left: int, closed: int, lasts: float | None) -> None:
-    """At the pace of the last half hour; nothing closed tells nothing."""
-    assert ends_in_s(left, closed) == lasts
+    """At the pace of the time in which so many were closed; nothing closed tells nothing."""
+    assert ends_in_s(left, closed, 1800.0) == lasts
+
+
+@pytest.mark.parametrize(
+    ("stretches", "since_first_s", "worked"),
+    [(6, 1790.0, 1790.0), (1, 90.0, 90.0), (2, 1790.0, 600.0), (1, 2.0, 60.0)],
+)
+def test_how_long_a_campaign_has_worked(stretches: int, since_first_s: float, worked: float) -> None:
+    """From its first call on, without the parts in which it was paused; a minute at least."""
+    assert worked_s(stretches, since_first_s) == worked
 
 
 @pytest.mark.parametrize(
