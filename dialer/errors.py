@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from dialer.said import Name
+from dialer.said import Name, Said
 
 
 class DozvonError(Exception):
@@ -227,7 +227,7 @@ class BadFlow(DozvonError):
     def __init__(self, problems: Sequence[Any], source: str = "") -> None:
         self.problems = tuple(problems)
         super().__init__(
-            source=Name(source),
+            source=Name(source) if source else "without a name",
             first=self.problems[0].said,
             count=len(self.problems),
             problems=[problem.members() for problem in self.problems],
@@ -375,6 +375,17 @@ class PhonesFailed(DozvonError):
 
 
 class ProcessFell(DozvonError):
-    """The server's process {name} does not start ({code}); its last lines in the log say why."""
+    """The server's process {name} does not start ({code}); {where}.
+
+    `lines` are the end of its log, where that is a file.
+    """
 
     id = "process-fell"
+
+    def __init__(self, name: str, code: object, lines: str = "") -> None:
+        where = (
+            Said("the end of its log: {lines}", lines=Name(lines))
+            if lines
+            else "its last lines in the log say why"
+        )
+        super().__init__(name=name, code=code, where=where)

@@ -76,6 +76,15 @@ def say_ready(**what: object) -> None:
     gc.set_threshold(20_000, 10, 10)
 
 
+def last_lines(path: Path, lines: int = 5, most: int = 2_000) -> str:
+    """The end of a log; empty: there is none."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])[-most:]
+
+
 @dataclass(slots=True)
 class Child:
     """One process of the server, started again when it falls."""
@@ -105,10 +114,14 @@ class Child:
                 code = self.process.returncode if self.process else None
                 log.error("process_fell", name=self.name, code=code, again_in_s=pause_s)
                 if falls == FALLS_AT_START and not self.ready.done():
-                    self.ready.set_exception(ProcessFell(name=self.name, code=code))
+                    self.ready.set_exception(ProcessFell(self.name, code, self.log_end()))
                 await asyncio.sleep(pause_s)
         finally:
             await self._end()
+
+    def log_end(self) -> str:
+        """The end of its log, which may be gone when somebody reads of it; empty: it goes with ours."""
+        return last_lines(Path(self.log_file.name)) if self.log_file else ""
 
     async def _run_once(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
@@ -281,8 +294,9 @@ async def _all_ready(children: Mapping[str, Child]) -> None:
     for each in ready:
         if each.done():
             each.result()
-    if late := [name for name, child in children.items() if not child.ready.done()]:
-        raise ProcessFell(name=", ".join(late), code=f"not ready within {READY_S:g} s")
+    if late := [child for child in children.values() if not child.ready.done()]:
+        names = ", ".join(child.name for child in late)
+        raise ProcessFell(names, f"not ready within {READY_S:g} s", late[0].log_end())
 
 
 async def _keep_postgres(postgres: EmbeddedPostgres) -> None:

@@ -14,7 +14,7 @@ from dialer.said import Name, told
 from ivr_flows import checks, hours
 from ivr_flows.model import EVENTS, LANGUAGES, Flow, Problem, Properties, State, Verb
 from ivr_flows.properties import PROPERTIES, is_key
-from ivr_flows.yamlfile import Path, read
+from ivr_flows.yamlfile import Path, named, read
 
 #: What a flow and a state of it may have, with whether it must.
 FLOW: Final[Mapping[str, bool]] = {
@@ -80,7 +80,9 @@ class _Build:
         if flow is not None and not self.problems and checked:
             self.problems += checks.problems(flow)
         if self.problems or flow is None:
-            raise BadFlow(sorted(self.problems, key=lambda problem: problem.line), self.source)
+            raise BadFlow(
+                sorted(self.problems, key=lambda problem: problem.line), self.source or named(self.document)
+            )
         return flow
 
     def members(self, value: Any, allowed: Mapping[str, bool], path: Path) -> Mapping[str, Any] | None:

@@ -81,6 +81,12 @@ def read(text: str, source: str) -> Read:
     return Read(reader.found[0] if reader.found else None, reader.lines)
 
 
+def named(document: Any) -> str:
+    """The name that a document has, good or not; empty: none."""
+    name = document.get("name") if isinstance(document, Mapping) else None
+    return name if isinstance(name, str) else ""
+
+
 class _Reader:
     """Values that are being read, event by event: the depth is ours to hold, no call goes deeper."""
 

@@ -36,7 +36,7 @@ async def _working(site: Site, within_s: float) -> None:
         if not waiting.done():
             for part in fallen.values():
                 if part.pid is None:
-                    raise ProcessFell(name=part.name, code=part.last_words(1))
+                    raise ProcessFell(part.name, "it has ended", part.last_words())
         await waiting
     finally:
         for task in (waiting, *fallen):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dialer.errors import DozvonError, ProcessFell
+from dialer.processes import last_lines
 
 #: Between two looks at what nothing tells of: the database's rows, a log, another process.
 LOOK_S = 0.05
@@ -100,10 +101,11 @@ class Part:
                 line = await self._process.stdout.readline()
         except TimeoutError:
             await self.kill()
-            raise ProcessFell(name=self.name, code=f"not ready within {within_s:g} s") from None
+            late = f"not ready within {within_s:g} s"
+            raise ProcessFell(self.name, late, last_lines(self.log_path)) from None
         if not line:
             code = await self._process.wait()
-            raise ProcessFell(name=self.name, code=f"{code}: {self.last_words(1)[-300:]}")
+            raise ProcessFell(self.name, code, last_lines(self.log_path))
         self.said = json.loads(line)
 
     async def kill(self) -> None:
@@ -161,4 +163,4 @@ class Part:
 
     def last_words(self, lines: int = 5) -> str:
         """The end of its log."""
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+        return last_lines(self.log_path, lines)

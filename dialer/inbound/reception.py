@@ -155,10 +155,12 @@ class Reception:
         found = None if known is None else await self._at(known, agi, node, digits)
         if found is not None:
             return found
-        for tenant_id in await self.database.tenants():
-            if (found := await self._at(tenant_id, agi, node, digits)) is not None:
-                self._owners[digits] = tenant_id
-                return found
+        owner = await store.owner_of(self.database, digits)
+        if owner is not None and owner != known:
+            found = await self._at(owner, agi, node, digits)
+        if found is not None and owner is not None:
+            self._owners[digits] = owner
+            return found
         log.warning("inbound_unknown_number", number=mask_number(number), node=node)
         return UNKNOWN
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row, func, insert, select, tuple_, update
@@ -13,10 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.calls.model import CallState
 from dialer.db.prepared import Prepared
-from dialer.db.session import encode_json
+from dialer.db.session import Database, encode_json
 from dialer.db.tables import agent, agent_session, flow, flow_step, flow_version, inbound_call
 from dialer.inbound.model import Arrived, Filter, FlowRow, Stepped, Version
 from ivr_flows.model import Passed
+
+#: Of a reason that a flow has put together: an index has it, with room for some 2,600 bytes.
+MOST_REASON: Final = 500
 
 _CALLED = Prepared(
     """
@@ -31,6 +34,7 @@ _CALLED = Prepared(
      WHERE n.tenant_id = :tenant_id AND n.number = :number AND n.active
     """
 )
+_OWNER = Prepared("SELECT find_called(:number)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,14 @@ async def called(conn: AsyncConnection, tenant_id: int, number: str) -> Called |
     live."""
     row = await _CALLED.row(conn, tenant_id=tenant_id, number=number)
     return Called(**row) if row else None
+
+
+async def owner_of(database: Database, number: str) -> int | None:
+    """The tenant whom the number brings callers; None: nobody's. ONE question, however many tenants there
+    are: strangers try numbers out."""
+    async with database.one_question() as conn:
+        found: int | None = await _OWNER.value(conn, number=number)
+    return found
 
 
 # -- a call ------------------------------------------------------------------------------------------------
@@ -183,7 +195,7 @@ async def tell(
         call_id=call_id,
         collected=encode_json(dict(collected)),
         queue=queue,
-        reason=reason,
+        reason=reason and reason[:MOST_REASON],
     )
 
 

@@ -14,7 +14,7 @@ from dialer.said import told
 from dialer.scripts import checks
 from dialer.scripts.model import MOST_STEPS, RETURN, STEPS, Exit, Script, Step
 from ivr_flows.model import LANGUAGES, Problem
-from ivr_flows.yamlfile import Path, read
+from ivr_flows.yamlfile import Path, named, read
 
 #: What a script may have, with whether it must.
 SCRIPT: Final[Mapping[str, bool]] = {
@@ -52,7 +52,9 @@ class _Build:
         if script is not None and not self.problems and checked:
             self.problems += checks.problems(script)
         if self.problems or script is None:
-            raise BadScript(sorted(self.problems, key=lambda one: one.line), self.source)
+            raise BadScript(
+                sorted(self.problems, key=lambda one: one.line), self.source or named(self.document)
+            )
         return script
 
     def bad(self, path: Path, code: str, text: str, **names: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -222,6 +223,18 @@ async def test_a_call_on_the_line_is_taken_over(floor: Floor) -> None:
         (left,) = await on_lines.calls_on_lines(conn, TENANT, [floor.campaign_id])
     assert left.call == call
     assert (left.e164, left.node) == (NUMBER.e164, NODE)
+
+
+async def test_a_reason_of_any_length_is_written(floor: Floor) -> None:
+    """A flow may put a long one together of what it was told; its beginning is kept, and the call goes on."""
+    call = await arrived(floor, await published(floor))
+    said = "".join(
+        random.Random(1).choices("абвгдежзиклмн🙂😀опрст", k=2_000)
+    )  # nothing that could be packed
+    async with floor.database.tenant(TENANT) as conn:
+        await store.tell(conn, TENANT, call.attempt_id, {}, reason=said)
+        kept = await conn.scalar(select(t.inbound_call.c.reason))
+    assert kept == said[:500]
 
 
 async def test_who_has_called_and_the_way_through_the_flow(floor: Floor, site: Web) -> None:

@@ -6,9 +6,11 @@ import asyncpg
 import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
+from support.came import DIALLED, number_of
 
 from dialer.db import tables as t
 from dialer.db.session import Database, connect
+from dialer.inbound import store
 
 
 @pytest.fixture
@@ -140,3 +142,17 @@ async def test_people_are_found_before_their_tenant_is_known(two_tenants: Databa
                 (2, user_id, "Анна", "supervisor", "ru")
             ]
             assert list(await conn.execute(query, {"key": "cc"})) == []
+
+
+async def test_a_number_that_is_called_is_found_before_its_tenant_is_known(two_tenants: Database) -> None:
+    """Whose it is, while it is switched on; one of nobody is nobody's."""
+    async with two_tenants.tenant(2) as conn:
+        values = {"tenant_id": 2, "name": "sales", "policy": "ru"}
+        campaign_id = await conn.scalar(insert(t.campaign).values(values).returning(t.campaign.c.id))
+        assert campaign_id is not None
+        await number_of(conn, campaign_id, 2)
+    assert await store.owner_of(two_tenants, DIALLED) == 2
+    assert await store.owner_of(two_tenants, "74950000000") is None
+    async with two_tenants.tenant(2) as conn:
+        await conn.execute(t.inbound_number.update().values(active=False))
+    assert await store.owner_of(two_tenants, DIALLED) is None

@@ -19,7 +19,7 @@ DIALLED = "74957770101"
 CALLER = "+79161112233"
 
 
-async def number_of(conn: AsyncConnection, campaign_id: int) -> tuple[int, int]:
+async def number_of(conn: AsyncConnection, campaign_id: int, tenant_id: int = TENANT) -> tuple[int, int]:
     """The number DIALLED with a flow behind it, made where there is none: (number, flow)."""
     found = (
         await conn.execute(select(t.inbound_number).where(t.inbound_number.c.number == DIALLED))
@@ -27,14 +27,16 @@ async def number_of(conn: AsyncConnection, campaign_id: int) -> tuple[int, int]:
     if found is not None:
         return found.id, found.flow_id
     flow_id = await conn.scalar(
-        insert(t.flow).values(tenant_id=TENANT, name="reception", live_version=1).returning(t.flow.c.id)
+        insert(t.flow).values(tenant_id=tenant_id, name="reception", live_version=1).returning(t.flow.c.id)
     )
     await conn.execute(
-        insert(t.flow_version).values(tenant_id=TENANT, flow_id=flow_id, version=1, document={}, state="live")
+        insert(t.flow_version).values(
+            tenant_id=tenant_id, flow_id=flow_id, version=1, document={}, state="live"
+        )
     )
     number_id = await conn.scalar(
         insert(t.inbound_number)
-        .values(tenant_id=TENANT, number=DIALLED, flow_id=flow_id, campaign_id=campaign_id)
+        .values(tenant_id=tenant_id, number=DIALLED, flow_id=flow_id, campaign_id=campaign_id)
         .returning(t.inbound_number.c.id)
     )
     assert isinstance(number_id, int)

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from dialer import processes
 from dialer.db.embedded import Urls
 from dialer.errors import ProcessFell
+from dialer.httpkit.i18n import message
 from dialer.processes import Child, child_environment
 from dialer.settings import Settings, load
 
@@ -61,3 +62,15 @@ async def test_who_is_late_at_a_start_is_named(monkeypatch: pytest.MonkeyPatch) 
     children["web"].ready.set_result({})
     with pytest.raises(ProcessFell, match="process engine, jobs does not start"):
         await processes._all_ready(children)
+
+
+async def test_a_log_that_is_a_file_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bench's log goes with its folder, so what it ends with is told with the error, in either language."""
+    monkeypatch.setattr(processes, "READY_S", 0.01)
+    with (tmp_path / "server.log").open("w+", encoding="utf-8") as file:
+        file.write("begun\n" * 10 + "no room on the disk\n")
+        file.flush()
+        with pytest.raises(ProcessFell, match=r"the end of its log: (begun\s)+no room") as caught:
+            await processes._all_ready({"engine": Child("engine", {}, file)})
+    assert str(caught.value).count("begun") == 4
+    assert "конец его журнала: begun" in message(caught.value, "ru")

@@ -225,6 +225,20 @@ def test_a_name_with_a_comma_in_braces_is_explained() -> None:
     assert any("needs quotes" in problem.text for problem in wrong(flow))
 
 
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"name": "night", "states": []}, "The flow night cannot be used"),
+        ({"name": 5}, "The flow without a name cannot be used"),
+        ([], "The flow without a name cannot be used"),
+    ],
+)
+def test_what_no_file_has_is_called_by_its_own_name(document: Any, said: str) -> None:
+    """A flow that came over the API."""
+    with pytest.raises(BadFlow, match=said):
+        from_document(document)
+
+
 def test_flows_as_values_need_no_lines() -> None:
     """A flow that came as values has its problems without lines."""
     about = document("say", {"prompt": 5, "x": 1}, {"done": "end"})

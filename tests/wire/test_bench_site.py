@@ -165,8 +165,8 @@ async def test_a_part_is_started_frozen_thawed_and_killed(tmp_path: Path) -> Non
 async def test_a_part_that_does_not_start_says_so(tmp_path: Path) -> None:
     """One that ends before it is ready, and one that never is."""
     part = Part("engine", dict(os.environ), tmp_path / "log")
-    with pytest.raises(ProcessFell, match="3"):
-        await part.start(("-c", "raise SystemExit(3)"))
+    with pytest.raises(ProcessFell, match=r"\(3\); the end of its log: no room"):
+        await part.start(("-c", "import sys; print('no room', file=sys.stderr); sys.exit(3)"))
     with pytest.raises(ProcessFell, match="not ready"):
         await part.start(("-c", "import time; time.sleep(600)"), within_s=0.5)
     assert part.pid is None

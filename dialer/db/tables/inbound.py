@@ -258,8 +258,8 @@ inbound_call = tenant_table(
     Index(None, "tenant_id", "campaign_id", "created_at"),
     Index(None, "tenant_id", "e164", "created_at"),
     Index(None, "tenant_id", "agent_id", "created_at"),
-    # The call log goes by this key.
-    Index(None, "tenant_id", "created_at", "id"),
+    # The call log goes by this key; figures of a span of time are counted from it alone.
+    Index(None, "tenant_id", "created_at", "id", postgresql_include=["flow_id", "result", "reason"]),
     Index(
         "inbound_call_contact_idx",
         "tenant_id",

@@ -114,7 +114,14 @@ queue_stay = tenant_table(
     CheckConstraint("attempt_id = call_id", name="whose"),
     CheckConstraint("(ended IS NULL) = (left_at IS NULL)", name="left"),
     CheckConstraint("(ended = 'answered') = (agent_id IS NOT NULL)", name="answered"),
-    Index(None, "tenant_id", "entered_at", "queue"),
+    # Figures of a span of time are counted from it alone.
+    Index(
+        None,
+        "tenant_id",
+        "entered_at",
+        "queue",
+        postgresql_include=["queue_id", "left_at", "ended", "callback_offered"],
+    ),
     Index(
         "queue_stay_queue_idx",
         "tenant_id",

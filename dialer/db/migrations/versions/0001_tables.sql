@@ -1665,7 +1665,7 @@ CREATE INDEX inbound_call_tenant_id_agent_id_created_at_idx ON inbound_call (ten
 
 CREATE INDEX inbound_call_tenant_id_campaign_id_created_at_idx ON inbound_call (tenant_id, campaign_id, created_at);
 
-CREATE INDEX inbound_call_tenant_id_created_at_id_idx ON inbound_call (tenant_id, created_at, id);
+CREATE INDEX inbound_call_tenant_id_created_at_id_idx ON inbound_call (tenant_id, created_at, id) INCLUDE (flow_id, result, reason);
 
 CREATE INDEX inbound_call_tenant_id_e164_created_at_idx ON inbound_call (tenant_id, e164, created_at);
 
@@ -1910,7 +1910,7 @@ CREATE INDEX queue_stay_open_idx ON queue_stay (tenant_id, call_id) WHERE left_a
 
 CREATE INDEX queue_stay_queue_idx ON queue_stay (tenant_id, queue_id, entered_at) WHERE queue_id IS NOT NULL;
 
-CREATE INDEX queue_stay_tenant_id_entered_at_queue_idx ON queue_stay (tenant_id, entered_at, queue);
+CREATE INDEX queue_stay_tenant_id_entered_at_queue_idx ON queue_stay (tenant_id, entered_at, queue) INCLUDE (queue_id, left_at, ended, callback_offered);
 
 CREATE TABLE review_task (
     tenant_id INTEGER NOT NULL,

@@ -13,7 +13,7 @@ down_revision = "0001"
 #: Tables that the app may add to but not rewrite: what happened stays as it was told.
 APPEND_ONLY = {"audit", "event", "policy"}
 
-#: What is known of a person before their tenant is.
+#: What is known of a person, or of a number that is called, before their tenant is.
 DOORS = {
     "find_login(text)": """
         CREATE FUNCTION find_login(login text)
@@ -53,6 +53,13 @@ DOORS = {
                    k.id, k.scope, k.last_used_at, k.revoked_at, u.disabled_at
             FROM api_token k JOIN app_user u ON u.tenant_id = k.tenant_id AND u.id = k.user_id
             WHERE k.token_hash = find_token.token_hash
+        $$
+    """,
+    "find_called(text)": """
+        CREATE FUNCTION find_called(number text) RETURNS integer
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
+        AS $$
+            SELECT n.tenant_id FROM inbound_number n WHERE n.number = find_called.number AND n.active
         $$
     """,
 }
