@@ -30,11 +30,17 @@ _IMPORTS = tuple(status for status in IMPORT_STATUSES if status in ("queued", "r
 
 
 class MonitoringService:
-    """What a machine that watches over the server is told. `seconds` is for tests."""
+    """What a machine that watches over the server is told. `seconds` and `clock` are for tests."""
 
-    def __init__(self, database: Database, seconds: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        database: Database,
+        seconds: Callable[[], float] = monotonic,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._database = database
         self._seconds = seconds
+        self._clock = clock
         #: leads left by tenant: when counted, and by campaign
         self._leads: dict[int, tuple[float, Mapping[int, int]]] = {}
 
@@ -61,7 +67,7 @@ class MonitoringService:
         return found
 
     async def _collect(self, found: dict[str, list[Sample]], tenant_id: int | None) -> None:
-        now = utc_now()
+        now = self._clock()
         async with self._database.system() as conn:
             engine = await store.engine_status(conn)
         up = engine is not None and engine.silent_s < SILENT_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +102,11 @@ async def places(stage: Stage, tmp_path: Path) -> dict[str, int]:
         )
         entry = {"kind": "number", "mark": mark, "source": "operator"}
         await conn.execute(insert(t.do_not_call).values(tenant_id=TENANT, campaign_id=None, **entry))
-        await conn.execute(t.do_not_call.update().values(valid_until=utc_now().replace(year=2040)))
+        await conn.execute(t.do_not_call.update().values(valid_until=utc_now() + timedelta(days=5000)))
         other = await conn.scalar(query.order_by(t.lead.c.id.desc()).limit(1))
     assert other is not None
     await a_flow(stage.web.app[INBOUND])
-    made = await callbacks.make(SERVER, stage.campaign_id, other, Asked(utc_now().replace(year=2027)))
+    made = await callbacks.make(SERVER, stage.campaign_id, other, Asked(utc_now() + timedelta(days=30)))
     return {
         "contact": contact,
         "campaign": stage.campaign_id,
