@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from support.browser import Visitor, Visitors
 from support.promises import ROUND_THE_CLOCK
 from support.stage import TENANT, Stage
+from support.web import at_noon
 
 from dialer.callbacks.making import Asked
 from dialer.callbacks.service import CallbackService
@@ -45,8 +46,11 @@ async def late(stage: Stage, callback_id: int) -> None:
         )
 
 
-async def test_a_supervisor_gives_an_agents_calls_to_another(visit: Visitors, stage: Stage) -> None:
+async def test_a_supervisor_gives_an_agents_calls_to_another(
+    visit: Visitors, stage: Stage, owner_url: str
+) -> None:
     """What is late stands on top; those that are ticked go to the agent who is chosen."""
+    await at_noon(owner_url)
     first, second = stage.agents[:2]
     made = await promised(stage, 4, first)
     await late(stage, made[0].id)
@@ -67,9 +71,12 @@ async def test_a_supervisor_gives_an_agents_calls_to_another(visit: Visitors, st
     assert person.complaints == []
 
 
-async def test_what_is_done_with_many_asks_for_what_it_needs(visit: Visitors, stage: Stage) -> None:
+async def test_what_is_done_with_many_asks_for_what_it_needs(
+    visit: Visitors, stage: Stage, owner_url: str
+) -> None:
     """Minutes to move them, a reason to cancel them, nothing to give them away; and stands there only while
     something can be ticked."""
+    await at_noon(owner_url)
     person = await visit(Role.SUPERVISOR)
     page = person.page
     await person.open("/callbacks?view=day")

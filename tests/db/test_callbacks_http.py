@@ -335,11 +335,12 @@ async def test_pages_move_hand_over_and_cancel(floor: Floor, site: Web) -> None:
     made = await promised(floor, lead_id, due_s=600, agent_id=seat.agent_id)
     page = f"/callbacks/{made.id}"
     assert "Another time or another agent" in (await agent.call("GET", page)).text
-    noon = at_noon().replace(hour=12, tzinfo=None).isoformat()[:16]
+    wanted = at_noon()
+    noon = wanted.replace(hour=12, tzinfo=None).isoformat()[:16]
     status, where = await send(agent, page, at=noon, zone="Europe/Moscow", agent="anyone", note="важно")
     assert (status, where) == (303, "/callbacks")  # it is nobody's own now
     one = await row(floor, made.id)
-    assert (one.agent_id, one.note, one.due_at) == (None, "важно", at_noon())
+    assert (one.agent_id, one.note, one.due_at) == (None, "важно", wanted)
     status, text = await send(boss, page, at="2020-01-01T10:00", zone="Europe/Moscow", agent="anyone")
     assert (status, "must be in the future" in text) == (422, True)
     status, _ = await send(boss, f"{page}/cancel", reason="передумал")
