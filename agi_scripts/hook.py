@@ -20,12 +20,13 @@ STATUS, CALL_TOKEN = "DOZVON_STATUS", "DOZVON_CALL_TOKEN"
 
 
 def arguments(given: Sequence[str], names: Collection[str], numbers: Collection[str]) -> dict[str, Any]:
-    """Fields of `name=value` arguments; what is empty was not given. Raises ValueError for another name, a
-    number that is not digits, and what is too long."""
+    """Fields of `name=value` arguments; what is empty was not given. What has no `=` is none of ours: the
+    dialplan around may have an ARG2 of its own. Raises ValueError for another name, a number that is not
+    digits, and what is too long."""
     found: dict[str, Any] = {}
     for one in given:
-        name, _, value = one.partition("=")
-        if not one:
+        name, given_so, value = one.partition("=")
+        if not given_so:
             continue
         if name not in names or len(value) > 200:
             raise ValueError(name)

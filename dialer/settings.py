@@ -14,7 +14,7 @@ import shlex
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -453,6 +453,10 @@ class Settings(BaseSettings):
         return self.ami_secret.get_secret_value() if self.ami_secret else self.secret("ami")
 
 
+#: What agi_scripts/ read, where the PBX is on this machine: no settings of the server, and no mistakes.
+OF_HOOKS: Final = ("DOZVON_HOOKS_FILE", "DOZVON_HOOKS_URL", "DOZVON_HOOKS_TOKEN")
+
+
 def load(**overrides: object) -> Settings:
     """Read the settings; `overrides` win over everything.
 
@@ -461,7 +465,7 @@ def load(**overrides: object) -> Settings:
     file = os.environ.get("DOZVON_CONFIG")
     if file and not Path(file).is_file():
         raise SettingsError(setting="DOZVON_CONFIG", reason=f"there is no file {file}")
-    known = {f"DOZVON_{name.upper()}" for name in Settings.model_fields} | {"DOZVON_CONFIG"}
+    known = {f"DOZVON_{name.upper()}" for name in Settings.model_fields} | {"DOZVON_CONFIG", *OF_HOOKS}
     for name in sorted(os.environ):
         if name.startswith("DOZVON_") and name not in known:
             raise SettingsError(setting=name, reason="no such setting; `dozvon settings` lists them")

@@ -223,5 +223,5 @@ def from_query(
 
 
 def from_arguments(given: Sequence[str]) -> dict[str, str]:
-    """The fields of arguments `name=value`; an empty one was not given."""
-    return {name: text for name, _, text in (one.partition("=") for one in given if one)}
+    """The fields of arguments `name=value`; what has no `=` is none of ours, as in the programs."""
+    return {name: text for name, so, text in (one.partition("=") for one in given) if so}

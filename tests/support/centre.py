@@ -225,8 +225,20 @@ class Centre:
         takes: Takes = Takes.BOTH,
     ) -> list[int]:
         """Agents at the floor's first `count` phones, or at the named ones, logged in."""
+        endpoints = phones or [f"agent-{n}" for n in range(count)]
+        made = await self.new_agents(endpoints, skills=skills, rank=rank, levels=levels, takes=takes)
+        for agent_id in made:
+            await self.agents.log_in(self.actor, agent_id)
+        for agent_id in made:
+            await self.until_agent(agent_id, AgentState.PAUSED)
+            if ready:
+                await self.agents.ready(self.actor, agent_id)
+        return made
+
+    async def new_agents(self, endpoints: Iterable[str], **fields: Any) -> list[int]:
+        """Agents at these phones, not logged in."""
         made = []
-        for endpoint in phones or [f"agent-{n}" for n in range(count)]:
+        for endpoint in endpoints:
             async with self.database.tenant(TENANT) as conn:
                 user_id = await conn.scalar(
                     insert(t.app_user)
@@ -245,17 +257,9 @@ class Centre:
                 user_id=user_id,
                 name=f"Оператор {endpoint}",
                 endpoint=endpoint,
-                skills=skills,
-                rank=rank,
-                levels=levels,
-                takes=takes,
+                **fields,
             )
             made.append(new.agent.id)
-            await self.agents.log_in(self.actor, new.agent.id)
-        for agent_id in made:
-            await self.until_agent(agent_id, AgentState.PAUSED)
-            if ready:
-                await self.agents.ready(self.actor, agent_id)
         return made
 
     async def person(self, agent_id: int) -> Actor:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dialer.errors import SettingsError
-from dialer.settings import load
+from dialer.settings import OF_HOOKS, load
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,16 @@ def test_ports_for_voice_that_cross_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"DOZVON_RTP_PORT_TO: .* DOZVON_RTP_PORT_FROM, which is 20000"):
         load(rtp_port_from=20000)
     assert load(rtp_port_from=20000, rtp_port_to=20003).rtp_port_to == 20003
+
+
+def test_what_the_programs_of_a_dialplan_read_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The PBX may be on the server's machine, with the programs' names in an environment of both."""
+    for name in OF_HOOKS:
+        monkeypatch.setenv(name, "x")
+    assert load().http_port
+    monkeypatch.setenv("DOZVON_HOOKS_FILES", "x")
+    with pytest.raises(SettingsError, match="DOZVON_HOOKS_FILES: no such setting"):
+        load()
 
 
 def test_one_connection_is_too_few() -> None:
