@@ -50,7 +50,8 @@ BAND: Final = 1.2
 #: spent, which costs most pace.
 LEAST_CREDIT: Final = 1.5
 FELLOW_CREDIT: Final = 4.0
-#: Abandoned calls that may come of what is in the air when a budget is spent.
+#: Abandoned calls that may come of what is in the air when a budget is spent, for each answer that shares the
+#: fate of one.
 RESERVE: Final = 1.0
 _DAY_S: Final = 86_400
 
@@ -126,7 +127,7 @@ class Budget:
         self._today: date | None = None
         self._of_today = 0
         self._settled = 0
-        self._log_price = self._usual = math.log(FIRST_PRICE * self._target())
+        self._log_price = self._usual = math.log(FIRST_PRICE * self._aim())
 
     def settle(self, at: datetime, *, abandoned: bool, by_price: bool = True) -> None:
         """A live answer was settled: an agent was in time, or was not (`abandoned`). In order of time.
@@ -144,7 +145,7 @@ class Budget:
         while self._latest[0] < at - timedelta(seconds=_PACE_S):
             self._latest.popleft()
         target = self._target()
-        up = target * self._freedom(self._states(at, target)) if by_price else 0.0
+        up = self._aim() * self._freedom(self._states(at, target)) if by_price else 0.0
         moved = self._log_price + self._gain / self._fellows() * (up - abandoned)
         if self._settled > USUAL / 2:
             moved = min(max(moved, self._usual - BAND), self._usual + BAND)
@@ -164,10 +165,11 @@ class Budget:
         target = self._target()
         states = self._states(now, target)
         spent = next((state.name for state in states if state.credit <= 0), "")
-        return BudgetState(math.exp(self._log_price) * self._freedom(states), target, states, spent)
+        return BudgetState(math.exp(self._log_price) * self._freedom(states), self._aim(), states, spent)
 
     def _states(self, now: datetime, target: float) -> tuple[WindowState, ...]:
-        return tuple([ledger.state(now, self._answers_a_day, target) for ledger in self._ledgers])
+        reserve = RESERVE * self._fellows()
+        return tuple([ledger.state(now, self._answers_a_day, target, reserve) for ledger in self._ledgers])
 
     def _fellows(self) -> float:
         """How many answers share their fate, itself among them, at the pace of the last minutes."""
@@ -183,10 +185,18 @@ class Budget:
         return min(max(least / enough, 0.0), 1.0)
 
     def _target(self) -> float:
+        """The share that whole windows are to have."""
         if self._fixed is not None:
             return self._fixed
         margin = MARGIN * self._fellows()
         return min([ledger.target(self._answers_a_day, margin) for ledger in self._ledgers])
+
+    def _aim(self) -> float:
+        """The share that the next answers are to have: less than the target where a window has few yet."""
+        if self._fixed is not None:
+            return self._fixed
+        margin = MARGIN * self._fellows()
+        return min(self._target(), *[ledger.early_target(margin) for ledger in self._ledgers])
 
     def _count_day(self, at: datetime, answers: int = 1) -> None:
         """Learn how many answers a day has, from the days that are over."""
@@ -224,15 +234,16 @@ class _Ledger:
         else:
             self._stretches.append((at, answers, int(abandoned)))
 
-    def state(self, now: datetime, answers_a_day: float, target: float) -> WindowState:
-        """How it stands, where a day is to have so many answers and the share is held at `target`."""
+    def state(self, now: datetime, answers_a_day: float, target: float, reserve: float) -> WindowState:
+        """How it stands, where a day is to have so many answers, the share is held at `target`, and `reserve`
+        abandoned calls may come of what is in the air."""
         self._forget(now)
         answered, limit = self._answered, self.window.limit
         full = max(answered, ALLOWANCE_ANSWERS, answers_a_day * self._days)
         # What the whole window may have, less what is to come; yet never much more than its share until now.
         until_now = limit * full - target * (full - answered)
         most = limit * max(answered, ALLOWANCE_ANSWERS) + ALLOWANCE * (1.0 - answered / full)
-        credit = min(until_now, most) - self._abandoned - RESERVE
+        credit = min(until_now, most) - self._abandoned - reserve
         return WindowState(self.window.name, answered, self._abandoned, limit, credit)
 
     def target(self, answers_a_day: float, margin: float) -> float:
@@ -240,6 +251,13 @@ class _Ledger:
         its limit allows."""
         answers = max(self._answered, answers_a_day * self._days)
         return max(self.window.limit - margin / answers, self.window.limit / 2)
+
+    def early_target(self, margin: float) -> float:
+        """The share to hold while a window of the last hours has so few answers that half a point of them is
+        less than chance: `margin` fewer abandoned calls than `ALLOWANCE_ANSWERS` may have."""
+        if self.window.span_s is None or self._answered >= ALLOWANCE_ANSWERS:
+            return self.window.limit
+        return max(self.window.limit - (margin - ALLOWANCE) / ALLOWANCE_ANSWERS, self.window.limit / 2)
 
     def _forget(self, now: datetime) -> None:
         if self.window.span_s is None:

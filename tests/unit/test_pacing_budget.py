@@ -160,6 +160,15 @@ def test_a_spent_window_is_named_and_the_price_is_nothing() -> None:
     assert later.price > 0
 
 
+def test_a_large_team_keeps_more_for_what_is_in_the_air() -> None:
+    """Where two answers share their fate two may be lost in the air: it is spent one abandoned call
+    sooner."""
+    for every_s, lost, spent in ((10.0, 10, ""), (10.0, 11, "24h"), (2.5, 9, ""), (2.5, 10, "24h")):
+        budget = Budget((Window("24h", 0.03, DAY_S),), answers_a_day=SHORT_DAY)
+        found = settle(budget, "." * (400 - lost) + "x" * lost, every_s=every_s)
+        assert found.spent == spent, (every_s, lost)
+
+
 def test_a_small_window_has_an_allowance() -> None:
     """Few answers may have as many abandoned as 300, less what the rest of the 300 will come to: aiming at
     half of the limit, 9 - 4.5 = 4.5, of which one is in the air."""
@@ -175,7 +184,7 @@ def test_the_margin_of_a_day_can_be_spent_in_its_morning() -> None:
     for lost, spent in ((16, ""), (17, ""), (18, "day")):
         budget = Budget((Window("day", 0.03, None),), answers_a_day=1800)
         # 3 % of 600 are 18, and 1.5 x 2 / 3 = 1 more, of which one is in the air.
-        assert settle(budget, "." * (600 - lost) + "x" * lost, every_s=1).spent == spent
+        assert settle(budget, "." * (600 - lost) + "x" * lost, every_s=10).spent == spent
 
 
 def test_the_price_falls_before_the_budget_is_spent() -> None:
@@ -223,7 +232,8 @@ def test_a_clock_that_is_set_back_gives_nothing_back(back_s: float) -> None:
 def test_it_aims_below_the_limit_the_more_the_smaller_the_team() -> None:
     """The fewer answers a window has the more chance weighs; never above the limit or below half."""
     aims = [
-        Budget(windows_of(0.03, MONTH_S), answers_a_day=day).state(START).target for day in (50, 900, 36_000)
+        settle(Budget(windows_of(0.03, MONTH_S), answers_a_day=day), "." * 300).target
+        for day in (50, 900, 36_000)
     ]
     assert aims == sorted(aims)
     assert 0.015 <= aims[0] < aims[1] < aims[2] < 0.03
@@ -231,14 +241,29 @@ def test_it_aims_below_the_limit_the_more_the_smaller_the_team() -> None:
     assert aims[1] == pytest.approx(0.025, abs=0.001)
 
 
+def test_it_aims_lower_for_the_first_answers_of_all() -> None:
+    """The first 300 of 24 hours may lose 10.5, and are to end 4.25 below: 6.25, or 2.1 %; in a large team
+    half of the limit, the least there is. A calendar day begins each morning and has no such beginning."""
+    small, large, morning = (
+        Budget(windows, answers_a_day=36_000)
+        for windows in (windows_of(0.03, MONTH_S), windows_of(0.03, MONTH_S), (Window("day", 0.03, None),))
+    )
+    assert small.state(START).target == pytest.approx(6.25 / 300, abs=1e-4)
+    assert settle(small, "." * 299).target == pytest.approx(6.25 / 300, abs=1e-4)
+    assert settle(small, ".", begin_s=2990).target > 0.0295
+    assert settle(large, "." * 299, every_s=1).target == 0.015
+    assert settle(large, ".", begin_s=299).target > 0.029
+    assert morning.state(START).target > 0.0295
+
+
 def test_it_learns_how_many_answers_a_day_has() -> None:
     """A team that was thought to be large, and is small, aims lower after a few days."""
     budget = Budget(windows_of(0.03, MONTH_S), answers_a_day=10_000)
-    first = budget.state(START).target
+    first = settle(budget, "." * 300, begin_s=-DAY_S).target
     for day in range(8):
         settle(budget, "." * 400, begin_s=day * DAY_S)
     # Nearly what a day of 400 has.
-    small = Budget(windows_of(0.03, MONTH_S), answers_a_day=400).state(START).target
+    small = settle(Budget(windows_of(0.03, MONTH_S), answers_a_day=400), "." * 300).target
     assert budget.state(at(8 * DAY_S)).target == pytest.approx(small, rel=0.2)
     assert small < first
 

@@ -207,6 +207,17 @@ def test_small_windows_are_counted(abandoned: Sequence[int], of: int, each_s: fl
     assert found == over
 
 
+def test_the_first_half_hour_belongs_to_the_day() -> None:
+    """Windows in it may lose what 300 answers may, and no more; those after it have it in them."""
+    early = settled(0, 1, 2, 3, 4, of=400, each_s=60.0)
+    counted = replace(early, counted_from=1800.0)
+    # Its five are the first to count with the 31st answer, of which four may be lost.
+    assert verdict.windows([counted], LIMIT)["small_windows_over"] == 5 - 4
+    assert counted.worst_window() == 5 / 300
+    eleven = replace(settled(*range(11), of=29, each_s=60.0), counted_from=1800.0)
+    assert verdict.windows([eleven], LIMIT)["small_windows_over"] == 11 - 10
+
+
 def test_the_table_says_what_held() -> None:
     """Yes, or what did not hold; nothing of what was measured before there were verdicts."""
     figures = figures_of("one agent")

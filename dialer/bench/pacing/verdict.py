@@ -2,7 +2,8 @@
 
 - In no 24 hours with at least 300 live answers is the abandoned share more than half a point over the limit.
 - Of fewer answers, no 24 hours have more abandoned than chance alone would give in 99 of 100 cases to a share
-  at the limit (the binomial law), and never more than 300 answers may have.
+  at the limit (the binomial law), and never more than 300 answers may have. In a campaign's first half hour,
+  of which nothing is known, the latter alone holds.
 - After each change occupancy is back within 5 minutes or 300 dials, whichever is later: the last five minutes
   are as busy as nine tenths of the last hour; and it stays: so is the quarter of an hour after that, all
   changes together.

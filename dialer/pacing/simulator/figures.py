@@ -76,8 +76,9 @@ class Ledger:
     lines_peak: int = 0
     waits_s: list[float] = field(default_factory=list)
     idle_s: list[float] = field(default_factory=list)
-    #: of each live answer: when it was settled (real seconds), and whether as abandoned
+    #: of each live answer from the first on: when it was settled (real seconds), and whether as abandoned
     settled: list[tuple[float, bool]] = field(default_factory=list)
+    counted_from: float = 0.0
     minutes: list[Minute] = field(default_factory=list)
 
     def advance(self, now: float) -> None:
@@ -107,14 +108,16 @@ class Ledger:
         )
 
     def start_counting(self, now: float) -> None:
-        """The warm-up is over: all counts begin."""
+        """The warm-up is over: all counts begin. A day's windows do not: to whom it was abandoned, the first
+        half hour is one like any other."""
         self.advance(now)
         self.counted = True
+        self.counted_from = now
         self.duty_s = self.talk_s = self.wrap_s = self.lines_s = 0.0
         self.dials = self.live = self.abandoned = self.contacts = self.cancelled = 0
         self.machines_joined = self.left_early = self.people = self.unserved = 0
         self.lines_peak = self.lines
-        for kept in (self.waits_s, self.idle_s, self.settled, self.minutes):
+        for kept in (self.waits_s, self.idle_s, self.minutes):
             kept.clear()
         self.minute(0.0)
 
@@ -134,10 +137,13 @@ class Run:
     #: customers: from the told answer to an agent; agents: between two calls
     waits_s: Sequence[float]
     idle_s: Sequence[float]
+    #: also those of the warm-up
     settled: Sequence[tuple[float, bool]]
     minutes: Sequence[Minute]
     #: when the list was used up, worked seconds; None: it was not
     list_ended_s: float | None = None
+    #: when the warm-up was over, real seconds
+    counted_from: float = 0.0
 
     @classmethod
     def of(cls, ledger: Ledger, seed: int, list_ended_s: float | None) -> Run:
@@ -156,6 +162,7 @@ class Run:
             ledger.settled,
             ledger.minutes,
             list_ended_s,
+            ledger.counted_from,
         )
 
     def between(self, from_s: float, until_s: float) -> Minute:
@@ -166,9 +173,11 @@ class Run:
         return self.minutes[min(bisect_left(times, until_s - 1e-6), last)].since(first)
 
     def worst_day(self) -> float:
-        """The largest abandon share of a calendar day."""
+        """The largest abandon share of a calendar day, without the warm-up."""
         days = dict[int, tuple[int, int]]()
         for at, lost in self.settled:
+            if at < self.counted_from:
+                continue
             live, abandoned = days.get(day := int(at // DAY_S), (0, 0))
             days[day] = live + 1, abandoned + lost
         return max((lost / live for live, lost in days.values()), default=0.0)
@@ -176,25 +185,31 @@ class Run:
     def worst_window(self, length_s: float = DAY_S, least: int = LEAST_ANSWERS) -> float | None:
         """The largest abandon share of the windows of that length with so many live answers at least; None:
         there is no such window."""
-        return max((lost / live for live, lost in self._windows(length_s) if live >= least), default=None)
+        return max((lost / live for _, live, lost in self._windows(length_s) if live >= least), default=None)
 
     def over_allowance(self, allowed: Sequence[int], length_s: float = DAY_S) -> int:
         """By how many abandoned calls the worst of the windows of that length is over what is allowed to its
-        number of live answers, of those that `allowed` has; under it all: less than 0."""
+        number of live answers, of those that `allowed` has; under it all: less than 0. While the warm-up
+        lasts, the last and largest of `allowed` holds for all of them."""
         most = len(allowed)
         return max(
-            (lost - allowed[live] for live, lost in self._windows(length_s) if live < most), default=-1
+            (
+                lost - allowed[live if at >= self.counted_from else -1]
+                for at, live, lost in self._windows(length_s)
+                if live < most
+            ),
+            default=-1,
         )
 
-    def _windows(self, length_s: float) -> Iterator[tuple[int, int]]:
-        """Live answers and abandoned of the window that ends with each live answer."""
+    def _windows(self, length_s: float) -> Iterator[tuple[float, int, int]]:
+        """The end of the window that ends with each live answer, its live answers and abandoned."""
         first = lost = 0
         for last, (at, abandoned) in enumerate(self.settled):
             lost += abandoned
             while self.settled[first][0] <= at - length_s:
                 lost -= self.settled[first][1]
                 first += 1
-            yield last - first + 1, lost
+            yield at, last - first + 1, lost
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
