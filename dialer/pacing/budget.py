@@ -27,8 +27,10 @@ _LEAST_PACE_S: Final = 120.0
 #: the way back up is short.
 LOWEST_PRICE: Final = 1e-3
 HIGHEST_PRICE: Final = 0.7
-#: The price at the start, for each unit of the target: the middle of what teams of all sizes settle at.
-FIRST_PRICE: Final = 2.7
+#: The price at the start, for each unit of the target: a third of what teams of all sizes settle at. While
+#: little is known more is lost than the price says; to begin low and rise costs less pace than to spend the
+#: first hour's budget in its first minutes.
+FIRST_PRICE: Final = 0.9
 #: A window of fewer answers may have as many abandoned calls as one of so many.
 ALLOWANCE_ANSWERS: Final = 300
 #: A window that is not full yet may be over its limit by so many abandoned calls, as far as the answers that
