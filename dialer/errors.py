@@ -52,6 +52,11 @@ class NotFound(DozvonError):
 
     id, status = "not-found", 404
 
+    def __init__(self, **details: object) -> None:
+        # A name that somebody gave may be a word of ours, too: it is not translated.
+        key = details.get("key")
+        super().__init__(**details | ({"key": Name(key)} if isinstance(key, str) else {}))
+
 
 class Merged(NotFound):
     """The contact {key} was merged into the contact {merged_into}."""

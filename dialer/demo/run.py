@@ -39,7 +39,7 @@ from dialer.demo.carrier import Carrier
 from dialer.demo.phones import AgentPhones, Phone
 from dialer.demo.robots import Robot, Times
 from dialer.demo.screen import Screen, print_summary
-from dialer.demo.setup import SUPERVISOR, TENANT, TRUNK, Setup
+from dialer.demo.setup import GUEST, SUPERVISOR, TENANT, TRUNK, Setup
 from dialer.errors import Invalid
 from dialer.httpkit.i18n import terminal_locale
 from dialer.pacing.budget import ALLOWANCE_ANSWERS
@@ -119,6 +119,7 @@ class Stage:
     carrier: Carrier
     robots: list[Robot]
     supervisor_password: str
+    guest_password: str
     campaign_id: int = 0
 
 
@@ -170,7 +171,7 @@ async def _work(
     carrier = Carrier(binary, folder / "carrier", Speaker.of(chosen, say).speak)
     stack.push_async_callback(carrier.stop)
     await carrier.start(say)
-    setup = Setup(demo.agents, carrier)
+    setup = Setup(demo.agents, carrier, guest=True)
     server = await stack.enter_async_context(
         processes.running(chosen, progress=say, log_file=log_file, prepare=setup)
     )
@@ -187,7 +188,8 @@ async def _work(
         Robot(server.url, login, web, demo.times, random.Random(f"{demo.seed} {login}"))  # noqa: S311
         for login, web, _ in setup.agents
     ]
-    stage = Stage(demo, console, screen, server, carrier, robots, setup.supervisor_password)
+    passwords = setup.supervisor_password, setup.guest_password
+    stage = Stage(demo, console, screen, server, carrier, robots, *passwords)
     async with _at_work(stage):
         await _make_campaign(stage)
         if not demo.real_times:
@@ -198,6 +200,14 @@ async def _work(
                 url=server.url,
                 user=SUPERVISOR,
                 password=setup.supervisor_password,
+            ),
+            highlight=False,
+        )
+        console.print(
+            screen.say(
+                "Take calls yourself: in another browser, user {user}, password {password}",
+                user=GUEST,
+                password=setup.guest_password,
             ),
             highlight=False,
         )

@@ -19,14 +19,17 @@ from dialer.users.passwords import Passwords
 TENANT: Final = 1
 TRUNK: Final = "carrier"
 SUPERVISOR: Final = "demo"
+#: An agent without a robot: whoever looks at the demo, with the browser as the phone.
+GUEST: Final = "agent"
 
 
 class Setup:
     """Puts the demo's trunk, agents and supervisor into the database before Asterisk reads it."""
 
-    def __init__(self, agents: int, carrier: Carrier) -> None:
-        self._carrier = carrier
+    def __init__(self, agents: int, carrier: Carrier, *, guest: bool = False) -> None:
+        self._carrier, self._guest = carrier, guest
         self.supervisor_password = secrets.token_urlsafe(9)
+        self.guest_password = secrets.token_urlsafe(9)
         #: login (also the phone's), password at the server, password of the phone
         self.agents = [
             (f"demo-agent-{n}", secrets.token_urlsafe(12), secrets.token_urlsafe(12))
@@ -36,8 +39,8 @@ class Setup:
     async def __call__(self, database: Database) -> None:
         passwords = Passwords()
         try:
-            every = [self.supervisor_password, *(web for _, web, _ in self.agents)]
-            supervisor, *hashes = await asyncio.gather(*map(passwords.hash, every))
+            every = [self.supervisor_password, self.guest_password, *(web for _, web, _ in self.agents)]
+            supervisor, guest, *hashes = await asyncio.gather(*map(passwords.hash, every))
         finally:
             passwords.close()
         async with database.tenant(TENANT) as conn:
@@ -51,14 +54,9 @@ class Setup:
             await self._trunk(conn)
             await _user(conn, SUPERVISOR, "Супервизор", "supervisor", supervisor)
             for (login, _, phone), hashed in zip(self.agents, hashes, strict=True):
-                name = f"Оператор {login.rsplit('-', 1)[1]}"
-                user_id = await _user(conn, login, name, "operator", hashed)
-                await _upsert(
-                    conn,
-                    t.agent,
-                    {"endpoint": login},
-                    {"user_id": user_id, "name": name, "sip_ha1": ha1(login, phone), "enabled": True},
-                )
+                await _agent(conn, login, f"Оператор {login.rsplit('-', 1)[1]}", hashed, phone)
+            if self._guest:
+                await _agent(conn, GUEST, "Гость", guest, secrets.token_urlsafe(12))
 
     async def _trunk(self, conn: AsyncConnection) -> None:
         line = self._carrier.trunk()
@@ -98,6 +96,13 @@ async def _end_shifts(conn: AsyncConnection) -> None:
             next_state=None,
         )
     )
+
+
+async def _agent(conn: AsyncConnection, login: str, name: str, password_hash: str, phone: str) -> None:
+    """A user who takes calls; `phone`: the password of the SIP phone of that login."""
+    user_id = await _user(conn, login, name, "operator", password_hash)
+    values = {"user_id": user_id, "name": name, "sip_ha1": ha1(login, phone), "enabled": True}
+    await _upsert(conn, t.agent, {"endpoint": login}, values)
 
 
 async def _user(conn: AsyncConnection, login: str, name: str, role: str, password_hash: str) -> int:

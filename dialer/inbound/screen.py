@@ -22,6 +22,7 @@ from dialer.db.session import Database
 from dialer.errors import NotFound
 from dialer.httpkit.access import Actor, Right
 from dialer.inbound import store
+from dialer.inbound.titles import Step, Told, told
 
 _SCREEN = Prepared(
     """
@@ -40,6 +41,24 @@ _SCREEN = Prepared(
       JOIN inbound_number n ON n.tenant_id = c.tenant_id AND n.id = c.number_id
       LEFT JOIN contact p ON p.tenant_id = c.tenant_id AND p.id = c.contact_id
      WHERE c.tenant_id = :tenant_id AND c.id = :call_id
+    """
+)
+
+
+#: The states that a call has been in, each as the version of its flow has it: the one that led the call, of a
+#: flow jumped to the live one.
+_STEPS = Prepared(
+    """
+    SELECT s.flow, s.state AS name, f.id = c.flow_id AS main, v.document ->> 'title' AS title,
+           jsonb_path_query_first(v.document, '$.states[*] ? (@.name == $name)',
+                                  jsonb_build_object('name', s.state)) AS state
+      FROM inbound_call c
+      JOIN flow_step s ON s.tenant_id = c.tenant_id AND s.call_id = c.id
+      LEFT JOIN flow f ON f.tenant_id = s.tenant_id AND f.name = s.flow
+      LEFT JOIN flow_version v ON v.tenant_id = f.tenant_id AND v.flow_id = f.id
+           AND v.version = CASE WHEN f.id = c.flow_id THEN c.flow_version ELSE f.live_version END
+     WHERE c.tenant_id = :tenant_id AND c.id = :call_id
+     ORDER BY s.n
     """
 )
 
@@ -83,6 +102,14 @@ class Screens:
         if found is None:
             raise NotFound(what="call", key=call_id)
         return found
+
+    async def told(self, actor: Actor, call_id: UUID, screen: Screen) -> Told:
+        """Its way in the words of its flows, for who may see the `screen`."""
+        async with self._database.tenant(actor.tenant_id) as conn:
+            rows = await _STEPS.rows(conn, tenant_id=actor.tenant_id, call_id=call_id)
+        title = next((row.title for row in rows if row.main and row.title), screen.flow)
+        steps = [Step(row.flow, row.name, row.state or {}) for row in rows]
+        return told(title, steps, screen.collected, screen.reason)
 
     async def tell(self, actor: Actor, row: EventRow) -> EventRow:
         """The event of a screen pop with what its reader may see of the caller. Others stay as they are, and

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -18,11 +20,12 @@ from dialer.db import tables as t
 from dialer.httpkit.access import Actor, Role
 from dialer.inbound import callers
 from dialer.inbound.reasons import ReasonService
+from ivr_flows import shipped, yamlfile
 
 REASONS = ["Цена и наличие", "Запись на сервис", "Жалоба"]
 
 
-async def talking(stage: Stage, **columns: Any) -> UUID:
+async def talking(stage: Stage, states: Sequence[str] = ("menu", "order", "sales"), **columns: Any) -> UUID:
     """The first agent talks with a caller who has come by three states and waited 30 s."""
     now, agent_id = utc_now(), stage.agents[0]
     queued_at, met_at = now - timedelta(seconds=50), now - timedelta(seconds=20)
@@ -34,7 +37,7 @@ async def talking(stage: Stage, **columns: Any) -> UUID:
             "queue": "Продажи", "queued_at": queued_at, "assigned_at": met_at, "connected_at": met_at,
         }  # fmt: skip
         call_id = await came_in(conn, stage.campaign_id, now - timedelta(seconds=60), **call | columns)
-        for n, state in enumerate(("menu", "order", "sales")):
+        for n, state in enumerate(states):
             step = {"call_id": call_id, "n": n, "flow": "reception", "state": state, "at": now}
             await conn.execute(insert(t.flow_step).values(tenant_id=TENANT, **step))
         await conn.execute(
@@ -61,6 +64,26 @@ async def test_an_agent_sees_who_calls_and_says_why(visit: Visitors, stage: Stag
     async with stage.database.tenant(TENANT) as conn:
         query = select(t.inbound_call.c.reason).where(t.inbound_call.c.id == call_id)
         assert await conn.scalar(query) == "Жалоба"
+
+
+async def test_an_agent_reads_the_titles_of_a_flow(visit: Visitors, stage: Stage) -> None:
+    """Where the caller has been, what they were asked and chose, and why they call, in the words of the
+    flow's titles."""
+    call_id = await talking(
+        stage, states=("hours", "departments", "sales"), collected={"reason": "sales"}, reason="sales"
+    )
+    document = yamlfile.read(shipped.text("reception", "ru"), "reception").value
+    async with stage.database.tenant(TENANT) as conn:
+        flow_id = select(t.inbound_call.c.flow_id).where(t.inbound_call.c.id == call_id).scalar_subquery()
+        whose = t.flow_version.c.flow_id == flow_id
+        await conn.execute(update(t.flow_version).where(whose).values(document=document))
+    person = await visit(await visit.web.users.get(Actor.server(TENANT), stage.users[0]))
+    await person.open("/desk")
+    about = person.page.locator("#came-in")
+    await expect(about).to_contain_text("Приёмная дилера: Открыто ли → Выбор отдела → Очередь продаж")
+    await expect(about.locator("dt", has_text="Выбор отдела")).to_be_visible()
+    await expect(about.locator("dt", has_text="Reason of the call")).to_be_visible()
+    await expect(about.locator("dd", has_text=re.compile("^Очередь продаж$"))).to_have_count(2)
 
 
 async def test_a_caller_is_promised_a_call(visit: Visitors, stage: Stage) -> None:

@@ -300,6 +300,14 @@ def test_an_error_and_its_inner_text_are_translated_together() -> None:
     assert message(error, "ru") == "логин anna занят."
 
 
+def test_the_name_of_what_is_not_found_stays_as_it_is() -> None:
+    """A script may be called by a word that has a translation."""
+    assert translator("ru").gettext("visit") != "visit"
+    error = NotFound(what="script", key="visit")
+    assert message(error, "ru").endswith(" visit.")
+    assert problems.problem(error, "ru")["key"] == "visit"
+
+
 def every_error(base: type[DozvonError] = DozvonError) -> set[type[DozvonError]]:
     """The whole tree of errors.py."""
     below = {error for error in base.__subclasses__() if error.__module__ == errors.__name__}

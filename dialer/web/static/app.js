@@ -61,6 +61,29 @@
     },
   });
 
+  // What is typed of a call outlives a page that is loaded again; it goes with its form.
+  const DRAFT = "draft ";
+  const drafted = () => [...document.querySelectorAll("form[data-draft]")];
+  const typed = (form) => [...form.elements].filter((one) => TYPED.has(one.tagName) && one.type !== "hidden");
+  body.addEventListener("input", (event) => {
+    const form = event.target.closest("form[data-draft]");
+    if (!form) return;
+    const values = Object.fromEntries(typed(form).map((one) => [one.name, one.value]));
+    sessionStorage.setItem(DRAFT + form.dataset.keep, JSON.stringify(values));
+  });
+  for (const form of drafted()) {
+    const values = JSON.parse(sessionStorage.getItem(DRAFT + form.dataset.keep) || "{}");
+    for (const one of typed(form)) if (one.name in values) one.value = values[one.name];
+  }
+  function tidy() {
+    if (!document.getElementById("desk")) return;
+    const here = new Set(drafted().map((form) => DRAFT + form.dataset.keep));
+    Object.keys(sessionStorage).filter((key) => key.startsWith(DRAFT) && !here.has(key))
+      .forEach((key) => sessionStorage.removeItem(key));
+  }
+  body.addEventListener("htmx:afterSettle", tidy);
+  tidy();
+
   // -- timers ---------------------------------------------------------------------------------------
 
   const two = (n) => String(n).padStart(2, "0");

@@ -97,6 +97,7 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
     extras = await app[LIVE].desk(actor, agent, card)
     call = card.call if card else None
     came_in = call is not None and call.direction is Direction.INBOUND
+    screen = await app[SCREENS].of_call(actor, call.id) if call and came_in else None
     third = await app[CONTROLS].third(actor, call.id) if call and call.state == "connected" else None
     now = utc_now()
     codes = await app[CAMPAIGNS].pause_codes(actor)
@@ -107,7 +108,8 @@ async def _context(request: web.Request, actor: Actor) -> dict[str, Any]:
         "shift": shift,
         "card": card,
         "extras": extras,
-        "screen": await app[SCREENS].of_call(actor, call.id) if call and came_in else None,
+        "screen": screen,
+        "told_way": await app[SCREENS].told(actor, call.id, screen) if call and screen else None,
         "reasons": await app[REASONS].reasons(actor) if came_in else [],
         "targets": await app[CONTROLS].targets(actor) if call and call.state == "connected" else None,
         "script": await desk_script.of_call(request, actor, call),
