@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_serializer, field_validator
 
 from dialer.agents.model import SYSTEM_PAUSE_CODES
 from dialer.calls import crm
@@ -166,7 +166,9 @@ class CampaignIn(In):
         default="09:00", description="first minute of calling at the called person's place"
     )
     call_until: Clock = Field(
-        default="21:00", description="first minute without calls there; 24:00 is midnight"
+        default="21:00",
+        validate_default=True,
+        description="first minute without calls there; 24:00 is midnight",
     )
     week: dict[str, Spans] = Field(
         default={},
@@ -272,15 +274,23 @@ class CampaignIn(In):
             raise ValueError("names a trunk twice")
         return value
 
-    @model_validator(mode="after")
-    def _hours(self) -> Self:
+    @field_validator("call_from")
+    @classmethod
+    def _opens(cls, value: str) -> str:
         try:
-            Hours.parse(self.call_from, self.call_until)
+            Hours.parse(value, "24:00")
         except ValueError:
-            raise ValueError(
-                "call_from and call_until are times HH:MM, the first before the second, 24:00 at most"
-            ) from None
-        return self
+            raise ValueError("must be a time as 09:00") from None
+        return value
+
+    @field_validator("call_until")
+    @classmethod
+    def _closes(cls, value: str, info: ValidationInfo) -> str:
+        try:
+            Hours.parse(info.data.get("call_from", "00:00"), value)
+        except ValueError:
+            raise ValueError("must be a time as 21:00, after the first one, 24:00 at most") from None
+        return value
 
 
 class CampaignEdit(In):

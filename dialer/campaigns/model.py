@@ -83,8 +83,14 @@ def check_editable(status: Status, name: str, before: Mapping[str, Any], changed
     tuned = set(TUNED)
     if "mode" in changed and {before["mode"], changed["mode"]} <= set(PACED):
         tuned.add("mode")
-    if status is Status.STOPPED or (status is Status.RUNNING and not changed.keys() <= tuned):
-        raise WrongState(what=name, state=status.value, allowed="draft or paused")
+    fixed: set[str] = set()
+    if status is Status.RUNNING:
+        fixed, reason = changed.keys() - tuned, "is changed while the campaign is paused"
+    elif status is Status.STOPPED:
+        fixed, reason = set(changed), "is changed no more"
+    if fixed or status is Status.STOPPED:
+        errors = [{"field": field, "reason": reason} for field in sorted(fixed)]
+        raise WrongState(what=name, state=status.value, allowed="draft or paused", errors=errors)
     if status is not Status.DRAFT and not FIXED_AFTER_START.isdisjoint(changed):
         raise WrongState(what=name, state=status.value, allowed="draft")
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.campaigns import store
+from dialer.campaigns.editing import changed
 from dialer.campaigns.fields import CampaignEdit, CampaignIn, DispositionsIn, PauseCodesIn, RetriesIn
 from dialer.campaigns.model import (
     Action,
@@ -28,7 +28,6 @@ from dialer.campaigns.model import (
     PauseCode,
     Status,
     after,
-    changed_fields,
     check_editable,
     start_settings,
     usual_dispositions,
@@ -43,7 +42,6 @@ from dialer.db.tables import CAMPAIGN_PURPOSES
 from dialer.errors import BadSound, CampaignNotReady, Conflict, Invalid, NotFound, PartMissing, WrongState
 from dialer.httpkit import audit
 from dialer.httpkit.access import Actor, Right
-from dialer.httpkit.problems import invalid
 from dialer.policies import store as policies
 from dialer.said import Said, told
 from dialer.scripts import store as scripts
@@ -159,8 +157,17 @@ class CampaignService:
             await _tell(conn, actor, campaign_id, wanted.name, Status.DRAFT)
         return await self.campaign(actor, campaign_id)
 
-    async def edit(self, actor: Actor, campaign_id: int, changes: CampaignEdit) -> CampaignView:
+    async def edit(
+        self,
+        actor: Actor,
+        campaign_id: int,
+        changes: CampaignEdit,
+        seen: Mapping[str, Any] | None = None,
+    ) -> CampaignView:
         """Change a draft or paused campaign, or the pace of one that runs.
+
+        `seen`: what the fields were as the sender saw them, see `as_seen`. What was left so is not changed,
+        though somebody else has changed it meanwhile; what both have changed is a Conflict.
 
         Raises NotFound, WrongState, Invalid, Conflict, CampaignNotReady.
         """
@@ -169,12 +176,7 @@ class CampaignService:
         async with self._database.tenant(tenant_id) as conn:
             now = await _found(conn, actor, campaign_id, lock=True)
             before = await _fields(conn, actor, now)
-            given = {name: getattr(changes, name) for name in changes.model_fields_set}
-            try:
-                wanted = CampaignIn.model_validate(before | given)
-            except ValidationError as error:
-                raise invalid(error) from None
-            different = changed_fields(before, wanted.model_dump())
+            wanted, different = changed(before, changes, seen)
             check_editable(now.status, now.name, before, different)
             # What a campaign that runs has lost since its start (a trunk) does not keep it from being tuned.
             wrong = await _problems(conn, actor, now) if now.status is Status.RUNNING else []

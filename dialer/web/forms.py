@@ -19,6 +19,7 @@ from dialer.httpkit.forms import read_form
 from dialer.httpkit.i18n import message, said
 from dialer.httpkit.problems import invalid
 from dialer.httpkit.schema import near
+from dialer.said import Said
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -96,6 +97,17 @@ def moment(text: str, field: str, zone: ZoneInfo) -> datetime | None:
     if found.tzinfo is None:
         found = datetime.combine(found.date(), found.time(), zone)
     return found
+
+
+def share(text: str, field: str) -> float:
+    """Hundredths, as people write shares, as a share of one. Raises Invalid."""
+    try:
+        found = float(text.replace(",", "."))
+    except ValueError:
+        raise Invalid(field=field, reason="must be a number") from None
+    if not 0 <= found <= 100:
+        raise Invalid(field=field, reason=Said("must be 0 to {most}", most=100))
+    return round(found / 100, 6)
 
 
 def words_of(text: str) -> list[str]:

@@ -61,7 +61,7 @@ async def test_a_campaign_is_made_from_the_form_and_says_why_it_cannot_start(
     await page.fill("#f-call_from", "22:00")
     await page.click("text=Сохранить")
     assert await page.input_value("#f-name") == "Зимние шины"
-    assert "call_from" in await page.inner_text("main p.strip.bad")
+    assert "позже начала" in await page.inner_text("#fault-call_until")
     await page.fill("#f-call_from", "10:00")
     await page.click("text=Сохранить")
     await page.wait_for_url(lambda url: url.rstrip("0123456789").endswith("/campaigns/"))
@@ -92,6 +92,82 @@ async def test_settings_are_changed_on_the_form(visit: Visitors, stage: Stage) -
     now = (await service.campaign(server, stage.campaign_id)).campaign
     assert (now.mode, now.ratio, now.detect_machines, now.record) == ("power", 2.5, False, True)
     assert (now.caller_name, now.policy) == ("Автосалон «Заря»", "ru-service")
+
+
+async def test_two_who_save_the_same_form_lose_nothing_of_each_other(visit: Visitors, stage: Stage) -> None:
+    """What one has not touched stays as the other has saved it; what both have changed is said and asked."""
+    service, server = CampaignService(stage.database), Actor.server(TENANT)
+    await service.pause(server, stage.campaign_id)
+    path = f"/campaigns/{stage.campaign_id}"
+    first, second = await visit(Role.SUPERVISOR), await visit(Role.SUPERVISOR)
+    second.expected.add(409)
+    for person in (first, second):
+        await person.open(f"{path}/edit")
+    await first.page.fill("#f-caller_name", "Заря-Юг")
+    await first.page.fill("#f-ring_timeout_s", "40")
+    await first.page.fill("#f-abandon_target", "2.5")
+    await first.page.click("button:has-text('Save')")
+    await first.page.wait_for_url(f"**{path}")
+    await second.page.fill("#f-ring_timeout_s", "20")
+    await second.page.fill("#f-max_attempts", "7")
+    async with second.page.expect_navigation():
+        await second.page.click("button:has-text('Save')")
+    await expect(second.page.locator("main p.strip.bad")).to_contain_text("somebody else has changed")
+    await expect(second.page.locator("#fault-ring_timeout_s")).to_contain_text("40")
+    assert await second.page.locator(".fault").count() == 1
+    kept = (await service.campaign(server, stage.campaign_id)).campaign
+    assert (kept.ring_timeout_s, kept.max_attempts) == (40, 3)
+    await second.page.click("button:has-text('Save')")
+    await second.page.wait_for_url(f"**{path}")
+    now = (await service.campaign(server, stage.campaign_id)).campaign
+    assert (now.caller_name, now.abandon_target) == ("Заря-Юг", 0.025)
+    assert (now.ring_timeout_s, now.max_attempts) == (20, 7)
+
+
+async def test_the_settings_of_a_running_campaign_say_what_waits_for_a_pause(
+    visit: Visitors, stage: Stage
+) -> None:
+    """Its pace is set at once; another field is marked, and nothing is saved."""
+    path = f"/campaigns/{stage.campaign_id}"
+    person = await visit(Role.SUPERVISOR)
+    person.expected.add(409)
+    page = person.page
+    await person.open(path)
+    await page.click("a:has-text('Settings')")
+    await expect(page.locator("main p.strip")).to_contain_text("The campaign runs")
+    await page.fill("#f-priority", "5")
+    await page.click("button:has-text('Save')")
+    await page.wait_for_url(f"**{path}")
+    await person.open(f"{path}/edit")
+    await page.fill("#f-priority", "6")
+    await page.fill("#f-ring_timeout_s", "40")
+    async with page.expect_navigation():
+        await page.click("button:has-text('Save')")
+    assert await page.locator(".fault").all_inner_texts() == ["is changed while the campaign is paused"]
+    await expect(page.locator("#fault-ring_timeout_s")).to_be_visible()
+    now = (await CampaignService(stage.database).campaign(Actor.server(TENANT), stage.campaign_id)).campaign
+    assert (now.priority, now.ring_timeout_s) == (5, 25)
+
+
+async def test_dates_are_written_as_people_write_them(visit: Visitors, stage: Stage) -> None:
+    """Day first too; a date that stands twice is refused, and what was typed stays."""
+    person = await visit(Role.SUPERVISOR, locale="ru")
+    person.expected.add(422)
+    page = person.page
+    await person.open("/campaigns/new")
+    await page.fill("#f-name", "Зима")
+    await page.click("summary:has-text('Другие часы')")
+    twice = "31.12.2026 10:00-14:00\n2026-12-31 -"
+    await page.fill("#f-exceptions", twice)
+    async with page.expect_navigation():
+        await page.click("text=Сохранить")
+    assert "2026-12-31 указано дважды" in await page.inner_text("#fault-exceptions")
+    assert await page.input_value("#f-exceptions") == twice
+    await page.fill("#f-exceptions", "31.12.2026 10:00-14:00")
+    await page.click("text=Сохранить")
+    await page.wait_for_url(lambda url: url.rstrip("0123456789").endswith("/campaigns/"))
+    await page.goto(f"{page.url}/edit")
+    assert await page.input_value("#f-exceptions") == "2026-12-31 10:00-14:00"
 
 
 async def test_the_live_page_follows_an_event(visit: Visitors, stage: Stage) -> None:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
+from multidict import MultiMapping
 
+from dialer.agents.http import AGENTS
 from dialer.calls import crm
 from dialer.calls.call_log import Filter
 from dialer.calls.http import CALLS
+from dialer.campaigns.editing import as_seen
 from dialer.campaigns.fields import CampaignEdit, CampaignIn, RetriesIn
 from dialer.campaigns.http import CAMPAIGNS
 from dialer.campaigns.model import DEFAULT_DISPOSITIONS, Campaign, Disposition, Status
+from dialer.campaigns.service import CampaignView
 from dialer.campaigns.store import KeptDisposition
 from dialer.clock import utc_now
 from dialer.compliance.timetable import WEEKDAYS
 from dialer.contacts.keys import CONTACTS
-from dialer.errors import DozvonError, NotFound
+from dialer.errors import Conflict, DozvonError, Invalid, NotFound, WrongState
 from dialer.httpkit.access import Actor, Right
+from dialer.httpkit.i18n import message
 from dialer.httpkit.identity import page_actor
 from dialer.httpkit.problems import locale_of
 from dialer.httpkit.stream import HUB
@@ -28,6 +34,7 @@ from dialer.inbound.http import INBOUND
 from dialer.policies.http import POLICY_SERVICE
 from dialer.reports.figures import FORMULAS, Group
 from dialer.reports.http import FIGURES
+from dialer.said import Said
 from dialer.scripts.http import SCRIPTS
 from dialer.trunks.http import TRUNKS
 from dialer.web import forms, retry_form
@@ -103,7 +110,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     actor = page_actor(request, Right.CAMPAIGNS_EDIT)
     values = _values(await forms.texts(request), {})
     try:
-        view = await request.app[CAMPAIGNS].create(actor, forms.read(CampaignIn, values))
+        view = await request.app[CAMPAIGNS].create(actor, forms.read(CampaignIn, _sent(values)))
     except DozvonError as error:
         faults = forms.faults(error, locale_of(request))
         return await _form(request, actor, None, values, faults, error.status)
@@ -115,40 +122,82 @@ async def edit_form(request: web.Request) -> web.StreamResponse:
     """The form of a campaign."""
     actor = page_actor(request, Right.CAMPAIGNS_EDIT)
     view = await request.app[CAMPAIGNS].campaign(actor, _id(request))
-    values = {
-        name: list(view.trunks) if name == "trunks" else getattr(view.campaign, name)
-        for name in CampaignIn.model_fields
-    }
-    return await _form(request, actor, view.campaign, values, {})
+    values = _shown(view)
+    seen = as_seen(values)
+    if values["abandon_target"] is not None:
+        values["abandon_target"] = f"{100 * values['abandon_target']:g}"
+    return await _form(request, actor, view.campaign, values, {}, seen=seen)
 
 
 @routes.post("/campaigns/{campaign_id:[0-9]{1,18}}/edit")
 async def edit(request: web.Request) -> web.StreamResponse:
-    """Change a draft or paused campaign."""
+    """Change a draft or paused campaign, or the pace of one that runs; what somebody else has saved since the
+    form was opened stays."""
     actor = page_actor(request, Right.CAMPAIGNS_EDIT)
     service, campaign_id = request.app[CAMPAIGNS], _id(request)
     kept = (await service.campaign(actor, campaign_id)).campaign
-    values = _values(await forms.texts(request), kept.retries)
+    form = await forms.texts(request)
+    values, seen = _values(form, kept.retries), _seen(form)
     try:
         # What the form does not have stays: settings of the detector.
-        changes = {name: value for name, value in values.items() if name != "amd"}
+        changes = {name: value for name, value in _sent(values).items() if name != "amd"}
         changes = dict.fromkeys(EMPTY) | changes
-        await service.edit(actor, campaign_id, forms.read(CampaignEdit, changes))
+        await service.edit(actor, campaign_id, forms.read(CampaignEdit, changes), seen)
     except NotFound:
         raise
     except DozvonError as error:
-        now = (await service.campaign(actor, campaign_id)).campaign
+        now = await service.campaign(actor, campaign_id)
         faults = forms.faults(error, locale_of(request))
-        return await _form(request, actor, now, values, faults, error.status)
+        if isinstance(error, Conflict | WrongState):
+            faults |= {"": message(error, locale_of(request))}
+        if isinstance(error, Conflict) and seen is not None:
+            # Who saves again has read what the others have set.
+            seen |= {name: value for name, value in as_seen(_shown(now)).items() if name in faults}
+        return await _form(request, actor, now.campaign, values, faults, error.status, seen=seen)
     return see(f"/campaigns/{campaign_id}")
 
 
-def _values(form: Any, retries: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(view: CampaignView) -> dict[str, Any]:
+    return {
+        name: list(view.trunks) if name == "trunks" else getattr(view.campaign, name)
+        for name in CampaignIn.model_fields
+    }
+
+
+def _seen(form: MultiMapping[str]) -> dict[str, Any] | None:
+    """What the form has shown when it was opened; None: it does not say."""
+    try:
+        found = json.loads(form.get("seen", ""))
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _sent(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The form's texts as the API has them. Raises Invalid."""
+    sent = dict(values) | {"exceptions": _days(values["exceptions"])}
+    if "abandon_target" in sent:
+        sent["abandon_target"] = forms.share(sent["abandon_target"], "abandon_target")
+    return sent
+
+
+def _days(text: str) -> dict[str, list[str]]:
+    """A line a day, `2026-12-31 09:00-15:00` or `31.12.2026 -`. Raises Invalid."""
+    found: dict[str, list[str]] = {}
+    for written, *rest in (line.split(None, 1) for line in text.splitlines() if line.strip()):
+        day = re.sub(r"^(\d\d)\.(\d\d)\.(\d{4})$", r"\3-\2-\1", written)
+        if day in found:
+            raise Invalid(field="exceptions", reason=Said("{day} stands there twice", day=day))
+        found[day] = _spans("".join(rest))
+    return found
+
+
+def _values(form: MultiMapping[str], retries: Mapping[str, Any]) -> dict[str, Any]:
+    """What the form says, its shares and dates as they were typed."""
     values = forms.given(form, CampaignIn, lists=("trunks",), kept=KEPT)
     week = {name: form.get(f"week-{name}", "").strip() for name in WEEKDAYS}
     values["week"] = {name: _spans(text) for name, text in week.items() if text}
-    lines = [line.split(None, 1) for line in form.get("exceptions", "").splitlines() if line.strip()]
-    values["exceptions"] = {day: _spans("".join(rest)) for day, *rest in lines}
+    values["exceptions"] = form.get("exceptions", "")
     return values | {"retries": retry_form.read(form, retries)}
 
 
@@ -168,6 +217,8 @@ async def _form(
     values: dict[str, Any],
     faults: dict[str, str],
     status: int = 200,
+    *,
+    seen: Mapping[str, Any] | None = None,
 ) -> web.StreamResponse:
     defaults = {name: about.get_default() for name, about in CampaignIn.model_fields.items()}
     shown = defaults | {"name": ""} | values
@@ -184,7 +235,11 @@ async def _form(
         waits=retry_form.lines(locale_of(request), shown["retries"], dispositions),
         weekdays=WEEKDAYS,
         week={name: _written(shown["week"][name]) if name in shown["week"] else "" for name in WEEKDAYS},
-        exceptions="\n".join(f"{day} {_written(spans)}" for day, spans in shown["exceptions"].items()),
+        exceptions=shown["exceptions"]
+        if isinstance(shown["exceptions"], str)
+        else "\n".join(f"{day} {_written(spans)}" for day, spans in shown["exceptions"].items()),
+        seen=json.dumps(seen, ensure_ascii=False) if seen is not None else "",
+        skills=await _skills(request, actor),
         chosen=chosen,
         faults=faults,
         flows=await _flows(request, actor, shown["flow"]),
@@ -194,6 +249,11 @@ async def _form(
         policies=await request.app[POLICY_SERVICE].policies(actor),
         crm_variables=crm.VARIABLES,
     )
+
+
+async def _skills(request: web.Request, actor: Actor) -> list[str]:
+    """The skills that agents have."""
+    return sorted({skill for agent, _ in await request.app[AGENTS].agents(actor) for skill in agent.skills})
 
 
 async def _flows(request: web.Request, actor: Actor, chosen: str | None) -> list[str]:

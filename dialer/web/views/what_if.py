@@ -50,7 +50,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
     answer, faults = None, {}
     try:
         if "abandon_target" in values:
-            values["abandon_target"] = _share(values["abandon_target"])
+            values["abandon_target"] = forms.share(values["abandon_target"], "abandon_target")
         answer = await request.app[WHAT_IF].ask(actor, campaign_id, forms.read(WhatIfIn, values).change)
     except DozvonError as error:
         faults = forms.faults(error, locale_of(request))
@@ -74,7 +74,7 @@ async def tune(request: web.Request) -> web.StreamResponse:
     faults: dict[str, str] = {}
     try:
         if "abandon_target" in wanted:
-            wanted["abandon_target"] = _share(wanted["abandon_target"])
+            wanted["abandon_target"] = forms.share(wanted["abandon_target"], "abandon_target")
         if not wanted:
             raise Invalid(field="mode", reason="nothing would be changed")
         await request.app[CAMPAIGNS].edit(actor, campaign_id, forms.read(CampaignEdit, wanted))
@@ -86,11 +86,3 @@ async def tune(request: web.Request) -> web.StreamResponse:
         return see(f"/campaigns/{campaign_id}")
     view = await request.app[CAMPAIGNS].campaign(actor, campaign_id)
     return await page(request, "parts/tuned.html", campaign=view.campaign, policy=view.policy, faults=faults)
-
-
-def _share(text: str) -> float:
-    """Hundredths as a share. Raises Invalid."""
-    try:
-        return float(text) / 100
-    except ValueError:
-        raise Invalid(field="abandon_target", reason="must be a number") from None
