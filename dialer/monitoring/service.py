@@ -135,7 +135,8 @@ async def _of_tenant(
         ((str(campaign), result), many) for (campaign, result), many in attempts.items()
     ]
     zone = await tenants.timezone(conn, tenant_id)
-    midnight = datetime.combine(now.astimezone(ZoneInfo(zone)).date(), time(), ZoneInfo(zone)).astimezone(UTC)
+    day = now.astimezone(ZoneInfo(zone)).date()
+    midnight = datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
     _total, today = await figures_store.counts(
         conn, figures_store.Scope(tenant_id, midnight, now), Group.CAMPAIGN, zone
     )
@@ -146,7 +147,7 @@ async def _of_tenant(
         }.items():
             if share is not None:
                 found[name].append(((str(campaign),), share))
-    for trunk_id, channels, bad, spent in await store.trunks(conn, tenant_id):
+    for trunk_id, channels, bad, spent in await store.trunks(conn, tenant_id, day):
         for name, value in {
             "dozvon_trunk_channels": channels,
             "dozvon_trunk_bad": bad,

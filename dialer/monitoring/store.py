@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, case, cast, func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.db import tables as t
@@ -107,17 +107,11 @@ async def leads_left(conn: AsyncConnection, tenant_id: int) -> dict[int, int]:
     return {row.campaign_id: row.many for row in rows}
 
 
-async def trunks(conn: AsyncConnection, tenant_id: int) -> list[tuple[int, int, bool, float]]:
+async def trunks(conn: AsyncConnection, tenant_id: int, today: date) -> list[tuple[int, int, bool, float]]:
     """Trunks that were used: (id, calls on the line, bad, money of today)."""
     c = t.trunk_load.c
-    today = cast(func.timezone(t.tenant.c.timezone, func.clock_timestamp()), Date)
-    rows = await conn.execute(
-        select(
-            c.trunk_id, c.channels, c.health, case((c.spend_day == today, c.spent), else_=0).label("spent")
-        )
-        .join(t.tenant, t.tenant.c.id == c.tenant_id)
-        .where(c.tenant_id == tenant_id)
-    )
+    spent = case((c.spend_day >= today, c.spent), else_=0).label("spent")
+    rows = await conn.execute(select(c.trunk_id, c.channels, c.health, spent).where(c.tenant_id == tenant_id))
     return [(row.trunk_id, row.channels, row.health == "bad", float(row.spent)) for row in rows]
 
 

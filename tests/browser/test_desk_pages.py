@@ -165,6 +165,8 @@ async def test_an_offered_lead_can_be_called_or_skipped(visit: Visitors, stage: 
     await expect(page.locator("#notices")).to_contain_text("progressive")
     await page.keyboard.press("s")
     await expect(page.locator("#my-state")).to_have_text("Ready")
+    async with stage.database.tenant(TENANT) as conn:
+        assert await conn.scalar(select(t.lead.c.status).where(t.lead.c.id == lead_id)) == "waiting"
 
 
 async def test_a_manual_campaign_gives_a_field_for_the_number(visit: Visitors, stage: Stage) -> None:

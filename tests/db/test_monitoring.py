@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Date, cast, func, insert, select
+from sqlalchemy import insert, select, update
 from support.web import Caller, Web, second_tenant, serving
 
 from dialer.db import tables as t
@@ -170,10 +170,9 @@ async def test_trunks_tell_what_they_carry(watched: Web, database: Database) -> 
     await attempts(database, await campaign(database))
     async with database.tenant(1) as conn:
         trunk_id = await conn.scalar(select(t.trunk.c.id))
-        today = cast(func.timezone("Europe/Moscow", func.clock_timestamp()), Date)
         await conn.execute(
             insert(t.trunk_load).values(
-                tenant_id=1, trunk_id=trunk_id, channels=4, health="bad", spent=12.5, spend_day=today
+                tenant_id=1, trunk_id=trunk_id, channels=4, health="bad", spent=12.5, spend_day=NOW.date()
             )
         )
     told = await scraped(await watched.stranger())
@@ -181,6 +180,10 @@ async def test_trunks_tell_what_they_carry(watched: Web, database: Database) -> 
     assert told["dozvon_trunk_channels", key] == 4
     assert told["dozvon_trunk_bad", key] == 1
     assert told["dozvon_trunk_spent_today", key] == 12.5
+    async with database.tenant(1) as conn:
+        await conn.execute(update(t.trunk_load).values(spend_day=NOW.date() - timedelta(days=1)))
+    told = await scraped(await watched.stranger())
+    assert told["dozvon_trunk_spent_today", key] == 0
 
 
 async def test_counter_begins_with_the_engine(watched: Web, database: Database) -> None:

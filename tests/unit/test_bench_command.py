@@ -8,7 +8,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -374,13 +374,20 @@ async def test_the_page_is_written_in_a_checkout_only(
 
 @dataclass(frozen=True)
 class Endless(Made):
-    """One whose second run does not end."""
+    """One whose second run does not end, and whose centre is taken down in many steps."""
+
+    taken_down: list[str] = field(default_factory=list)
 
     async def runs(self, seeds: Sequence[int], say: Say) -> AsyncIterator[Run]:
         """The first run, and a signal to us as of a Ctrl-C."""
         yield Run(self.name, seeds[0], calls=5)
         os.kill(os.getpid(), signal.SIGINT)
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(100):
+                await asyncio.sleep(0)
+            self.taken_down.append(self.name)
 
 
 async def test_what_is_known_is_told_when_it_is_stopped(
@@ -389,7 +396,9 @@ async def test_what_is_known_is_told_when_it_is_stopped(
     """Whose centre is waited for, and the summary of the runs so far; they are kept."""
     options = replace(PLAIN, results=tmp_path / "runs.jsonl")
     async with asyncio.timeout(30):
-        status, line, told = await command(monkeypatch, capsys, [Endless(), Made("ami")], options)
+        endless = Endless()
+        status, line, told = await command(monkeypatch, capsys, [endless, Made("ami")], options)
+    assert endless.taken_down == ["kill"]
     assert (status, line["stopped"], line["runs"], line["calls"]) == (130, True, 1, 5)
     assert "waiting until the centre of kill is taken down" in told
     assert len(Results(options.results).read()) == 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+import agi_scripts
 from dialer.errors import SettingsError
-from dialer.settings import OF_HOOKS, load
+from dialer.settings import load
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,10 @@ def test_ports_for_voice_that_cross_are_refused() -> None:
 
 def test_what_the_programs_of_a_dialplan_read_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     """The PBX may be on the server's machine, with the programs' names in an environment of both."""
-    for name in OF_HOOKS:
+    programs = Path(agi_scripts.__file__).parent.glob("*.py")
+    names = {name for file in programs for name in re.findall(r"DOZVON_HOOKS_[A-Z]+", file.read_text())}
+    assert names
+    for name in names:
         monkeypatch.setenv(name, "x")
     assert load().http_port
     monkeypatch.setenv("DOZVON_HOOKS_FILES", "x")

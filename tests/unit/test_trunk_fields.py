@@ -64,6 +64,14 @@ def test_every_host_that_is_taken_can_be_written_down(host: str) -> None:
     assert own_endpoint(1, 1) in rendered(wanted)
 
 
+@pytest.mark.parametrize(
+    "host", ["sip.carrier.example", "pbx", "192.0.2.10", "2001:db8::10", "a" * 63 + ".b"]
+)
+def test_names_and_addresses_are_hosts(host: str) -> None:
+    """What carriers name is taken, and stands in Asterisk's file."""
+    assert host in rendered(trunk(sip_host=host))
+
+
 @given(st.from_regex(SIP_USER, fullmatch=True), st.from_regex(SIP_SECRET, fullmatch=True))
 def test_every_user_and_secret_that_is_taken_can_be_written_down(user: str, secret: str) -> None:
     """Whatever the API takes as user and password at the carrier stands in Asterisk's file as it is."""

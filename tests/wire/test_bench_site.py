@@ -23,12 +23,17 @@ HELLO = b"Asterisk Call Manager/11.0.0\r\n"
 
 
 @asynccontextmanager
-async def wired(**faults: bool) -> AsyncIterator[tuple[AmiProxy, asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A peer that greets and echoes, the proxy before it, and a connection through it."""
+async def wired(
+    heard: list[bytes] | None = None, **faults: bool
+) -> AsyncIterator[tuple[AmiProxy, asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A peer that greets, echoes and keeps the pieces that it has `heard`, the proxy before it, and a
+    connection through it."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(HELLO)
         while data := await reader.read(1000):
+            if heard is not None:
+                heard.append(data)
             writer.write(data)
         writer.close()
 
@@ -97,11 +102,14 @@ async def test_a_silent_peer_accepts_and_says_nothing() -> None:
 
 async def test_a_torn_wire_loses_nothing() -> None:
     """Pieces of one to three bytes, all of them, in order."""
-    async with wired(torn=True) as (_, reader, writer):
+    heard: list[bytes] = []
+    async with wired(heard, torn=True) as (_, reader, writer):
         assert await reader.readline() == HELLO
         said = bytes(range(256)) * 20
         writer.write(said)
         assert await reader.readexactly(len(said)) == said
+    # Some may come together. A wire that is whole has half a dozen.
+    assert len(heard) > 100
 
 
 async def test_dirt_comes_before_the_packet_that_is_waited_for() -> None:

@@ -154,6 +154,15 @@ async def run(
     return ran
 
 
+async def run_in_time(script: str, url: str, *arguments: str, **how: Any) -> Ran:
+    """As `run`, once more where a busy machine has started Python too late to wait for the server."""
+    for _ in range(20):
+        ran = await run(script, url, *arguments, **how)
+        if (ran.variables, ran.errors) != ({"DOZVON_STATUS": "UNAVAILABLE"}, ""):
+            break
+    return ran
+
+
 def _answer(line: str, variables: dict[str, str], said: dict[str, str]) -> bytes:
     words = line.strip().split(" ", 3)
     name = words[2].strip('"')
@@ -205,9 +214,9 @@ async def test_a_package_beside_the_programs_is_enough(tmp_path: Path) -> None:
     shutil.copytree(FOLDER, tmp_path / "agi_scripts")
     bare = (sys.executable, "-S")
     async with serving(reply_with("200 OK", json.dumps(GOOD).encode())) as url:
-        ran = await run("lookup", url, python=bare, folder=tmp_path / "agi_scripts")
-    # A busy machine may be late; a package that is missing leaves no status, and a traceback.
-    assert (ran.variables.get("DOZVON_STATUS") in ("OK", "UNAVAILABLE"), ran.errors) == (True, "")
+        ran = await run_in_time("lookup", url, python=bare, folder=tmp_path / "agi_scripts")
+    # A package that is missing leaves no status, and a traceback.
+    assert (ran.variables.get("DOZVON_STATUS"), ran.errors) == ("OK", "")
 
 
 async def test_what_is_no_argument_is_left_out() -> None:
@@ -219,9 +228,9 @@ async def test_what_is_no_argument_is_left_out() -> None:
         writer.write(as_http(GOOD))
 
     async with serving(answer) as url:
-        ran = await run("opt_out", url, "reason=tired", " of calls", "PJSIP/101", "")
-    assert ran.variables["DOZVON_STATUS"] in ("OK", "UNAVAILABLE")  # a busy machine may be late
-    assert [(body["reason"], set(body)) for body in heard] in ([], [("tired", {*OF_THE_CALL, "reason"})])
+        ran = await run_in_time("opt_out", url, "reason=tired", " of calls", "PJSIP/101", "")
+    assert ran.variables["DOZVON_STATUS"] == "OK"
+    assert (heard[-1]["reason"], set(heard[-1])) == ("tired", {*OF_THE_CALL, "reason"})
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -290,9 +299,16 @@ async def test_what_the_server_refuses_is_refused(status: str) -> None:
 )
 async def test_an_argument_that_is_none_is_refused_unasked(argument: str) -> None:
     """Digits are digits, texts are short, names are known; nothing goes out."""
-    async with serving(reply_with("200 OK", json.dumps(GOOD).encode())) as url:
+    asked = False
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked = True
+        writer.write(as_http(GOOD))
+
+    async with serving(answer) as url:
         ran = await run("callback", url, argument)
-    assert ran.variables == {"DOZVON_STATUS": "REFUSED"}
+    assert (ran.variables, asked) == ({"DOZVON_STATUS": "REFUSED"}, False)
 
 
 async def test_what_an_answer_says_is_no_dialplan() -> None:
