@@ -234,18 +234,27 @@ class AgentService:
         """End the shift now, or after the present call; what is left of it, if anything."""
         async with self._database.tenant(actor.tenant_id) as conn:
             agent = await self._theirs(conn, actor, agent_id, Right.AGENTS_CONTROL)
-            if await store.shift_of_agent(conn, actor.tenant_id, agent_id) is None:
-                return None
-            shift = await self._locked(conn, actor, agent_id)
-            await _force(conn, actor, agent, shift, AgentState.OFFLINE)
-            if _is_shown_a_lead(shift):
-                await hopper.give_back(conn, actor.tenant_id, cast(int, shift.lead_id))
-            elif shift.state in _BUSY:
-                await store.ask_next(conn, actor.tenant_id, shift.id, AgentState.OFFLINE, None)
-                return await self._open(conn, actor, agent_id)
-            await store.move(conn, actor.tenant_id, shift.id, AgentState.OFFLINE, utc_now())
-            await audit.record(conn, actor, "agent.logout", f"agent:{agent_id}")
+            return await self._leave(conn, actor, agent)
+
+    async def user_leaves(self, conn: AsyncConnection, actor: Actor, user_id: int) -> None:
+        """The user works here no more: the shift, if there is one, ends as by `log_out`."""
+        agent = await people.agent_of_user(conn, actor.tenant_id, user_id)
+        if agent is not None:
+            await self._leave(conn, actor, agent)
+
+    async def _leave(self, conn: AsyncConnection, actor: Actor, agent: Agent) -> Shift | None:
+        if await store.shift_of_agent(conn, actor.tenant_id, agent.id) is None:
             return None
+        shift = await self._locked(conn, actor, agent.id)
+        await _force(conn, actor, agent, shift, AgentState.OFFLINE)
+        if _is_shown_a_lead(shift):
+            await hopper.give_back(conn, actor.tenant_id, cast(int, shift.lead_id))
+        elif shift.state in _BUSY:
+            await store.ask_next(conn, actor.tenant_id, shift.id, AgentState.OFFLINE, None)
+            return await self._open(conn, actor, agent.id)
+        await store.move(conn, actor.tenant_id, shift.id, AgentState.OFFLINE, utc_now())
+        await audit.record(conn, actor, "agent.logout", f"agent:{agent.id}")
+        return None
 
     async def skip_lead(self, actor: Actor, agent_id: int) -> Shift:
         """Preview: pass the shown lead on to whoever is next. Raises WrongState."""

@@ -117,7 +117,8 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
     listener = Listener(database_url, (EVENTS, REPLIES))
     desk = CommandDesk(database, listener)
     vault = Vault.of(settings)
-    users = UserService(database, session_hours=settings.session_hours)
+    agents = AgentService(database, managed=settings.asterisk == "managed")
+    users = UserService(database, session_hours=settings.session_hours, leaves=agents.user_leaves)
     speaker = Speaker.of(settings)
     sounds = SoundSet.of(settings)
     prompts = Prompts(database, settings.prompts_dir, speaker, sounds)
@@ -206,7 +207,7 @@ def build_web(settings: Settings, database_url: str) -> web.Application:
             **quality.services(database, settings),
             **segments.services(database),
             donotcall_http.DO_NOT_CALL: do_not_call,
-            agents_http.AGENTS: AgentService(database, managed=settings.asterisk == "managed"),
+            agents_http.AGENTS: agents,
             messages_http.MESSAGES: MessageService(database),
             boards_http.BOARDS: BoardService(database),
             boards_http.MOVING: MovingService(database),

@@ -210,8 +210,9 @@ async def get(call: Call, user_id: int) -> UserOut:
 async def change(call: Call, user_id: int, body: UserChange) -> UserOut:
     """Change a user.
 
-    A new password, another role or disabling ends the user's sessions. Users are disabled, never deleted:
-    what they did stays under their name.
+    A new password, another role or disabling ends the user's sessions. An agent who is disabled, or gets a
+    role that takes no calls, gets no more customers: the shift ends, after the present call. Users are
+    disabled, never deleted: what they did stays under their name.
     """
     user = await call.app[USERS].change(
         call.actor,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ from dialer.db import events
 from dialer.db.session import Database
 from dialer.errors import Conflict, Invalid, NotFound, NotLoggedIn, WrongPassword
 from dialer.httpkit import audit
-from dialer.httpkit.access import Actor, Right, Role, Scope
+from dialer.httpkit.access import ROLE_RIGHTS, Actor, Right, Role, Scope
 from dialer.httpkit.identity import Identity
 from dialer.httpkit.limits import TryLimit
 from dialer.httpkit.paging import cut, decode
@@ -43,6 +43,9 @@ LOGIN_TRIES, ADDRESS_TRIES, TRIES_WINDOW_S = 10, 50, 300.0
 #: The first administrator's login.
 FIRST_LOGIN = "admin"
 
+#: Ends what a user does at work, in the transaction that sends the user away: connection, who does it, user.
+Leaves = Callable[[AsyncConnection, Actor, int], Awaitable[object]]
+
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
@@ -57,8 +60,16 @@ class NewSession:
 class UserService:
     """Users, sessions and API tokens; also the `Identities` of the HTTP floor."""
 
-    def __init__(self, database: Database, *, session_hours: int, passwords: Passwords | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        session_hours: int,
+        passwords: Passwords | None = None,
+        leaves: Leaves | None = None,
+    ) -> None:
         self._database = database
+        self._leaves = leaves
         self._lasts = timedelta(hours=session_hours)
         self._passwords = passwords or Passwords()
         self._by_login = TryLimit(LOGIN_TRIES, TRIES_WINDOW_S)
@@ -251,8 +262,8 @@ class UserService:
         disabled: bool | None = None,
     ) -> User:
         """Change a user. A new password, a disabling or another role ends the user's sessions; who is
-        disabled has no API token either while it lasts. Raises Forbidden, NotFound, Invalid, and Conflict
-        for the last administrator."""
+        disabled has no API token either while it lasts. Who may work here no more gets no more calls. Raises
+        Forbidden, NotFound, Invalid, and Conflict for the last administrator."""
         actor.require(Right.USERS_EDIT)
         hashed = None
         if password is not None:
@@ -279,6 +290,9 @@ class UserService:
             if changed.role != user.role or {"password_hash", "disabled_at"} & values.keys():
                 await store.close_sessions(conn, user_id)
                 await events.wake(conn, "phones", tenant_id=actor.tenant_id)
+            works = changed.disabled_at is None and Right.WORK in ROLE_RIGHTS[changed.role]
+            if self._leaves is not None and not works:
+                await self._leaves(conn, actor, user_id)
             await audit.record(conn, actor, "user.change", f"user:{user_id}", fields=sorted(values))
             return changed
 
