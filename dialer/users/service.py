@@ -105,13 +105,17 @@ class UserService:
         renewed = await self._passwords.hash(password) if self._passwords.is_old(kept) else None
         session = NewSession(actor, new_token(), new_token())
         async with self._database.tenant(actor.tenant_id) as conn:
-            user = await store.get(conn, actor.user_id, lock=True)
+            user = await store.get(conn, actor.tenant_id, actor.user_id, lock=True)
             # Disabled, or given another password, while the old one was being checked.
-            if user is None or user.disabled_at or await store.password_hash(conn, user.id) != kept:
+            if (
+                user is None
+                or user.disabled_at
+                or await store.password_hash(conn, actor.tenant_id, user.id) != kept
+            ):
                 raise WrongPassword
             if renewed is not None:
-                await store.rehash(conn, user.id, kept, renewed)
-            await store.forget_sessions(conn)
+                await store.rehash(conn, actor.tenant_id, user.id, kept, renewed)
+            await store.forget_sessions(conn, actor.tenant_id)
             await store.open_session(
                 conn,
                 actor.tenant_id,
@@ -126,7 +130,7 @@ class UserService:
     async def log_out(self, actor: Actor, token: str) -> None:
         """End the session that has this token."""
         async with self._database.tenant(actor.tenant_id) as conn:
-            await store.close_session(conn, hash_token(token))
+            await store.close_session(conn, actor.tenant_id, hash_token(token))
             await audit.record(conn, actor, "session.close", f"user:{actor.user_id}")
 
     async def by_session(self, token: str) -> Identity | None:
@@ -143,7 +147,7 @@ class UserService:
         identity, token_id, stale = found
         if stale:
             async with self._database.tenant(identity.actor.tenant_id) as conn:
-                await store.note_use(conn, token_id, utc_now())
+                await store.note_use(conn, identity.actor.tenant_id, token_id, utc_now())
         return identity
 
     # -- oneself ---------------------------------------------------------------------------------------
@@ -151,7 +155,7 @@ class UserService:
     async def me(self, actor: Actor) -> User:
         """The user who asks."""
         async with self._database.tenant(actor.tenant_id) as conn:
-            return await _existing(conn, _own_id(actor))
+            return await _existing(conn, actor.tenant_id, _own_id(actor))
 
     async def change_me(
         self,
@@ -171,40 +175,42 @@ class UserService:
             check_password(password, user.login)
             self._by_login.take(user.login)
             async with self._database.tenant(actor.tenant_id) as conn:
-                kept = await store.password_hash(conn, user_id)
+                kept = await store.password_hash(conn, actor.tenant_id, user_id)
             if not await self._passwords.check(kept, (old_password or "")[: PASSWORD_MAX + 1]):
                 raise Invalid(field="old_password", reason="is wrong")
             self._by_login.forgive(user.login)
             hashed = await self._passwords.hash(password)
         async with self._database.tenant(actor.tenant_id) as conn:
-            user = await _existing(conn, user_id, lock=True)
+            user = await _existing(conn, actor.tenant_id, user_id, lock=True)
             values: dict[str, object] = {}
             if locale is not None:
                 values["locale"] = locale
             if hashed is not None:
-                if await store.password_hash(conn, user_id) != kept:
+                if await store.password_hash(conn, actor.tenant_id, user_id) != kept:
                     raise Conflict(reason="the password was changed by somebody else meanwhile")
                 values["password_hash"] = hashed
                 await store.close_sessions(
-                    conn, user_id, but=hash_token(session_token) if session_token else None
+                    conn, actor.tenant_id, user_id, but=hash_token(session_token) if session_token else None
                 )
                 await audit.record(conn, actor, "user.password", f"user:{user_id}")
-            return await store.change(conn, user_id, values) if values else user
+            return await store.change(conn, actor.tenant_id, user_id, values) if values else user
 
     async def shortcuts(self, actor: Actor) -> dict[str, str]:
         """The keys of one's own desk, by action."""
         if actor.user_id is None:
             return shortcuts.keys_of({})
         async with self._database.tenant(actor.tenant_id) as conn:
-            return shortcuts.keys_of(await store.shortcuts(conn, actor.user_id))
+            return shortcuts.keys_of(await store.shortcuts(conn, actor.tenant_id, actor.user_id))
 
     async def set_shortcuts(self, actor: Actor, keys: Mapping[str, str]) -> dict[str, str]:
         """Choose other keys for these actions; those of the others stay. Raises Invalid of an action whose
         key is none, or another's too."""
         user_id = _own_id(actor)
         async with self._database.tenant(actor.tenant_id) as conn:
-            kept = shortcuts.choose({**await store.shortcuts(conn, user_id, lock=True), **keys})
-            await store.change(conn, user_id, {"shortcuts": kept})
+            kept = shortcuts.choose(
+                {**await store.shortcuts(conn, actor.tenant_id, user_id, lock=True), **keys}
+            )
+            await store.change(conn, actor.tenant_id, user_id, {"shortcuts": kept})
         return shortcuts.keys_of(kept)
 
     # -- everybody -------------------------------------------------------------------------------------
@@ -240,14 +246,16 @@ class UserService:
         """One user. Raises Forbidden, NotFound."""
         actor.require(Right.USERS_EDIT)
         async with self._database.tenant(actor.tenant_id) as conn:
-            return await _existing(conn, user_id)
+            return await _existing(conn, actor.tenant_id, user_id)
 
     async def fetch(self, actor: Actor, cursor: str | None, limit: int) -> tuple[list[User], str | None]:
         """Users by name, and the cursor of what follows."""
         actor.require(Right.USERS_EDIT)
         after = decode(cursor, str, int)
         async with self._database.tenant(actor.tenant_id) as conn:
-            found = await store.fetch(conn, after=(after[0], after[1]) if after else None, limit=limit + 1)
+            found = await store.fetch(
+                conn, actor.tenant_id, after=(after[0], after[1]) if after else None, limit=limit + 1
+            )
         return cut(found, limit, lambda user: (user.name, user.id))
 
     async def change(
@@ -270,8 +278,8 @@ class UserService:
             check_password(password, (await self.get(actor, user_id)).login)
             hashed = await self._passwords.hash(password)
         async with self._database.tenant(actor.tenant_id) as conn:
-            administrators = await store.lock_administrators(conn)
-            user = await _existing(conn, user_id, lock=True)
+            administrators = await store.lock_administrators(conn, actor.tenant_id)
+            user = await _existing(conn, actor.tenant_id, user_id, lock=True)
             loses = disabled is True or role not in {None, Role.ADMINISTRATOR}
             if loses and administrators == [user_id]:
                 raise Conflict(reason="the last administrator must stay one")
@@ -286,9 +294,9 @@ class UserService:
                 values["disabled_at"] = utc_now() if disabled else None
             if not values:
                 return user
-            changed = await store.change(conn, user_id, values)
+            changed = await store.change(conn, actor.tenant_id, user_id, values)
             if changed.role != user.role or {"password_hash", "disabled_at"} & values.keys():
-                await store.close_sessions(conn, user_id)
+                await store.close_sessions(conn, actor.tenant_id, user_id)
                 await events.wake(conn, "phones", tenant_id=actor.tenant_id)
             works = changed.disabled_at is None and Right.WORK in ROLE_RIGHTS[changed.role]
             if self._leaves is not None and not works:
@@ -307,7 +315,7 @@ class UserService:
         actor.require(Right.TOKENS_EDIT if owner == actor.user_id else Right.USERS_EDIT)
         token = new_token(TOKEN_PREFIX)
         async with self._database.tenant(actor.tenant_id) as conn:
-            await _existing(conn, owner)
+            await _existing(conn, actor.tenant_id, owner)
             key = new_token() if scope is Scope.HOOKS else None
             made = await store.add_token(conn, actor.tenant_id, owner, name, hash_token(token), scope, key)
             await audit.record(
@@ -324,17 +332,19 @@ class UserService:
         whose = None if actor.may(Right.USERS_EDIT) else _own_id(actor)
         async with self._database.tenant(actor.tenant_id) as conn:
             seen = after[0] if after else None
-            found = await store.fetch_tokens(conn, user_id=whose, after=seen, limit=limit + 1)
+            found = await store.fetch_tokens(
+                conn, actor.tenant_id, user_id=whose, after=seen, limit=limit + 1
+            )
         return cut(found, limit, lambda token: (token.id,))
 
     async def revoke_token(self, actor: Actor, token_id: int) -> None:
         """Refuse a token from now on. Raises Forbidden, NotFound (also for somebody else's)."""
         actor.require(Right.TOKENS_EDIT)
         async with self._database.tenant(actor.tenant_id) as conn:
-            token = await store.get_token(conn, token_id)
+            token = await store.get_token(conn, actor.tenant_id, token_id)
             if token is None or not (token.user_id == actor.user_id or actor.may(Right.USERS_EDIT)):
                 raise NotFound(what="token", key=token_id)
-            await store.revoke_token(conn, token_id)
+            await store.revoke_token(conn, actor.tenant_id, token_id)
             await audit.record(conn, actor, "token.revoke", f"token:{token_id}")
 
 
@@ -345,7 +355,7 @@ async def ensure_administrator(database: Database, *, tenant_id: int = 1) -> str
     """
     async with database.tenant(tenant_id) as conn:
         await conn.execute(text("SELECT pg_advisory_xact_lock(hashtext('dozvon.administrator'))"))
-        if await store.any_user(conn):
+        if await store.any_user(conn, tenant_id):
             return None
         password = new_password()
         passwords = Passwords()
@@ -367,8 +377,8 @@ async def ensure_administrator(database: Database, *, tenant_id: int = 1) -> str
         return password
 
 
-async def _existing(conn: AsyncConnection, user_id: int, *, lock: bool = False) -> User:
-    user = await store.get(conn, user_id, lock=lock)
+async def _existing(conn: AsyncConnection, tenant_id: int, user_id: int, *, lock: bool = False) -> User:
+    user = await store.get(conn, tenant_id, user_id, lock=lock)
     if user is None:
         raise NotFound(what="user", key=user_id)
     return user

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -52,9 +52,19 @@ def _actor(row: _Row) -> Actor:
     return Actor(row.tenant_id, row.user_id, Role(row.role), row.name, row.locale)
 
 
-async def shortcuts(conn: AsyncConnection, user_id: int, *, lock: bool = False) -> dict[str, str]:
+def _one(tenant_id: int, user_id: int) -> tuple[ColumnElement[bool], ...]:
+    return app_user.c.tenant_id == tenant_id, app_user.c.id == user_id
+
+
+def _one_token(tenant_id: int, token_id: int) -> tuple[ColumnElement[bool], ...]:
+    return api_token.c.tenant_id == tenant_id, api_token.c.id == token_id
+
+
+async def shortcuts(
+    conn: AsyncConnection, tenant_id: int, user_id: int, *, lock: bool = False
+) -> dict[str, str]:
     """The keys that the user has chosen, by action."""
-    query = select(app_user.c.shortcuts).where(app_user.c.id == user_id)
+    query = select(app_user.c.shortcuts).where(*_one(tenant_id, user_id))
     found: dict[str, str] | None = await conn.scalar(query.with_for_update() if lock else query)
     return found or {}
 
@@ -118,21 +128,24 @@ async def add(
     return _user((await conn.execute(insert(app_user).values(values).returning(*_USER))).one())
 
 
-async def get(conn: AsyncConnection, user_id: int, *, lock: bool = False) -> User | None:
+async def get(conn: AsyncConnection, tenant_id: int, user_id: int, *, lock: bool = False) -> User | None:
     """A user; `lock` holds the row until the end of the transaction."""
-    query = select(*_USER).where(app_user.c.id == user_id)
+    query = select(*_USER).where(*_one(tenant_id, user_id))
     row = (await conn.execute(query.with_for_update() if lock else query)).one_or_none()
     return _user(row) if row else None
 
 
-async def password_hash(conn: AsyncConnection, user_id: int) -> str | None:
+async def password_hash(conn: AsyncConnection, tenant_id: int, user_id: int) -> str | None:
     """The kept hash."""
-    return await conn.scalar(select(app_user.c.password_hash).where(app_user.c.id == user_id))
+    return await conn.scalar(select(app_user.c.password_hash).where(*_one(tenant_id, user_id)))
 
 
-async def fetch(conn: AsyncConnection, *, after: tuple[str, int] | None, limit: int) -> list[User]:
+async def fetch(
+    conn: AsyncConnection, tenant_id: int, *, after: tuple[str, int] | None, limit: int
+) -> list[User]:
     """Users in the order of (name, id)."""
-    query = select(*_USER).order_by(app_user.c.name, app_user.c.id).limit(limit)
+    query = select(*_USER).where(app_user.c.tenant_id == tenant_id)
+    query = query.order_by(app_user.c.name, app_user.c.id).limit(limit)
     if after is not None:
         name, user_id = after
         query = query.where(
@@ -141,35 +154,39 @@ async def fetch(conn: AsyncConnection, *, after: tuple[str, int] | None, limit: 
     return [_user(row) for row in await conn.execute(query)]
 
 
-async def change(conn: AsyncConnection, user_id: int, values: Mapping[str, object]) -> User:
+async def change(conn: AsyncConnection, tenant_id: int, user_id: int, values: Mapping[str, object]) -> User:
     """Set columns of a user that exists."""
-    query = update(app_user).where(app_user.c.id == user_id).values(dict(values)).returning(*_USER)
+    query = update(app_user).where(*_one(tenant_id, user_id)).values(dict(values)).returning(*_USER)
     return _user((await conn.execute(query)).one())
 
 
-async def rehash(conn: AsyncConnection, user_id: int, old: str, new: str) -> None:
+async def rehash(conn: AsyncConnection, tenant_id: int, user_id: int, old: str, new: str) -> None:
     """Keep the same password under newer parameters, unless it was changed meanwhile."""
     await conn.execute(
         update(app_user)
-        .where(app_user.c.id == user_id, app_user.c.password_hash == old)
+        .where(*_one(tenant_id, user_id), app_user.c.password_hash == old)
         .values(password_hash=new)
     )
 
 
-async def lock_administrators(conn: AsyncConnection) -> list[int]:
+async def lock_administrators(conn: AsyncConnection, tenant_id: int) -> list[int]:
     """Ids of the administrators who can log in, their rows locked: two of them cannot remove each other."""
     query = (
         select(app_user.c.id)
-        .where(app_user.c.role == Role.ADMINISTRATOR.value, app_user.c.disabled_at.is_(None))
+        .where(
+            app_user.c.tenant_id == tenant_id,
+            app_user.c.role == Role.ADMINISTRATOR.value,
+            app_user.c.disabled_at.is_(None),
+        )
         .order_by(app_user.c.id)
         .with_for_update()
     )
     return list(await conn.scalars(query))
 
 
-async def any_user(conn: AsyncConnection) -> bool:
+async def any_user(conn: AsyncConnection, tenant_id: int) -> bool:
     """Whether the tenant has a user at all."""
-    return bool(await conn.scalar(select(exists().select_from(app_user))))
+    return bool(await conn.scalar(select(exists().where(app_user.c.tenant_id == tenant_id))))
 
 
 # -- sessions ------------------------------------------------------------------------------------------
@@ -196,20 +213,32 @@ async def open_session(
     )
 
 
-async def close_session(conn: AsyncConnection, token_hash: str) -> None:
+async def close_session(conn: AsyncConnection, tenant_id: int, token_hash: str) -> None:
     """End one session."""
-    await conn.execute(delete(user_session).where(user_session.c.token_hash == token_hash))
+    await conn.execute(
+        delete(user_session).where(
+            user_session.c.tenant_id == tenant_id, user_session.c.token_hash == token_hash
+        )
+    )
 
 
-async def close_sessions(conn: AsyncConnection, user_id: int, *, but: str | None = None) -> None:
+async def close_sessions(
+    conn: AsyncConnection, tenant_id: int, user_id: int, *, but: str | None = None
+) -> None:
     """End all sessions of a user, except the one with the token hash `but`."""
-    query = delete(user_session).where(user_session.c.user_id == user_id)
+    query = delete(user_session).where(
+        user_session.c.tenant_id == tenant_id, user_session.c.user_id == user_id
+    )
     await conn.execute(query if but is None else query.where(user_session.c.token_hash != but))
 
 
-async def forget_sessions(conn: AsyncConnection) -> None:
+async def forget_sessions(conn: AsyncConnection, tenant_id: int) -> None:
     """Drop the tenant's sessions that are over."""
-    await conn.execute(delete(user_session).where(user_session.c.expires_at < func.now()))
+    await conn.execute(
+        delete(user_session).where(
+            user_session.c.tenant_id == tenant_id, user_session.c.expires_at < func.now()
+        )
+    )
 
 
 # -- API tokens ----------------------------------------------------------------------------------------
@@ -247,20 +276,20 @@ async def add_token(
         "call_key": call_key,
     }
     made: int = (await conn.execute(insert(api_token).values(values).returning(api_token.c.id))).scalar_one()
-    return _token((await conn.execute(select(*_TOKEN).where(api_token.c.id == made))).one())
+    return _token((await conn.execute(select(*_TOKEN).where(*_one_token(tenant_id, made)))).one())
 
 
-async def get_token(conn: AsyncConnection, token_id: int) -> ApiToken | None:
+async def get_token(conn: AsyncConnection, tenant_id: int, token_id: int) -> ApiToken | None:
     """A token."""
-    row = (await conn.execute(select(*_TOKEN).where(api_token.c.id == token_id))).one_or_none()
+    row = (await conn.execute(select(*_TOKEN).where(*_one_token(tenant_id, token_id)))).one_or_none()
     return _token(row) if row else None
 
 
 async def fetch_tokens(
-    conn: AsyncConnection, *, user_id: int | None, after: int | None, limit: int
+    conn: AsyncConnection, tenant_id: int, *, user_id: int | None, after: int | None, limit: int
 ) -> list[ApiToken]:
     """Tokens by id; of one user, or of all (None)."""
-    query = select(*_TOKEN).order_by(api_token.c.id).limit(limit)
+    query = select(*_TOKEN).where(api_token.c.tenant_id == tenant_id).order_by(api_token.c.id).limit(limit)
     if user_id is not None:
         query = query.where(api_token.c.user_id == user_id)
     if after is not None:
@@ -268,15 +297,15 @@ async def fetch_tokens(
     return [_token(row) for row in await conn.execute(query)]
 
 
-async def revoke_token(conn: AsyncConnection, token_id: int) -> None:
+async def revoke_token(conn: AsyncConnection, tenant_id: int, token_id: int) -> None:
     """The token is refused from now on; when it was first revoked stays."""
     await conn.execute(
         update(api_token)
-        .where(api_token.c.id == token_id, api_token.c.revoked_at.is_(None))
+        .where(*_one_token(tenant_id, token_id), api_token.c.revoked_at.is_(None))
         .values(revoked_at=func.now())
     )
 
 
-async def note_use(conn: AsyncConnection, token_id: int, at: datetime) -> None:
+async def note_use(conn: AsyncConnection, tenant_id: int, token_id: int, at: datetime) -> None:
     """The token was used."""
-    await conn.execute(update(api_token).where(api_token.c.id == token_id).values(last_used_at=at))
+    await conn.execute(update(api_token).where(*_one_token(tenant_id, token_id)).values(last_used_at=at))
