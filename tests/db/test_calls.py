@@ -116,21 +116,37 @@ async def test_a_callback_is_kept_through_the_hang_up(floor: Floor, service: Cal
 
 
 @pytest.mark.parametrize(
-    ("code", "in_s", "field"),
-    [("callback", -1, "callback_at"), ("callback", 400 * 86400, "callback_at"), ("sale", 60, "callback_at"),
-     ("nothing", None, "code")],
-)  # fmt: skip
+    ("code", "in_s", "listed", "field", "reason"),
+    [
+        ("callback", -1, True, "callback_at", "must be in the future"),
+        ("callback", 400 * 86400, True, "callback_at", "must be in the future"),
+        ("callback", 60, False, "callback_at", "the number is of nobody"),
+        ("sale", 60, True, "callback_at", "goes only with a disposition of the kind callback"),
+        ("nothing", None, True, "code", "must be one of: sale, callback"),
+    ],
+)
 async def test_wrong_dispositions(
-    floor: Floor, service: CallService, code: str, in_s: int | None, field: str
+    floor: Floor,
+    service: CallService,
+    code: str,
+    in_s: int | None,
+    listed: bool,
+    field: str,
+    reason: str,
 ) -> None:
-    """A code that the campaign has not, or a callback in the past, is refused and changes nothing."""
+    """A code that the campaign has not, a callback in the past or to nobody of its lists is refused and
+    changes nothing."""
+    async with floor.database.tenant(TENANT) as conn:
+        await conn.execute(update(t.campaign).values(ROUND_THE_CLOCK))
     seat = await floor.seat()
-    call = await wrapped_up(floor, seat)
+    (lead_id,) = await floor.leads(1)
+    call = await wrapped_up(floor, seat, lead_id if listed else None)
     moment = utc_now() + timedelta(seconds=in_s) if in_s is not None else None
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(Invalid, match=reason) as refused:
         await service.dispose(seat.actor, call.attempt_id, code, callback_at=moment)
     assert refused.value.details["field"] == field
-    assert (await floor.row(t.attempt, call.attempt_id)).state == "wrap_up"
+    kept = await floor.row(t.attempt, call.attempt_id)
+    assert (kept.state, kept.disposition_id) == ("wrap_up", None)
 
 
 async def test_who_may_save(floor: Floor, service: CallService) -> None:
