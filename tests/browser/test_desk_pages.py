@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import random
 import re
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -183,16 +186,23 @@ async def test_a_manual_campaign_gives_a_field_for_the_number(visit: Visitors, s
 async def test_another_agents_events_do_not_reach_the_page(visit: Visitors, stage: Stage) -> None:
     """An agent's stream holds the own events only."""
     person = await at_desk(visit, stage)
-    asked: list[str] = []
-    person.page.on(
-        "request", lambda request: asked.append(request.url) if request.url.endswith("/desk/panel") else None
-    )
+    devtools = await person.context.new_cdp_session(person.page)
+    heard, mine = list[int](), asyncio.Event()
+
+    def told(message: dict[str, Any]) -> None:
+        if message["eventName"] == "agent.state":
+            heard.append(json.loads(message["data"])["agent_id"])
+        if stage.agents[0] in heard:
+            mine.set()
+
+    devtools.on("Network.eventSourceMessageReceived", told)
+    await devtools.send("Network.enable")
     await stage.put(stage.agents[1], "paused")
-    async with stage.database.tenant(TENANT) as conn:
+    async with person.page.expect_response("**/desk/panel"), stage.database.tenant(TENANT) as conn:
         await events.emit(conn, "agent.state", {}, tenant_id=TENANT, agent_id=stage.agents[0])
-    async with person.page.expect_response("**/desk/panel"):
-        pass
-    assert len(asked) == 1
+    async with asyncio.timeout(30):
+        await mine.wait()
+    assert heard == [stage.agents[0]]
 
 
 @pytest.mark.parametrize("locale", ["en", "ru"])

@@ -139,11 +139,17 @@ async def test_what_was_promised_in_the_talk_stays(floor: Floor, site: Web) -> N
     """By its script or flow: a disposition that names no time leaves it be, but for one that rules it out."""
     agent, seat = await seated(site, floor)
     contact_id = await caller(floor)
-    for code, state in (("sale", "waiting"), ("do-not-call", "canceled")):
+    async with floor.database.tenant(TENANT) as conn:
+        for position, kind in enumerate(("refusal", "wrong_person"), 5):
+            named = {"code": kind, "kind": kind, "label_ru": kind, "label_en": kind, "position": position}
+            values = {"tenant_id": TENANT, "campaign_id": floor.campaign_id, **named}
+            await conn.execute(t.disposition.insert().values(values))
+    ruled_out = ("refusal", "wrong_person", "do-not-call")
+    for code, state in (("sale", "waiting"), *((code, "canceled") for code in ruled_out)):
         call_id = await talked(floor, seat, contact_id)
         async with floor.database.tenant(TENANT) as conn:
             who = Phoned(floor.campaign_id, contact_id, CALLER, call_id)
-            made = await phoned.promise(conn, TENANT, who, at=at_noon(1 if code == "do-not-call" else 2))
+            made = await phoned.promise(conn, TENANT, who, at=at_noon(2 if code == "sale" else 1))
         await saved(agent, call_id, code)
         assert (await row(floor, made.id)).state == state, code
 
