@@ -43,7 +43,9 @@ NEXT: Final[Mapping[AgentState, frozenset[AgentState]]] = MappingProxyType(
         _A.RESERVED: frozenset({_A.READY, _A.PAUSED, _A.TALKING, _A.WRAP_UP, _A.LOST, _A.OFFLINE}),
         _A.TALKING: frozenset({_A.WRAP_UP, _A.READY, _A.PAUSED, _A.LOST, _A.OFFLINE}),
         _A.WRAP_UP: frozenset({_A.READY, _A.PAUSED, _A.LOST, _A.OFFLINE}),
-        _A.LOST: frozenset({_A.CALLING, _A.PAUSED, _A.READY, _A.TALKING, _A.WRAP_UP, _A.OFFLINE}),
+        _A.LOST: frozenset(
+            {_A.CALLING, _A.PAUSED, _A.READY, _A.RESERVED, _A.TALKING, _A.WRAP_UP, _A.OFFLINE}
+        ),
         _A.OFFLINE: frozenset(),
     }
 )

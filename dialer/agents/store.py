@@ -283,15 +283,17 @@ async def reserve(
     *,
     attempt_id: UUID | None = None,
     lead_id: int | None = None,
+    leaving: Sequence[AgentState] = (AgentState.READY,),
 ) -> bool:
-    """Reserve a shift that is ready, for an attempt or for a lead to be shown; False: it is not ready."""
+    """Reserve a shift that is ready, for an attempt or for a lead to be shown; False: it is not ready, or in
+    no other state of `leaving`. What was asked for after the call stands."""
     return await move(
         conn,
         tenant_id,
         session_id,
         AgentState.RESERVED,
         at,
-        leaving=(AgentState.READY,),
+        leaving=leaving,
         attempt_id=attempt_id,
         lead_id=lead_id,
     )

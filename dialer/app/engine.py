@@ -124,7 +124,9 @@ def build_engine(settings: Settings, database_url: str) -> Engine:
         outgoing=Outgoing(database, calls, switchboard, leader, flows, handing_over),
         surveying=Surveying(database, calls, leader, flows),
         placer=placer,
-        phones=Phones(database, nodes, tracker, ownership.owns_phones, switchboard.agents_changed),
+        phones=Phones(
+            database, nodes, tracker, ownership.owns_phones, switchboard.agents_changed, switchboard.keeps_for
+        ),
         voices=Voices(nodes, calls, tracker),
         recorder=recorder,
         listening=Listening(database, nodes),

@@ -73,6 +73,8 @@ class Phones:
     ours: Callable[[int], bool]
     #: told when a phone has come or gone
     changed: Callable[[], None]
+    #: whether a customer is kept for this shift
+    keeps_for: Callable[[UUID], bool]
     _news: asyncio.Queue[_News] = field(default_factory=asyncio.Queue)
     #: monotonic time before which a shift's phone is not called again
     _not_before_s: dict[UUID, float] = field(default_factory=dict)
@@ -150,6 +152,9 @@ class Phones:
                 owed = await agents.owes_disposition(conn, leg.tenant_id, shift.id)
                 if owed is not None:
                     await agents.move(conn, leg.tenant_id, shift.id, AgentState.WRAP_UP, now, attempt_id=owed)
+                elif shift.next_state is not None and self.keeps_for(shift.id):
+                    # Theirs first: the switchboard gives them back. Gone meanwhile, they are not waited for.
+                    self._later(REST_S, functools.partial(self.look, leg.tenant_id))
                 else:
                     # To what was asked for in the call that the phone was lost in, were it the way home.
                     code = shift.next_pause_code if shift.next_state is AgentState.PAUSED else None

@@ -76,6 +76,10 @@ TIMEOUT = "timeout"
 LEFT = "left"
 
 
+#: Whoever's phone was lost in a talk takes it again from these, and what was asked for after it stands.
+_COMING_BACK = (AgentState.READY, AgentState.LOST)
+
+
 @dataclass(slots=True)
 class Switchboard:
     """The waiting customers of one engine."""
@@ -398,11 +402,12 @@ class Switchboard:
         assert ticket.kept_for is not None
         async with self.database.tenant(terms.tenant_id) as conn:
             shift = await agents.find_shift(conn, terms.tenant_id, ticket.kept_for)
-            if shift is None or shift.leg is None or shift.state is not AgentState.READY:
+            if shift is None or shift.leg is None or shift.state not in _COMING_BACK:
                 return
             if shift.node != ticket.line.node or not self.at_the_phone(shift):
                 return  # called by another Asterisk now; or the row is behind what Asterisk has told us
-            if not await agents.reserve(conn, terms.tenant_id, shift.id, now, attempt_id=call.attempt_id):
+            of = (conn, terms.tenant_id, shift.id)
+            if not await agents.reserve(*of, now, attempt_id=call.attempt_id, leaving=_COMING_BACK):
                 return
             await self.pop(conn, ticket.line, shift.agent_id)
         await self._choose(ticket, Assignee(shift.id, shift.agent_id, shift.leg))
@@ -411,9 +416,14 @@ class Switchboard:
         """Whether somebody is at the phone that the shift's row names."""
         if shift.leg is None or shift.leg in self.tracker.lost:
             return False
-        # One that we have not heard of was called by another server: its row says that it is up.
-        leg = self.tracker.know(leg_of(shift, up=True))
+        # One that we have not heard of was called by another server: its row says whether it is up.
+        leg = self.tracker.know(leg_of(shift, up=shift.state is not AgentState.LOST))
         return leg.up and not leg.silent
+
+    def keeps_for(self, session_id: UUID) -> bool:
+        """Whether a customer is kept for this shift, whose phone was lost in their talk."""
+        now_s = time.monotonic()
+        return any(each.kept_for == session_id and not each.open_to(now_s) for each in self._waiting)
 
     @staticmethod
     async def pop(conn: AsyncConnection, line: Line, agent_id: int) -> None:

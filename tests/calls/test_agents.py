@@ -167,6 +167,47 @@ async def test_what_is_asked_for_in_a_talk_is_done_after_it(centre: Centre) -> N
         await said(link, "Hangup", Uniqueid=str(shift.leg), within_s=3)
 
 
+@pytest.mark.parametrize("asked", [AgentState.PAUSED, AgentState.OFFLINE])
+async def test_what_is_asked_for_in_a_talk_is_done_after_it_though_the_phone_drops(
+    centre: Centre, asked: AgentState
+) -> None:
+    """The customer is kept for the agent and is with them again; the pause or the log-out comes after it."""
+    agent_id, other = await centre.add_agents(2)
+    shift = await talking(centre, agent_id)
+    assert shift.attempt_id is not None
+    if asked is AgentState.PAUSED:
+        await centre.agents.pause(centre.actor, agent_id, await centre.a_pause())
+    else:
+        await centre.agents.log_out(centre.actor, agent_id)
+    await centre.floor.phones.hangup("agent-0")
+    await lost_within_a_second(centre, agent_id)
+    back = await centre.until_agent(agent_id, AgentState.TALKING)
+    assert (back.attempt_id, back.next_state) == (shift.attempt_id, asked)
+    assert (await centre.until_agent(other, AgentState.READY)).attempt_id is None
+    await centre.calls.hang_up(await centre.person(agent_id), shift.attempt_id)
+    await centre.until_agent(agent_id, AgentState.WRAP_UP)
+    await centre.dispose(shift.attempt_id)
+    if asked is AgentState.PAUSED:
+        assert (await centre.until_agent(agent_id, AgentState.PAUSED)).pause_code == "lunch"
+    else:
+        assert await centre.shift(agent_id) is None
+
+
+async def test_a_customer_who_is_gone_is_not_waited_for(centre: Centre) -> None:
+    """The phone drops in a talk, and the customer hangs up before it is back: what was asked for is done."""
+    (agent_id,) = await centre.add_agents(1)
+    shift = await talking(centre, agent_id)
+    assert shift.attempt_id is not None
+    await centre.agents.pause(centre.actor, agent_id, await centre.a_pause())
+    async with unreachable(centre, "agent-0"):
+        await lost_within_a_second(centre, agent_id)
+        await centre.calls.hang_up(centre.actor, shift.attempt_id)
+        await centre.until_attempt(shift.attempt_id, "ended", "wrap_up")
+    await centre.until_agent(agent_id, AgentState.WRAP_UP)
+    await centre.dispose(shift.attempt_id)
+    assert (await centre.until_agent(agent_id, AgentState.PAUSED)).pause_code == "lunch"
+
+
 async def test_the_wrap_up_limit(centre: Centre) -> None:
     """Over the limit the agent is paused, and cannot be ready before the disposition is saved."""
     (agent_id,) = await centre.add_agents(1)

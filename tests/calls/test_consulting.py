@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Row, insert
+from sqlalchemy import Row
 from support.callers import add_queue, calls
-from support.centre import TENANT, Centre
+from support.centre import Centre
 from support.consulting import (
     ASKED,
     MUSIC,
@@ -27,7 +27,7 @@ from support.talks import talk
 from dialer.agents.model import AgentState
 from dialer.calls.controlling import To
 from dialer.calls.model import Stage
-from dialer.db.tables import audit, event, forward, pause_code
+from dialer.db.tables import audit, event, forward
 from dialer.demo.numbers import Behaviour, encode
 from dialer.errors import NotFound, WrongState
 
@@ -223,18 +223,10 @@ async def test_the_agents_phone_is_lost(centre: Centre, stage: str) -> None:
     await centre.floor.phones.hangup("agent-0")
     await centre.until_agent(first, AgentState.LOST)
     await centre.until_agent(second, AgentState.READY)
-    await centre.agents.pause(centre.actor, second, await a_pause(centre))
+    await centre.agents.pause(centre.actor, second, await centre.a_pause())
     shift = await centre.until_agent(first, AgentState.TALKING, within_s=12)
     assert shift.attempt_id == call_id
     await until_channels(centre, TALKS, WAITS, WAITS)
-
-
-async def a_pause(centre: Centre) -> str:
-    """The code of a pause."""
-    async with centre.database.tenant(TENANT) as conn:
-        values = {"tenant_id": TENANT, "code": "lunch", "label_ru": "Обед", "label_en": "Lunch"}
-        await conn.execute(insert(pause_code).values(values))
-    return "lunch"
 
 
 async def test_a_destination_that_does_not_answer(centre: Centre) -> None:

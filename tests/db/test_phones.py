@@ -54,7 +54,14 @@ def phones(database: Database, asterisk: Silent) -> Phones:
     nodes = Nodes()
     nodes.add(Node(NODE, link, ready=True))
     tracker = Tracker(CallTable(DatabaseJournal(database)))
-    return Phones(database, nodes, tracker, lambda tenant_id: tenant_id == TENANT, lambda: None)
+    return Phones(
+        database,
+        nodes,
+        tracker,
+        lambda tenant_id: tenant_id == TENANT,
+        lambda: None,
+        lambda session_id: False,
+    )
 
 
 @pytest.fixture

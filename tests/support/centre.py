@@ -267,6 +267,13 @@ class Centre:
         agent, _ = await self.agents.agent(self.actor, agent_id)
         return Actor(TENANT, agent.user_id, Role.OPERATOR, agent.name, "ru")
 
+    async def a_pause(self) -> str:
+        """The code of a pause."""
+        values = {"tenant_id": TENANT, "code": "lunch", "label_ru": "Обед", "label_en": "Lunch"}
+        async with self.database.tenant(TENANT) as conn:
+            await conn.execute(insert(t.pause_code).values(values))
+        return "lunch"
+
     async def dispose(self, attempt_id: UUID) -> None:
         """The agent of the talk saves what it came to."""
         await self.calls.dispose(self.actor, attempt_id, "sale")
