@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, update
+from sqlalchemy import Row, Update, update
 from support.callers import (
     END,
     GOODBYE,
@@ -87,6 +87,14 @@ async def end_talk(centre: Centre, n: int = 0) -> None:
     await centre.dispose(talk.id)
 
 
+async def look_at_places(centre: Centre, change: Update | None = None) -> None:
+    """Have the server read the places anew, after a change of them."""
+    async with centre.database.tenant(TENANT) as conn:
+        if change is not None:
+            await conn.execute(change)
+        await conn.exec_driver_sql("""SELECT pg_notify('dozvon_engine', '{"tenant": 1, "what": "places"}')""")
+
+
 async def test_a_place_that_is_kept_by_key_is_called_in_turn(centre: Centre) -> None:
     """The caller presses the key and confirms their number; when the agent is free they are called and meet
     the agent at once, before a caller who came later."""
@@ -155,23 +163,27 @@ async def test_a_place_does_not_overtake_who_came_before(centre: Centre) -> None
 
 
 async def test_who_is_not_reached_is_called_again_and_then_promised_a_call(centre: Centre) -> None:
-    """The agent is free for others after each try, the number is nobody's, and the last try makes a task."""
+    """The agent is free for others after each try, the place rests, the number is nobody's, and the last try
+    makes a task."""
     await add_queue(centre, "sales", callback_tries=2, callback_again_s=60)
-    await add_number(centre, ASKS, campaign_id=await centre.campaign([], mode="manual", ring_timeout_s=2))
+    await add_number(centre, straight())
+    manual = await centre.campaign([], mode="manual", ring_timeout_s=2)
+    await add_number(centre, ASKS, number=NUMBER_OF_ASKS, campaign_id=manual)
     async with gone_afterwards(centre):
         (agent_id,) = await centre.add_agents(1, skills=["sales"])
-        await call_in(centre, AWAY[1:])
+        await call_in(centre, AWAY[1:], number=NUMBER_OF_ASKS)
         (first,) = await centre.until_attempts(1, "ended")
         assert first.result in ("no_answer", "canceled")
         place = await until_place(centre, "kept")
         await centre.until_agent(agent_id, AgentState.READY)
         assert (place.tries, place.not_before > first.hung_up_at + timedelta(seconds=59)) == (1, True)
         assert await centre.rows(active_number) == []
-        async with centre.database.tenant(TENANT) as conn:  # the time is over
-            await conn.execute(update(kept_place).values(not_before=utc_now()))
-            await conn.exec_driver_sql(
-                """SELECT pg_notify('dozvon_engine', '{"tenant": 1, "what": "places"}')"""
-            )
+        await look_at_places(centre)
+        await call_in(centre, SECOND)
+        await until_call(centre, "connected", n=1)
+        assert len(await centre.attempts()) == 1, "the place came before a caller, though it rests"
+        await end_talk(centre, n=1)
+        await look_at_places(centre, update(kept_place).values(not_before=utc_now()))  # the time is over
         await centre.until_attempts(2, "ended")
         place = await until_place(centre, "task")
         assert (place.tries, place.callback_id) == (2, None)

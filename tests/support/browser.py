@@ -155,7 +155,7 @@ class Visitors:
             locale=locale,
             color_scheme="dark" if dark else "light",
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         page = await context.new_page()
         visitor = Visitor(context, page, self.web.url)
         self.made.append(visitor)
