@@ -131,17 +131,21 @@ def test_overcommit_divides_by_the_answer_rate(answers: int, failures: int, dial
 @pytest.mark.parametrize(
     ("drops", "gamma"),
     [
-        ([0] * 20, 1.0),
-        ([1], 0.2),
+        ([[0]] * 20, 1.0),
+        ([[1]], 0.2),
         # 0.1 x 0.9 ** 14 = 2.288 %: 1 - 0.8 x (2.288 - 1.5) / 1.5
-        ([1] + [0] * 14, 0.58),
+        ([[1]] + [[0]] * 14, 0.58),
+        # One of four within a look: 0.1 x 0.25 = 2.5 %; a look without an answer leaves it.
+        ([[0, 1, 0, 0], []], 0.467),
     ],
 )
-def test_gamma_falls_with_the_drop_rate(drops: list[int], gamma: float) -> None:
-    """1 up to 1.5 %, 0.2 at 3 % and above, a line between; the newest answer weighs 0.1."""
+def test_gamma_falls_with_the_drop_rate(drops: list[list[int]], gamma: float) -> None:
+    """1 up to 1.5 %, 0.2 at 3 % and above, a line between; what came since the last look weighs 0.1."""
     rule = Gamma(0.03)
-    for drop in drops:
-        rule.settled(Floor(), bool(drop))
+    for look in drops:
+        for drop in look:
+            rule.settled(Floor(), bool(drop))
+        rule.decide(Floor())
     assert rule.gamma() == pytest.approx(gamma, abs=0.001)
 
 

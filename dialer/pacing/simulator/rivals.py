@@ -152,22 +152,41 @@ class NearlyDone(_Timed):
         return self._up_to(agents, len(view.calls))
 
 
+class _Smoothed:
+    """A share, exponentially weighted: a look moves it a tenth of the way to what came since the last one."""
+
+    _WEIGHT: Final = 0.1
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self._hits = self._of = 0
+
+    def count(self, hit: bool) -> None:
+        self._hits += hit
+        self._of += 1
+
+    def look(self) -> None:
+        if self._of:
+            self.share += self._WEIGHT * (self._hits / self._of - self.share)
+        self._hits = self._of = 0
+
+
 class Gamma(_Timed):
     """Expected free agents less expected answers, over the answer rate, times a gamma that drops pull down.
 
-    Both rates are exponentially weighted. Five looks above the limit hold it at one call an agent until the
+    Both rates are exponentially weighted by looks: by calls, as its description may be read too, it abandons
+    more, in a large team twice as many. Five looks above the limit hold it at one call an agent until the
     drop rate is back under 2.4 of 3 %.
     """
 
     tick_s = 1.0
-    _WEIGHT: Final = 0.1
     _FIRST_ANSWERS: Final = 50
     _LOWEST: Final = 0.2
     _LEAST_RATE: Final = 0.05
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
-        self._rate, self._drops = 0.3, 0.0
+        self._answered, self._dropped = _Smoothed(0.3), _Smoothed(0.0)
         self._answers = self._talks = self._over = 0
         self._talk_s = self._answer_s = 0.0
         self._held = False
@@ -175,13 +194,13 @@ class Gamma(_Timed):
     def answered(self, view: View, call: Call) -> None:
         self._answers += 1
         self._answer_s += view.now - call.dialled_s
-        self._rate += self._WEIGHT * (1 - self._rate)
+        self._answered.count(True)
 
     def unanswered(self, view: View, call: Call) -> None:
-        self._rate -= self._WEIGHT * self._rate
+        self._answered.count(False)
 
     def settled(self, view: View, abandoned: bool) -> None:
-        self._drops += self._WEIGHT * (abandoned - self._drops)
+        self._dropped.count(abandoned)
 
     def talk_ended(self, view: View, seat: Seat, talk_s: float) -> None:
         self._talks += 1
@@ -189,14 +208,16 @@ class Gamma(_Timed):
 
     def gamma(self) -> float:
         """1 up to half of the limit, then down to 0.2 at the limit."""
-        part = (self._drops / self._limit - 0.5) / 0.5
+        part = (self._dropped.share / self._limit - 0.5) / 0.5
         return 1.0 - (1.0 - self._LOWEST) * min(max(part, 0.0), 1.0)
 
     def decide(self, view: View) -> Decision:
-        self._over = self._over + 1 if self._drops > self._limit else 0
+        self._answered.look()
+        self._dropped.look()
+        self._over = self._over + 1 if self._dropped.share > self._limit else 0
         if self._over >= 5:
             self._held = True
-        elif self._drops < 0.8 * self._limit:
+        elif self._dropped.share < 0.8 * self._limit:
             self._held = False
         free, in_air = len(view.ready), len(view.calls)
         if self._held or self._answers < self._FIRST_ANSWERS or not self._talks:
@@ -207,5 +228,5 @@ class Gamma(_Timed):
             for seat in view.seats
             if seat.state == "talking"
         )
-        rate = max(self._rate, self._LEAST_RATE)
+        rate = max(self._answered.share, self._LEAST_RATE)
         return self._up_to((free + soon - in_air * rate) / rate * self.gamma(), 0)
