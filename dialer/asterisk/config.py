@@ -24,6 +24,9 @@ CODECS = ("alaw", "ulaw", "g722", "gsm", "opus")
 
 #: Codecs of browsers.
 BROWSER_CODECS = ("alaw", "opus")
+#: A page is asked as phones are, and may answer later, seconds: on a busy machine or a slow network the voice
+#: goes on all the same. A page that is gone is known by its connection (see `web/phone.py`).
+BROWSER_ANSWERS_S = "8.0"
 
 #: Events which tell the engine nothing, by the beginnings of their names: each one said costs Asterisk a
 #: write and every reader a look, and us a read. asterisk_conf/external/manager_dozvon.conf has the same; what
@@ -312,7 +315,7 @@ def render_browser(endpoint: str, codec: str = "alaw") -> str:
         values |= {"disallow": "all", "allow": ",".join((codec, *others))}
     return "\n".join(
         (
-            _section(endpoint, "dozvon-agent-aor", {}),
+            _section(endpoint, "dozvon-agent-aor", {"qualify_timeout": BROWSER_ANSWERS_S}),
             _section(endpoint, "dozvon-agent-webrtc", values),
         )
     )

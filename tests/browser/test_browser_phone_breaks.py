@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from playwright.async_api import expect
 from support.browser import Visitors
 from support.browser_phone import Wire, at_browser, connected, ear, human, quiet, until_voice
 from support.centre import Centre
@@ -14,6 +15,14 @@ from dialer.agents.model import AgentState
 from dialer.clock import utc_now
 
 CUT_S = 10.0
+#: All that the page says to Asterisk goes so many seconds late.
+LATE_S = 3.5
+LATE = """(ms) => {
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (said) {
+    setTimeout(() => { send.call(this, said); document.body.dataset.answered = "late"; }, ms);
+  };
+}"""
 
 
 async def test_a_page_that_is_loaded_again_in_a_talk_has_it_back(centre: Centre, desk: Visitors) -> None:
@@ -60,6 +69,23 @@ async def test_a_network_that_is_away_for_ten_seconds_in_a_talk(centre: Centre, 
         await connected(person.page)
         await until_voice(centre, person.page, sent=50, received=50)
         await centre.until_agent(other, AgentState.READY)
+
+
+async def test_a_page_that_answers_late_keeps_its_talk(centre: Centre, desk: Visitors) -> None:
+    """The machine or the network is slow: Asterisk asks the page whether it is there and waits for the
+    answer, and the talk goes on."""
+    assert centre.engine is not None
+    person, agent_id = await at_browser(centre, desk)
+    await centre.campaign([quiet()])
+    shift = await centre.until_agent(agent_id, AgentState.TALKING)
+    assert shift.node is not None
+    await person.page.evaluate(LATE, LATE_S * 1000)
+    link = centre.engine.nodes.link(shift.node)
+    await link.send({"Action": "PJSIPQualify", "Endpoint": shift.endpoint})
+    await expect(person.page.locator("body[data-answered]")).to_be_attached()
+    stands = await centre.shift(agent_id)
+    assert stands is not None
+    assert (stands.state, stands.leg) == (AgentState.TALKING, shift.leg)
 
 
 async def test_a_browser_that_never_comes_back(centre: Centre, desk: Visitors) -> None:

@@ -36,3 +36,30 @@ async def test_a_note_outlives_the_page_and_not_its_call(visit: Visitors, stage:
     await expect(page.locator("#my-state")).to_have_text("Ready")
     await expect(page.locator(".waiting")).to_be_visible()
     assert "Kia" not in await page.evaluate("JSON.stringify({ ...sessionStorage })")
+
+
+async def test_a_note_outlives_a_lost_phone(visit: Visitors, stage: Stage) -> None:
+    """While the phone is gone the agent is shown no call, also on a page that is loaded again or that was
+    made as the phone went; with the customer the note is back, and what is typed since then stays. The next
+    call begins without it."""
+    person = await at_desk(visit, stage)
+    page, agent_id = person.page, stage.agents[0]
+    call_id = await talk(stage, agent_id)
+    await page.fill("#note", "в четверг")
+    for state in ("lost", "talking"):
+        await stage.put(agent_id, state)
+        await expect(page.locator(".waiting")).to_be_visible()
+        await stage.put(agent_id, "talking", call_id)
+        await expect(page.locator("#note")).to_have_value("в четверг")
+    await stage.put(agent_id, "lost")
+    await expect(page.locator(".waiting")).to_be_visible()
+    async with page.expect_response(lambda reply: "agent=me" in reply.url):
+        await page.reload()
+    await stage.put(agent_id, "talking", call_id)
+    await expect(page.locator("#note")).to_have_value("в четверг")
+    await page.fill("#note", "в пятницу")
+    await stage.put(agent_id, "talking", call_id)
+    await expect(page.locator("#note")).to_have_value("в пятницу")
+    await talk(stage, agent_id)
+    await expect(page.locator("#note")).to_have_value("")
+    assert "пятницу" not in await page.evaluate("JSON.stringify({ ...sessionStorage })")

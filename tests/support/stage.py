@@ -52,6 +52,8 @@ class Stage:
     shifts: dict[int, UUID]
     dispositions: Mapping[str, int]
     cast: Cast = RUSSIAN
+    #: customers whom agents were given, each one another person
+    assigned: int = 0
 
     @property
     def database(self) -> Database:
@@ -86,12 +88,13 @@ class Stage:
         """A customer has answered and this agent is chosen: the card must be there before the voice."""
         now = utc_now()
         made_at = now - timedelta(seconds=9)
+        before, self.assigned = self.assigned, self.assigned + 1
         async with self.database.tenant(TENANT) as conn:
             contact_id, lead_id, number = await add_person(
                 conn,
                 self.list_id,
                 self.campaign_id,
-                random.Random(6 + agent_id),
+                random.Random(6 + agent_id + 1000 * before),
                 cast=self.cast,
                 surname=surname or self.cast.surnames[2],
                 lead={"status": "dialling", "attempts": 1, "last_attempt_at": made_at},

@@ -74,6 +74,7 @@ def test_a_browser_stands_on_the_template_of_browsers() -> None:
     """A WebRTC phone is not tied to the address of SIP: a browser does not speak to 127.0.0.1."""
     sections = dict(read(render_pjsip(MANAGED, [], [], ["dozvon-web-7"])))
     assert "bind_rtp_to_media_address" not in dict(sections["[dozvon-web-7](dozvon-agent-webrtc)"])
+    assert [name for name, _ in sections["[dozvon-web-7](dozvon-agent-aor)"]] == ["qualify_timeout"]
 
 
 def test_a_browser_is_offered_the_codec_of_the_settings_first() -> None:

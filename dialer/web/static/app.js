@@ -61,7 +61,8 @@
     },
   });
 
-  // What is typed of a call outlives a page that is loaded again; it goes with its form.
+  // What is typed of a call outlives a page that is loaded again, and a phone that is lost, whose agent is shown
+  // no call until it is back. It goes when it is saved, with the next call, and with the shift.
   const DRAFT = "draft ";
   const drafted = () => [...document.querySelectorAll("form[data-draft]")];
   const typed = (form) => [...form.elements].filter((one) => TYPED.has(one.tagName) && one.type !== "hidden");
@@ -71,18 +72,28 @@
     const values = Object.fromEntries(typed(form).map((one) => [one.name, one.value]));
     sessionStorage.setItem(DRAFT + form.dataset.keep, JSON.stringify(values));
   });
-  for (const form of drafted()) {
-    const values = JSON.parse(sessionStorage.getItem(DRAFT + form.dataset.keep) || "{}");
-    for (const one of typed(form)) if (one.name in values) one.value = values[one.name];
-  }
-  function tidy() {
-    if (!document.getElementById("desk")) return;
-    const here = new Set(drafted().map((form) => DRAFT + form.dataset.keep));
-    Object.keys(sessionStorage).filter((key) => key.startsWith(DRAFT) && !here.has(key))
+  // The calls whose forms were on the page before: what stands in them is newer.
+  let stood = new Set();
+  function restore() {
+    const forms = drafted();
+    for (const form of forms) {
+      if (stood.has(form.dataset.keep)) continue;
+      // A form that was another call's before keeps what was typed of that one.
+      form.reset();
+      const values = JSON.parse(sessionStorage.getItem(DRAFT + form.dataset.keep) || "{}");
+      for (const one of typed(form)) if (one.name in values) one.value = values[one.name];
+    }
+    stood = new Set(forms.map((form) => form.dataset.keep));
+    if (!stood.size && !document.querySelector('#desk [data-shift=""]')) return;
+    Object.keys(sessionStorage).filter((key) => key.startsWith(DRAFT) && !stood.has(key.slice(DRAFT.length)))
       .forEach((key) => sessionStorage.removeItem(key));
   }
-  body.addEventListener("htmx:afterSettle", tidy);
-  tidy();
+  body.addEventListener("htmx:afterRequest", (event) => {
+    if (!event.detail.successful || !event.target.matches("form[data-draft]")) return;
+    sessionStorage.removeItem(DRAFT + event.target.dataset.keep);
+  });
+  body.addEventListener("htmx:afterSettle", restore);
+  restore();
 
   // -- timers ---------------------------------------------------------------------------------------
 
