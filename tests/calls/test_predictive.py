@@ -43,11 +43,11 @@ def settled(centre: Centre, campaign_id: int) -> set[tuple[int, int]]:
 
 
 async def test_it_dials_more_than_one_call_an_agent(centre: Centre) -> None:
-    """With calls that mostly ring in vain more are in the air than agents are free, and why is kept."""
-    await centre.add_agents(2)
+    """For four free agents of a new campaign more than four calls are placed, and why is kept."""
+    await centre.add_agents(4)
     campaign_id = await centre.campaign(nobody(30), mode="predictive")
-    await centre.until_attempts(8, "ended", "ringing", "dialling", campaign_id=campaign_id, within_s=60)
-    assert most_in_air(await centre.attempts(campaign_id)) > 2
+    await centre.until_attempts(5, "ended", "ringing", "dialling", campaign_id=campaign_id, within_s=60)
+    assert most_in_air(await centre.attempts(campaign_id)) > 4
     ticks = [row for row in await centre.rows(pacing_tick) if row.why == "within_budget"]
     assert ticks
     for name in ("agents", "ready", "in_air", "price", "allowed", "answer_probability", "assumed", "credit"):
@@ -57,7 +57,7 @@ async def test_it_dials_more_than_one_call_an_agent(centre: Centre) -> None:
 async def test_who_is_abandoned_counts(centre: Centre) -> None:
     """Where all answer at once some find no agent: report and budget count the same, and so does an engine
     that takes the campaign up anew."""
-    await centre.add_agents(3)
+    await centre.add_agents(4)
     campaign_id = await centre.campaign(people(12, ring_s=2.0), mode="predictive")
 
     async def somebody_is_abandoned() -> bool:
@@ -86,11 +86,11 @@ async def test_who_is_abandoned_counts(centre: Centre) -> None:
 async def test_a_call_that_is_taken_back_leaves_its_lead_callable(centre: Centre) -> None:
     """When the agents have got talks, what rings on at their cost is ended after the policy's shortest
     ringing; the log says why, and the lead has lost no attempt."""
-    await centre.add_agents(2)
-    # Some ring before anybody answers: more are dialled for the agents then.
+    await centre.add_agents(4)
+    # Of the first five calls one rings on when each agent has a talk.
     ring = nobody(20)
     campaign_id = await centre.campaign(
-        [*ring[:3], *people(2), *ring[3:]], mode="predictive", ring_timeout_s=25, take_back_ringing=True
+        [*ring[:1], *people(4), *ring[1:]], mode="predictive", ring_timeout_s=25, take_back_ringing=True
     )
 
     async def taken_back() -> list[Row[Any]]:
